@@ -1,0 +1,35 @@
+# Own imported targets instead of find_package(Torch): that one needs a CUDA toolkit and always links CUDA.
+# A LibTorch on CMAKE_PREFIX_PATH wins; else the one that recipes/setup.sh unpacked into the cache.
+set(MFORMER_CACHE "$ENV{MFORMER_CACHE}")
+if(NOT MFORMER_CACHE)
+  set(MFORMER_CACHE "$ENV{HOME}/.cache/mformer")
+endif()
+
+find_library(TORCH_CPU_LIBRARY torch_cpu PATH_SUFFIXES lib HINTS ${MFORMER_CACHE}/libtorch-2.11.0/torch)
+if(NOT TORCH_CPU_LIBRARY)
+  message(FATAL_ERROR "LibTorch 2.11.0 not found.\n"
+                      "Run ./recipes/setup.sh once, or name your own: CMAKE_PREFIX_PATH=/path/to/torch")
+endif()
+get_filename_component(torch_lib ${TORCH_CPU_LIBRARY} DIRECTORY)
+get_filename_component(torch_root ${torch_lib} DIRECTORY)
+message(STATUS "LibTorch: ${torch_root}")
+
+file(STRINGS ${torch_root}/include/torch/headeronly/version.h torch_version_lines REGEX "define TORCH_VERSION ")
+if(NOT torch_version_lines MATCHES "\"2\\.11\\.")
+  message(WARNING "mformer is tested with LibTorch 2.11; found: ${torch_version_lines}")
+endif()
+
+add_library(c10 SHARED IMPORTED)
+set_target_properties(c10 PROPERTIES IMPORTED_LOCATION ${torch_lib}/libc10.so)
+add_library(torch_cpu SHARED IMPORTED)
+set_target_properties(torch_cpu PROPERTIES IMPORTED_LOCATION ${TORCH_CPU_LIBRARY})
+add_library(libtorch INTERFACE)
+target_include_directories(libtorch SYSTEM INTERFACE ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+target_link_libraries(libtorch INTERFACE torch_cpu c10)
+
+# One precompiled ATen header for every target that uses tensors: 13 s once instead of 4 s per file.
+# torch/torch.h stays out of it (724 MB of header, 26 s).
+function(mformer_use_torch target)
+  target_link_libraries(${target} PUBLIC libtorch)
+  target_precompile_headers(${target} PRIVATE <ATen/ATen.h>)
+endfunction()

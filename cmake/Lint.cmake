@@ -1,0 +1,20 @@
+# `cmake --build --preset release --target lint`: formatting of every file, then clang-tidy on our sources.
+find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
+find_program(CLANG_TIDY NAMES clang-tidy-14 clang-tidy)
+if(CLANG_FORMAT AND CLANG_TIDY)
+  file(GLOB_RECURSE lint_files CONFIGURE_DEPENDS
+       ${CMAKE_SOURCE_DIR}/kernels/*.cpp ${CMAKE_SOURCE_DIR}/kernels/*.h
+       ${CMAKE_SOURCE_DIR}/modules_registry/*.cpp ${CMAKE_SOURCE_DIR}/modules_registry/*.h
+       ${CMAKE_SOURCE_DIR}/core/*.cpp ${CMAKE_SOURCE_DIR}/core/*.h
+       ${CMAKE_SOURCE_DIR}/cli/*.cpp ${CMAKE_SOURCE_DIR}/cli/*.h
+       ${CMAKE_SOURCE_DIR}/tests/*.cpp ${CMAKE_SOURCE_DIR}/tests/*.h)
+  set(tidy_files ${lint_files})
+  list(FILTER tidy_files INCLUDE REGEX "/(kernels|modules_registry|core|cli)/.*\\.cpp$")
+  add_custom_target(lint
+    COMMAND ${CLANG_FORMAT} --dry-run --Werror ${lint_files}
+    COMMAND ${CMAKE_SOURCE_DIR}/cmake/tidy.sh ${CLANG_TIDY} ${CMAKE_BINARY_DIR} ${tidy_files}
+    COMMENT "clang-format and clang-tidy" VERBATIM USES_TERMINAL)
+  add_custom_target(format COMMAND ${CLANG_FORMAT} -i ${lint_files} COMMENT "clang-format" VERBATIM)
+else()
+  message(STATUS "No lint target: clang-format and clang-tidy are not installed")
+endif()

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace mformer {
+
+/// What went wrong and where, in one sentence without a final full stop, and what the user can do about it.
+/// The command line prints both ("error: …", "hint: …") and exits with 1; nothing below it prints.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& what, std::string hint = "") : std::runtime_error(what), hint_(std::move(hint)) {}
+  /// Empty when there is nothing useful to say.
+  const std::string& hint() const { return hint_; }
+
+ private:
+  std::string hint_;
+};
+
+/// The caller asked for something that can't be meant (an unknown name, a value out of range): exit code 2.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace mformer

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what mformer needs to build, and only what is missing:
+#   1. Debian packages (compiler, CMake, SQLite, ...), through apt-get;
+#   2. LibTorch, unpacked from the PyPI wheel pinned in cmake/libtorch.txt, into a cache shared by all clones.
+# Safe to run at any time: when everything is there it does nothing and says so.
+#
+#   MFORMER_CACHE   where LibTorch goes (default: ~/.cache/mformer)
+#   CMAKE_PREFIX_PATH naming a LibTorch of your own skips step 2.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache=${MFORMER_CACHE:-$HOME/.cache/mformer}
+libtorch=$cache/libtorch-2.11.0
+packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
+          libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+          libbenchmark-dev libpcre2-dev libssl-dev)
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }
+
+install_packages() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  # A compiler or CMake that did not come from Debian is as good.
+  if [ ${#missing[@]} -eq 0 ]; then say 'Debian packages: all there'; return; fi
+  say "Debian packages to install: ${missing[*]}"
+  local root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null && root=(sudo) \
+      || fail "installing Debian packages needs root: ${missing[*]}" \
+              "run as root once: apt-get install ${missing[*]}"
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  "${root[@]}" apt-get -qq update >/dev/null || fail 'apt-get update failed' 'is the network up, and the package mirror reachable?'
+  "${root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null \
+    || fail "apt-get could not install: ${missing[*]}" 'read the lines above; is there room on the disk?'
+}
+
+user_libtorch() {
+  local prefix
+  IFS=:';' read -ra prefixes <<<"${CMAKE_PREFIX_PATH:-}"
+  for prefix in "${prefixes[@]}"; do [ -e "$prefix/lib/libtorch_cpu.so" ] && { echo "$prefix"; return; }; done
+  return 0
+}
+
+fetch_libtorch() {
+  local own; own=$(user_libtorch)
+  if [ -n "$own" ]; then say "LibTorch: using yours ($own)"; return; fi
+  if [ -e "$libtorch/complete" ]; then say "LibTorch 2.11.0: all there ($libtorch)"; return; fi
+  mkdir -p "$cache" || fail "cannot create $cache" 'choose another folder: MFORMER_CACHE=/some/where'
+  local free_kb; free_kb=$(df -Pk "$cache" | awk 'NR==2{print $4}')
+  [ "$free_kb" -gt 1300000 ] || fail "LibTorch needs 1.3 GB while unpacking, $cache has $((free_kb / 1024)) MB" \
+                                     'free some disk, or choose another folder: MFORMER_CACHE=/some/where'
+  say "LibTorch 2.11.0: downloading 544 MB of wheels"
+  local work; work=$(mktemp -d "$cache/unpack.XXXXXX")
+  # shellcheck disable=SC2064  # the folder's name is fixed now, on purpose
+  trap "rm -rf '$work'" EXIT
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r cmake/libtorch.txt \
+      --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
+      --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 \
+      -d "$work/wheels" || fail 'the LibTorch wheels could not be downloaded or did not match their hashes' \
+                                'is the network up? A LibTorch of your own works too: CMAKE_PREFIX_PATH=/path/to/torch'
+  say 'LibTorch 2.11.0: unpacking'
+  # libtorch_cpu's own RPATH is $ORIGIN/../../nvidia/cu13/lib: side by side, the two folders need no LD_LIBRARY_PATH.
+  unzip -q "$work"/wheels/torch-*.whl 'torch/include/*' torch/lib/libtorch_cpu.so torch/lib/libc10.so 'torch/lib/libgomp*' -d "$work"
+  unzip -q "$work"/wheels/nvidia_cuda_runtime-*.whl 'nvidia/cu13/lib/libcudart.so*' -d "$work"
+  unzip -q "$work"/wheels/nvidia_cuda_cupti-*.whl 'nvidia/cu13/lib/libcupti.so*' -d "$work"
+  rm -rf "$work/wheels"
+  touch "$work/complete"
+  chmod 755 "$work"
+  rm -rf "$libtorch"
+  mv "$work" "$libtorch"
+  say "LibTorch 2.11.0: in $libtorch"
+}
+
+install_packages
+fetch_libtorch
