@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mformer {
+
+/// Borrowed bytes; the caller keeps them alive for the length of the call.
+using Bytes = std::span<const std::byte>;
+
+/// The bytes of a text, without a copy.
+Bytes as_bytes(std::string_view text);
+
+/// Replaces `path` by exactly these bytes, or leaves it as it was: temporary name in the same folder, fsync, rename,
+/// fsync of the folder. After the return the file survives a power failure. A process killed halfway leaves at worst a
+/// file whose name starts with kTemporaryPrefix. New files get the permissions `mode` (octal, less the umask).
+/// Throws Error when the folder is missing or read-only, or the disk is full.
+void write_file_atomically(const std::filesystem::path& path, Bytes bytes, unsigned mode = 0666);
+
+/// The same for bytes that lie in several places: written one after the other, without joining them first.
+void write_file_atomically(const std::filesystem::path& path, std::span<const Bytes> pieces, unsigned mode = 0666);
+
+/// Names of unfinished files start like this.
+inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
+
+/// The whole file. Throws Error when it is missing, a folder, or unreadable.
+std::string read_file(const std::filesystem::path& path);
+
+/// SHA-256, as 64 lower-case hexadecimal digits.
+std::string sha256_hex(Bytes bytes);
+std::string sha256_hex(std::string_view text);
+
+/// SHA-256 of a file's bytes, read in blocks (any size). Throws Error like read_file.
+std::string sha256_file(const std::filesystem::path& path);
+
+/// SHA-256 of bytes that come in pieces. One thread at a time.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void update(Bytes bytes);
+  /// The digest as 64 hexadecimal digits; ends this object's use.
+  std::string finish_hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// 12 random hexadecimal digits from the operating system: lasting identities of modules and operations. Independent of
+/// any seed, so that two runs with the same seed still make different modules.
+std::string random_uid();
+
+/// Milliseconds since 1970, UTC.
+std::int64_t now_ms();
+
+}  // namespace mformer

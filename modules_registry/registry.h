@@ -1,0 +1,212 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "modules_registry/object_store.h"
+#include "modules_registry/records.h"
+
+namespace mformer {
+
+class Database;
+class FileLock;
+
+enum class OpenMode { read_only, read_write };
+
+/// What Registry::begin_operation writes down.
+struct OperationStart {
+  std::string command;
+  std::string arguments_json = "{}";
+  std::int64_t seed = 0;
+  std::string code_version;
+  std::string model;  ///< the model that it works on, or empty; need not exist yet
+  std::vector<OperationData> data;
+};
+
+/// What Registry::commit_version makes a version of.
+struct Commit {
+  std::int64_t operation_id = 0;          ///< must be running in this Registry
+  std::string model;                      ///< gets the version; made if it does not exist
+  std::string parent;                     ///< the version it was made from, of any model; "" for none
+  std::string expected_current;           ///< what `model` pointed to when the work began; "" if it did not exist
+  Manifest manifest;                      ///< all its objects must be in the store
+  std::vector<ModuleRecord> new_modules;  ///< modules born; a uid already known must agree in kind and layer
+  std::string message;                    ///< for the log; may be empty
+};
+
+struct CommitResult {
+  VersionRecord version;
+  /// True when `expected_current` no longer held: another command moved the model first. Nothing is lost: the version
+  /// was kept as the first of a new model "<model>-2" (or the next free number), whose name is in `version.model`.
+  bool kept_beside = false;
+};
+
+struct GcResult {
+  std::int64_t objects = 0;      ///< object files that no version names
+  std::int64_t temporaries = 0;  ///< unfinished files of killed processes
+  std::int64_t bytes = 0;        ///< of both
+};
+
+/// The memory of a workspace: `DIR/.mformer` with `registry.db` (SQLite) and `objects/`. docs/registry.md has the
+/// tables.
+///
+/// Any number of processes may have one open. A writer waits up to 10 s for another's transaction. Every method that
+/// writes is one transaction: done wholly or not at all, and on disk when it returns. Killed anywhere, the registry is
+/// whole; at worst object files are left that no version names, which gc() removes.
+///
+/// All methods throw Error (what and where, with a hint) if the database is busy, damaged, or can't be written; methods
+/// that write throw it on a registry opened read_only. One thread at a time for each object.
+class Registry {
+ public:
+  /// Makes `dir`/.mformer (and `dir`) and opens it for writing. Throws Error if there is a registry already.
+  static Registry create(const std::filesystem::path& dir);
+
+  /// Opens `dir`/.mformer; `dir` may also be the .mformer folder itself. read_write brings an older schema up to date
+  /// and marks operations whose process died as interrupted; read_only changes nothing, and works in a folder that
+  /// can't be written to. Throws Error if there is none, or its schema is newer than this program, or (read_only)
+  /// older.
+  static Registry open(const std::filesystem::path& dir, OpenMode mode);
+
+  /// The nearest folder, from `start` upwards, that holds a registry (to be given to open), or nothing.
+  static std::optional<std::filesystem::path> find(const std::filesystem::path& start);
+
+  Registry(Registry&&) noexcept;
+  Registry& operator=(Registry&&) noexcept;
+  /// Operations still running are shown as interrupted from now on.
+  ~Registry();
+
+  ObjectStore& objects() { return objects_; }
+  const ObjectStore& objects() const { return objects_; }
+  /// The .mformer folder.
+  const std::filesystem::path& folder() const { return folder_; }
+
+  // ---- Operations -------------------------------------------------------------------------------------------------
+
+  /// Writes the start of a command down. Returns its id.
+  std::int64_t begin_operation(const OperationStart& start);
+
+  /// Ends a running operation without a version. An operation that has ended already keeps its outcome: so a caller's
+  /// error path may always call this.
+  void finish_operation(std::int64_t id, Outcome outcome, const std::string& message = "");
+
+  /// Throws UsageError for an unknown id.
+  OperationRecord operation(std::int64_t id) const;
+
+  /// Newest first; `limit` 0 means all.
+  std::vector<OperationRecord> operations(int limit = 0) const;
+
+  // ---- Versions and models ----------------------------------------------------------------------------------------
+
+  /// Makes a version, moves its model to it and ends the operation as done, in one transaction. Modules in
+  /// `new_modules` are born; a module whose object is new for it gets a revision whose parent is its revision in the
+  /// parent version. The first model of a workspace becomes the current one. Throws Error, and changes nothing, if an
+  /// object is missing, a module or the parent is unknown, or the operation is not running.
+  CommitResult commit_version(const Commit& commit);
+
+  /// Moves `model` to a version that exists (undo does) and ends the operation as done. Throws Error if the model is
+  /// the operation's own and has moved since it began.
+  void move_model(std::int64_t operation_id, const std::string& model, const std::string& version,
+                  const std::string& message = "");
+
+  /// The model that commands work on unless told otherwise. Throws UsageError if there is none of this name.
+  void set_current_model(const std::string& name);
+  /// Its name; "" while the workspace has no model.
+  std::string current_model() const;
+
+  /// In the order in which they were made.
+  std::vector<ModelRecord> models() const;
+  /// Throws UsageError, with the nearest names, for an unknown name.
+  ModelRecord model(const std::string& name) const;
+  /// Versions made for this model, oldest first.
+  std::vector<VersionRecord> versions(const std::string& model) const;
+
+  /// The version that a reference means: a model's name (its current version), "name@number", or the first 4 or more
+  /// digits of a version hash; names come first. "" means the current model. Throws UsageError when it means none
+  /// (hint: nearest names) or more than one (the message lists them).
+  VersionRecord resolve(const std::string& ref) const;
+  /// By full hash. Throws UsageError if unknown.
+  VersionRecord version(const std::string& hash) const;
+
+  Manifest manifest(const std::string& version) const;
+
+  /// True if `ancestor` is `descendant` itself or one of its parents, their parents, and so on.
+  bool is_ancestor(const std::string& ancestor, const std::string& descendant) const;
+
+  /// Bytes of all objects that the version is made of, each once.
+  std::int64_t version_bytes(const std::string& version) const;
+  /// Bytes of the objects that its parent does not have.
+  std::int64_t added_bytes(const std::string& version) const;
+
+  // ---- Modules ----------------------------------------------------------------------------------------------------
+
+  /// Throws UsageError for an unknown uid.
+  ModuleRecord module(const std::string& uid) const;
+  /// The modules of a version, by layer, kind (att first) and index.
+  std::vector<ModuleRecord> modules(const std::string& version) const;
+  /// Oldest first.
+  std::vector<Revision> revisions(const std::string& uid) const;
+  /// Modules of version `later` that version `earlier` does not have.
+  std::set<std::string> born_after(const std::string& earlier, const std::string& later) const;
+
+  // ---- Tasks, statistics, scores ----------------------------------------------------------------------------------
+
+  /// A task already known with the same content hash stays as it is. With another content: Error, or with `replace` the
+  /// task changes and its statistics and scores, which belong to the old data, go.
+  void add_task(const TaskRecord& task, bool replace = false);
+  /// Throws UsageError, with the nearest names, for an unknown name.
+  TaskRecord task(const std::string& name) const;
+  /// In the order in which they were added.
+  std::vector<TaskRecord> tasks() const;
+
+  /// Replaces all statistics of (version, task). Values must be finite; modules must belong to the version.
+  void put_routing_stats(const std::string& version, const std::string& task, std::span<const RoutingStat> stats);
+  /// By layer, kind (att first) and the module's index; empty if none were recorded.
+  std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task) const;
+
+  /// Replaces the score of the same (version, task, split, metric). The value must be finite.
+  void put_score(const Score& score);
+  /// Oldest first; an empty version or task means all.
+  std::vector<Score> scores(const std::string& version = "", const std::string& task = "") const;
+
+  // ---- Settings ---------------------------------------------------------------------------------------------------
+
+  std::optional<std::string> setting(const std::string& key) const;
+  void set_setting(const std::string& key, const std::string& value);
+
+  // ---- Upkeep -----------------------------------------------------------------------------------------------------
+
+  /// Removes object files that no version names and unfinished files, if they are older than `grace_ms` (so that a
+  /// command that is just writing is not harmed). With `dry_run` it only counts.
+  GcResult gc(bool dry_run, std::int64_t grace_ms = 60 * 60 * 1000);
+
+  /// Reads every object again and checks every reference. Returns the problems, one sentence each; empty = sound.
+  std::vector<std::string> fsck() const;
+
+ private:
+  Registry(std::filesystem::path folder, std::unique_ptr<Database> db, OpenMode mode);
+
+  void migrate();
+  void require_current_schema() const;
+  void mark_interrupted_operations();
+  bool is_alive(const std::string& operation_uid) const;
+  std::filesystem::path lock_path(const std::string& operation_uid) const;
+  void require_running(std::int64_t operation_id) const;
+  void end_operation(std::int64_t id, Outcome outcome, const std::string& message, const std::string& version_after);
+  void release(std::int64_t operation_id);
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Database> db_;
+  ObjectStore objects_;
+  OpenMode mode_;
+  std::map<std::int64_t, FileLock> running_;  ///< operations begun here and not yet ended
+};
+
+}  // namespace mformer
