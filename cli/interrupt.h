@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+#include "modules_registry/error.h"
+
+/// Ctrl-C. A command that runs long polls interrupted() (core takes it as a callback), saves its state and throws
+/// Interrupted. A second Ctrl-C does not wait for that.
+namespace mformer::cli {
+
+/// From now on the first SIGINT or SIGTERM only sets a flag; the second ends the process at once with 128 + signal.
+/// SIGPIPE is ignored: a failed write reports itself. Call once, in main.
+void install_signal_handlers();
+
+/// Whether a first SIGINT or SIGTERM has come. Cheap, for inner loops; any thread.
+bool interrupted() noexcept;
+
+/// 128 + the signal that came: 130 for SIGINT, 143 for SIGTERM; 130 when none came.
+int interrupt_exit_code() noexcept;
+
+/// Forgets the signal; for tests.
+void clear_interrupt() noexcept;
+
+/// The command stopped in good order: `what` says what was saved ("interrupted after step 120, progress is saved"),
+/// `hint` how to go on ("resume with: mformer train --resume"). Exit code interrupt_exit_code().
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace mformer::cli

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/terminal/style.h"
+
+namespace mformer::terminal {
+
+/// One row of a picture, a layer for example.
+struct HeatmapRow {
+  std::string label;           ///< short: "0", "11"
+  std::vector<double> values;  ///< one per column, >= 0; rows may differ in length; NaN = nothing there
+};
+
+/// A matrix as a picture: who routes where.
+///
+/// On a terminal with colour each character cell shows two rows (upper and lower half block) from dark (0) to bright
+/// (the largest value); elsewhere each row is a line of shades: " .:-=+*#%@", or " ░▒▓█" in Unicode. Columns are as
+/// wide as the window allows, up to 3 characters each, and continue in further blocks when they do not fit.
+struct Heatmap {
+  std::string title;             ///< a line above, "mlp: share of tokens per module"; may be empty
+  std::string row_name;          ///< heading of the labels, "layer"
+  std::vector<HeatmapRow> rows;  ///< drawn in this order
+  std::string marks;             ///< one ASCII character per column, ' ' = none; shorter means none for the rest
+  std::string marks_meaning;     ///< legend of the marks: "* born by extend:de"; may be empty
+  double scale_max = 0;          ///< the value shown brightest; 0 = the largest value; larger values are clipped
+  bool as_percent = false;       ///< the legend's numbers are percentages
+};
+
+/// The picture with its legend; every line fits `style.width` and ends with a line feed.
+std::string draw_heatmap(const Heatmap& heatmap, const Style& style);
+
+/// A horizontal bar of `width` columns, filled to `fraction` (clipped to 0..1; NaN is empty) in eighths of a character
+/// in Unicode, in whole '#' otherwise; the rest is spaces. Never empty for a fraction above 0.
+std::string draw_bar(double fraction, int width, const Style& style);
+
+/// One line of a bar chart.
+struct Bar {
+  std::string label;
+  double value;      ///< >= 0; the longest bar is the largest value
+  std::string text;  ///< printed after the bar: "12.3 %"
+};
+
+/// Labels, bars and texts, aligned within `style.width`; a line feed after each line.
+std::string draw_bars(const std::vector<Bar>& bars, const Style& style);
+
+}  // namespace mformer::terminal
