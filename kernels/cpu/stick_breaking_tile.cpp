@@ -1,0 +1,116 @@
+#include "kernels/cpu/stick_breaking_tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace mformer::kernels::cpu {
+namespace {
+
+// What is left of a stick below this is nothing: keeps subnormal numbers (slow) out and lets whole tiles be skipped.
+constexpr double kNothingLeft = 1e-35;
+
+/// exp(x) for x ≤ 0, about 1 ulp: 2^n · p(r) with |r| ≤ ln2/2. Branch-free, so that GCC vectorises it.
+[[gnu::always_inline]] inline float exp_of_negative(float x) {
+  x = std::max(x, -87.0F);
+  const float n = std::nearbyint(x * 1.44269504088896341F);
+  float r = x - n * 0.693359375F;
+  r -= n * -2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1.0F;
+  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  return p * scale;
+}
+
+[[gnu::always_inline]] inline double exp_of_negative(double x) { return std::exp(x); }
+
+/// σ(z) and 1 − σ(z), each to full relative accuracy: only exp of a negative number is taken.
+template <typename Real>
+[[gnu::always_inline]] inline void sigmoid_pair(Real z, Real& beta, Real& one_minus_beta) {
+  const Real e = exp_of_negative(-std::abs(z));
+  const Real inverse = Real(1) / (Real(1) + e);
+  const Real small = e * inverse;
+  beta = z >= Real(0) ? inverse : small;
+  one_minus_beta = z >= Real(0) ? small : inverse;
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline bool any_left(const Real* rest, int64_t rows) {
+  Real most = 0;
+  for (int64_t r = 0; r < rows; ++r) most = std::max(most, rest[r]);
+  return most > Real(0);
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline bool forward(const StickTile<Real>& tile) {
+  Real* __restrict rest = tile.rest;
+  for (int64_t j = tile.keys - 1; j >= 0; --j) {
+    Real* __restrict z = tile.z + j * tile.rows;
+    const bool real_key = tile.key_mask == nullptr || tile.key_mask[j];
+    const int64_t first = real_key ? std::min(tile.first_row[j], tile.rows) : tile.rows;
+    std::fill(z, z + first, Real(0));
+    for (int64_t r = first; r < tile.rows; ++r) {
+      Real beta, one_minus_beta;
+      sigmoid_pair(z[r], beta, one_minus_beta);
+      z[r] = beta * rest[r];
+      const Real left = rest[r] * one_minus_beta;
+      rest[r] = left > Real(kNothingLeft) ? left : Real(0);
+    }
+  }
+  return any_left(rest, tile.rows);
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline bool backward(const StickTile<Real>& tile, Real* dw_all, Real* __restrict pending) {
+  Real* __restrict rest = tile.rest;
+  for (int64_t j = tile.keys - 1; j >= 0; --j) {
+    Real* __restrict z = tile.z + j * tile.rows;
+    Real* __restrict dw = dw_all + j * tile.rows;
+    const bool real_key = tile.key_mask == nullptr || tile.key_mask[j];
+    const int64_t first = real_key ? std::min(tile.first_row[j], tile.rows) : tile.rows;
+    std::fill(z, z + first, Real(0));
+    std::fill(dw, dw + first, Real(0));
+    for (int64_t r = first; r < tile.rows; ++r) {
+      Real beta, one_minus_beta;
+      sigmoid_pair(z[r], beta, one_minus_beta);
+      const Real weight = beta * rest[r];
+      const Real share = weight * dw[r];
+      const Real later = pending[r] - share;
+      // With nothing left, the keys before get no weight, and `later` is rounding noise of a sum that is zero.
+      const Real left = rest[r] * one_minus_beta;
+      const bool some_left = left > Real(kNothingLeft);
+      z[r] = weight;
+      dw[r] = one_minus_beta * share - (some_left ? beta * later : Real(0));
+      pending[r] = later;
+      rest[r] = some_left ? left : Real(0);
+    }
+  }
+  return any_left(rest, tile.rows);
+}
+
+}  // namespace
+
+// One binary for every x86-64: the loader picks the widest vectors the processor has.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define MFORMER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MFORMER_CLONES
+#endif
+
+MFORMER_CLONES bool break_sticks(const StickTile<float>& tile) { return forward(tile); }
+MFORMER_CLONES bool break_sticks_backward(const StickTile<float>& tile, float* dw, float* pending) {
+  return backward(tile, dw, pending);
+}
+bool break_sticks(const StickTile<double>& tile) { return forward(tile); }
+bool break_sticks_backward(const StickTile<double>& tile, double* dw, double* pending) {
+  return backward(tile, dw, pending);
+}
+
+}  // namespace mformer::kernels::cpu

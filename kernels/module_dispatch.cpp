@@ -1,0 +1,87 @@
+#include "kernels/module_dispatch.h"
+
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace mformer::kernels {
+namespace {
+
+/// rows = x[token of row]; the gradient gathers each token's k rows and adds them in the order of the choices, where
+/// the gradient of a plain index_select would scatter with atomics or in an order of its own.
+class RowsFromTokens : public torch::autograd::Function<RowsFromTokens> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& slot_of_row, const at::Tensor& row_of_slot, int64_t k) {
+    context->save_for_backward({row_of_slot});
+    context->saved_data["k"] = k;
+    return at::index_select(x, 0, slot_of_row.div(k, "floor"));
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const int64_t k = context->saved_data["k"].toInt();
+    const at::Tensor by_slot = at::index_select(grads[0], 0, context->get_saved_variables()[0]);
+    return {by_slot.view({-1, k, grads[0].size(1)}).sum(1), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+/// y = x[index], `index` a permutation and `inverse` its inverse.
+class Permute : public torch::autograd::Function<Permute> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& index,
+                            const at::Tensor& inverse) {
+    context->save_for_backward({inverse});
+    return at::index_select(x, 0, index);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    return {at::index_select(grads[0], 0, context->get_saved_variables()[0]), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
+  TORCH_CHECK(chosen.dim() == 2 && chosen.scalar_type() == at::kLong, "chosen must be int64 [tokens, k], got ",
+              chosen.scalar_type(), " ", chosen.sizes());
+  const at::Tensor contiguous = chosen.contiguous();
+  const int64_t slots = contiguous.numel();
+  const int64_t* module_of_slot = contiguous.const_data_ptr<int64_t>();
+  ModuleDispatch dispatch{chosen.size(1), std::vector<int64_t>(modules + 1, 0), at::empty({slots}, at::kLong),
+                          at::empty({slots}, at::kLong)};
+  for (int64_t s = 0; s < slots; ++s) {
+    const int64_t m = module_of_slot[s];
+    TORCH_CHECK(m >= 0 && m < modules, "chosen holds module ", m, ", there are ", modules);
+    ++dispatch.offset[m + 1];
+  }
+  for (int64_t m = 0; m < modules; ++m) dispatch.offset[m + 1] += dispatch.offset[m];
+  std::vector<int64_t> next(dispatch.offset.begin(), dispatch.offset.end() - 1);
+  auto* slot_of_row = dispatch.slot_of_row.mutable_data_ptr<int64_t>();
+  auto* row_of_slot = dispatch.row_of_slot.mutable_data_ptr<int64_t>();
+  for (int64_t s = 0; s < slots; ++s) {
+    const int64_t row = next[module_of_slot[s]]++;
+    row_of_slot[s] = row;
+    slot_of_row[row] = s;
+  }
+  return dispatch;
+}
+
+at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {
+  return RowsFromTokens::apply(x, dispatch.slot_of_row, dispatch.row_of_slot, dispatch.k);
+}
+
+at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch) {
+  return Permute::apply(x.reshape({-1, x.size(-1)}), dispatch.slot_of_row, dispatch.row_of_slot);
+}
+
+at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch) {
+  return Permute::apply(rows, dispatch.row_of_slot, dispatch.slot_of_row).view({-1, dispatch.k, rows.size(1)});
+}
+
+at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch) {
+  const at::Tensor by_slot = slots_from_rows(rows, dispatch);
+  return at::bmm(gates.to(rows.scalar_type()).unsqueeze(1), by_slot).squeeze(1);
+}
+
+}  // namespace mformer::kernels

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mformer::kernels {
+
+/// Which rows go to which module. A *slot* is one (token, choice) pair, numbered token · k + choice; a *row* is a slot
+/// in the order in which modules work: sorted by module, by slot within a module. All on the CPU.
+struct ModuleDispatch {
+  int64_t k = 0;
+  /// [modules + 1] module m owns rows offset[m] … offset[m + 1] − 1.
+  std::vector<int64_t> offset;
+  /// [tokens · k], int64: the slot of each row.
+  at::Tensor slot_of_row;
+  /// [tokens · k], int64: the row of each slot.
+  at::Tensor row_of_slot;
+};
+
+/// Plans the dispatch of `chosen` [tokens, k], int64, each < modules, by counting: linear, and stable, so the order of
+/// every sum is fixed. Throws c10::Error if an index is out of range.
+ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules);
+
+/// [tokens, width] → [tokens · k, width]: each token's row copied to the modules that chose it. Differentiable.
+at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch);
+/// [tokens, k, width] → [tokens · k, width]: the slots in row order. Differentiable.
+at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch);
+/// [tokens · k, width] → [tokens, k, width]: back to slot order. Differentiable.
+at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch);
+/// y[t] = Σ_choice gates[t, choice] · rows[row of (t, choice)], summed in the order of the choices. `gates` [tokens, k].
+/// Returns [tokens, width]. Differentiable in rows and gates.
+at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch);
+
+}  // namespace mformer::kernels

@@ -1,0 +1,65 @@
+#include "kernels/stick_breaking_attention.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "kernels/cpu/stick_breaking_attention.h"
+
+namespace mformer::kernels {
+namespace {
+
+void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& key_mask) {
+  TORCH_CHECK(query.dim() == 5, "query must be [batch, tokens, k, heads, head_size], got ", query.sizes());
+  TORCH_CHECK(key.dim() == 4, "key must be [batch, keys, heads, head_size], got ", key.sizes());
+  TORCH_CHECK(value.sizes() == key.sizes(), "value must have key's sizes ", key.sizes(), ", got ", value.sizes());
+  TORCH_CHECK(key.size(0) == query.size(0) && key.size(2) == query.size(3) && key.size(3) == query.size(4),
+              "key ", key.sizes(), " does not fit query ", query.sizes());
+  TORCH_CHECK(key.size(1) >= query.size(1), "key has ", key.size(1), " positions, fewer than query's ", query.size(1));
+  TORCH_CHECK(query.is_floating_point() && key.scalar_type() == query.scalar_type() &&
+                  value.scalar_type() == query.scalar_type(),
+              "query, key and value must share one floating dtype");
+  TORCH_CHECK(query.device().is_cpu(), "stick_breaking_attention runs on the CPU, query is on ", query.device());
+  if (key_mask.defined()) {
+    TORCH_CHECK(key_mask.scalar_type() == at::kBool && key_mask.dim() == 2 && key_mask.size(0) == key.size(0) &&
+                    key_mask.size(1) == key.size(1),
+                "key_mask must be a bool [batch, keys] = [", key.size(0), ", ", key.size(1), "], got ",
+                key_mask.scalar_type(), " ", key_mask.sizes());
+  }
+}
+
+/// Half-precision inputs are computed in float32: the sticks multiply thousands of factors.
+at::Tensor computed(const at::Tensor& x) {
+  const bool half = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf;
+  return (half ? x.to(at::kFloat) : x).contiguous();
+}
+
+class StickBreaking : public torch::autograd::Function<StickBreaking> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
+                            const at::Tensor& value, const at::Tensor& key_mask) {
+    const at::Tensor q = computed(query), k = computed(key), v = computed(value);
+    at::Tensor output = cpu::stick_breaking_forward(q, k, v, key_mask);
+    context->save_for_backward({q, k, v, key_mask, output});
+    context->saved_data["dtype"] = static_cast<int64_t>(query.scalar_type());
+    return output.to(query.scalar_type());
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const auto dtype = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
+    const auto [dq, dk, dv] =
+        cpu::stick_breaking_backward(computed(grads[0]), saved[0], saved[1], saved[2], saved[3], saved[4]);
+    return {dq.to(dtype), dk.to(dtype), dv.to(dtype), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor stick_breaking_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                                    const std::optional<at::Tensor>& key_mask) {
+  const at::Tensor mask = key_mask.has_value() ? key_mask->contiguous() : at::Tensor();
+  check(query, key, value, mask);
+  return StickBreaking::apply(query, key, value, mask);
+}
+
+}  // namespace mformer::kernels

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+namespace mformer::kernels {
+
+/// Stick-breaking attention (ModuleFormer, arXiv 2306.04640, section 3): with z_ij = q_i·k_j / √head_size and
+/// β = σ(z), query i gives key j ≤ i the weight β_ij · Π_{j<m≤i} (1 − β_im). The nearest key breaks the stick first,
+/// the query's own position included; weights sum to at most 1. No position encoding is needed.
+///
+/// query     [batch, tokens, k, heads, head_size]: k queries per token (one per chosen attention module), which share
+///           the token's keys. float32, float64, or bfloat16/float16 (computed in float32).
+/// key       [batch, keys, heads, head_size], same dtype; keys ≥ tokens. Query t stands at position keys − tokens + t:
+///           with a key/value cache, `keys` counts the cached positions too.
+/// value     [batch, keys, heads, head_size], same dtype.
+/// key_mask  [batch, keys], bool, true = a real token; padded keys have β = 0. Absent: all real.
+///
+/// Returns [batch, tokens, k, heads, head_size] in query's dtype. Differentiable in query, key and value; works in
+/// tiles and recomputes them in the backward pass, so memory is linear in `keys`. The same input gives the same bits,
+/// whatever the number of threads. A rest of the stick below 1e-35 counts as nothing left.
+/// Throws c10::Error naming the argument on any mismatch.
+at::Tensor stick_breaking_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                                    const std::optional<at::Tensor>& key_mask = std::nullopt);
+
+}  // namespace mformer::kernels
