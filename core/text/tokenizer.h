@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mformer {
+
+/// How text becomes ids. The defaults are those of the Python `tokenizers` package.
+struct EncodeOptions {
+  /// Special tokens written out in the text ("<|endoftext|>") are encoded like any other text instead of as that token.
+  bool special_as_text = false;
+};
+
+/// A byte-level BPE tokenizer as in a Hugging Face `tokenizer.json`: the ids are those of the `tokenizers` package, for
+/// any text. A cheap handle to immutable data: copy it freely; every member function may run in many threads at once.
+///
+/// Text is bytes. Bytes that are not valid UTF-8 become the token of each single byte, and the text on either side is
+/// encoded as if it stood alone; so decode(encode(x)) == x for every byte string, as long as the vocabulary holds all
+/// 256 bytes, the file asks for no prefix space, and no added token strips spaces or has a name of byte-level letters.
+class Tokenizer {
+ public:
+  /// Reads `file`. Throws Error naming the file and the field when it can't be read, is no tokenizer.json, contradicts
+  /// itself, or asks for something that is not supported (docs/tokenizer.md lists what is).
+  static Tokenizer load(const std::filesystem::path& file);
+
+  /// The same from the text of such a file; `name` stands for it in errors.
+  static Tokenizer from_json(std::string json, const std::string& name);
+
+  /// The ids of `text`; empty for an empty text. Adds nothing of its own. Linear in the length but for single words
+  /// of many kilobytes (n log n).
+  std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+
+  /// encode() of each text, on up to `threads` threads (at least 1), results in the order of the texts.
+  std::vector<std::vector<int32_t>> encode_many(std::span<const std::string_view> texts, int threads,
+                                                EncodeOptions options = {}) const;
+
+  /// The bytes that `ids` stand for. Ids that are no token are left out, as the package does (ask contains() to refuse
+  /// them). A text may end inside a character: for display, pass the result through replace_invalid_utf8 (utf8.h),
+  /// which gives exactly what the package's decode returns.
+  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  /// One more than the largest id, added tokens included: the least number of rows of an embedding.
+  int32_t vocab_size() const;
+
+  bool contains(int32_t id) const;
+
+  /// The id of a token by its name in the file ("Ġthe", "<|endoftext|>"), added tokens first.
+  std::optional<int32_t> id_of(std::string_view token) const;
+
+  /// The id that ends a document: the first of <|endoftext|>, <|end_of_text|>, </s> that exists. Throws Error if none.
+  int32_t end_of_text() const;
+
+  /// SHA-256 of the file's text, 64 hex digits: two equal hashes encode alike.
+  const std::string& hash() const;
+
+  /// The file's text, byte for byte as loaded.
+  const std::string& to_json() const;
+
+  /// Writes to_json() to `file`, whole or not at all. Throws Error when it can't.
+  void save(const std::filesystem::path& file) const;
+
+ private:
+  struct Data;
+  explicit Tokenizer(std::shared_ptr<const Data> data);
+  std::shared_ptr<const Data> data_;
+};
+
+}  // namespace mformer
