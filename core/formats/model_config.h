@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mformer {
+
+/// The geometry of a ModuleFormer: `config.json` as the reference implementation writes it, with the same field names
+/// and defaults. The two *_per_layer arrays are mformer's own and appear only where layers differ.
+///
+///     ModelConfig config = preset("small");
+///     config.vocab_size = tokenizer.vocab_size();
+///     config.validate();
+struct ModelConfig {
+  // Sizes.
+  std::int64_t vocab_size = 50295;    ///< Rows of the embedding and of the head.
+  std::int64_t block_size = 512;      ///< Tokens of a training sequence: the context length.
+  std::int64_t history_length = 512;  ///< Tokens of cached history that the reference allows beside a block.
+  std::int64_t n_embd = 1024;         ///< Width of the residual stream (D).
+  std::int64_t n_layer = 24;          ///< Blocks (L).
+  std::int64_t n_head = 8;            ///< Heads inside one attention module; divides att_hidden.
+  std::int64_t att_hidden = 512;      ///< Width of queries, keys and values of one attention module.
+  std::int64_t ffd_hidden = 2048;     ///< Hidden width of one feed-forward module.
+
+  // Modules and routers.
+  std::int64_t n_att_experts = 32;  ///< Attention modules of a layer; the maximum where layers differ.
+  std::int64_t n_mlp_experts = 32;  ///< Feed-forward modules of a layer; the maximum where layers differ.
+  std::int64_t k_att = 2;           ///< Attention modules chosen per token.
+  std::int64_t k_mlp = 2;           ///< Feed-forward modules chosen per token.
+  std::int64_t sample_topk = 0;     ///< In training, how many of the k are drawn at random instead; at most k.
+  std::int64_t gating_size = 256;   ///< Hidden width of the `mlp` and `gmm` routers.
+  std::string gate_type = "mlp";    ///< Router: "mlp", "linear" or "gmm".
+  /// Modules per layer, n_layer entries, each at least k; empty = the scalar holds for every layer.
+  std::vector<std::int64_t> n_att_experts_per_layer;
+  std::vector<std::int64_t> n_mlp_experts_per_layer;
+
+  // Losses, activations, regularisation.
+  std::string aux_loss_type = "mi";              ///< Balance loss: "mi" or "switch".
+  double aux_loss_weight = 0.0;                  ///< Its weight in the total loss.
+  std::string activation_function = "gelu_new";  ///< "gelu_new", "gelu", "relu", "silu" or "tanh".
+  double resid_pdrop = 0.0;                      ///< Dropout on the output of each half block.
+  double embd_pdrop = 0.0;                       ///< Dropout on the embedding.
+  double attn_pdrop = 0.0;                       ///< In the file, but the reference never applies it.
+  double moe_pdrop = 0.0;                        ///< Dropout inside the `mlp` router.
+  double layer_norm_epsilon = 1e-5;              ///< In the file, but always 1e-5 in the computation.
+  double initializer_range = 0.02;               ///< Standard deviation of fresh weights.
+
+  // The rest.
+  bool use_cache = true;                            ///< Whether generation keeps keys and values.
+  bool tie_word_embeddings = false;                 ///< Whether the head reuses the embedding.
+  std::int64_t bos_token_id = 50256;                ///< -1 = none (null in the file).
+  std::int64_t eos_token_id = 50256;                ///< -1 = none (null in the file).
+  std::string torch_dtype = "float32";              ///< Of the weights on disk: "float32", "bfloat16" or "float16".
+  nlohmann::json extra = nlohmann::json::object();  ///< Fields that mformer does not know, kept for the round trip.
+
+  bool operator==(const ModelConfig&) const = default;
+
+  /// Reads and validates a config.json. Absent fields take the reference's defaults. `source` (the path) names the
+  /// text in errors. Throws Error on malformed JSON, another model_type, a value of the wrong type, or as validate().
+  static ModelConfig from_json(std::string_view text, const std::string& source);
+
+  /// The config.json text, indented, keys sorted, ending in a newline; from_json() of it gives an equal config.
+  std::string to_json() const;
+
+  /// Throws Error naming the field, its value and the reason, with a hint, when no such model can be built.
+  void validate(const std::string& source = "the model's config") const;
+
+  /// Attention modules of layer `layer` (0-based, in range).
+  std::int64_t n_att(std::int64_t layer) const;
+  /// Feed-forward modules of layer `layer` (0-based, in range).
+  std::int64_t n_mlp(std::int64_t layer) const;
+  /// Sets both per-layer counts (n_layer entries each): the arrays vanish where all layers are equal, so that the
+  /// reference can read the file, and the scalars hold the maximum.
+  void set_expert_counts(std::vector<std::int64_t> att, std::vector<std::int64_t> mlp);
+
+  /// False when keys and values are the block's input itself: att_hidden = n_embd and a single head.
+  bool has_kv_projection() const { return att_hidden != n_embd || n_head != 1; }
+  /// Width of one head.
+  std::int64_t head_size() const { return att_hidden / n_head; }
+
+  /// All weights of the model; the head counts once where it is tied.
+  std::int64_t parameter_count() const;
+  /// Weights that take part in the computation of one token: k modules of each kind per layer, routers and trunk, and
+  /// a single row of the embedding.
+  std::int64_t active_parameter_count() const;
+};
+
+/// A named geometry; throws UsageError with the known names otherwise.
+///   tiny, small, base   for training here; vocab_size and the token ids are placeholders: set them from the tokenizer
+///   molm-350m-4b, molm-700m-4b, molm-700m-8b   the published MoLM models (arXiv 2306.04640)
+ModelConfig preset(std::string_view name);
+
+/// From the smallest to the largest.
+const std::vector<std::string>& preset_names();
+
+}  // namespace mformer

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/formats/dtype.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+
+/// One tensor inside a SafetensorsFile: dense, row-major, little-endian.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::F32;
+  std::vector<std::int64_t> shape;  ///< [] is a scalar; a dimension may be 0.
+  /// Owned by the SafetensorsFile. Aligned for the dtype in files that mformer wrote; files of others may not be, so
+  /// copy the bytes before reading them as numbers, or check the address.
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;  ///< Always the product of the shape times item_size(dtype).
+};
+
+/// A safetensors file, mapped into memory read-only: the layout is in docs/checkpoints.md.
+///
+/// Everything is checked before a byte of data can be seen: the header's length and JSON, duplicate or unknown names
+/// inside it, dtypes, shapes and their products, and that the tensors cover the data exactly, without overlap or hole.
+/// Whatever survives is safe to use; whatever does not throws mformer::Error naming the file and the tensor.
+///
+/// Copies are cheap and share the mapping, which lasts as long as the last copy. Reading from many threads is safe.
+/// The file must not be truncated while it is open (the system would kill the reader).
+class SafetensorsFile {
+ public:
+  /// Maps and checks `path`. Throws Error when it can't be opened or is not a valid safetensors file.
+  static SafetensorsFile open(const std::filesystem::path& path);
+
+  /// Checks bytes in memory, which the caller keeps alive and unchanged. `source` stands for the file in errors.
+  static SafetensorsFile parse(Bytes bytes, const std::string& source);
+
+  /// All tensors, in the order of their data in the file.
+  const std::vector<TensorView>& tensors() const { return contents_->tensors; }
+  /// Their names, in the same order.
+  std::vector<std::string> names() const;
+
+  /// Null when there is no such tensor; otherwise valid as long as any copy of this file lives.
+  const TensorView* find(std::string_view name) const;
+  /// As find(), but throws Error, with the nearest names as a hint.
+  const TensorView& get(std::string_view name) const;
+
+  /// The header's free-form `__metadata__`; empty when there is none.
+  const std::map<std::string, std::string>& metadata() const { return contents_->metadata; }
+  /// What errors call this file: its path, or the source given to parse().
+  const std::string& source() const { return contents_->source; }
+
+ private:
+  struct Contents {
+    std::shared_ptr<const void> mapping;  ///< Empty for parse().
+    std::string source;
+    std::vector<TensorView> tensors;
+    std::map<std::string, std::string> metadata;
+    std::map<std::string, std::size_t, std::less<>> index;
+  };
+  static SafetensorsFile parse(Bytes bytes, const std::string& source, std::shared_ptr<const void> mapping);
+  explicit SafetensorsFile(std::shared_ptr<const Contents> contents) : contents_(std::move(contents)) {}
+
+  std::shared_ptr<const Contents> contents_;
+};
+
+/// A tensor to be written; the bytes are the caller's and must be dense, row-major, little-endian.
+struct TensorToWrite {
+  std::string name;  ///< UTF-8, unique in the file, not "__metadata__".
+  DType dtype = DType::F32;
+  std::vector<std::int64_t> shape;
+  Bytes data;  ///< As many bytes as shape and dtype say.
+};
+
+/// The bytes of a safetensors file with these tensors. The same input gives the same bytes, always: they can be
+/// hashed. Data lies in the given order, except that wider dtypes come first so that every tensor is aligned.
+/// Throws Error on duplicate or forbidden names, negative dimensions and byte counts that do not match the shape.
+std::vector<std::byte> serialize_safetensors(const std::vector<TensorToWrite>& tensors,
+                                             const std::map<std::string, std::string>& metadata = {});
+
+/// Writes what serialize_safetensors() returns, without building it in memory, and atomically: `path` holds either its
+/// old contents or all of the new ones, on disk, even after a power cut. Throws Error as above, or when writing fails.
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace mformer
