@@ -18,6 +18,9 @@ std::string printable(std::string_view text);
 std::string pad_right(std::string_view text, int width);
 std::string pad_left(std::string_view text, int width);
 
+/// Removes the spaces at the end of `line`.
+void trim_right(std::string& line);
+
 /// At most `width` columns of `text`; what is cut off leaves "…" ("..." in ASCII). Never cuts a character in two.
 std::string shorten(std::string_view text, int width, bool unicode);
 

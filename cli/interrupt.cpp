@@ -1,0 +1,44 @@
+#include "cli/interrupt.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+namespace mformer::cli {
+namespace {
+
+std::atomic<int> received{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may touch lock-free atomics only");
+
+void on_signal(int signal) {
+  if (received.exchange(signal) == 0) return;
+  constexpr char line_end[] = "\n";  // leaves the progress bar's line to the shell's prompt
+  [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, line_end, 1);
+  _exit(128 + signal);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;  // half-done reads and writes go on: only polling ends the work
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+bool interrupted() noexcept {
+  return received.load(std::memory_order_relaxed) != 0;
+}
+
+int interrupt_exit_code() noexcept {
+  return interrupted() ? 128 + received.load() : 128 + SIGINT;
+}
+
+void clear_interrupt() noexcept {
+  received = 0;
+}
+
+}  // namespace mformer::cli

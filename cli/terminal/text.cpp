@@ -1,0 +1,161 @@
+#include "cli/terminal/text.h"
+
+#include <locale.h>
+#include <wchar.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace mformer::terminal {
+namespace {
+
+struct Character {
+  char32_t code;
+  size_t bytes;
+  bool valid;
+};
+
+// The character at the front of non-empty `text`; a byte that starts no valid UTF-8 sequence stands for itself.
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const Character broken{lead, 1, false};
+  if (lead < 0x80) return {lead, 1, true};
+  const size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return broken;
+  char32_t code = lead & (0xFFu >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return broken;
+    code = code << 6 | (byte(i) & 0x3Fu);
+  }
+  constexpr std::array<char32_t, 5> smallest = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  if (code < smallest[bytes] || surrogate || code > 0x10FFFF) return broken;
+  return {code, bytes, true};
+}
+
+// glibc's own width tables, whatever locale the process runs in.
+int code_width(char32_t code) {
+  if (code < 0x80) return code < 0x20 || code == 0x7F ? 0 : 1;
+  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == nullptr) return 1;
+  const locale_t before = uselocale(utf8);
+  const int width = wcwidth(static_cast<wchar_t>(code));
+  uselocale(before);
+  return std::max(width, 0);
+}
+
+int width_of(const Character& character) {
+  return character.valid ? code_width(character.code) : 1;
+}
+
+// Characters that change how others are shown: control codes, and marks that reverse or reorder the text.
+bool is_control(char32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200E && code <= 0x200F) ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string escaped(const Character& character) {
+  if (character.code == '\n') return "\\n";
+  if (character.code == '\t') return "\\t";
+  if (character.code == '\r') return "\\r";
+  std::array<char, 12> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), character.code < 0x100 ? "\\x%02x" : "\\u%04x",
+                static_cast<unsigned>(character.code));
+  return buffer.data();
+}
+
+// Bytes of the longest beginning of `text` that takes at most `width` columns.
+size_t bytes_that_fit(std::string_view text, int width) {
+  size_t bytes = 0;
+  while (bytes < text.size()) {
+    const Character character = first_character(text.substr(bytes));
+    width -= width_of(character);
+    if (width < 0) break;
+    bytes += character.bytes;
+  }
+  return bytes;
+}
+
+std::string spaces(int count) {
+  return std::string(static_cast<size_t>(std::max(count, 0)), ' ');
+}
+
+// The first line of `text` and how many bytes it used, the space or line feed that it was broken at included.
+struct Piece {
+  std::string_view line;
+  size_t used;
+};
+
+Piece next_line(std::string_view text, int width) {
+  const size_t feed = text.find('\n');
+  const std::string_view paragraph = text.substr(0, feed);
+  size_t fits = bytes_that_fit(paragraph, width);
+  if (fits == paragraph.size()) return {paragraph, feed == std::string_view::npos ? text.size() : feed + 1};
+  const size_t space = paragraph.rfind(' ', fits);
+  if (space != std::string_view::npos && space > 0) return {paragraph.substr(0, space), space + 1};
+  // A character wider than the line is given a line of its own: something must be used up.
+  fits = std::max(fits, first_character(paragraph).bytes);
+  return {paragraph.substr(0, fits), fits};
+}
+
+}  // namespace
+
+int display_width(std::string_view text) {
+  int width = 0;
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    width += width_of(character);
+    text.remove_prefix(character.bytes);
+  }
+  return width;
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    if (!character.valid || is_control(character.code)) {
+      result += escaped(character);
+    } else {
+      result += text.substr(0, character.bytes);
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return result;
+}
+
+std::string pad_right(std::string_view text, int width) {
+  return std::string(text) + spaces(width - display_width(text));
+}
+
+std::string pad_left(std::string_view text, int width) {
+  return spaces(width - display_width(text)) + std::string(text);
+}
+
+void trim_right(std::string& line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+}
+
+std::string shorten(std::string_view text, int width, bool unicode) {
+  if (display_width(text) <= width) return std::string(text);
+  const std::string_view ellipsis = unicode ? "…" : "...";
+  const int room = width - display_width(ellipsis);
+  if (room <= 0) return std::string(text.substr(0, bytes_that_fit(text, width)));
+  return std::string(text.substr(0, bytes_that_fit(text, room))).append(ellipsis);
+}
+
+std::vector<std::string> wrap(std::string_view text, int width) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const Piece piece = next_line(text, std::max(width, 1));
+    lines.emplace_back(piece.line);
+    text.remove_prefix(piece.used);
+  }
+  if (lines.empty()) lines.emplace_back();
+  return lines;
+}
+
+}  // namespace mformer::terminal
