@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/formats/mapped_file.h"
+#include "core/formats/quoted_name.h"
 #include "core/formats/safetensors_header.h"
 #include "modules_registry/error.h"
 #include "modules_registry/suggest.h"
@@ -47,7 +48,7 @@ const TensorView* SafetensorsFile::find(std::string_view name) const {
 
 const TensorView& SafetensorsFile::get(std::string_view name) const {
   if (const TensorView* tensor = find(name)) return *tensor;
-  throw Error(source() + " has no tensor '" + std::string(name) + "'",
+  throw Error(source() + " has no tensor " + quoted_name(name),
               suggestion_hint(name, names(), "tensors", "the file holds no tensors"));
 }
 

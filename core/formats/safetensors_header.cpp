@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -44,7 +45,8 @@ class StructureGuard {
         break;
       case json::parse_event_t::value:
         if (depth == kMaxDepth && ++array_entries_ > kMaxArrayEntries) {
-          throw Error(source_ + ": tensor '" + tensor_ + "' has a list of more than 32 numbers", kRedownload);
+          throw Error(source_ + ": tensor " + quoted_name(tensor_) + " has a list of more than 32 numbers",
+                      kRedownload);
         }
         break;
       default:
@@ -57,9 +59,10 @@ class StructureGuard {
   void add_key(int depth, const std::string& key) {
     if (depth == 1) {
       tensor_ = key;
-      if (!tensors_.insert(key).second) throw Error(source_ + ": tensor '" + key + "' appears twice", kRedownload);
+      if (!tensors_.insert(key).second)
+        throw Error(source_ + ": tensor " + quoted_name(key) + " appears twice", kRedownload);
     } else if (!fields_.insert(key).second) {
-      throw Error(source_ + ": '" + key + "' of '" + tensor_ + "' appears twice", kRedownload);
+      throw Error(source_ + ": " + quoted_name(key) + " of " + quoted_name(tensor_) + " appears twice", kRedownload);
     }
   }
 
@@ -110,14 +113,14 @@ json parse_header(std::string_view text, const std::string& source) {
 class EntryReader {
  public:
   EntryReader(std::string name, const json& fields, const std::string& source)
-      : where_(source + ": tensor '" + name + "'"), fields_(fields) {
+      : where_(source + ": tensor " + quoted_name(name)), fields_(fields) {
     entry_.name = std::move(name);
   }
 
   HeaderEntry read(std::uint64_t data_bytes) {
     if (!fields_.is_object()) fail("is not described by a JSON object");
     for (const auto& [key, value] : fields_.items()) {
-      if (key != "dtype" && key != "shape" && key != "data_offsets") fail("has an unknown field '" + key + "'");
+      if (key != "dtype" && key != "shape" && key != "data_offsets") fail("has an unknown field " + quoted_name(key));
     }
     read_dtype();
     read_shape();
@@ -142,7 +145,7 @@ class EntryReader {
     if (!dtype.is_string()) fail("has a dtype that is not a string");
     const auto parsed = parse_dtype(dtype.get_ref<const std::string&>());
     if (!parsed) {
-      fail("has the unknown dtype '" + dtype.get<std::string>() + "'",
+      fail("has the unknown dtype " + quoted_name(dtype.get_ref<const std::string&>()),
            "F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are read: convert the tensor to one of them");
     }
     entry_.dtype = *parsed;
@@ -196,7 +199,8 @@ std::map<std::string, std::string> read_metadata(const json& fields, const std::
   std::map<std::string, std::string> metadata;
   if (!fields.is_object()) throw Error(source + ": __metadata__ is not a JSON object", kRedownload);
   for (const auto& [key, value] : fields.items()) {
-    if (!value.is_string()) throw Error(source + ": __metadata__ '" + key + "' is not a string", kRedownload);
+    if (!value.is_string())
+      throw Error(source + ": __metadata__ " + quoted_name(key) + " is not a string", kRedownload);
     metadata[key] = value.get<std::string>();
   }
   return metadata;
@@ -208,11 +212,13 @@ void check_coverage(const std::vector<HeaderEntry>& entries, std::uint64_t data_
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const HeaderEntry& entry = entries[i];
     if (entry.begin < covered) {
-      throw Error(source + ": tensors '" + entries[i - 1].name + "' and '" + entry.name + "' overlap", kRedownload);
+      throw Error(
+          source + ": tensors " + quoted_name(entries[i - 1].name) + " and " + quoted_name(entry.name) + " overlap",
+          kRedownload);
     }
     if (entry.begin > covered) {
-      throw Error(source + ": " + std::to_string(entry.begin - covered) + " bytes before tensor '" + entry.name +
-                      "' belong to no tensor",
+      throw Error(source + ": " + std::to_string(entry.begin - covered) + " bytes before tensor " +
+                      quoted_name(entry.name) + " belong to no tensor",
                   kRedownload);
     }
     covered = entry.end;

@@ -1,0 +1,214 @@
+#include "core/formats/model_config.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "core/formats/parameter_layout.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kMaxDepth = 64;  // copying or printing deeper JSON could exhaust the stack
+
+// The one list of fields: reading and writing both walk it.
+template <class Config, class Visit>
+void for_each_field(Config& config, Visit&& visit) {
+  visit("vocab_size", config.vocab_size);
+  visit("block_size", config.block_size);
+  visit("history_length", config.history_length);
+  visit("n_embd", config.n_embd);
+  visit("n_layer", config.n_layer);
+  visit("n_head", config.n_head);
+  visit("att_hidden", config.att_hidden);
+  visit("ffd_hidden", config.ffd_hidden);
+  visit("n_att_experts", config.n_att_experts);
+  visit("n_mlp_experts", config.n_mlp_experts);
+  visit("k_att", config.k_att);
+  visit("k_mlp", config.k_mlp);
+  visit("sample_topk", config.sample_topk);
+  visit("gating_size", config.gating_size);
+  visit("gate_type", config.gate_type);
+  visit("n_att_experts_per_layer", config.n_att_experts_per_layer);
+  visit("n_mlp_experts_per_layer", config.n_mlp_experts_per_layer);
+  visit("aux_loss_type", config.aux_loss_type);
+  visit("aux_loss_weight", config.aux_loss_weight);
+  visit("activation_function", config.activation_function);
+  visit("resid_pdrop", config.resid_pdrop);
+  visit("embd_pdrop", config.embd_pdrop);
+  visit("attn_pdrop", config.attn_pdrop);
+  visit("moe_pdrop", config.moe_pdrop);
+  visit("layer_norm_epsilon", config.layer_norm_epsilon);
+  visit("initializer_range", config.initializer_range);
+  visit("use_cache", config.use_cache);
+  visit("tie_word_embeddings", config.tie_word_embeddings);
+  visit("bos_token_id", config.bos_token_id);
+  visit("eos_token_id", config.eos_token_id);
+  visit("torch_dtype", config.torch_dtype);
+}
+
+bool is_token_id(std::string_view field) {
+  return field == "bos_token_id" || field == "eos_token_id";
+}
+
+// Takes known fields out of a JSON object; what remains is `extra`.
+class FieldReader {
+ public:
+  FieldReader(json& document, const std::string& source) : document_(document), source_(source) {}
+
+  template <class Value>
+  void operator()(const char* field, Value& value) {
+    const auto found = document_.find(field);
+    if (found == document_.end()) return;
+    if (is_token_id(field) && found->is_null()) {
+      if constexpr (std::is_same_v<Value, std::int64_t>) value = -1;
+    } else {
+      read(field, *found, value);
+    }
+    document_.erase(found);
+  }
+
+ private:
+  [[noreturn]] void fail(const char* field, const json& found, const char* wanted) const {
+    std::string text = found.dump();
+    if (text.size() > 40) text = text.substr(0, 37) + "...";
+    throw Error(source_ + ": '" + field + "' must be " + wanted + ", not " + text, "correct the file");
+  }
+
+  void read(const char* field, const json& found, std::int64_t& value) const {
+    const bool fits = !found.is_number_unsigned() ||
+                      found.get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+    if (!found.is_number_integer() || !fits) fail(field, found, "a whole number");
+    value = found.get<std::int64_t>();
+  }
+
+  void read(const char* field, const json& found, double& value) const {
+    if (!found.is_number()) fail(field, found, "a number");
+    value = found.get<double>();
+  }
+
+  void read(const char* field, const json& found, bool& value) const {
+    if (!found.is_boolean()) fail(field, found, "true or false");
+    value = found.get<bool>();
+  }
+
+  void read(const char* field, const json& found, std::string& value) const {
+    if (!found.is_string()) fail(field, found, "a string");
+    value = found.get<std::string>();
+  }
+
+  void read(const char* field, const json& found, std::vector<std::int64_t>& value) const {
+    if (!found.is_array()) fail(field, found, "a list of whole numbers");
+    value.clear();
+    for (const json& entry : found) read(field, entry, value.emplace_back());
+  }
+
+  json& document_;
+  const std::string& source_;
+};
+
+json parse_object(std::string_view text, const std::string& source) {
+  json document;
+  try {
+    document = json::parse(text, [&source](int depth, json::parse_event_t, const json&) {
+      if (depth > kMaxDepth) throw Error(source + ": nested too deeply for a config", "correct the file");
+      return true;
+    });
+  } catch (const json::parse_error& error) {
+    throw Error(source + ": not valid JSON at byte " + std::to_string(error.byte), "correct the file");
+  } catch (const json::exception&) {
+    throw Error(source + ": not valid JSON (a number beyond any range)", "correct the file");
+  }
+  if (!document.is_object())
+    throw Error(source + ": not a JSON object", "a config.json looks like {\"n_embd\": 192, …}");
+  return document;
+}
+
+void check_model_type(json& document, const std::string& source) {
+  const auto type = document.find("model_type");
+  if (type != document.end() && *type != "moduleformer") {
+    throw Error(source + ": the model is of type " + type->dump() + ", not \"moduleformer\"",
+                "only ModuleFormer checkpoints can be read");
+  }
+  document.erase("model_type");
+  document.erase("architectures");
+}
+
+}  // namespace
+
+ModelConfig ModelConfig::from_json(std::string_view text, const std::string& source) {
+  json document = parse_object(text, source);
+  check_model_type(document, source);
+  // Newer versions of the transformers package shorten the name.
+  if (document.contains("dtype") && !document.contains("torch_dtype")) {
+    document["torch_dtype"] = document["dtype"];
+    document.erase("dtype");
+  }
+  ModelConfig config;
+  for_each_field(config, FieldReader(document, source));
+  config.extra = std::move(document);
+  config.validate(source);
+  return config;
+}
+
+std::string ModelConfig::to_json() const {
+  json document = extra;
+  for_each_field(*this, [&document](const char* field, const auto& value) {
+    using Value = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, std::vector<std::int64_t>>) {
+      if (value.empty()) return;  // the reference knows no such field
+    }
+    document[field] = value;
+    if constexpr (std::is_same_v<Value, std::int64_t>) {
+      if (is_token_id(field) && value < 0) document[field] = nullptr;
+    }
+  });
+  document["model_type"] = "moduleformer";
+  document["architectures"] = {"ModuleFormerForCausalLM"};
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::int64_t ModelConfig::n_att(std::int64_t layer) const {
+  return n_att_experts_per_layer.empty() ? n_att_experts : n_att_experts_per_layer[static_cast<std::size_t>(layer)];
+}
+
+std::int64_t ModelConfig::n_mlp(std::int64_t layer) const {
+  return n_mlp_experts_per_layer.empty() ? n_mlp_experts : n_mlp_experts_per_layer[static_cast<std::size_t>(layer)];
+}
+
+void ModelConfig::set_expert_counts(std::vector<std::int64_t> att, std::vector<std::int64_t> mlp) {
+  const auto set = [](std::vector<std::int64_t> counts, std::int64_t& scalar, std::vector<std::int64_t>& per_layer) {
+    const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+    if (least == counts.end()) throw Error("a model has at least one layer");
+    const bool equal = *least == *most;
+    scalar = *most;
+    per_layer = equal ? std::vector<std::int64_t>{} : std::move(counts);
+  };
+  set(std::move(att), n_att_experts, n_att_experts_per_layer);
+  set(std::move(mlp), n_mlp_experts, n_mlp_experts_per_layer);
+}
+
+std::int64_t ModelConfig::parameter_count() const {
+  std::int64_t total = 0;
+  for (const ParameterSpec& parameter : parameter_layout(*this)) {
+    std::int64_t count = 1;
+    for (const std::int64_t dimension : parameter.shape) count *= dimension;
+    total += count;
+  }
+  return total;
+}
+
+std::int64_t ModelConfig::active_parameter_count() const {
+  std::int64_t idle = (vocab_size - 1) * n_embd;
+  if (tie_word_embeddings) idle = 0;  // the head uses all of it
+  for (std::int64_t layer = 0; layer < n_layer; ++layer) {
+    idle += (n_att(layer) - k_att) * 2 * n_embd * att_hidden + (n_mlp(layer) - k_mlp) * 2 * n_embd * ffd_hidden;
+  }
+  return parameter_count() - idle;
+}
+
+}  // namespace mformer

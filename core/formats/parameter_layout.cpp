@@ -1,0 +1,116 @@
+#include "core/formats/parameter_layout.h"
+
+#include <set>
+
+#include "core/formats/quoted_name.h"
+#include "core/formats/safetensors_header.h"
+#include "modules_registry/error.h"
+#include "modules_registry/suggest.h"
+
+namespace mformer {
+namespace {
+
+class LayoutBuilder {
+ public:
+  explicit LayoutBuilder(const ModelConfig& config) : config_(config) {}
+
+  std::vector<ParameterSpec> build() {
+    add("transformer.wte.weight", {config_.vocab_size, config_.n_embd});
+    for (std::int64_t layer = 0; layer < config_.n_layer; ++layer) add_block(layer);
+    add_norm("transformer.ln_f");
+    if (!config_.tie_word_embeddings) add("lm_head.weight", {config_.vocab_size, config_.n_embd});
+    return std::move(layout_);
+  }
+
+ private:
+  void add(std::string name, std::vector<std::int64_t> shape) {
+    layout_.push_back({std::move(name), std::move(shape)});
+  }
+
+  void add_norm(const std::string& name) {
+    add(name + ".weight", {config_.n_embd});
+    add(name + ".bias", {config_.n_embd});
+  }
+
+  void add_block(std::int64_t layer) {
+    const std::string block = "transformer.h." + std::to_string(layer);
+    add_norm(block + ".ln_1");
+    add_modules(block + ".attn.q_proj", config_.n_att(layer), config_.att_hidden);
+    if (config_.has_kv_projection()) {
+      for (const char* projection : {".attn.k_proj", ".attn.v_proj"}) {
+        add(block + projection + ".weight", {config_.att_hidden, config_.n_embd});
+        add(block + projection + ".bias", {config_.att_hidden});
+      }
+    }
+    add_norm(block + ".ln_2");
+    add_modules(block + ".mlpf", config_.n_mlp(layer), config_.ffd_hidden);
+  }
+
+  void add_modules(const std::string& name, std::int64_t count, std::int64_t hidden) {
+    add(name + ".experts.weight", {count, config_.n_embd, hidden});
+    add(name + ".output_experts.weight", {count, hidden, config_.n_embd});
+    add_router(name + ".gate", count);
+  }
+
+  void add_router(const std::string& name, std::int64_t count) {
+    if (config_.gate_type == "mlp") {
+      add(name + ".w_gate.0.weight", {config_.gating_size, config_.n_embd});
+      add(name + ".w_gate.0.bias", {config_.gating_size});
+      add(name + ".w_gate.3.weight", {count, config_.gating_size});
+    } else if (config_.gate_type == "linear") {
+      add(name + ".w_gate.0.weight", {count, config_.n_embd});
+    } else {
+      add(name + ".w_gate.weight", {config_.gating_size, config_.n_embd});
+      add(name + ".expert_centroids", {count, config_.gating_size});
+      add(name + ".temperature", {1});
+    }
+  }
+
+  const ModelConfig& config_;
+  std::vector<ParameterSpec> layout_;
+};
+
+void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
+  const std::string where = folder.path().string();
+  const TensorView* tensor = folder.find(expected.name);
+  if (tensor == nullptr) {
+    throw Error(where + ": the parameter '" + expected.name + "' is missing",
+                "the weights do not belong to this config.json, or the export was not complete");
+  }
+  if (tensor->shape != expected.shape) {
+    throw Error(where + ": '" + expected.name + "' has the shape " + shape_text(tensor->shape) +
+                    ", but config.json asks for " + shape_text(expected.shape),
+                "the weights do not belong to this config.json");
+  }
+  if (tensor->dtype != DType::F32 && tensor->dtype != DType::BF16 && tensor->dtype != DType::F16) {
+    throw Error(where + ": '" + expected.name + "' is stored as " + std::string(dtype_name(tensor->dtype)),
+                "weights are read as F32, BF16 or F16: convert them first");
+  }
+}
+
+}  // namespace
+
+std::vector<ParameterSpec> parameter_layout(const ModelConfig& config) {
+  return LayoutBuilder(config).build();
+}
+
+bool is_ignored_tensor(std::string_view name, const ModelConfig& config) {
+  if (name == "lm_head.weight") return config.tie_word_embeddings;
+  return name.starts_with("transformer.h.") && (name.ends_with(".attn.mask") || name.ends_with(".attn.cum_weight"));
+}
+
+void check_parameters(const HubFolder& folder) {
+  std::vector<std::string> expected_names;
+  for (const ParameterSpec& expected : parameter_layout(folder.config())) {
+    check_parameter(folder, expected);
+    expected_names.push_back(expected.name);
+  }
+  const std::set<std::string_view> known(expected_names.begin(), expected_names.end());
+  for (const std::string& name : folder.tensor_names()) {
+    if (known.contains(name) || is_ignored_tensor(name, folder.config())) continue;
+    throw Error(folder.path().string() + ": the tensor " + quoted_name(name) + " is no parameter of this model",
+                suggestion_hint(std::string_view(name).substr(0, 200), expected_names, "parameters", ""));
+  }
+}
+
+}  // namespace mformer
