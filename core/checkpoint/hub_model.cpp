@@ -1,0 +1,164 @@
+#include "core/checkpoint/hub_model.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
+
+#include <map>
+
+#include "core/checkpoint/pickle.h"
+#include "core/checkpoint/tensor_io.h"
+#include "core/formats/parameter_layout.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+using Find = std::function<at::Tensor(const std::string&)>;
+
+/// Names below one bank: the reference keeps an attention bank in `attn.q_proj`, a feed-forward bank in `mlpf`.
+std::string bank_prefix(const std::string& block, Kind kind) {
+  return block + (kind == Kind::att ? ".attn.q_proj" : ".mlpf");
+}
+
+void add_affine(std::vector<HubTensor>& all, const std::string& name, Affine& affine) {
+  if (affine.weight.defined()) all.push_back({name + ".weight", {&affine.weight}});
+  if (affine.bias.defined()) all.push_back({name + ".bias", {&affine.bias}});
+}
+
+void add_bank(std::vector<HubTensor>& all, const std::string& prefix, const std::string& gate_type, ModuleBank& bank) {
+  HubTensor in{prefix + ".experts.weight", {}, true}, out{prefix + ".output_experts.weight", {}, true};
+  const std::string gate = prefix + ".gate";
+  const char* row_name = gate_type == "gmm"    ? ".expert_centroids"
+                         : gate_type == "mlp" ? ".w_gate.3.weight"
+                                              : ".w_gate.0.weight";
+  HubTensor rows{gate + row_name, {}, true};
+  for (Module& module : bank.modules) {
+    in.pieces.push_back(&module.in);
+    out.pieces.push_back(&module.out);
+    rows.pieces.push_back(&module.row);
+  }
+  all.push_back(std::move(in));
+  all.push_back(std::move(out));
+  if (gate_type == "gmm") {
+    all.push_back({gate + ".w_gate.weight", {&bank.router.weight}});
+    all.push_back({gate + ".temperature", {&bank.router.temperature}});
+  } else if (gate_type == "mlp") {
+    all.push_back({gate + ".w_gate.0.weight", {&bank.router.weight}});
+    all.push_back({gate + ".w_gate.0.bias", {&bank.router.bias}});
+  }
+  all.push_back(std::move(rows));
+}
+
+/// A model of the config's geometry with empty tensors: what hub_tensors() needs to name the pieces.
+Model empty_model(const ModelConfig& config) {
+  Model model;
+  model.config = config;
+  const at::Tensor some = at::empty({0});
+  const auto make_bank = [&](Kind kind, std::int64_t k, std::int64_t count) {
+    ModuleBank bank{kind, k, {}, std::vector<Module>(count)};
+    if (config.gate_type != "linear") bank.router.weight = some;
+    if (config.gate_type == "mlp") bank.router.bias = some;
+    if (config.gate_type == "gmm") bank.router.temperature = some;
+    return bank;
+  };
+  for (std::int64_t l = 0; l < config.n_layer; ++l) {
+    Block block;
+    block.ln_1 = block.ln_2 = {some, some};
+    if (config.has_kv_projection()) block.k_proj = block.v_proj = {some, some};
+    block.att = make_bank(Kind::att, config.k_att, config.n_att(l));
+    block.mlp = make_bank(Kind::mlp, config.k_mlp, config.n_mlp(l));
+    model.blocks.push_back(std::move(block));
+  }
+  model.ln_f = {some, some};
+  return model;
+}
+
+void check_pickled(const std::map<std::string, at::Tensor>& tensors, const ModelConfig& config, const std::string& source) {
+  std::map<std::string, std::vector<std::int64_t>> wanted;
+  for (const ParameterSpec& spec : parameter_layout(config)) wanted[spec.name] = spec.shape;
+  for (const auto& [name, shape] : wanted) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw Error(source + " lacks the tensor '" + name + "'", "is config.json the right one?");
+    if (found->second.sizes() != at::IntArrayRef(shape)) {
+      throw Error(source + ": tensor '" + name + "' does not have the shape that config.json asks for");
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (wanted.count(name) == 0 && !is_ignored_tensor(name, config)) {
+      throw Error(source + " holds the unknown tensor '" + name + "'", "is config.json the right one?");
+    }
+  }
+}
+
+Model fill(const ModelConfig& config, const Find& find) {
+  Model model = empty_model(config);
+  at::ScalarType widest = at::kHalf;
+  bool first = true;
+  for (HubTensor& entry : hub_tensors(model)) {
+    const at::Tensor whole = find(entry.name);
+    widest = first ? whole.scalar_type() : at::promote_types(widest, whole.scalar_type());
+    first = false;
+    for (std::size_t i = 0; i < entry.pieces.size(); ++i) {
+      *entry.pieces[i] = entry.stacked ? whole.select(0, static_cast<std::int64_t>(i)).clone() : whole;
+    }
+  }
+  convert(model, widest);
+  return model;
+}
+
+const char* dtype_text(at::ScalarType type) {
+  return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32";
+}
+
+}  // namespace
+
+std::vector<HubTensor> hub_tensors(Model& model) {
+  std::vector<HubTensor> all;
+  all.push_back({"transformer.wte.weight", {&model.wte}});
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    Block& block = model.blocks[l];
+    const std::string name = "transformer.h." + std::to_string(l);
+    add_affine(all, name + ".ln_1", block.ln_1);
+    add_bank(all, bank_prefix(name, Kind::att), model.config.gate_type, block.att);
+    add_affine(all, name + ".attn.k_proj", block.k_proj);
+    add_affine(all, name + ".attn.v_proj", block.v_proj);
+    add_affine(all, name + ".ln_2", block.ln_2);
+    add_bank(all, bank_prefix(name, Kind::mlp), model.config.gate_type, block.mlp);
+  }
+  add_affine(all, "transformer.ln_f", model.ln_f);
+  if (!model.config.tie_word_embeddings) all.push_back({"lm_head.weight", {&model.lm_head}});
+  return all;
+}
+
+Model load_hub_model(const HubFolder& folder) {
+  if (folder.pickle_files().empty()) {
+    check_parameters(folder);
+    return fill(folder.config(), [&](const std::string& name) { return to_tensor(folder.get(name)); });
+  }
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& file : folder.pickle_files()) tensors.merge(read_pickled_tensors(file));
+  check_pickled(tensors, folder.config(), folder.path().string());
+  return fill(folder.config(), [&](const std::string& name) { return tensors.at(name).contiguous(); });
+}
+
+std::vector<NamedTensor> to_hub_tensors(const Model& model) {
+  Model handles = model;
+  std::vector<NamedTensor> result;
+  for (const HubTensor& entry : hub_tensors(handles)) {
+    std::vector<at::Tensor> pieces;
+    for (const at::Tensor* piece : entry.pieces) pieces.push_back(piece->detach());
+    result.push_back({entry.name, entry.stacked ? at::stack(pieces) : pieces[0].contiguous()});
+  }
+  return result;
+}
+
+void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
+  const std::vector<NamedTensor> tensors = to_hub_tensors(model);
+  std::vector<TensorToWrite> to_be_written;
+  for (const NamedTensor& entry : tensors) to_be_written.push_back(to_write(entry.name, entry.tensor));
+  ModelConfig config = model.config;
+  config.torch_dtype = dtype_text(model.wte.scalar_type());
+  write_hub_folder(folder, config, to_be_written, options);
+}
+
+}  // namespace mformer

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/formats/hub_folder.h"
+#include "core/model/model.h"
+
+namespace mformer {
+
+/// A tensor under the reference's name.
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+/// One tensor of a hub checkpoint and what it is made of here: a single parameter, or one piece per module, stacked.
+struct HubTensor {
+  std::string name;                 ///< e.g. "transformer.h.0.mlpf.experts.weight"
+  std::vector<at::Tensor*> pieces;  ///< Parameters of the Model it was made for.
+  bool stacked = false;
+};
+
+/// The reference's names (docs/checkpoints.md) for every parameter of `model`, in its order. The one table that maps
+/// our parameters to published ones.
+std::vector<HubTensor> hub_tensors(Model& model);
+
+/// The checkpoint's weights, in the dtype of the file (the widest, where they differ). Safetensors, or else
+/// `pytorch_model.bin` through LibTorch's unpickler, which builds tensors and containers and runs no code.
+/// Throws Error when a tensor is missing, unknown or misshapen.
+Model load_hub_model(const HubFolder& folder);
+
+/// All parameters as the reference stores them (modules stacked).
+std::vector<NamedTensor> to_hub_tensors(const Model& model);
+
+/// Writes a folder that the reference can load as it is if counts are equal in all layers. config.torch_dtype follows
+/// the weights. Throws as write_hub_folder.
+void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options);
+
+}  // namespace mformer

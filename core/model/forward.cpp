@@ -1,0 +1,67 @@
+#include "core/model/forward.h"
+
+#include <ATen/ops/embedding.h>
+
+#include "core/model/layers.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+void check_ids(const Model& model, const at::Tensor& input_ids) {
+  if (input_ids.dim() != 2 || input_ids.scalar_type() != at::kLong || input_ids.numel() == 0) {
+    throw Error("input_ids must be int64 [batch, tokens] and not empty");
+  }
+  const auto least = input_ids.min().item<std::int64_t>(), most = input_ids.max().item<std::int64_t>();
+  if (least < 0 || most >= model.config.vocab_size) {
+    throw Error("token id " + std::to_string(least < 0 ? least : most) + " is outside the model's vocabulary of " +
+                    std::to_string(model.config.vocab_size),
+                "does the tokenizer belong to this model?");
+  }
+}
+
+at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_ids) {
+  if (!options.attention_mask.has_value()) return {};
+  const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
+  const at::Tensor mask = options.attention_mask->to(at::kBool);
+  if (mask.dim() != 2 || mask.size(0) != input_ids.size(0) || mask.size(1) != cached + input_ids.size(1)) {
+    throw Error("attention_mask must be [batch, cached + tokens] = [" + std::to_string(input_ids.size(0)) + ", " +
+                std::to_string(cached + input_ids.size(1)) + "]");
+  }
+  return mask;
+}
+
+}  // namespace
+
+ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options) {
+  check_ids(model, input_ids);
+  const at::Tensor key_mask = checked_mask(options, input_ids);
+  const ModelConfig& config = model.config;
+  ForwardOutput output;
+  output.routing.resize(model.blocks.size());
+  at::Tensor x = layers::dropout(at::embedding(model.wte, input_ids), config.embd_pdrop, options);
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    if (options.hidden_states) output.hidden_states.push_back(x);
+    const Block& block = model.blocks[l];
+    BlockTrace& trace = output.routing[l];
+    const at::Tensor att =
+        layers::attention(config, block, l, layers::layer_norm(x, block.ln_1), key_mask, options, trace.att);
+    x = x + layers::dropout(att, config.resid_pdrop, options);
+    const at::Tensor normed = layers::layer_norm(x, block.ln_2).view({-1, config.n_embd});
+    const at::Tensor mlp = layers::feed_forward(config, block.mlp, normed, options, trace.mlp);
+    x = x + layers::dropout(mlp.view_as(x), config.resid_pdrop, options);
+  }
+  output.hidden = layers::layer_norm(x, model.ln_f);
+  if (options.hidden_states) output.hidden_states.push_back(output.hidden);
+  if (options.cache != nullptr) options.cache->advance(input_ids.size(1));
+  return output;
+}
+
+at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16) {
+  ForwardOptions options;
+  options.bfloat16 = bfloat16;
+  const at::Tensor logits = layers::linear(hidden, model.lm_head, {}, options);
+  return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+}
+
+}  // namespace mformer

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <vector>
+
+#include "core/model/model.h"
+
+namespace mformer {
+
+/// What one router did with [tokens] tokens (a batch flattened batch-major).
+struct RouterDecision {
+  at::Tensor logits;   ///< [tokens, modules]
+  at::Tensor probs;    ///< [tokens, modules] softmax over all modules of the bank
+  at::Tensor indices;  ///< [tokens, k] chosen modules, int64, by descending gate
+  at::Tensor gates;    ///< [tokens, k] their probabilities, not renormalised
+};
+
+/// What one bank did: the decision, and (if asked for) the norm of what each chosen module put out.
+struct BankTrace {
+  RouterDecision decision;
+  at::Tensor output_norms;  ///< [tokens, k] ‖module output‖ before gating; undefined unless ForwardOptions::norms
+};
+
+struct BlockTrace {
+  BankTrace att, mlp;
+  BankTrace& bank(Kind kind) { return kind == Kind::att ? att : mlp; }
+  const BankTrace& bank(Kind kind) const { return kind == Kind::att ? att : mlp; }
+};
+
+/// Keys and values of the tokens seen so far, one pair a layer, grown by forward(). Room doubles when it runs out, so
+/// a step copies nothing.
+class KeyValueCache {
+ public:
+  /// Tokens stored.
+  std::int64_t length() const { return length_; }
+  /// Appends [batch, tokens, heads, head_size] to layer `layer`; returns views of all keys and values so far.
+  std::pair<at::Tensor, at::Tensor> append(std::size_t layer, const at::Tensor& key, const at::Tensor& value);
+  /// Counts `tokens` as stored, once all layers have appended them.
+  void advance(std::int64_t tokens) { length_ += tokens; }
+
+ private:
+  struct Layer {
+    at::Tensor key, value;
+  };
+  std::vector<Layer> layers_;
+  std::int64_t length_ = 0;
+};
+
+struct ForwardOptions {
+  /// [batch, cached + tokens], bool, true = real token. Padded positions are no keys; they are still routed and counted
+  /// in the balance losses, as in the reference.
+  std::optional<at::Tensor> attention_mask;
+  /// Continue after these tokens and append to them. Inference only.
+  KeyValueCache* cache = nullptr;
+  /// Apply the config's dropouts and sample_topk, drawing from `generator` (null: LibTorch's default one).
+  bool training = false;
+  std::optional<at::Generator> generator;
+  /// Keep the hidden state before each block and after the last norm in the output.
+  bool hidden_states = false;
+  /// Fill BankTrace::output_norms.
+  bool norms = false;
+  /// Compute matrix products in bfloat16 with float32 weights (autocast); norms, routers' softmax and losses in float32.
+  bool bfloat16 = false;
+};
+
+struct ForwardOutput {
+  at::Tensor hidden;                       ///< [batch, tokens, n_embd] after the last norm
+  std::vector<BlockTrace> routing;         ///< one a layer
+  std::vector<at::Tensor> hidden_states;   ///< n_layer + 1, if asked for
+};
+
+/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary.
+ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
+
+/// hidden [..., n_embd] → logits [..., vocab_size], float32.
+at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16 = false);
+
+/// The decision of one router on x [tokens, n_embd]. In training with sample_topk = s > 0 the last s of the k are drawn
+/// by multinomial from the rest (probabilities + 1e-6, as the reference).
+RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x, const ForwardOptions& options);
+
+}  // namespace mformer

@@ -1,0 +1,72 @@
+#include "core/model/layers.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/tanh.h>
+
+#include "kernels/grouped_linear.h"
+#include "modules_registry/error.h"
+
+namespace mformer::layers {
+namespace {
+
+at::Tensor in_dtype(const at::Tensor& x, const ForwardOptions& options) {
+  return options.bfloat16 ? x.to(at::kBFloat16) : x;
+}
+
+}  // namespace
+
+at::Tensor layer_norm(const at::Tensor& x, const Affine& norm) {
+  return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, 1e-5);
+}
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const ForwardOptions& options) {
+  const at::Tensor b = bias.defined() ? in_dtype(bias, options) : at::Tensor();
+  return at::linear(in_dtype(x, options), in_dtype(weight, options), b);
+}
+
+at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options) {
+  if (!options.training || probability <= 0.0) return x;
+  const at::Tensor keep = at::empty_like(x).bernoulli_(1.0 - probability, options.generator);
+  return x * keep.div_(1.0 - probability);
+}
+
+at::Tensor activate(const std::string& name, const at::Tensor& x) {
+  if (name == "gelu_new") return at::gelu(x, "tanh");
+  if (name == "gelu") return at::gelu(x);
+  if (name == "relu") return at::relu(x);
+  if (name == "silu") return at::silu(x);
+  if (name == "tanh") return at::tanh(x);
+  throw Error("unknown activation_function '" + name + "'", "known: gelu_new, gelu, relu, silu, tanh");
+}
+
+at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
+                           const kernels::ModuleDispatch& dispatch) {
+  std::vector<at::Tensor> weights;
+  weights.reserve(bank.modules.size());
+  for (const Module& module : bank.modules) weights.push_back(module.*which);
+  return kernels::grouped_linear(rows, dispatch.offset, weights);
+}
+
+at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch) {
+  const at::Tensor norms = at::linalg_vector_norm(rows.detach().to(at::kFloat), 2, {1}, true);
+  return kernels::slots_from_rows(norms, dispatch).squeeze(2);
+}
+
+at::Tensor feed_forward(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
+                        const ForwardOptions& options, BankTrace& trace) {
+  trace.decision = route(config, bank, x, options);
+  const auto dispatch = kernels::plan_dispatch(trace.decision.indices, static_cast<std::int64_t>(bank.modules.size()));
+  const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
+  const at::Tensor hidden = activate(config.activation_function, through_modules(rows, bank, &Module::in, dispatch));
+  const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch);
+  if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
+  return kernels::combine(out, trace.decision.gates, dispatch);
+}
+
+}  // namespace mformer::layers

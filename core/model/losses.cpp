@@ -1,0 +1,75 @@
+#include "core/model/losses.h"
+
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/zeros.h>
+
+namespace mformer {
+namespace {
+
+/// H(p | x): mean over tokens of the entropy of each router distribution.
+at::Tensor conditional_entropy(const RouterDecision& decision) {
+  const at::Tensor log_probs = at::log_softmax(decision.logits.to(decision.probs.scalar_type()), -1);
+  return -(decision.probs * log_probs).sum() / decision.probs.size(0);
+}
+
+/// H(p̄), the entropy of the mean distribution.
+at::Tensor marginal_entropy(const RouterDecision& decision) {
+  const at::Tensor mean = decision.probs.mean(0);
+  return -(mean * (mean + 1e-8).log()).sum();
+}
+
+template <typename Loss>
+at::Tensor sum_over_routers(const std::vector<BlockTrace>& routing, const Loss& loss) {
+  at::Tensor total;
+  for (const BlockTrace& block : routing) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const at::Tensor one = loss(block.bank(kind).decision);
+      total = total.defined() ? total + one : one;
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+at::Tensor mutual_information_loss(const RouterDecision& decision) {
+  return conditional_entropy(decision) - marginal_entropy(decision);
+}
+
+at::Tensor switch_loss(const RouterDecision& decision) {
+  const at::Tensor& probs = decision.probs;
+  const auto modules = probs.size(1);
+  const at::Tensor mass = probs.sum(0);
+  const at::Tensor hits = at::zeros({modules}, probs.options())
+                              .index_add_(0, decision.indices.flatten(), (decision.gates.detach() > 0).to(probs.scalar_type()).flatten());
+  const at::Tensor balance = ((mass / mass.sum().clamp_min(1e-12)) * (hits / hits.sum().clamp_min(1e-12))).sum();
+  const at::Tensor size = at::logsumexp(decision.logits.to(probs.scalar_type()), {-1}).square().mean();
+  return static_cast<double>(modules) * balance + 0.1 * size;
+}
+
+at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decision) {
+  return config.aux_loss_type == "mi" ? mutual_information_loss(decision) : switch_loss(decision);
+}
+
+at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing) {
+  return sum_over_routers(routing, [&](const RouterDecision& decision) { return balance_loss(config, decision); });
+}
+
+at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration) {
+  return sum_over_routers(routing, [&](const RouterDecision& decision) {
+    return sharpness * conditional_entropy(decision) + concentration * marginal_entropy(decision);
+  });
+}
+
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
+  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {}, at::Reduction::Mean, -100);
+}
+
+at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids) {
+  const std::int64_t tokens = input_ids.size(1);
+  return cross_entropy(logits.narrow(1, 0, tokens - 1), input_ids.narrow(1, 1, tokens - 1));
+}
+
+}  // namespace mformer

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "core/model/forward.h"
+
+namespace mformer {
+
+/// Mutual-information balance loss of one router: H(p | x) − H(p̄), p̄ the mean of p over the tokens, 1e-8 inside the
+/// log of the marginal entropy. Minimising it maximises the mutual information of tokens and modules
+/// (arXiv 2306.04640, section 3.3). Returns a scalar.
+at::Tensor mutual_information_loss(const RouterDecision& decision);
+
+/// Switch-style balance loss (arXiv 2101.03961 with the reference's normalisation):
+/// N · Σ normalised mean p · normalised hit share + 0.1 · mean logsumexp(logits)².
+at::Tensor switch_loss(const RouterDecision& decision);
+
+/// The one that config.aux_loss_type names, for one router.
+at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decision);
+
+/// Its sum over all layers and both kinds.
+at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing);
+
+/// Load concentration for finetuning, mformer's own: the marginal term turned round,
+/// Σ over routers of  sharpness · H(p | x) + concentration · H(p̄), so that a task settles on few modules.
+at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration);
+
+/// Mean cross-entropy, nats per token, over targets that are not −100. logits [..., vocab], targets [...], int64.
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
+
+/// The next-token loss as the reference takes it: labels = input_ids shifted by one inside, averaged over all
+/// positions, padded ones too. logits [batch, tokens, vocab].
+at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids);
+
+}  // namespace mformer

@@ -1,0 +1,120 @@
+#include "core/model/model.h"
+
+#include <numeric>
+
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+using Part = ParameterRef::Part;
+using Visit = std::function<void(const ParameterRef&)>;
+
+void visit_if_defined(at::Tensor& tensor, ParameterRef ref, const Visit& visit) {
+  if (!tensor.defined()) return;
+  ref.tensor = &tensor;
+  visit(ref);
+}
+
+void visit_affine(Affine& affine, const std::string& name, int layer, const Visit& visit) {
+  visit_if_defined(affine.weight, {name + ".weight", nullptr, Part::trunk, layer}, visit);
+  visit_if_defined(affine.bias, {name + ".bias", nullptr, Part::trunk, layer}, visit);
+}
+
+void visit_bank(ModuleBank& bank, const std::string& block, int layer, const Visit& visit) {
+  const std::string name = block + "." + std::string(to_string(bank.kind));
+  visit_if_defined(bank.router.weight, {name + ".router.weight", nullptr, Part::router, layer, bank.kind}, visit);
+  visit_if_defined(bank.router.bias, {name + ".router.bias", nullptr, Part::router, layer, bank.kind}, visit);
+  visit_if_defined(bank.router.temperature, {name + ".router.temperature", nullptr, Part::router, layer, bank.kind}, visit);
+  for (std::size_t i = 0; i < bank.modules.size(); ++i) {
+    Module& module = bank.modules[i];
+    const auto index = static_cast<std::int64_t>(i);
+    const std::string prefix = name + "." + std::to_string(i);
+    visit({prefix + ".in", &module.in, Part::module, layer, bank.kind, index});
+    visit({prefix + ".out", &module.out, Part::module, layer, bank.kind, index});
+    visit({prefix + ".row", &module.row, Part::module, layer, bank.kind, index});
+  }
+}
+
+}  // namespace
+
+void for_each_parameter(Model& model, const Visit& visit) {
+  visit({"wte", &model.wte, Part::trunk});
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    Block& block = model.blocks[l];
+    const int layer = static_cast<int>(l);
+    const std::string name = "h." + std::to_string(l);
+    visit_affine(block.ln_1, name + ".ln_1", layer, visit);
+    visit_affine(block.k_proj, name + ".k_proj", layer, visit);
+    visit_affine(block.v_proj, name + ".v_proj", layer, visit);
+    visit_bank(block.att, name, layer, visit);
+    visit_affine(block.ln_2, name + ".ln_2", layer, visit);
+    visit_bank(block.mlp, name, layer, visit);
+  }
+  visit_affine(model.ln_f, "ln_f", -1, visit);
+  if (!model.config.tie_word_embeddings) visit({"lm_head", &model.lm_head, Part::trunk});
+}
+
+std::vector<ParameterRef> parameters(Model& model) {
+  std::vector<ParameterRef> all;
+  for_each_parameter(model, [&](const ParameterRef& ref) { all.push_back(ref); });
+  return all;
+}
+
+ModelSize size_of(const Model& model) {
+  ModelSize size;
+  Model handles = model;
+  for_each_parameter(handles, [&](const ParameterRef& ref) {
+    size.weights += ref.tensor->numel();
+    size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
+  });
+  return size;
+}
+
+Model clone(const Model& model) {
+  Model copy = model;
+  for_each_parameter(copy, [](const ParameterRef& ref) { *ref.tensor = ref.tensor->detach().clone(); });
+  if (copy.config.tie_word_embeddings) copy.lm_head = copy.wte;
+  return copy;
+}
+
+void convert(Model& model, at::ScalarType dtype) {
+  for_each_parameter(model, [&](const ParameterRef& ref) { *ref.tensor = ref.tensor->detach().to(dtype); });
+  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+}
+
+ModuleSelection all_modules(const Model& model) {
+  ModuleSelection all;
+  for (const Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::vector<std::int64_t> every(block.bank(kind).modules.size());
+      std::iota(every.begin(), every.end(), 0);
+      all.of(kind).push_back(std::move(every));
+    }
+  }
+  return all;
+}
+
+Model select(const Model& model, const ModuleSelection& keep) {
+  Model selected = model;
+  std::vector<std::int64_t> counts[2];
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const ModuleBank& from = model.blocks[l].bank(kind);
+      ModuleBank& to = selected.blocks[l].bank(kind);
+      const auto& positions = keep.of(kind).at(l);
+      if (static_cast<std::int64_t>(positions.size()) < from.k) {
+        throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(positions.size()) + " " +
+                        std::string(to_string(kind)) + " modules, but each token uses " + std::to_string(from.k),
+                    "keep at least k modules of each kind in every layer");
+      }
+      to.modules.clear();
+      for (const std::int64_t position : positions) to.modules.push_back(from.modules.at(position));
+      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(positions.size()));
+    }
+  }
+  selected.config.set_expert_counts(counts[0], counts[1]);
+  return selected;
+}
+
+}  // namespace mformer

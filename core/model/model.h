@@ -1,0 +1,119 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/formats/model_config.h"
+#include "modules_registry/records.h"
+
+namespace mformer {
+
+/// One attention module or one feed-forward module, the unit that is added, frozen, tuned, moved and removed.
+struct Module {
+  at::Tensor in;   ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
+  at::Tensor out;  ///< [hidden, n_embd]: the output map or W_out.
+  at::Tensor row;  ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
+  std::string uid;      ///< Lasting identity in the registry; empty for a model that no registry knows.
+  bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
+};
+
+/// What the modules of one (layer, kind) share for choosing among them. Tensors the gate type has no use for are
+/// undefined.
+struct Router {
+  at::Tensor weight;       ///< [gating_size, n_embd] (mlp: B, gmm: W).
+  at::Tensor bias;         ///< [gating_size] (mlp: b).
+  at::Tensor temperature;  ///< [1] (gmm: logits are cosines times its exp).
+};
+
+/// The modules of one (layer, kind) with their router.
+struct ModuleBank {
+  Kind kind = Kind::mlp;
+  std::int64_t k = 2;  ///< Modules chosen per token.
+  Router router;
+  std::vector<Module> modules;
+};
+
+/// Affine parameters of a LayerNorm, or weight and bias of a Linear [out, in]; undefined where the model has none.
+struct Affine {
+  at::Tensor weight;
+  at::Tensor bias;
+};
+
+/// x ← x + Att(LN₁ x); x ← x + Mlp(LN₂ x).
+struct Block {
+  Affine ln_1, ln_2;
+  Affine k_proj, v_proj;  ///< [att_hidden, n_embd]; undefined where keys and values are the input itself.
+  ModuleBank att, mlp;
+
+  ModuleBank& bank(Kind kind) { return kind == Kind::att ? att : mlp; }
+  const ModuleBank& bank(Kind kind) const { return kind == Kind::att ? att : mlp; }
+};
+
+/// A ModuleFormer (arXiv 2306.04640) causal language model: plain data. Copying a Model copies handles: two models may
+/// share tensors (a pruned or masked view of another does). core/model/forward.h computes with it.
+struct Model {
+  ModelConfig config;
+  at::Tensor wte;  ///< [vocab_size, n_embd]
+  std::vector<Block> blocks;
+  Affine ln_f;
+  at::Tensor lm_head;  ///< [vocab_size, n_embd]; the same tensor as wte where config.tie_word_embeddings.
+};
+
+/// A parameter and where it belongs. `name` is mformer's own: "wte", "h.0.ln_1.weight", "h.0.att.router.weight",
+/// "h.0.mlp.3.in": stable within a version, used for snapshots and messages.
+struct ParameterRef {
+  std::string name;
+  at::Tensor* tensor;
+  enum class Part { trunk, router, module } part;
+  int layer = -1;            ///< -1 outside the blocks.
+  Kind kind = Kind::att;     ///< Of routers and modules.
+  std::int64_t module = -1;  ///< Index in its bank.
+};
+
+/// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte".
+void for_each_parameter(Model& model, const std::function<void(const ParameterRef&)>& visit);
+
+/// As for_each_parameter, collected.
+std::vector<ParameterRef> parameters(Model& model);
+
+/// Number of weights, and bytes they take in memory.
+struct ModelSize {
+  std::int64_t weights = 0;
+  std::int64_t bytes = 0;
+};
+ModelSize size_of(const Model& model);
+
+/// Freshly initialised, float32, on the CPU, as the reference does it: normal(0, initializer_range) for Linear and
+/// Embedding, zero biases, uniform ±1/in for the modules' maps, normal(0, 1) for gmm centroids. `seed` decides all.
+/// Throws Error if the config is invalid.
+Model make_model(const ModelConfig& config, std::uint64_t seed);
+
+/// One fresh module for this bank's place (fan-in rule as above); `row` included. Draws from the generator given.
+Module make_module(const ModelConfig& config, Kind kind, at::Generator& generator);
+
+/// A deep copy that shares no tensor with `model`, without gradients.
+Model clone(const Model& model);
+
+/// The dtype of all floating-point parameters becomes `dtype` (new tensors where it differs).
+void convert(Model& model, at::ScalarType dtype);
+
+/// The positions of the modules to keep, ascending, for each layer and kind.
+struct ModuleSelection {
+  std::vector<std::vector<std::int64_t>> att, mlp;
+  std::vector<std::vector<std::int64_t>>& of(Kind kind) { return kind == Kind::att ? att : mlp; }
+  const std::vector<std::vector<std::int64_t>>& of(Kind kind) const { return kind == Kind::att ? att : mlp; }
+};
+
+/// Every module of the model.
+ModuleSelection all_modules(const Model& model);
+
+/// The model made of the selected modules only, sharing all tensors: what a mask on the routers means, and what is
+/// left after pruning. The softmax runs over what is selected. With the modules of an earlier version selected (and the
+/// rest unchanged) it is that version, bit for bit. Throws Error if a layer would keep fewer than k.
+Model select(const Model& model, const ModuleSelection& keep);
+
+}  // namespace mformer

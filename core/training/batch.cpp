@@ -1,0 +1,70 @@
+#include "core/training/batch.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <random>
+
+namespace mformer {
+namespace {
+
+void set_row(Batch& batch, std::int64_t row, const Window& window) {
+  const auto context = static_cast<std::int64_t>(window.inputs.size());
+  std::copy(window.inputs.begin(), window.inputs.end(), batch.inputs.mutable_data_ptr<std::int64_t>() + row * context);
+  std::copy(window.targets.begin(), window.targets.end(), batch.targets.mutable_data_ptr<std::int64_t>() + row * context);
+}
+
+Batch empty_batch(std::int64_t rows, std::int64_t context) {
+  return {at::empty({rows, context}, at::kLong), at::empty({rows, context}, at::kLong), {}};
+}
+
+std::int64_t total_windows(const std::vector<PackedWindows>& sets) {
+  std::int64_t total = 0;
+  for (const PackedWindows& set : sets) total += set.size();
+  return total;
+}
+
+Window window_among(const std::vector<PackedWindows>& sets, std::int64_t index) {
+  std::size_t set = 0;
+  while (index >= sets[set].size()) index -= sets[set++].size();
+  return sets[set].window(index);
+}
+
+}  // namespace
+
+Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& indices) {
+  Batch batch = empty_batch(static_cast<std::int64_t>(indices.size()), windows.context());
+  for (std::size_t row = 0; row < indices.size(); ++row) {
+    set_row(batch, static_cast<std::int64_t>(row), windows.window(indices[row]));
+  }
+  return batch;
+}
+
+BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int64_t batch_size) {
+  return [windows = std::move(windows), seed, batch_size](std::int64_t step) {
+    return batch_of(windows, windows.batch_indices(seed, step, batch_size));
+  };
+}
+
+BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
+                                std::uint64_t seed, std::int64_t batch_size) {
+  return [windows = std::move(windows), others = std::move(others), share, seed, batch_size](std::int64_t step) {
+    Batch batch = batch_of(windows, windows.batch_indices(seed, step, batch_size));
+    batch.replay = at::zeros({batch_size}, at::kBool);
+    std::seed_seq words{seed, seed >> 32U, static_cast<std::uint64_t>(step), std::uint64_t{0x7265706c6179}};
+    std::mt19937_64 random(words);
+    const std::int64_t choices = total_windows(others);
+    for (std::int64_t row = 0; row < batch_size; ++row) {
+      // Integer arithmetic only: the standard's distributions differ between libraries.
+      const bool replayed = static_cast<double>(random() >> 11U) * 0x1.0p-53 < share;
+      const auto index = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(choices));
+      if (!replayed) continue;
+      set_row(batch, row, window_among(others, index));
+      batch.replay.mutable_data_ptr<bool>()[row] = true;
+    }
+    return batch;
+  };
+}
+
+}  // namespace mformer

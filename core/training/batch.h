@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "core/text/packing.h"
+
+namespace mformer {
+
+/// What one training step sees.
+struct Batch {
+  at::Tensor inputs;   ///< [batch, context], int64
+  at::Tensor targets;  ///< [batch, context], int64, −100 where there is no loss
+  at::Tensor replay;   ///< [batch], bool: rows of earlier tasks' data; undefined where there are none
+};
+
+/// Batch of step `step` (from 0): a pure function of the step, so that a resumed run sees what it would have seen.
+using BatchSource = std::function<Batch(std::int64_t step)>;
+
+/// The windows of these indices as one batch.
+Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& indices);
+
+/// Shuffled windows of one data set.
+BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int64_t batch_size);
+
+/// The same, but in each batch a row is, with probability `share`, a window of one of `others` instead (all their
+/// windows equally likely). Which rows, and which windows, depends on (seed, step) alone.
+BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
+                                std::uint64_t seed, std::int64_t batch_size);
+
+}  // namespace mformer

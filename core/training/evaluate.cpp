@@ -1,0 +1,51 @@
+#include "core/training/evaluate.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/training/batch.h"
+
+namespace mformer {
+
+double Evaluation::perplexity() const { return std::exp(loss); }
+
+void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
+                      const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit) {
+  const at::NoGradGuard no_grad;
+  std::int64_t used = windows.size();
+  if (options.max_tokens > 0) {
+    used = std::clamp<std::int64_t>(options.max_tokens / windows.context(), 1, windows.size());
+  }
+  for (std::int64_t first = 0; first < used; first += options.batch_size) {
+    if (options.should_stop && options.should_stop()) throw EvaluationInterrupted("interrupted; nothing was changed");
+    std::vector<std::int64_t> indices;
+    for (std::int64_t i = first; i < std::min(used, first + options.batch_size); ++i) {
+      indices.push_back(i * windows.size() / used);
+    }
+    const Batch batch = batch_of(windows, indices);
+    visit(batch, forward(model, batch.inputs, how));
+    if (options.progress) options.progress(std::min(used, first + options.batch_size), used);
+  }
+}
+
+Evaluation evaluate(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
+  ForwardOptions how;
+  how.bfloat16 = options.bfloat16;
+  double sum = 0;
+  Evaluation result;
+  for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
+    const at::Tensor logits = logits_of(model, output.hidden, options.bfloat16);
+    const at::Tensor losses = at::cross_entropy_loss(logits.flatten(0, 1), batch.targets.flatten(), {}, at::Reduction::None,
+                                                     PackedWindows::kIgnore);
+    sum += losses.sum(at::kDouble).item<double>();
+    result.tokens += batch.targets.ne(PackedWindows::kIgnore).sum().item<std::int64_t>();
+  });
+  if (result.tokens == 0) throw Error("the data has no token to predict", "pairs need a completion that is not empty");
+  result.loss = sum / static_cast<double>(result.tokens);
+  return result;
+}
+
+}  // namespace mformer

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "core/training/adamw.h"
+
+namespace mformer {
+
+/// Everything a run needs to go on: trained parameters, moments, the number of steps taken. Written atomically, so a
+/// kill leaves the previous snapshot. The weights of everything untrained are not in it.
+void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer);
+
+/// Fills parameters and moments from the folder's snapshot and returns the steps taken, or nothing if there is none.
+/// Throws Error when the snapshot does not fit the parameters or is damaged.
+std::optional<std::int64_t> load_snapshot(const std::filesystem::path& folder, AdamW& optimizer);
+
+}  // namespace mformer

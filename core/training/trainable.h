@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/model/model.h"
+#include "core/training/adamw.h"
+
+namespace mformer {
+
+/// Says which parameters a command trains. Frozen modules are left out whatever it says.
+using TrainFilter = std::function<bool(const ParameterRef&)>;
+
+/// Turns gradients on for the parameters that pass the filter (and off for all others) and lists them. Norms, biases
+/// and temperatures get no weight decay.
+std::vector<TrainedParameter> make_trainable(Model& model, const TrainFilter& filter);
+
+/// Turns gradients off everywhere.
+void make_untrainable(Model& model);
+
+/// How many weights a command trains, by what they are.
+struct TrainableCount {
+  std::int64_t trunk = 0, router = 0, att_modules = 0, mlp_modules = 0, module_rows = 0;
+  std::int64_t total() const { return trunk + router + att_modules + mlp_modules + module_rows; }
+};
+TrainableCount count_trainable(Model& model);
+
+}  // namespace mformer

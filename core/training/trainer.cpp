@@ -1,0 +1,172 @@
+#include "core/training/trainer.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "core/model/losses.h"
+#include "core/training/metrics.h"
+#include "core/training/schedule.h"
+#include "core/training/snapshot.h"
+
+namespace mformer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Dropout and sampling of a step depend on (seed, step) alone: a resumed run needs no generator state.
+at::Generator generator_of_step(std::uint64_t seed, std::int64_t step) {
+  std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(step + 1);
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
+  return at::detail::createCPUGenerator(x ^ (x >> 31U));
+}
+
+struct StepLoss {
+  double cross_entropy, balance, total;
+};
+
+StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch, std::int64_t step) {
+  ForwardOptions how;
+  how.training = true;
+  how.bfloat16 = options.bfloat16;
+  how.generator = generator_of_step(options.seed, step);
+  const ForwardOutput output = forward(*task.model, batch.inputs, how);
+  const at::Tensor prediction = cross_entropy(logits_of(*task.model, output.hidden, options.bfloat16), batch.targets);
+  const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;
+  at::Tensor total = prediction;
+  double balance = 0.0;
+  if (weight > 0.0) {
+    const at::Tensor loss = balance_loss(task.model->config, output.routing);
+    balance = loss.item<double>();
+    total = total + weight * loss;
+  }
+  if (task.extra_loss) {
+    const at::Tensor extra = task.extra_loss(output, batch);
+    if (extra.defined()) total = total + extra;
+  }
+  total.backward();
+  return {prediction.item<double>(), balance, total.item<double>()};
+}
+
+class Run {
+ public:
+  Run(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks)
+      : task_(task),
+        options_(options),
+        hooks_(hooks),
+        optimizer_(task.parameters, options.adamw),
+        schedule_{options.learning_rate, std::llround(options.warmup * static_cast<double>(options.steps)), options.steps,
+                  options.final_fraction} {
+    if (!task.run_folder.empty()) {
+      std::filesystem::create_directories(task.run_folder);
+      first_ = load_snapshot(task.run_folder, optimizer_).value_or(0);
+    }
+  }
+
+  TrainResult all_steps() {
+    MetricsLog metrics(task_.run_folder, first_);
+    const Clock::time_point start = Clock::now();
+    for (std::int64_t step = first_; step < options_.steps; ++step) {
+      StepReport report = one_step(step);
+      const bool last = step + 1 == options_.steps;
+      if (hooks_.validate && (last || due(step, options_.eval_every))) report.validation_loss = hooks_.validate();
+      metrics.write(report);
+      note(report);
+      if (hooks_.on_step) hooks_.on_step(report);
+      if (!last && due(step, options_.snapshot_every)) snapshot();
+      if (!last && hooks_.should_stop && hooks_.should_stop()) interrupt(step + 1);
+    }
+    result_.first_step = first_;
+    result_.seconds = seconds_since(start);
+    result_.tokens_per_second = static_cast<double>(result_.tokens) / std::max(result_.seconds, 1e-9);
+    if (late_steps_ > 0) result_.loss = late_loss_ / static_cast<double>(late_steps_);
+    return result_;
+  }
+
+ private:
+  static bool due(std::int64_t step, std::int64_t every) { return every > 0 && (step + 1) % every == 0; }
+
+  StepReport one_step(std::int64_t step) {
+    const Clock::time_point start = Clock::now();
+    const Batch batch = task_.batches(step);
+    optimizer_.clear_gradients();
+    const StepLoss loss = forward_backward(task_, options_, batch, step);
+    const double norm = optimizer_.gradient_norm();
+    if (!std::isfinite(loss.total) || !std::isfinite(norm)) diverged(step, loss.total);
+    const double scale = options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
+    const double rate = schedule_.at(step);
+    optimizer_.step(rate, scale);
+    result_.tokens += batch.inputs.numel();
+    const double speed = static_cast<double>(batch.inputs.numel()) / std::max(seconds_since(start), 1e-9);
+    return {step + 1, loss.cross_entropy, loss.balance, rate, norm, speed, std::nullopt};
+  }
+
+  void note(const StepReport& report) {
+    if (report.step > options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) {
+      late_loss_ += report.loss;
+      ++late_steps_;
+    }
+    if (report.validation_loss.has_value()) result_.validation_loss = report.validation_loss;
+  }
+
+  void snapshot() const {
+    if (!task_.run_folder.empty()) save_snapshot(task_.run_folder, optimizer_);
+  }
+
+  [[noreturn]] void interrupt(std::int64_t step) const {
+    snapshot();
+    throw TrainingInterrupted(step,
+                              "interrupted after step " + std::to_string(step) + " of " + std::to_string(options_.steps) +
+                                  "; everything up to there is saved",
+                              "the same command again continues; --restart begins anew");
+  }
+
+  [[noreturn]] void diverged(std::int64_t step, double loss) const {
+    snapshot();
+    throw Error("training diverged: loss " + std::to_string(loss) + " at step " + std::to_string(step + 1) +
+                    " (the step was not taken; the state before it is kept)",
+                "try a smaller --lr, a longer --warmup or a smaller --clip, with --restart");
+  }
+
+  TrainTask& task_;
+  const TrainOptions& options_;
+  const TrainHooks& hooks_;
+  AdamW optimizer_;
+  Schedule schedule_;
+  std::int64_t first_ = 0;
+  TrainResult result_;
+  double late_loss_ = 0;
+  std::int64_t late_steps_ = 0;
+};
+
+void require(bool holds, const char* what, const char* hint) {
+  if (!holds) throw UsageError(what, hint);
+}
+
+}  // namespace
+
+void TrainOptions::validate() const {
+  require(steps >= 1, "--steps must be at least 1", "for example --steps 1000");
+  require(batch_size >= 1, "--batch must be at least 1", "for example --batch 8");
+  require(context >= 0, "--context must be at least 1", "leave it out for the model's own block size");
+  require(std::isfinite(learning_rate) && learning_rate > 0, "--lr must be a positive number", "for example --lr 1e-3");
+  require(warmup >= 0 && warmup <= 1, "--warmup is a share of the steps, between 0 and 1", "for example --warmup 0.05");
+  require(std::isfinite(clip) && clip >= 0, "--clip must be 0 (off) or positive", "for example --clip 1");
+  require(std::isfinite(adamw.weight_decay) && adamw.weight_decay >= 0, "--weight-decay must not be negative",
+          "for example --weight-decay 0.1");
+  require(eval_every >= 0 && snapshot_every >= 0, "--eval-every and --snapshot-every must not be negative", "0 = never");
+}
+
+TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks) {
+  options.validate();
+  if (task.parameters.empty()) {
+    throw Error("there is nothing to train: every chosen module is frozen", "unfreeze some: mformer unfreeze SELECTOR");
+  }
+  return Run(task, options, hooks).all_steps();
+}
+
+}  // namespace mformer

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model/forward.h"
+#include "core/model/model.h"
+#include "core/training/adamw.h"
+#include "core/training/batch.h"
+#include "core/training/trainable.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+
+/// How long and how fast to train. Changing a field changes the result, except those of the last group.
+struct TrainOptions {
+  std::int64_t steps = 1000;
+  std::int64_t batch_size = 8;        ///< Windows a step.
+  std::int64_t context = 0;           ///< Tokens a window; 0 = the model's block_size.
+  double learning_rate = 1e-3;        ///< Peak; see Schedule.
+  double warmup = 0.05;               ///< Share of the steps that warm up, 0 … 1.
+  double final_fraction = 0.1;        ///< Of the peak, at the last step.
+  double clip = 1.0;                  ///< Largest norm of all gradients as one vector; 0 = no clipping.
+  AdamWOptions adamw;
+  bool bfloat16 = false;              ///< Matrix products in bfloat16.
+  std::uint64_t seed = 0;             ///< Decides batches, dropout and sampling.
+
+  std::int64_t eval_every = 0;        ///< Steps between validation losses; 0 = only at the end.
+  std::int64_t snapshot_every = 100;  ///< Steps between snapshots; 0 = only when interrupted.
+
+  /// Throws UsageError naming the option for values out of range.
+  void validate() const;
+};
+
+/// What one step did.
+struct StepReport {
+  std::int64_t step = 0;          ///< Counted from 1.
+  double loss = 0;                ///< Cross-entropy, nats per token.
+  double balance = 0;             ///< Balance loss, unweighted.
+  double learning_rate = 0;
+  double gradient_norm = 0;       ///< Before clipping.
+  double tokens_per_second = 0;
+  std::optional<double> validation_loss;
+};
+
+/// What the trainer tells and asks its caller.
+struct TrainHooks {
+  std::function<void(const StepReport&)> on_step;
+  /// Asked after every step; true makes the trainer save a snapshot and throw TrainingInterrupted.
+  std::function<bool()> should_stop;
+  /// Validation loss of the model as it is; called every eval_every steps and after the last.
+  std::function<double()> validate;
+};
+
+/// What is trained, on what, with which further loss.
+struct TrainTask {
+  Model* model = nullptr;
+  std::vector<TrainedParameter> parameters;
+  BatchSource batches;
+  /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch.
+  std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
+  bool balance = true;  ///< Whether the balance loss is part of the total.
+  std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.
+};
+
+struct TrainResult {
+  std::int64_t first_step = 0;  ///< > 0 when a snapshot was continued.
+  double loss = 0;              ///< Mean cross-entropy of the last tenth of the steps.
+  std::optional<double> validation_loss;
+  double seconds = 0;           ///< Of this process.
+  double tokens_per_second = 0;
+  std::int64_t tokens = 0;      ///< Seen by this process.
+};
+
+/// Stopped on request; everything needed to go on is in the run folder.
+class TrainingInterrupted : public Error {
+ public:
+  TrainingInterrupted(std::int64_t step, const std::string& what, const std::string& hint)
+      : Error(what, hint), step_(step) {}
+  std::int64_t step() const { return step_; }
+
+ private:
+  std::int64_t step_;
+};
+
+/// Trains, going on from the run folder's snapshot if there is one: with the same losses as a run that was never cut.
+/// When loss or gradients stop being finite the step is not taken, a snapshot of the last good state is kept, and
+/// Error is thrown.
+TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks);
+
+}  // namespace mformer
