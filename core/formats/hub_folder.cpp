@@ -71,15 +71,18 @@ void check_shard(const SafetensorsFile& shard, const std::string& file, const st
 }
 
 std::vector<SafetensorsFile> open_shards(const fs::path& index_path) {
-  std::vector<SafetensorsFile> shards;
-  std::map<std::string, std::string> owners;
-  for (const auto& [file, promised] : read_index(index_path)) {
-    const fs::path path = index_path.parent_path() / file;
-    if (!is_file(path)) {
+  const WeightMap index = read_index(index_path);
+  const fs::path folder = index_path.parent_path();
+  for (const auto& [file, promised] : index) {
+    if (!is_file(folder / file)) {
       throw Error(index_path.string() + " names the shard " + quoted_name(file) + ", which is not there",
                   "fetch the missing file, or the whole checkpoint again");
     }
-    shards.push_back(SafetensorsFile::open(path));
+  }
+  std::vector<SafetensorsFile> shards;
+  std::map<std::string, std::string> owners;
+  for (const auto& [file, promised] : index) {
+    shards.push_back(SafetensorsFile::open(folder / file));
     check_shard(shards.back(), file, promised, owners);
   }
   return shards;

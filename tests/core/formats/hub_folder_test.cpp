@@ -1,0 +1,207 @@
+#include "core/formats/hub_folder.h"
+
+#include <algorithm>
+
+#include "modules_registry/files.h"
+#include "tests/core/formats/hub_test_model.h"
+
+namespace mformer {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<std::string> listing(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void expect_holds(const HubFolder& folder, const std::vector<OwnedTensor>& tensors) {
+  EXPECT_EQ(folder.tensor_names().size(), tensors.size());
+  for (const OwnedTensor& tensor : tensors) {
+    const TensorView& read = folder.get(tensor.name);
+    EXPECT_EQ(read.shape, tensor.shape);
+    EXPECT_TRUE(std::equal(tensor.bytes.begin(), tensor.bytes.end(), read.data, read.data + read.bytes));
+  }
+}
+
+class HubFolderTest : public testing::Test {
+ protected:
+  void write(HubWriteOptions options = {}, unsigned seed = 1) {
+    write_hub_folder(folder(), two_layer_config(), to_write(random_weights(two_layer_config(), seed)), options);
+  }
+  void write_sharded() {
+    HubWriteOptions options;
+    options.max_shard_bytes = 600;
+    write(options);
+  }
+  fs::path folder() const { return scratch_ / "model"; }
+  std::string complaint() const {
+    return error_of([this] { open_hub_folder(folder()); });
+  }
+  json index() const { return json::parse(read_file(folder() / "model.safetensors.index.json")); }
+  void write_index(const json& index) const { write_text(folder() / "model.safetensors.index.json", index.dump()); }
+
+  ScratchFolder scratch_;
+};
+
+TEST_F(HubFolderTest, WhatWasWrittenIsReadAsOneFile) {
+  write();
+  EXPECT_THAT(listing(folder()), testing::ElementsAre("config.json", "model.safetensors"));
+  const HubFolder opened = open_hub_folder(folder());
+  EXPECT_EQ(opened.config(), two_layer_config());
+  EXPECT_FALSE(opened.tokenizer_path());
+  EXPECT_EQ(opened.shards().front().metadata().at("format"), "pt");
+  expect_holds(opened, random_weights(two_layer_config()));
+}
+
+TEST_F(HubFolderTest, WhatWasWrittenIsReadAsShards) {
+  write_sharded();
+  const HubFolder opened = open_hub_folder(folder());
+  EXPECT_GT(opened.shards().size(), 3u);
+  expect_holds(opened, random_weights(two_layer_config()));
+  std::uint64_t total = 0;
+  for (const SafetensorsFile& shard : opened.shards()) {
+    std::uint64_t bytes = 0;
+    for (const TensorView& tensor : shard.tensors()) bytes += tensor.bytes;
+    EXPECT_TRUE(bytes <= 600 || shard.tensors().size() == 1);
+    total += bytes;
+  }
+  EXPECT_EQ(index()["metadata"]["total_size"], total);
+}
+
+TEST_F(HubFolderTest, TokenizerAndExtraFilesComeAlong) {
+  write_text(scratch_ / "t.json", "{}");
+  HubWriteOptions options;
+  options.tokenizer_path = scratch_ / "t.json";
+  options.extra_files["mformer_provenance.json"] = "{\"version\": 1}";
+  write(options);
+  EXPECT_EQ(open_hub_folder(folder()).tokenizer_path(), folder() / "tokenizer.json");
+  EXPECT_EQ(read_file(folder() / "mformer_provenance.json"), "{\"version\": 1}");
+}
+
+TEST_F(HubFolderTest, ANonEmptyFolderIsKeptUnlessOverwriteIsAskedFor) {
+  fs::create_directory(folder());
+  write();  // an empty one is no loss
+  EXPECT_THAT(error_of([this] { write({}, 2); }), HasSubstr("already exists and is not empty"));
+  expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 1));
+  write_text(folder() / "old.txt", "");
+  HubWriteOptions options;
+  options.overwrite = true;
+  write(options, 2);
+  expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 2));
+  EXPECT_FALSE(fs::exists(folder() / "old.txt"));
+  EXPECT_THAT(listing(scratch_.path()), testing::ElementsAre("model"));
+}
+
+TEST_F(HubFolderTest, AFailedWriteLeavesNothingBehindAndTheOldFolderWhole) {
+  write();
+  HubWriteOptions options;
+  options.overwrite = true;
+  options.tokenizer_path = scratch_ / "none.json";
+  EXPECT_NE(error_of([&] { write(options, 2); }), "");
+  expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 1));
+  EXPECT_THAT(listing(scratch_.path()), testing::ElementsAre("model"));
+}
+
+TEST_F(HubFolderTest, ExtraFilesStayInsideTheFolderAndReplaceNothing) {
+  for (const char* name : {"", "..", "../x", "a/b", "config.json"}) {
+    HubWriteOptions options;
+    options.extra_files[name] = "x";
+    EXPECT_THAT(error_of([&] { write(options); }), HasSubstr("can't be called")) << name;
+  }
+  EXPECT_THAT(listing(scratch_.path()), testing::IsEmpty());
+}
+
+TEST_F(HubFolderTest, ATargetThatIsAFileIsRefused) {
+  write_text(folder(), "x");
+  EXPECT_THAT(error_of([this] { write(); }), HasSubstr("exists and is not a folder"));
+  EXPECT_THAT(complaint(), HasSubstr("is not a folder"));
+}
+
+TEST_F(HubFolderTest, ATrailingSlashAndMissingParentsAreFine) {
+  write_hub_folder((scratch_ / "a/b").string() + "/", two_layer_config(), {});
+  EXPECT_EQ(open_hub_folder(scratch_ / "a/b").tensor_names().size(), 0u);
+}
+
+TEST_F(HubFolderTest, MissingPartsAreNamed) {
+  EXPECT_THAT(complaint(), HasSubstr("does not exist"));
+  fs::create_directory(folder());
+  EXPECT_THAT(complaint(), HasSubstr("has no config.json"));
+  write_text(folder() / "config.json", two_layer_config().to_json());
+  EXPECT_THAT(complaint(), HasSubstr("has no weights"));
+}
+
+TEST_F(HubFolderTest, PickledWeightsAreReportedOnlyWhenThereIsNothingElse) {
+  write();
+  write_text(folder() / "pytorch_model-00002-of-00002.bin", "");
+  write_text(folder() / "pytorch_model-00001-of-00002.bin", "");
+  EXPECT_TRUE(open_hub_folder(folder()).pickle_files().empty());
+  fs::remove(folder() / "model.safetensors");
+  const auto pickles = open_hub_folder(folder()).pickle_files();
+  ASSERT_EQ(pickles.size(), 2u);
+  EXPECT_EQ(pickles[0].filename(), "pytorch_model-00001-of-00002.bin");
+}
+
+TEST_F(HubFolderTest, AnIndexThatIsNoIndexIsRefused) {
+  write_sharded();
+  for (const char* text : {"", "[]", "{}", R"({"weight_map": []})"}) {
+    write_text(folder() / "model.safetensors.index.json", text);
+    EXPECT_THAT(complaint(), HasSubstr("not a JSON object with a 'weight_map'")) << text;
+  }
+  write_index({{"weight_map", json::object()}});
+  EXPECT_THAT(complaint(), HasSubstr("'weight_map' is empty"));
+  write_index({{"weight_map", {{"a", 3}}}});
+  EXPECT_THAT(complaint(), HasSubstr("the file of tensor 'a' is not a string"));
+  write_index({{"weight_map", {{"a", "../secret"}}}});
+  EXPECT_THAT(complaint(), HasSubstr("outside the folder"));
+}
+
+TEST_F(HubFolderTest, IndexAndShardsMustAgree) {
+  write_sharded();
+  const json good = index();
+  const std::string name = "transformer.ln_f.bias";
+  const std::string shard = good["weight_map"][name];
+  const std::string other = good["weight_map"]["transformer.wte.weight"];
+
+  json changed = good;
+  changed["weight_map"][name] = "model-9.safetensors";
+  write_index(changed);
+  EXPECT_THAT(complaint(), HasSubstr("names the shard 'model-9.safetensors', which is not there"));
+
+  changed = good;
+  changed["weight_map"]["ghost"] = shard;
+  write_index(changed);
+  EXPECT_THAT(complaint(), HasSubstr("'ghost' is in the index but not in this shard"));
+
+  changed = good;
+  changed["weight_map"].erase(name);
+  write_index(changed);
+  EXPECT_THAT(complaint(), HasSubstr("'" + name + "' is not listed for this shard"));
+
+  changed = good;
+  for (auto& [tensor, file] : changed["weight_map"].items()) {
+    if (file == shard) file = "copy.safetensors";
+  }
+  fs::copy_file(folder() / shard, folder() / "copy.safetensors");
+  changed["weight_map"]["transformer.wte.weight"] = other;
+  changed["weight_map"]["ghost"] = shard;
+  write_index(changed);
+  EXPECT_THAT(complaint(), HasSubstr("is also in copy.safetensors"));
+}
+
+TEST_F(HubFolderTest, AnUnknownTensorIsAnsweredWithTheNearest) {
+  write();
+  try {
+    open_hub_folder(folder()).get("transformer.wte.wieght");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.hint(), HasSubstr("transformer.wte.weight"));
+  }
+}
+
+}  // namespace
+}  // namespace mformer
