@@ -20,7 +20,7 @@ struct BpeTrainOptions {
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
   /// Pairs that occur less often than this are not merged. At least 1.
   int64_t min_frequency = 2;
-  /// Bytes to learn from at most: whole documents, taken evenly over the corpus; 0 = all. Used with a path only.
+  /// About how many bytes to learn from: whole documents, taken evenly over the corpus; 0 = all. With a path only.
   int64_t max_bytes = 0;
 };
 
@@ -33,7 +33,7 @@ using TextSource = std::function<void(const std::function<void(std::string_view)
 /// Throws UsageError for options out of range, Error when the source has no text, and whatever the source throws.
 Tokenizer train_bpe(const TextSource& texts, const BpeTrainOptions& options = {});
 
-/// The same from a data folder or file (see documents.h), of which at most options.max_bytes are learned from.
+/// The same from a data folder or file (see documents.h), of which about options.max_bytes are learned from.
 Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& options = {});
 
 }  // namespace mformer

@@ -1,0 +1,72 @@
+#include "core/text/corpus_memo.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+namespace {
+
+using nlohmann::json;
+constexpr size_t kKeyLength = 32;
+constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
+constexpr int64_t kSettledMs = 1000;
+
+struct CountField {
+  const char* name;
+  int64_t CorpusSummary::*member;
+};
+constexpr CountField kCounts[] = {
+    {"files", &CorpusSummary::files},
+    {"documents", &CorpusSummary::documents},
+    {"text_bytes", &CorpusSummary::text_bytes},
+    {"hidden_skipped", &CorpusSummary::hidden_skipped},
+    {"binary_skipped", &CorpusSummary::binary_skipped},
+    {"empty_skipped", &CorpusSummary::empty_skipped},
+    {"other_skipped", &CorpusSummary::other_skipped},
+};
+
+std::string stat_key(const CorpusListing& listing) {
+  Sha256 sha;
+  for (const CorpusFile& file : listing.files) {
+    const auto line = std::filesystem::absolute(file.path).string() + '\0' + file.relative_path + '\0' +
+                      std::to_string(file.bytes) + '\0' + std::to_string(file.modified_ns) + '\0';
+    sha.update(as_bytes(std::string_view(line)));
+  }
+  // Skipped names are no content, but the summary counts them.
+  const auto skipped =
+      std::to_string(listing.skipped.hidden_skipped) + ' ' + std::to_string(listing.skipped.other_skipped);
+  sha.update(as_bytes(std::string_view(skipped)));
+  return sha.finish_hex().substr(0, kKeyLength);
+}
+
+}  // namespace
+
+CorpusMemo::CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder)
+    : file_(folder / (stat_key(listing) + ".corpus.json")) {
+  for (const CorpusFile& file : listing.files) newest_ns_ = std::max(newest_ns_, file.modified_ns);
+}
+
+std::optional<CorpusSummary> CorpusMemo::load() const {
+  if (!std::filesystem::exists(file_)) return std::nullopt;
+  try {
+    const json stored = json::parse(read_file(file_));
+    CorpusSummary summary;
+    for (const auto& [name, member] : kCounts) summary.*member = stored.at(name).get<int64_t>();
+    summary.content_hash = stored.at("content_hash").get<std::string>();
+    return summary;
+  } catch (const json::exception&) {
+    return std::nullopt;  // a memo is only a short cut
+  }
+}
+
+void CorpusMemo::store(const CorpusSummary& summary) const {
+  if (newest_ns_ / kNanosecondsPerMillisecond > now_ms() - kSettledMs) return;
+  json stored = {{"content_hash", summary.content_hash}};
+  for (const auto& [name, member] : kCounts) stored[name] = summary.*member;
+  write_file_atomically(file_, as_bytes(std::string_view(stored.dump())));
+}
+
+}  // namespace mformer

@@ -1,0 +1,64 @@
+#include "core/text/json_fields.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/text/utf8.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+
+JsonFields::JsonFields(const nlohmann::json& value, std::string file, std::string path)
+    : value_(value), file_(std::move(file)), path_(std::move(path)) {
+  if (!value_.is_object()) {
+    throw Error("'" + file_ + "': " + (path_.empty() ? "the file" : path_) + " is no JSON object, but " + shown(value));
+  }
+}
+
+std::string JsonFields::path_of(std::string_view name) const {
+  return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+}
+
+const nlohmann::json& JsonFields::at(std::string_view name) const {
+  static const nlohmann::json kMissing;
+  const auto found = value_.find(std::string(name));
+  return found == value_.end() ? kMissing : *found;
+}
+
+JsonFields JsonFields::object(std::string_view name) const {
+  return {at(name), file_, path_of(name)};
+}
+
+bool JsonFields::flag(std::string_view name, bool fallback) const {
+  const auto& value = at(name);
+  if (value.is_null()) return fallback;
+  if (!value.is_boolean()) refuse(name, "must be true or false, not " + shown(value));
+  return value.get<bool>();
+}
+
+std::string JsonFields::text(std::string_view name, const std::string& fallback) const {
+  const auto& value = at(name);
+  if (value.is_null()) return fallback;
+  if (!value.is_string()) refuse(name, "must be a text, not " + shown(value));
+  return value.get<std::string>();
+}
+
+void JsonFields::allow_only(std::initializer_list<std::string_view> names) const {
+  for (const auto& [name, value] : value_.items()) {
+    if (!value.is_null() && std::ranges::find(names, name) == names.end()) refuse(name, "is not supported");
+  }
+}
+
+void JsonFields::refuse(std::string_view name, const std::string& problem) const {
+  throw Error("'" + file_ + "': " + path_of(name) + " " + problem, "docs/tokenizer.md lists what is supported");
+}
+
+std::string shown(const nlohmann::json& value) {
+  constexpr size_t kMost = 60;
+  std::string text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (text.size() <= kMost) return text;
+  text.resize(utf8_valid_prefix(std::string_view(text).substr(0, kMost)));
+  return text + "…";
+}
+
+}  // namespace mformer

@@ -1,0 +1,172 @@
+#include "core/text/token_cache.h"
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "core/text/corpus_memo.h"
+#include "core/text/token_file.h"
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kSplits = {Split::train, Split::validation, Split::held_out};
+constexpr size_t kKeyLength = 32;
+constexpr size_t kBatchBytes = 4UL << 20U;
+constexpr size_t kBatchDocuments = 4096;
+constexpr int kThreads = 2;
+
+using Paths = std::array<fs::path, kSplits.size()>;
+
+Paths cache_files(const fs::path& folder, const std::string& content_hash, const std::string& tokenizer_hash) {
+  const auto identity =
+      content_hash + '\n' + tokenizer_hash + '\n' + std::to_string(kTokenFileVersion) + '\n' + std::string(kSplitRule);
+  const auto key = sha256_hex(identity).substr(0, kKeyLength);
+  Paths paths;
+  for (const Split split : kSplits) {
+    paths.at(static_cast<size_t>(split)) = folder / (key + "-" + std::string(split_name(split)) + ".tokens");
+  }
+  return paths;
+}
+
+std::optional<TokenCache> open_whole(const Paths& files) {
+  for (const fs::path& file : files) {
+    if (!fs::exists(file)) return std::nullopt;
+  }
+  try {
+    return TokenCache{TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, true, {}};
+  } catch (const Error&) {
+    return std::nullopt;  // damaged: made anew
+  }
+}
+
+/// Collects documents, encodes them side by side, and appends them to the files of their splits in order.
+class Encoder {
+ public:
+  Encoder(const Tokenizer& tokenizer, const Paths& files)
+      : tokenizer_(tokenizer), end_(static_cast<uint32_t>(tokenizer.end_of_text())) {
+    for (size_t at = 0; at < files.size(); ++at) writers_.at(at) = std::make_unique<TokenFileWriter>(files.at(at));
+  }
+
+  void add(const Document& document) {
+    batch_.push_back({std::string(document.text), document.prompt_bytes, document.split()});
+    batch_bytes_ += document.text.size();
+    if (batch_bytes_ >= kBatchBytes || batch_.size() >= kBatchDocuments) flush();
+  }
+
+  void finish(const std::string& content_hash) {
+    flush();
+    for (auto& writer : writers_) writer->finish(content_hash, tokenizer_.hash());
+  }
+
+ private:
+  struct Pending {
+    std::string text;
+    size_t prompt_bytes;
+    Split split;
+  };
+
+  void flush() {
+    // The prompt is encoded by itself, as it is when a model is asked, so no token straddles its end.
+    std::vector<std::string_view> parts;
+    for (const Pending& document : batch_) {
+      const std::string_view text = document.text;
+      parts.push_back(text.substr(0, document.prompt_bytes));
+      parts.push_back(text.substr(document.prompt_bytes));
+    }
+    const auto ids = tokenizer_.encode_many(parts, kThreads);
+    std::vector<uint32_t> tokens;
+    for (size_t at = 0; at < batch_.size(); ++at) {
+      tokens.clear();
+      for (const int32_t id : ids[2 * at]) tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
+      for (const int32_t id : ids[2 * at + 1]) tokens.push_back(static_cast<uint32_t>(id));
+      tokens.push_back(end_);
+      const Pending& document = batch_[at];
+      writers_.at(static_cast<size_t>(document.split))
+          ->add_document(tokens, static_cast<int64_t>(document.text.size()));
+    }
+    batch_.clear();
+    batch_bytes_ = 0;
+  }
+
+  const Tokenizer& tokenizer_;
+  uint32_t end_;
+  std::array<std::unique_ptr<TokenFileWriter>, kSplits.size()> writers_;
+  std::vector<Pending> batch_;
+  size_t batch_bytes_ = 0;
+};
+
+/// Unfinished files of processes that were killed; younger ones may belong to a living one.
+void remove_stale_files(const fs::path& folder) {
+  const auto limit = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const bool temporary = entry.path().filename().string().starts_with(kTemporaryPrefix);
+    if (temporary && entry.last_write_time(ignored) < limit) fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+const TokenData& TokenCache::split(Split which) const {
+  if (which == Split::train) return train;
+  return which == Split::validation ? validation : held_out;
+}
+
+const TokenData& TokenCache::require(Split which) const {
+  const TokenData& data = split(which);
+  if (data.documents() > 0) return data;
+  throw Error("the data at '" + data_path + "' has no " + std::string(split_name(which)) + " document among its " +
+                  std::to_string(summary.documents),
+              "add documents: by the hash of its content, one in 20 is held out and one in 20 is for validation");
+}
+
+TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, const fs::path& cache_dir,
+                             const ByteProgress& progress) {
+  tokenizer.end_of_text();  // refuse before reading gigabytes
+  const CorpusListing listing = list_corpus(data);
+  std::error_code failed;
+  fs::create_directories(cache_dir, failed);
+  if (failed) throw_file_error("create", cache_dir, failed.value());
+
+  const CorpusMemo memo(listing, cache_dir);
+  std::optional<CorpusSummary> summary = memo.load();
+  const int64_t scanned = summary ? 0 : listing.total_bytes;
+  const int64_t total = scanned + listing.total_bytes;
+  const auto report_from = [&](int64_t start) -> ByteProgress {
+    if (!progress) return {};
+    return [&progress, start, total](int64_t done, int64_t) { progress(start + done, total); };
+  };
+  if (!summary) {
+    summary = for_each_document(
+        data, [](const Document&) {}, report_from(0));
+    memo.store(*summary);
+  }
+
+  const Paths files = cache_files(cache_dir, summary->content_hash, tokenizer.hash());
+  std::optional<TokenCache> cache = open_whole(files);
+  if (!cache) {
+    remove_stale_files(cache_dir);
+    Encoder encoder(tokenizer, files);
+    const auto seen = for_each_document(
+        data, [&](const Document& document) { encoder.add(document); }, report_from(scanned));
+    if (seen.content_hash != summary->content_hash) {
+      throw Error("the data at '" + data.string() + "' changed while it was read", "run the command again");
+    }
+    encoder.finish(seen.content_hash);
+    cache = TokenCache{TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, false, {}};
+  }
+  cache->summary = *summary;
+  cache->data_path = data.string();
+  if (progress) progress(total, total);
+  return *std::move(cache);
+}
+
+}  // namespace mformer

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/text/added_tokens.h"
+#include "core/text/bpe_model.h"
+#include "core/text/pre_tokenizer.h"
+
+namespace mformer {
+
+/// The parts of a tokenizer.json that decide about ids.
+struct TokenizerParts {
+  BpeModel model;
+  PreTokenizer pre_tokenizer;
+  std::vector<AddedToken> added;
+};
+
+/// Reads a tokenizer.json of the byte-level BPE kind. Whatever the file asks for is either done or refused: throws
+/// Error naming `name`, the field and what was expected.
+TokenizerParts parse_tokenizer_json(const std::string& json, const std::string& name);
+
+/// A tokenizer.json with these tokens (byte letters, by id) and merges, GPT-2's words and no prefix space. The first
+/// `special_tokens` ids are special tokens.
+std::string write_tokenizer_json(const std::vector<std::string>& tokens,
+                                 const std::vector<std::pair<std::string, std::string>>& merges, size_t special_tokens);
+
+}  // namespace mformer
