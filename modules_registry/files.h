@@ -25,11 +25,17 @@ void write_file_atomically(const std::filesystem::path& path, Bytes bytes, unsig
 /// The same for bytes that lie in several places: written one after the other, without joining them first.
 void write_file_atomically(const std::filesystem::path& path, std::span<const Bytes> pieces, unsigned mode = 0666);
 
+/// Makes the names in a folder (new, renamed or gone files) survive a power failure. Throws Error if that fails.
+void sync_folder(const std::filesystem::path& folder);
+
 /// Names of unfinished files start like this.
 inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
 
 /// The whole file. Throws Error when it is missing, a folder, or unreadable.
 std::string read_file(const std::filesystem::path& path);
+
+/// Two lower-case hexadecimal digits for each byte.
+std::string to_hex(Bytes bytes);
 
 /// SHA-256, as 64 lower-case hexadecimal digits.
 std::string sha256_hex(Bytes bytes);
@@ -54,6 +60,10 @@ class Sha256 {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Throws the Error for a failed system call: "can't <verb> '<path>': <reason of the errno code>", with a hint for full
+/// disks, permissions and wrong paths.
+[[noreturn]] void throw_file_error(std::string_view verb, const std::filesystem::path& path, int code);
 
 /// 12 random hexadecimal digits from the operating system: lasting identities of modules and operations. Independent of
 /// any seed, so that two runs with the same seed still make different modules.

@@ -15,6 +15,11 @@ std::string_view to_string(Kind kind);
 /// Throws UsageError for anything but "att" and "mlp".
 Kind kind_from_string(std::string_view text);
 
+/// Names of models and tasks: letters, digits, '.', '_' and '-', and any character beyond ASCII; at most 100 bytes; not
+/// beginning with '-' or '.'. So a name is never mistaken for an option, a selector or "name@number".
+/// Throws UsageError that calls the thing `what` ("model", "task").
+void require_valid_name(std::string_view what, std::string_view name);
+
 /// A module's lasting identity. It never changes after the module's birth.
 struct ModuleRecord {
   std::string uid;  ///< 12 hexadecimal digits, unique across workspaces: see random_uid()

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "modules_registry/file_lock.h"
 #include "modules_registry/object_store.h"
 #include "modules_registry/records.h"
 
 namespace mformer {
 
 class Database;
-class FileLock;
 
 enum class OpenMode { read_only, read_write };
 
@@ -51,7 +51,7 @@ struct CommitResult {
 
 struct GcResult {
   std::int64_t objects = 0;      ///< object files that no version names
-  std::int64_t temporaries = 0;  ///< unfinished files of killed processes
+  std::int64_t temporaries = 0;  ///< unfinished files and locks that killed processes left
   std::int64_t bytes = 0;        ///< of both
 };
 
@@ -191,21 +191,18 @@ class Registry {
   std::vector<std::string> fsck() const;
 
  private:
-  Registry(std::filesystem::path folder, std::unique_ptr<Database> db, OpenMode mode);
+  Registry(std::filesystem::path folder, std::unique_ptr<Database> db);
 
-  void migrate();
+  int migrate();
   void require_current_schema() const;
   void mark_interrupted_operations();
-  bool is_alive(const std::string& operation_uid) const;
   std::filesystem::path lock_path(const std::string& operation_uid) const;
-  void require_running(std::int64_t operation_id) const;
+  OperationRecord running_operation(std::int64_t id) const;
   void end_operation(std::int64_t id, Outcome outcome, const std::string& message, const std::string& version_after);
-  void release(std::int64_t operation_id);
 
   std::filesystem::path folder_;
   std::unique_ptr<Database> db_;
   ObjectStore objects_;
-  OpenMode mode_;
   std::map<std::int64_t, FileLock> running_;  ///< operations begun here and not yet ended
 };
 

@@ -1,0 +1,175 @@
+#include "modules_registry/files.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "modules_registry/error.h"
+
+namespace mformer {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Closes at the end of the scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return descriptor_; }
+  /// Closes now: 0 or the error, which on some file systems is the first news of a full disk.
+  int close() { return ::close(std::exchange(descriptor_, -1)) == 0 ? 0 : errno; }
+
+ private:
+  int descriptor_;
+};
+
+std::string hint_for(int code) {
+  switch (code) {
+    case ENOSPC:
+      return "free some space (mformer gc removes files that no version uses), then run the command again";
+    case EDQUOT:
+    case EFBIG:
+      return "a limit on disk space or file size was reached: raise it or free space, then run the command again";
+    case EACCES:
+    case EPERM:
+      return "check the permissions of the file and its folder";
+    case EROFS:
+      return "the file system is mounted read-only: work in a folder that can be written to";
+    case ENOENT:
+    case ENOTDIR:
+      return "check the path";
+    default:
+      return "";
+  }
+}
+
+int write_all(int descriptor, Bytes bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), std::min<size_t>(bytes.size(), 1U << 30));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return 0;
+}
+
+/// Writes and closes the file at `path`: 0, or the error's code.
+int write_new_file(const fs::path& path, std::span<const Bytes> pieces, unsigned mode) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (file.get() < 0) return errno;
+  for (const Bytes piece : pieces) {
+    if (const int code = write_all(file.get(), piece)) return code;
+  }
+  if (::fsync(file.get()) != 0) return errno;
+  return file.close();
+}
+
+fs::path temporary_beside(const fs::path& path) {
+  return path.parent_path() /
+         (std::string(kTemporaryPrefix) + path.filename().string().substr(0, 100) + "-" + random_uid());
+}
+
+/// Calls take(block) for all bytes of the file.
+template <class Take>
+void for_each_block(const fs::path& path, Take take) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) throw_file_error("read", path, errno);
+  std::vector<std::byte> block(1U << 20);
+  while (true) {
+    const ssize_t size = ::read(file.get(), block.data(), block.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) throw_file_error("read", path, errno);
+    if (size == 0) return;
+    take(Bytes(block).first(static_cast<size_t>(size)));
+  }
+}
+
+}  // namespace
+
+void throw_file_error(std::string_view verb, const fs::path& path, int code) {
+  throw Error("can't " + std::string(verb) + " '" + path.string() + "': " + std::strerror(code), hint_for(code));
+}
+
+Bytes as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+void sync_folder(const fs::path& folder) {
+  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Some file systems can't sync a folder; they say EINVAL.
+  if (descriptor.get() < 0 || (::fsync(descriptor.get()) != 0 && errno != EINVAL)) {
+    throw_file_error("write", folder, errno);
+  }
+}
+
+void write_file_atomically(const fs::path& path, Bytes bytes, unsigned mode) {
+  write_file_atomically(path, std::span<const Bytes>(&bytes, 1), mode);
+}
+
+void write_file_atomically(const fs::path& path, std::span<const Bytes> pieces, unsigned mode) {
+  const fs::path temporary = temporary_beside(path);
+  int code = write_new_file(temporary, pieces, mode);
+  if (code == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) code = errno;
+  if (code != 0) {
+    ::unlink(temporary.c_str());
+    throw_file_error("write", path, code);
+  }
+  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+std::string read_file(const fs::path& path) {
+  std::string text;
+  std::error_code unknown_size;
+  const auto size = fs::file_size(path, unknown_size);
+  if (!unknown_size) text.reserve(size);
+  for_each_block(path, [&](Bytes block) { text.append(reinterpret_cast<const char*>(block.data()), block.size()); });
+  return text;
+}
+
+std::string sha256_file(const fs::path& path) {
+  Sha256 sha;
+  for_each_block(path, [&](Bytes block) { sha.update(block); });
+  return sha.finish_hex();
+}
+
+std::string to_hex(Bytes bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const std::byte byte : bytes) {
+    hex += kDigits[std::to_integer<size_t>(byte >> 4)];
+    hex += kDigits[std::to_integer<size_t>(byte & std::byte{15})];
+  }
+  return hex;
+}
+
+std::string random_uid() {
+  std::array<unsigned char, 6> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw Error("the operating system gave no random bytes");
+  }
+  return to_hex(std::as_bytes(std::span(bytes)));
+}
+
+std::int64_t now_ms() {
+  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace mformer

@@ -1,0 +1,112 @@
+#include "modules_registry/object_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "modules_registry/error.h"
+
+namespace mformer {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_hash(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// Calls take(path) for every file two levels down.
+template <class Take>
+void for_each_file(const fs::path& root, Take take) {
+  std::error_code error;
+  for (const auto& folder : fs::directory_iterator(root, error)) {
+    if (!folder.is_directory(error)) continue;
+    for (const auto& file : fs::directory_iterator(folder.path(), error)) take(file.path());
+  }
+  if (error && error.value() != ENOENT) throw_file_error("list", root, error.value());
+}
+
+}  // namespace
+
+ObjectStore::ObjectStore(fs::path root) : root_(std::move(root)) {}
+
+std::string ObjectStore::put(Bytes bytes) {
+  return put(std::span<const Bytes>(&bytes, 1));
+}
+
+std::string ObjectStore::put(std::span<const Bytes> pieces) {
+  Sha256 sha;
+  std::uintmax_t size = 0;
+  for (const Bytes piece : pieces) {
+    sha.update(piece);
+    size += piece.size();
+  }
+  std::string hash = sha.finish_hex();
+  const fs::path file = path(hash);
+  std::error_code error;
+  if (fs::file_size(file, error) == size && !error) {
+    // Its age starts anew. Not ours to touch, or a read-only folder: then nobody collects garbage as us either.
+    ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0);
+    return hash;
+  }
+  const bool new_folder = fs::create_directories(file.parent_path(), error);
+  if (error) throw_file_error("create", file.parent_path(), error.value());
+  if (new_folder) sync_folder(root_);
+  write_file_atomically(file, pieces, 0444);
+  return hash;
+}
+
+fs::path ObjectStore::path(const std::string& hash) const {
+  if (!is_hash(hash)) throw Error("'" + hash + "' is not an object hash (64 hexadecimal digits)");
+  return root_ / hash.substr(0, 2) / hash;
+}
+
+bool ObjectStore::contains(const std::string& hash) const {
+  std::error_code error;
+  return fs::is_regular_file(path(hash), error);
+}
+
+std::int64_t ObjectStore::size(const std::string& hash) const {
+  std::error_code error;
+  const auto size = fs::file_size(path(hash), error);
+  if (error) {
+    throw Error("object " + hash + " is missing in '" + root_.string() + "'",
+                "mformer fsck lists everything that is damaged");
+  }
+  return static_cast<std::int64_t>(size);
+}
+
+bool ObjectStore::verify(const std::string& hash) const {
+  return contains(hash) && sha256_file(path(hash)) == hash;
+}
+
+bool ObjectStore::remove(const std::string& hash) {
+  std::error_code error;
+  const bool removed = fs::remove(path(hash), error);
+  if (error) throw_file_error("remove", path(hash), error.value());
+  return removed;
+}
+
+std::vector<std::string> ObjectStore::list() const {
+  std::vector<std::string> hashes;
+  for_each_file(root_, [&](const fs::path& file) {
+    if (is_hash(file.filename().string())) hashes.push_back(file.filename().string());
+  });
+  std::sort(hashes.begin(), hashes.end());
+  return hashes;
+}
+
+std::vector<fs::path> ObjectStore::temporaries() const {
+  std::vector<fs::path> files;
+  for_each_file(root_, [&](const fs::path& file) {
+    if (file.filename().string().starts_with(kTemporaryPrefix)) files.push_back(file);
+  });
+  return files;
+}
+
+}  // namespace mformer

@@ -1,0 +1,236 @@
+#include <map>
+#include <set>
+#include <unordered_set>
+#include <utility>
+
+#include "modules_registry/database.h"
+#include "modules_registry/error.h"
+#include "modules_registry/manifest.h"
+#include "modules_registry/registry.h"
+
+namespace mformer {
+
+namespace {
+
+constexpr Kind kKinds[] = {Kind::att, Kind::mlp};
+
+std::set<std::string> objects_of(const Manifest& manifest) {
+  std::set<std::string> hashes;
+  const auto add = [&](const std::string& hash) {
+    if (!hash.empty()) hashes.insert(hash);
+  };
+  add(manifest.tokenizer_object);
+  for (const TrunkPart& part : manifest.parts) hashes.insert(part.object_hash);
+  for (const LayerManifest& layer : manifest.layers) {
+    for (const Kind kind : kKinds) {
+      add(layer.router(kind));
+      for (const ManifestModule& module : layer.modules(kind)) hashes.insert(module.object_hash);
+    }
+  }
+  return hashes;
+}
+
+/// Throws for names that come twice; what refers to other rows is checked as it is written.
+void require_distinct_names(const Manifest& manifest) {
+  std::unordered_set<std::string> parts;
+  for (const TrunkPart& part : manifest.parts) {
+    if (!parts.insert(part.name).second) throw Error("the manifest has the part '" + part.name + "' twice");
+  }
+  std::unordered_set<std::string> modules;
+  for (const LayerManifest& layer : manifest.layers) {
+    for (const Kind kind : kKinds) {
+      for (const ManifestModule& module : layer.modules(kind)) {
+        if (!modules.insert(module.uid).second) throw Error("the manifest has the module " + module.uid + " twice");
+      }
+    }
+  }
+}
+
+/// Writes the rows of one version, inside the caller's transaction.
+class VersionWriter {
+ public:
+  VersionWriter(Database& db, const Commit& commit, std::int64_t now) : db_(db), commit_(commit), now_(now) {}
+
+  void objects(const ObjectStore& store) {
+    Query insert(db_, "INSERT OR IGNORE INTO objects VALUES (?, ?)");
+    for (const std::string& hash : objects_of(commit_.manifest)) insert.bind(hash, store.size(hash)).run();
+  }
+
+  void new_modules() {
+    Query insert(db_, "INSERT INTO modules VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?) ON CONFLICT (uid) DO NOTHING");
+    for (const ModuleRecord& module : commit_.new_modules) {
+      insert
+          .bind(module.uid, to_string(module.kind), module.layer, commit_.operation_id, module.born_command,
+                module.born_task, module.copied_from, now_)
+          .run();
+    }
+  }
+
+  void version(const VersionRecord& version) {
+    Query(db_, "INSERT INTO versions VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, NULLIF(?, ''))")
+        .bind(version.hash, version.content_hash, version.parent, version.operation_id, version.model, version.number,
+              version.created_ms, commit_.manifest.config_json, commit_.manifest.tokenizer_object)
+        .run();
+    parts(version.hash);
+    layers(version.hash);
+  }
+
+ private:
+  void parts(const std::string& version) {
+    Query insert(db_, "INSERT INTO version_parts VALUES (?, ?, ?, ?)");
+    for (int position = 0; const TrunkPart& part : commit_.manifest.parts) {
+      insert.bind(version, position++, part.name, part.object_hash).run();
+    }
+  }
+
+  void layers(const std::string& version) {
+    parent_revisions_ = revisions_of(commit_.parent);
+    Query insert_layer(db_, "INSERT INTO version_layers VALUES (?, ?, NULLIF(?, ''), NULLIF(?, ''))");
+    Query insert_module(db_, "INSERT INTO version_modules VALUES (?, ?, ?, ?, ?, ?)");
+    for (int number = 0; const LayerManifest& layer : commit_.manifest.layers) {
+      insert_layer.bind(version, number, layer.att_router, layer.mlp_router).run();
+      for (const Kind kind : kKinds) {
+        for (int position = 0; const ManifestModule& module : layer.modules(kind)) {
+          require_place(module, number, kind);
+          insert_module.bind(version, number, to_string(kind), position++, revision(module), module.frozen).run();
+        }
+      }
+      ++number;
+    }
+  }
+
+  void require_place(const ManifestModule& module, int layer, Kind kind) {
+    place_.bind(module.uid);
+    if (!place_.next()) {
+      throw Error("module " + module.uid + " is in the manifest, but it is neither known nor among the new ones");
+    }
+    if (place_.text(0) != to_string(kind) || place_.integer(1) != layer) {
+      throw Error("module " + module.uid + " belongs to layer " + place_.text(1) + ", kind " + place_.text(0) +
+                  ", not to layer " + std::to_string(layer) + ", kind " + std::string(to_string(kind)));
+    }
+  }
+
+  /// The module's revision with these weights: the one there is, or a new one.
+  std::int64_t revision(const ManifestModule& module) {
+    known_revision_.bind(module.uid, module.object_hash);
+    if (known_revision_.next()) return known_revision_.integer(0);
+    const auto parent = parent_revisions_.find(module.uid);
+    new_revision_
+        .bind(module.uid, module.object_hash, parent == parent_revisions_.end() ? 0 : parent->second,
+              commit_.operation_id, now_)
+        .run();
+    return db_.last_inserted_id();
+  }
+
+  std::map<std::string, std::int64_t> revisions_of(const std::string& version) {
+    Query rows(db_,
+               "SELECT module_uid, revision_id FROM version_modules JOIN revisions ON revisions.id = revision_id "
+               "WHERE version_hash = ?");
+    rows.bind(version);
+    std::map<std::string, std::int64_t> revisions;
+    while (rows.next()) revisions.emplace(rows.text(0), rows.integer(1));
+    return revisions;
+  }
+
+  Database& db_;
+  const Commit& commit_;
+  std::int64_t now_;
+  std::map<std::string, std::int64_t> parent_revisions_;
+  Query place_{db_, "SELECT kind, layer FROM modules WHERE uid = ?"};
+  Query known_revision_{db_, "SELECT id FROM revisions WHERE module_uid = ? AND object_hash = ?"};
+  Query new_revision_{db_,
+                      "INSERT INTO revisions (module_uid, object_hash, parent_id, operation_id, created_ms) "
+                      "VALUES (?, ?, NULLIF(?, 0), ?, ?)"};
+};
+
+std::string current_version(Database& db, const std::string& model) {
+  Query row(db, "SELECT current_version FROM models WHERE name = ?");
+  row.bind(model);
+  return row.next() ? row.text(0) : "";
+}
+
+std::string free_name_beside(Database& db, const std::string& model) {
+  for (int number = 2;; ++number) {
+    std::string name = model + "-" + std::to_string(number);
+    if (current_version(db, name).empty()) return name;
+  }
+}
+
+int next_number(Database& db, const std::string& model) {
+  Query row(db, "SELECT 1 + coalesce(max(number), 0) FROM versions WHERE model = ?");
+  row.bind(model);
+  row.next();
+  return static_cast<int>(row.integer(0));
+}
+
+void require_births_in_manifest(const Commit& commit) {
+  std::unordered_set<std::string> uids;
+  for (const LayerManifest& layer : commit.manifest.layers) {
+    for (const Kind kind : kKinds) {
+      for (const ManifestModule& module : layer.modules(kind)) uids.insert(module.uid);
+    }
+  }
+  for (const ModuleRecord& module : commit.new_modules) {
+    if (!uids.contains(module.uid)) throw Error("module " + module.uid + " is new, but not in the manifest");
+  }
+}
+
+}  // namespace
+
+CommitResult Registry::commit_version(const Commit& commit) {
+  require_valid_name("model", commit.model);
+  require_distinct_names(commit.manifest);
+  require_births_in_manifest(commit);
+  const std::int64_t now = now_ms();
+
+  WriteTransaction transaction(*db_);
+  const OperationRecord operation = running_operation(commit.operation_id);
+  if (!commit.parent.empty()) version(commit.parent);  // throws if unknown
+  const std::string current = current_version(*db_, commit.model);
+  if (current.empty() && !commit.expected_current.empty()) model(commit.model);  // throws: there is no such model
+
+  CommitResult result;
+  result.kept_beside = current != commit.expected_current;
+  VersionRecord& made = result.version;
+  made.hash = version_hash(commit.manifest, commit.parent, operation.uid);
+  made.content_hash = content_hash(commit.manifest);
+  made.parent = commit.parent;
+  made.operation_id = commit.operation_id;
+  made.model = result.kept_beside ? free_name_beside(*db_, commit.model) : commit.model;
+  made.number = next_number(*db_, made.model);
+  made.created_ms = now;
+
+  // The model's row comes first, since versions refer to it; its own reference is checked at the end.
+  Query(*db_,
+        "INSERT INTO models (name, current_version, created_ms) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET current_version = excluded.current_version")
+      .bind(made.model, made.hash, now)
+      .run();
+  VersionWriter writer(*db_, commit, now);
+  writer.objects(objects_);
+  writer.new_modules();
+  writer.version(made);
+  Query(*db_, "INSERT OR IGNORE INTO settings VALUES ('current_model', ?)").bind(made.model).run();
+  end_operation(commit.operation_id, Outcome::done, commit.message, made.hash);
+  transaction.commit();
+  running_.erase(commit.operation_id);
+  return result;
+}
+
+void Registry::move_model(std::int64_t operation_id, const std::string& model_name, const std::string& version_hash,
+                          const std::string& message) {
+  WriteTransaction transaction(*db_);
+  const OperationRecord operation = running_operation(operation_id);
+  version(version_hash);  // throws if unknown
+  const ModelRecord moved = model(model_name);
+  if (operation.model == model_name && operation.version_before != moved.current_version) {
+    throw Error("another command has moved the model '" + model_name + "' meanwhile; it was left where it is",
+                "mformer log shows what happened; then run the command again");
+  }
+  Query(*db_, "UPDATE models SET current_version = ? WHERE name = ?").bind(version_hash, model_name).run();
+  end_operation(operation_id, Outcome::done, message, version_hash);
+  transaction.commit();
+  running_.erase(operation_id);
+}
+
+}  // namespace mformer
