@@ -132,17 +132,24 @@ UsageMessage missing(const std::vector<const CLI::App*>& apps, const std::string
 UsageMessage explain(const CLI::App& root, const CLI::ParseError& error) {
   const std::vector<const CLI::App*> apps = chosen_apps(root);
   const std::string text = error.what();
-  const std::string kind = error.get_name();
+  const auto kind = static_cast<CLI::ExitCodes>(error.get_exit_code());
   // A misspelt name explains most other complaints, a missing command or option among them.
   const std::vector<std::string> unknown = root.remaining(true);
-  if (!unknown.empty() && (kind == "ExtrasError" || kind == "RequiredError")) {
+  if (!unknown.empty() && (kind == CLI::ExitCodes::ExtrasError || kind == CLI::ExitCodes::RequiredError)) {
     return unknown_argument(apps, unknown.front());
   }
-  if (kind == "RequiredError") return missing(apps, text);
-  if (kind == "ConversionError") return conversion(apps, text);
-  if (kind == "ValidationError") return validation(apps, text);
-  if (kind == "ArgumentMismatch") return wrong_number(apps, text);
-  return {printable(text), help_hint(apps)};
+  switch (kind) {
+    case CLI::ExitCodes::RequiredError:
+      return missing(apps, text);
+    case CLI::ExitCodes::ConversionError:
+      return conversion(apps, text);
+    case CLI::ExitCodes::ValidationError:
+      return validation(apps, text);
+    case CLI::ExitCodes::ArgumentMismatch:
+      return wrong_number(apps, text);
+    default:
+      return {printable(text), help_hint(apps)};
+  }
 }
 
 }  // namespace mformer::cli

@@ -14,7 +14,8 @@
 namespace mformer::cli {
 namespace {
 
-// The whole of `text` as a number; nothing when it is none, does not fit, or is not finite.
+// The whole of `text` as a number; nothing when it is none, does not fit, or is not finite. Leading zeros of whole
+// numbers are refused: CLI11 would read "010" as octal.
 template <typename Number>
 std::optional<Number> parse(std::string_view text) {
   Number number{};
@@ -23,12 +24,14 @@ std::optional<Number> parse(std::string_view text) {
   if (text.empty() || problem != std::errc() || stopped != end) return std::nullopt;
   if constexpr (std::is_floating_point_v<Number>) {
     if (!std::isfinite(number)) return std::nullopt;
+  } else if (text.size() > 1 && text.front() == '0') {
+    return std::nullopt;
   }
   return number;
 }
 
 std::string in_quotes(const std::string& text) {
-  return '\'' + text + '\'';
+  return '\'' + terminal::printable(text) + '\'';
 }
 
 // "30" and "30%" were meant as percentages.
@@ -56,10 +59,7 @@ CLI::Validator number_in(std::string type, std::string sentence, std::function<b
 CLI::Validator integer_from(std::int64_t smallest, std::string type, std::string sentence) {
   return {[=](std::string& text) -> std::string {
             const std::optional<std::int64_t> number = parse<std::int64_t>(text);
-            if (number && *number >= smallest) {
-              text = std::to_string(*number);  // "010" would be read as octal
-              return "";
-            }
+            if (number && *number >= smallest) return "";
             return with_hint(in_quotes(text) + " is not " + sentence, "write it in decimal digits, 16 for example");
           },
           std::move(type)};
@@ -104,12 +104,9 @@ CLI::Validator non_negative_integer() {
 CLI::Validator seed_number() {
   return {[](std::string& text) -> std::string {
             const std::optional<std::uint64_t> number = parse<std::uint64_t>(text);
-            if (!number) {
-              return with_hint(in_quotes(text) + " is not a whole number from 0 to 18446744073709551615",
-                               "any such number will do; the same seed repeats the same run");
-            }
-            text = std::to_string(*number);
-            return "";
+            if (number) return "";
+            return with_hint(in_quotes(text) + " is not a whole number from 0 to 18446744073709551615",
+                             "any such number will do; the same seed repeats the same run");
           },
           "N"};
 }
@@ -118,7 +115,8 @@ CLI::Validator device_name() {
   return {[](std::string& text) -> std::string {
             if (text == "cpu" || text == "cuda") return "";
             if (text.starts_with("cuda:") && parse<std::uint8_t>(std::string_view(text).substr(5))) return "";
-            return with_hint(in_quotes(text) + " is not a device", "choose cpu, cuda, or cuda:N for one of several GPUs");
+            return with_hint(in_quotes(text) + " is not a device",
+                             "choose cpu, cuda, or cuda:N for one of several GPUs");
           },
           "cpu|cuda[:N]"};
 }

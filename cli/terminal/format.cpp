@@ -92,7 +92,7 @@ std::string format_bytes(std::uint64_t bytes) {
 std::string format_fixed(double value, int decimals) {
   if (!std::isfinite(value)) return not_a_number;
   const std::string digits = fixed(value, decimals);
-  return value < 0 && shows_only_zeros(digits) ? digits.substr(1) : digits;
+  return std::signbit(value) && shows_only_zeros(digits) ? digits.substr(1) : digits;
 }
 
 std::string format_signed(double value, int decimals) {

@@ -182,15 +182,16 @@ std::string Picture::block(int first, int last) const {
 }
 
 std::string Picture::legend() const {
-  std::string line = margin("") + (coloured() ? "0 " : "0 |");
-  for (int i = 0; i < legend_cells; ++i) {
-    const double value = (i + 0.5) / legend_cells;
+  const std::string start = margin("") + (coloured() ? "0 " : "0 |");
+  std::string end = (coloured() ? " " : "| ") + (map_.as_percent ? format_percent(maximum_) : format_si(maximum_));
+  if (has_gaps_ && !coloured()) end += "   x none";
+  const int cells = std::clamp(style_.width - display_width(start + end), 1, legend_cells);
+  std::string line = start;
+  for (int i = 0; i < cells; ++i) {
+    const double value = (i + 0.5) / cells;
     line += coloured() ? background(heat(value), style_) + ' ' : std::string(shade(value, style_));
   }
-  line += coloured() ? reset(style_) : "|";
-  line += ' ' + (map_.as_percent ? format_percent(maximum_) : format_si(maximum_));
-  if (has_gaps_ && !coloured()) line += "   x none";
-  line += '\n';
+  line += reset(style_) + end + '\n';
   if (map_.marks.find_first_not_of(' ') == std::string::npos || map_.marks_meaning.empty()) return line;
   for (const std::string& text : wrap(printable(map_.marks_meaning), style_.width - label_width_ - gap)) {
     line += margin("") + text + '\n';

@@ -1,0 +1,220 @@
+#include "cli/errors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <new>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/terminal/report.h"
+#include "cli/validators.h"
+#include "modules_registry/error.h"
+
+namespace mformer::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+struct Outcome {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+// The program with commands like the real ones; `extend` runs `body`.
+Outcome run_program(
+    std::vector<const char*> arguments, std::function<void()> body = [] {}) {
+  arguments.insert(arguments.begin(), "mformer");
+  CLI::App app("Modular language models", "mformer");
+  app.set_version_flag("--version", "mformer 1.2.3");
+  GlobalOptions global;
+  add_global_options(app, global);
+  std::string text;
+  int steps = 0;
+  double keep = 1;
+  CLI::App* extend = add_command(app, {"extend", groups::learning, "Add modules", "mformer extend --data new/"});
+  extend->add_option("--data", text, "Directory")->required();
+  extend->add_option("--steps", steps, "Steps");
+  extend->callback(std::move(body));
+  CLI::App* prune = add_command(app, {"prune", groups::learning, "Remove modules", "mformer prune --keep 0.3"});
+  prune->add_option("--keep", keep, "Fraction of modules")->check(fraction());
+  CLI::App* tokenizer = add_command_group(app, {"tokenizer", groups::data, "Tokenizers", "mformer tokenizer encode"});
+  add_command(*tokenizer, {"encode", "", "Text to ids", "mformer tokenizer encode"});
+  add_command(*tokenizer, {"decode", "", "Ids to text", "mformer tokenizer decode"});
+  std::ostringstream out;
+  std::ostringstream err;
+  const int code = run_guarded(app, static_cast<int>(arguments.size()), arguments.data(), out, err);
+  return {code, out.str(), err.str()};
+}
+
+template <typename Thrown>
+Outcome run_throwing(Thrown thrown) {
+  return run_program({"extend", "--data", "d"}, [thrown] { throw thrown; });
+}
+
+void expect_usage_error(const std::vector<const char*>& arguments, const std::string& message) {
+  const Outcome outcome = run_program(arguments);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err, message);
+}
+
+TEST(ErrorsTest, SuccessIsZeroAndSilent) {
+  const Outcome outcome = run_program({"extend", "--data", "d"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out + outcome.err, "");
+}
+
+TEST(ErrorsTest, AMisspeltCommandNamesItsNeighbours) {
+  expect_usage_error({"extnd", "--data", "d"}, "error: unknown command 'extnd'\nhint: did you mean 'extend'?\n");
+}
+
+TEST(ErrorsTest, AMisspeltNestedCommandNamesItsNeighbours) {
+  expect_usage_error({"tokenizer", "encoed"},
+                     "error: unknown command 'tokenizer encoed'\nhint: did you mean 'encode'?\n");
+}
+
+TEST(ErrorsTest, AnUnknownCommandFarFromAllOthersPointsToTheHelp) {
+  expect_usage_error({"xylophone"}, "error: unknown command 'xylophone'\nhint: mformer --help lists the commands\n");
+}
+
+TEST(ErrorsTest, AMisspeltOptionNamesItsNeighbours) {
+  expect_usage_error({"extend", "--data", "d", "--stpes", "3"},
+                     "error: unknown option '--stpes' of 'mformer extend'\nhint: did you mean '--steps'?\n");
+}
+
+TEST(ErrorsTest, AMisspeltOptionIsBlamedBeforeTheOneItLeftMissing) {
+  expect_usage_error({"extend", "--dta=d"},
+                     "error: unknown option '--dta' of 'mformer extend'\nhint: did you mean '--data'?\n");
+}
+
+TEST(ErrorsTest, AMisspeltGlobalOptionIsFoundToo) {
+  expect_usage_error({"prune", "--sead", "3"},
+                     "error: unknown option '--sead' of 'mformer prune'\nhint: did you mean '--seed'?\n");
+}
+
+TEST(ErrorsTest, AMissingCommandPointsToTheHelp) {
+  expect_usage_error({}, "error: no command is given\nhint: mformer --help lists the commands\n");
+  expect_usage_error({"tokenizer"},
+                     "error: 'mformer tokenizer' needs a command\nhint: mformer tokenizer --help lists the commands\n");
+}
+
+TEST(ErrorsTest, AMissingOptionIsNamed) {
+  expect_usage_error({"extend"}, "error: 'mformer extend' needs --data\nhint: see mformer extend --help\n");
+}
+
+TEST(ErrorsTest, AMissingValueIsNamed) {
+  expect_usage_error({"extend", "--data"}, "error: --data needs a value\nhint: see mformer extend --help\n");
+}
+
+TEST(ErrorsTest, AnOptionGivenTwiceIsNamed) {
+  expect_usage_error({"extend", "--data", "a", "--data", "b"},
+                     "error: --data is given 2 times, but takes one value\nhint: keep one of them\n");
+}
+
+TEST(ErrorsTest, AnArgumentTooManyIsNamed) {
+  expect_usage_error({"extend", "--data", "d", "extra"},
+                     "error: 'mformer extend' does not take the argument 'extra'\nhint: see mformer extend --help\n");
+}
+
+TEST(ErrorsTest, AValueOfTheWrongKindIsNamed) {
+  expect_usage_error({"extend", "--data", "d", "--steps", "many"},
+                     "error: --steps: 'many' is not a whole number\nhint: see mformer extend --help\n");
+}
+
+TEST(ErrorsTest, AValueOutOfRangeBringsTheValidatorsHint) {
+  expect_usage_error({"prune", "--keep", "1.5"},
+                     "error: --keep: '1.5' is not a fraction (more than 0, at most 1)\nhint: for 30 % write 0.3\n");
+  expect_usage_error({"prune", "--keep", "nan"},
+                     "error: --keep: 'nan' is not a fraction (more than 0, at most 1)\nhint: for 30 % write 0.3\n");
+}
+
+TEST(ErrorsTest, ArgumentsCannotControlTheTerminal) {
+  EXPECT_THAT(run_program({"\x1b[2J"}).err, Not(HasSubstr("\x1b")));
+}
+
+TEST(ErrorsTest, HelpGoesToStdoutWithZero) {
+  const Outcome outcome = run_program({"--help"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_THAT(outcome.out, HasSubstr("Continual learning:\n  extend"));
+  EXPECT_THAT(outcome.out, HasSubstr("MFORMER_WORKSPACE"));
+}
+
+TEST(ErrorsTest, HelpOfACommandShowsItsExample) {
+  const Outcome outcome = run_program({"extend", "--help"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("--data"));
+  EXPECT_THAT(outcome.out, HasSubstr("Example: mformer extend --data new/"));
+}
+
+TEST(ErrorsTest, VersionGoesToStdoutWithZero) {
+  const Outcome outcome = run_program({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, "mformer 1.2.3\n");
+}
+
+TEST(ErrorsTest, OurErrorIsOneWithItsHint) {
+  const Outcome outcome = run_throwing(Error("task 'qa' has no statistics", "record them first"));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "error: task 'qa' has no statistics\nhint: record them first\n");
+}
+
+TEST(ErrorsTest, AnEmptyHintIsNotPrinted) {
+  EXPECT_EQ(run_throwing(Error("it broke")).err, "error: it broke\n");
+}
+
+TEST(ErrorsTest, AUsageErrorIsTwo) {
+  const Outcome outcome = run_throwing(UsageError("no model 'bse'", "did you mean 'base'?"));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "error: no model 'bse'\nhint: did you mean 'base'?\n");
+}
+
+TEST(ErrorsTest, AGracefulInterruptionHasItsOwnCode) {
+  const Outcome outcome = run_throwing(Interrupted("interrupted, progress is saved", "resume with: mformer train"));
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_EQ(outcome.err, "error: interrupted, progress is saved\nhint: resume with: mformer train\n");
+}
+
+TEST(ErrorsTest, MemoryRunningOutIsASentence) {
+  const Outcome outcome = run_throwing(std::bad_alloc());
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, StartsWith("error: the memory of this machine is not enough\nhint: "));
+}
+
+TEST(ErrorsTest, AForeignExceptionShowsItsFirstLineOnly) {
+  const Outcome outcome = run_throwing(std::runtime_error("shape mismatch\nframe #0: libc10.so\nframe #1: …"));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "error: shape mismatch\n");
+}
+
+TEST(ErrorsTest, AnythingElseThrownIsOne) {
+  EXPECT_EQ(run_throwing(42).code, 1);
+}
+
+TEST(ErrorsTest, AReaderThatLeftIsNoError) {
+  const Outcome outcome = run_throwing(terminal::OutputClosed());
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.err, IsEmpty());
+}
+
+TEST(ErrorsTest, WithJsonErrorsAreTextOnStderr) {
+  const Outcome outcome = run_program({"--json", "extend", "--data", "d"}, [] { throw Error("it broke"); });
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err, "error: it broke\n");
+}
+
+}  // namespace
+}  // namespace mformer::cli

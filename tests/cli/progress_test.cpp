@@ -1,0 +1,156 @@
+#include "cli/terminal/progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace mformer::terminal {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+
+// A clock that the test moves.
+class ProgressTest : public testing::Test {
+ protected:
+  ProgressOptions options(bool terminal, bool quiet = false) {
+    ProgressOptions result;
+    result.style.terminal = terminal;
+    result.quiet = quiet;
+    result.out = &out_;
+    result.now = [this] { return time_; };
+    return result;
+  }
+  ptrdiff_t lines() const {
+    const std::string text = out_.str();
+    return std::count(text.begin(), text.end(), '\n');
+  }
+  ptrdiff_t redraws() const {
+    const std::string text = out_.str();
+    return std::count(text.begin(), text.end(), '\r');
+  }
+
+  std::ostringstream out_;
+  double time_ = 100;
+};
+
+TEST_F(ProgressTest, PlainLineSaysEverythingKnown) {
+  Progress progress("train", 200, options(false));
+  progress.update(0);
+  out_.str("");
+  time_ += 10;
+  progress.update(50, 3.21449, 1310);
+  EXPECT_EQ(out_.str(), "train:  25 %  1.31 k tokens/s  loss 3.2145  30 s left\n");
+}
+
+TEST_F(ProgressTest, PlainLinesComeEveryTenPercent) {
+  Progress progress("train", 1000, options(false));
+  for (int done = 0; done <= 1000; ++done) progress.update(done);
+  EXPECT_EQ(lines(), 11);  // 0 %, 10 %, … 100 %
+}
+
+TEST_F(ProgressTest, PlainLinesComeEveryTenSecondsOfASlowRun) {
+  Progress progress("train", 1000000, options(false));
+  for (int second = 0; second <= 60; ++second, ++time_) progress.update(second);
+  EXPECT_EQ(lines(), 7);
+}
+
+TEST_F(ProgressTest, PlainLinesHaveNoControlCharacters) {
+  {
+    Progress progress("train", 10, options(false));
+    for (int done = 0; done <= 10; ++done) progress.update(done, 1.0, 1.0);
+    progress.message("a message");
+    progress.finish();
+  }
+  EXPECT_THAT(out_.str(), Not(HasSubstr("\r")));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("\x1b")));
+}
+
+TEST_F(ProgressTest, QuietShowsNothing) {
+  for (const bool terminal : {false, true}) {
+    Progress progress("train", 10, options(terminal, true));
+    progress.update(5, 1.0, 1.0);
+    progress.message("a message");
+    progress.finish();
+  }
+  EXPECT_EQ(out_.str(), "");
+}
+
+TEST_F(ProgressTest, BarIsRedrawnInPlaceAtMostTenTimesASecond) {
+  Progress progress("train", 1000, options(true));
+  for (int step = 0; step < 1000; ++step, time_ += 0.001) progress.update(step);
+  EXPECT_EQ(lines(), 0);
+  EXPECT_GE(redraws(), 9);
+  EXPECT_LE(redraws(), 10);
+}
+
+TEST_F(ProgressTest, BarFitsTheWindow) {
+  ProgressOptions narrow = options(true);
+  narrow.style.width = 40;
+  Progress progress("a rather long label", 10, narrow);
+  progress.update(5, 3.2, 1310);
+  EXPECT_EQ(out_.str(), "\ra rather long label  50 %  1.31 k to...\x1b[K");
+}
+
+TEST_F(ProgressTest, BarGrowsWithTheWork) {
+  ProgressOptions style = options(true);
+  style.style.width = 40;
+  Progress progress("eval", 10, style);
+  progress.update(5);
+  EXPECT_EQ(out_.str(), "\reval  [============>            ]  50 %\x1b[K");
+}
+
+TEST_F(ProgressTest, MessageGetsALineOfItsOwn) {
+  Progress progress("train", 10, options(true));
+  progress.update(5);
+  out_.str("");
+  progress.message("held-out loss 3.1");
+  EXPECT_THAT(out_.str(), testing::StartsWith("\r\x1b[Kheld-out loss 3.1\n\rtrain"));
+}
+
+TEST_F(ProgressTest, AnErrorThatUnwindsFindsACleanLine) {
+  try {
+    Progress progress("train", 10, options(true));
+    progress.update(5);
+    throw 1;
+  } catch (int) {
+  }
+  EXPECT_THAT(out_.str(), EndsWith("\r\x1b[K"));
+}
+
+TEST_F(ProgressTest, FinishSummarisesOnce) {
+  Progress progress("train", 10, options(true));
+  progress.update(10, 3.2, 1310);
+  time_ += 80;
+  progress.finish();
+  progress.finish();
+  progress.update(10);
+  progress.message("late");
+  EXPECT_THAT(out_.str(), EndsWith("\r\x1b[Ktrain: done in 1 min 20 s, 1.31 k tokens/s, loss 3.2000\n"));
+}
+
+TEST_F(ProgressTest, AResumedRunDoesNotCountTheStepsBeforeIt) {
+  Progress progress("train", 1000, options(false));
+  progress.update(900);
+  time_ += 10;
+  progress.update(910);
+  EXPECT_THAT(out_.str(), HasSubstr("1 min 30 s left"));
+}
+
+TEST_F(ProgressTest, WithoutATotalItCounts) {
+  Progress progress("read", 0, options(true));
+  progress.update(12345);
+  EXPECT_EQ(out_.str(), "\rread  12,345\x1b[K");
+}
+
+TEST_F(ProgressTest, MoreThanTheTotalIsStillAWholeBar) {
+  Progress progress("read", 10, options(true));
+  progress.update(25);
+  EXPECT_THAT(out_.str(), HasSubstr("100 %"));
+}
+
+}  // namespace
+}  // namespace mformer::terminal
