@@ -13,7 +13,7 @@ CLI::App* add(CLI::App& parent, const CommandText& text) {
 
 CLI::App* add_command(CLI::App& parent, const CommandText& text) {
   CLI::App* command = add(parent, text);
-  command->footer("Example: " + text.example + "\nOptions of every command (--json, --seed, …): mformer --help");
+  command->footer("Example: " + text.example + "\nOptions of every command (--json, --seed, ...): mformer --help");
   return command;
 }
 

@@ -14,8 +14,8 @@
 namespace mformer::cli {
 namespace {
 
-int fail(std::ostream& err, int code, std::string_view what, std::string_view hint) {
-  err << "error: " << what << '\n';
+int fail(std::ostream& err, int code, std::string_view what, std::string_view hint, std::string_view kind = "error") {
+  err << kind << ": " << what << '\n';
   if (!hint.empty()) err << "hint: " << hint << '\n';
   err.flush();
   return code;
@@ -25,11 +25,18 @@ std::string_view first_line(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
 
-// The help of the command that was asked about: CLI11 finds the deepest one.
-int answer(const CLI::App& app, const CLI::ParseError& request, std::ostream& out) {
-  const bool version = request.get_name() == "CallForVersion";
-  terminal::write_all(out, version ? request.what() + std::string("\n") : app.help());
-  return exit_done;
+bool asks_for_version(const CLI::Success& request) {
+  return request.get_name() == "CallForVersion";
+}
+
+// The help of an unknown command would be the help of another.
+bool asks_for_unknown(const CLI::App& app, const CLI::Success& request) {
+  return !asks_for_version(request) && !app.remaining(true).empty();
+}
+
+int explain_usage(const CLI::App& app, const CLI::ParseError& error, std::ostream& err) {
+  const UsageMessage message = explain(app, error);
+  return fail(err, exit_usage, message.what, message.hint);
 }
 
 int run(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
@@ -37,10 +44,11 @@ int run(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std
     app.parse(argc, argv);
     return exit_done;
   } catch (const CLI::Success& request) {
-    return answer(app, request, out);
+    if (asks_for_unknown(app, request)) return explain_usage(app, request, err);
+    terminal::write_all(out, asks_for_version(request) ? request.what() + std::string("\n") : app.help());
+    return exit_done;
   } catch (const CLI::ParseError& error) {
-    const UsageMessage message = explain(app, error);
-    return fail(err, exit_usage, message.what, message.hint);
+    return explain_usage(app, error, err);
   }
 }
 
@@ -52,7 +60,7 @@ int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& 
   } catch (const terminal::OutputClosed&) {
     return exit_done;
   } catch (const Interrupted& stop) {
-    return fail(err, interrupt_exit_code(), stop.what(), stop.hint());
+    return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
   } catch (const UsageError& error) {
     return fail(err, exit_usage, error.what(), error.hint());
   } catch (const Error& error) {

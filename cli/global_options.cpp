@@ -37,12 +37,9 @@ void add_global_options(CLI::App& root, GlobalOptions& options) {
       ->type_name("REF");
   root.add_flag("--json", options.json, "Print one JSON object instead of text")->group("Global options");
   add("--seed", options.seed, "Seed of everything random; default: each command's own fixed seed")
-      ->type_name("")
       ->check(seed_number());
-  add("--threads", options.threads, "Threads for computing, at least 1; default: one per core")
-      ->type_name("")
-      ->check(thread_count());
-  add("--device", options.device, "Where to compute; default: cpu")->type_name("")->check(device_name());
+  add("--threads", options.threads, "Threads for computing, at least 1; default: one per core")->check(thread_count());
+  add("--device", options.device, "Where to compute; default: cpu")->check(device_name());
   root.add_flag("--quiet", options.quiet, "No progress on stderr")->group("Global options");
 }
 

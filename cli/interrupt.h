@@ -21,8 +21,8 @@ int interrupt_exit_code() noexcept;
 /// Forgets the signal; for tests.
 void clear_interrupt() noexcept;
 
-/// The command stopped in good order: `what` says what was saved ("interrupted after step 120, progress is saved"),
-/// `hint` how to go on ("resume with: mformer train --resume"). Exit code interrupt_exit_code().
+/// The command stopped in good order: `what` says what was saved ("step 120 is saved"), `hint` how to go on ("resume
+/// with: mformer train --resume"). Printed as "interrupted: step 120 is saved"; exit code interrupt_exit_code().
 class Interrupted : public Error {
  public:
   using Error::Error;

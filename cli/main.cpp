@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/errors.h"
 #include "cli/global_options.h"
+#include "cli/help.h"
 #include "cli/interrupt.h"
 
 int main(int argc, char** argv) {
@@ -11,7 +12,8 @@ int main(int argc, char** argv) {
   install_signal_handlers();
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");
-  app.set_version_flag("--version", "mformer " MFORMER_VERSION);
+  use_our_help(app);
+  app.set_version_flag("--version", "mformer " MFORMER_VERSION, "Show the version");
   app.footer("A command's own help: mformer COMMAND --help");
   add_global_options(app, global);
   setup_commands(app, global);

@@ -133,9 +133,12 @@ UsageMessage explain(const CLI::App& root, const CLI::ParseError& error) {
   const std::vector<const CLI::App*> apps = chosen_apps(root);
   const std::string text = error.what();
   const auto kind = static_cast<CLI::ExitCodes>(error.get_exit_code());
-  // A misspelt name explains most other complaints, a missing command or option among them.
+  // A misspelt name explains most other complaints, a missing command or option among them;
+  // "success" is a request for its help.
   const std::vector<std::string> unknown = root.remaining(true);
-  if (!unknown.empty() && (kind == CLI::ExitCodes::ExtrasError || kind == CLI::ExitCodes::RequiredError)) {
+  const bool may_follow_from_it =
+      kind == CLI::ExitCodes::ExtrasError || kind == CLI::ExitCodes::RequiredError || kind == CLI::ExitCodes::Success;
+  if (!unknown.empty() && may_follow_from_it) {
     return unknown_argument(apps, unknown.front());
   }
   switch (kind) {

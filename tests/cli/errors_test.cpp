@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
@@ -37,6 +38,7 @@ Outcome run_program(
     std::vector<const char*> arguments, std::function<void()> body = [] {}) {
   arguments.insert(arguments.begin(), "mformer");
   CLI::App app("Modular language models", "mformer");
+  use_our_help(app);
   app.set_version_flag("--version", "mformer 1.2.3");
   GlobalOptions global;
   add_global_options(app, global);
@@ -159,6 +161,10 @@ TEST(ErrorsTest, HelpOfACommandShowsItsExample) {
   EXPECT_THAT(outcome.out, HasSubstr("Example: mformer extend --data new/"));
 }
 
+TEST(ErrorsTest, HelpOfAnUnknownCommandIsAnError) {
+  expect_usage_error({"extnd", "--help"}, "error: unknown command 'extnd'\nhint: did you mean 'extend'?\n");
+}
+
 TEST(ErrorsTest, VersionGoesToStdoutWithZero) {
   const Outcome outcome = run_program({"--version"});
   EXPECT_EQ(outcome.code, 0);
@@ -182,9 +188,9 @@ TEST(ErrorsTest, AUsageErrorIsTwo) {
 }
 
 TEST(ErrorsTest, AGracefulInterruptionHasItsOwnCode) {
-  const Outcome outcome = run_throwing(Interrupted("interrupted, progress is saved", "resume with: mformer train"));
+  const Outcome outcome = run_throwing(Interrupted("step 120 is saved", "resume with: mformer train"));
   EXPECT_EQ(outcome.code, 130);
-  EXPECT_EQ(outcome.err, "error: interrupted, progress is saved\nhint: resume with: mformer train\n");
+  EXPECT_EQ(outcome.err, "interrupted: step 120 is saved\nhint: resume with: mformer train\n");
 }
 
 TEST(ErrorsTest, MemoryRunningOutIsASentence) {

@@ -1,0 +1,91 @@
+#include "cli/help.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/terminal/text.h"
+
+namespace mformer::cli {
+namespace {
+
+constexpr int total_width = 80;
+constexpr int name_width = 24;  // the two spaces before the name not counted
+
+// "  --seed N                Seed of everything random"; a longer name gets a line of its own.
+std::string entry(const std::string& name, const std::string& description) {
+  const std::string indent(2 + name_width, ' ');
+  std::string text = "  " + terminal::pad_right(name, name_width);
+  if (terminal::display_width(name) >= name_width) text = "  " + name + '\n' + indent;
+  bool first = true;
+  for (const std::string& line : terminal::wrap(description, total_width - 2 - name_width)) {
+    text += (first ? "" : indent) + line + '\n';
+    first = false;
+  }
+  return text;
+}
+
+// CLI11 names the C++ type and, after a colon, what the validator says of itself; the validator knows better.
+std::string value_name(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const size_t colon = type.find(':');
+  if (colon != std::string::npos) return type.substr(colon + 1);
+  if (type == "INT" || type == "UINT") return "N";
+  return type == "FLOAT" ? "X" : type;
+}
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    const std::string footer = make_footer(app);
+    return app->get_description() + '\n' + make_usage(app, std::move(name)) + make_positionals(app) +
+           option_groups(*app) + make_subcommands(app, mode) + (footer.empty() ? "" : '\n' + footer);
+  }
+
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string line = "\nUsage: " + name;
+    if (app->get_require_subcommand_min() > 0) return line + " [OPTIONS] COMMAND ...\n";
+    for (const CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
+      line += ' ' + make_option_usage(option);
+    }
+    return line + " [OPTIONS]\n";
+  }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    std::string name = make_option_name(option, is_positional);
+    const bool takes_value = !is_positional && option->get_expected_max() > 0 && option->get_type_size_max() > 0;
+    if (takes_value) name += ' ' + value_name(*option);
+    if (option->get_expected_max() >= CLI::detail::expected_max_vector_size) name += "...";
+    std::string description = option->get_description();
+    if (option->get_required() && !is_positional) description += " (required)";
+    if (!option->get_envname().empty()) description += " (or set " + option->get_envname() + ")";
+    return entry(name, description);
+  }
+
+  std::string make_subcommand(const CLI::App* command) const override {
+    return entry(command->get_name(), command->get_description());
+  }
+
+ private:
+  std::string option_groups(const CLI::App& app) const {
+    std::string text;
+    for (const std::string& group : app.get_groups()) {
+      const std::vector<const CLI::Option*> options = app.get_options(
+          [&group](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
+      if (!group.empty() && !options.empty()) text += make_group(group, false, options);
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+void use_our_help(CLI::App& root) {
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->label("Positionals", "Arguments");
+  root.formatter(std::move(formatter));
+  root.set_help_flag("-h,--help", "Show this help");
+}
+
+}  // namespace mformer::cli
