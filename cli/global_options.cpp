@@ -13,7 +13,7 @@ constexpr int most_threads = 4096;
 CLI::Validator thread_count() {
   const CLI::Validator integer = positive_integer();
   return {[integer](std::string& text) -> std::string {
-            const std::string problem = integer(text);
+            std::string problem = integer(text);
             if (!problem.empty() || std::stoll(text) <= most_threads) return problem;
             return with_hint("'" + text + "' threads are more than any machine has", "leave it out to use every core");
           },

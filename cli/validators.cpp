@@ -1,14 +1,13 @@
 #include "cli/validators.h"
 
-#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
-#include "cli/terminal/format.h"
 #include "cli/terminal/text.h"
 
 namespace mformer::cli {
@@ -37,32 +36,37 @@ std::string in_quotes(const std::string& text) {
 // "30" and "30%" were meant as percentages.
 std::string fraction_hint(const std::string& text) {
   const bool percent = text.ends_with('%');
-  std::optional<double> number = parse<double>(std::string_view(text).substr(0, text.size() - (percent ? 1 : 0)));
-  if (!number || *number > 100 || *number <= 0 || (!percent && *number < 2)) return "for 30 % write 0.3";
-  const double meant = *number / 100;
-  std::string written = terminal::format_fixed(meant, 6);
-  written.erase(written.find_last_not_of('0') + 1);
-  if (written.ends_with('.')) written.pop_back();
-  return "for " + text.substr(0, text.size() - (percent ? 1 : 0)) + " % write " + written;
+  const std::string digits = percent ? text.substr(0, text.size() - 1) : text;
+  const std::optional<double> number = parse<double>(digits);
+  const bool meant_percent = number && *number <= 100 && (percent ? *number > 0 : *number >= 2);
+  if (!meant_percent) return "for 30 % write 0.3";
+  std::array<char, 32> written{};
+  std::to_chars(written.data(), written.data() + written.size() - 1, *number / 100, std::chars_format::general, 6);
+  return "for " + digits + " % write " + written.data();
 }
 
-CLI::Validator number_in(std::string type, std::string sentence, std::function<bool(double)> allowed,
-                         std::function<std::string(const std::string&)> hint) {
-  const auto check = [=](const std::string& text) -> std::string {
-    const std::optional<double> number = parse<double>(text);
-    if (number && allowed(*number)) return "";
-    return with_hint(in_quotes(text) + " is not " + sentence, hint(text));
-  };
-  return {[check](std::string& text) { return check(text); }, std::move(type)};
+CLI::Validator number_in(const std::string& sentence, bool (*allowed)(double), std::string (*hint)(const std::string&),
+                         const std::string& type = "X") {
+  return {[=](const std::string& text) -> std::string {
+            const std::optional<double> number = parse<double>(text);
+            if (number && allowed(*number)) return "";
+            return with_hint(in_quotes(text) + " is not " + sentence, hint(text));
+          },
+          type};
 }
 
-CLI::Validator integer_from(std::int64_t smallest, std::string type, std::string sentence) {
-  return {[=](std::string& text) -> std::string {
+std::string number_hint(const std::string&) {
+  return "write it like 2, 0.5 or 3e-4";
+}
+
+CLI::Validator integer_from(std::int64_t smallest) {
+  return {[smallest](const std::string& text) -> std::string {
             const std::optional<std::int64_t> number = parse<std::int64_t>(text);
             if (number && *number >= smallest) return "";
-            return with_hint(in_quotes(text) + " is not " + sentence, "write it in decimal digits, 16 for example");
+            return with_hint(in_quotes(text) + " is not a whole number of at least " + std::to_string(smallest),
+                             "write it in decimal digits, 16 for example");
           },
-          std::move(type)};
+          "N"};
 }
 
 }  // namespace
@@ -73,32 +77,30 @@ std::string with_hint(const std::string& sentence, const std::string& hint) {
 
 CLI::Validator fraction() {
   return number_in(
-      "FRACTION", "a fraction (more than 0, at most 1)", [](double x) { return x > 0 && x <= 1; }, fraction_hint);
+      "a fraction (more than 0, at most 1)", [](double x) { return x > 0 && x <= 1; }, fraction_hint, "FRACTION");
 }
 
 CLI::Validator share() {
   return number_in(
-      "FRACTION", "a share (from 0 to 1)", [](double x) { return x >= 0 && x <= 1; }, fraction_hint);
+      "a share (from 0 to 1)", [](double x) { return x >= 0 && x <= 1; }, fraction_hint, "FRACTION");
 }
 
 CLI::Validator positive_number() {
   return number_in(
-      "NUMBER", "a number above 0", [](double x) { return x > 0; },
-      [](const std::string&) { return "write it like 0.5 or 3e-4"; });
+      "a number above 0", [](double x) { return x > 0; }, number_hint);
 }
 
 CLI::Validator non_negative_number() {
   return number_in(
-      "NUMBER", "a number of at least 0", [](double x) { return x >= 0; },
-      [](const std::string&) { return "write it like 0, 0.5 or 3e-4"; });
+      "a number of at least 0", [](double x) { return x >= 0; }, number_hint);
 }
 
 CLI::Validator positive_integer() {
-  return integer_from(1, "COUNT", "a whole number of at least 1");
+  return integer_from(1);
 }
 
 CLI::Validator non_negative_integer() {
-  return integer_from(0, "COUNT", "a whole number of at least 0");
+  return integer_from(0);
 }
 
 CLI::Validator seed_number() {

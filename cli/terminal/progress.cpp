@@ -132,7 +132,7 @@ std::string Progress::bar_line(double time) const {
 }
 
 void Progress::redraw(double time) {
-  *options_.out << '\r' << bar_line(time) << "\x1b[K" << std::flush;
+  *options_.out << '\r' + bar_line(time) + "\x1b[K" << std::flush;  // one write: stderr is not buffered
   bar_visible_ = true;
   last_shown_ = time;
 }
