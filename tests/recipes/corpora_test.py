@@ -1,0 +1,112 @@
+"""recipes/corpora without a network: the script's contract, and the text extractors on small inputs."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPORA = ROOT / "recipes/corpora"
+SAMPLE = ROOT / "tests/data/sample"
+sys.path.insert(0, str(CORPORA))
+
+import documents  # noqa: E402
+import markup  # noqa: E402
+import questions  # noqa: E402
+
+
+def fetch(*arguments, path=None):
+    environment = dict(os.environ, PATH=path or os.environ["PATH"])
+    return subprocess.run(["bash", CORPORA / "fetch.sh", *arguments], capture_output=True, text=True, env=environment)
+
+
+class FetchScript(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.dest = Path(self.scratch.name) / "corpora"
+
+    def tearDown(self):
+        self.scratch.cleanup()
+
+    def test_the_sample_is_copied_whole_and_only_once(self):
+        first = fetch("--sample", self.dest)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        for domain in ("english", "german", "qa"):
+            copied = {path.name: path.read_bytes() for path in (self.dest / domain).iterdir()}
+            self.assertEqual(copied, {path.name: path.read_bytes() for path in (SAMPLE / domain).iterdir()})
+        self.assertIn("qa: the sample is there already", fetch("--sample", self.dest).stdout)
+
+    def test_wrong_usage_is_exit_code_2_with_a_hint(self):
+        for arguments in ([], [self.dest, "klingon"], ["--smaple", self.dest], ["--sample", self.dest, "french"]):
+            result = fetch(*arguments)
+            self.assertEqual(result.returncode, 2)
+            self.assertRegex(result.stderr, r"^error: .*\nhint: .*\n$")
+
+    def test_unreachable_packages_are_exit_code_3(self):
+        stubs = Path(self.scratch.name) / "bin"
+        stubs.mkdir()
+        (stubs / "apt-get").write_text("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
+        (stubs / "apt-get").chmod(0o755)
+        result = fetch(self.dest, "qa", path=f"{stubs}:{os.environ['PATH']}")
+        self.assertEqual(result.returncode, 3)
+        self.assertRegex(result.stderr, r"^error: .*\nhint: .*--sample.*\n$")
+        self.assertFalse((self.dest / "qa").exists())
+
+
+class Sample(unittest.TestCase):
+    def test_is_small_and_in_documents_of_4_to_8_kilobytes(self):
+        self.assertLess(sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()), 300_000)
+        for domain in ("english", "german", "code"):
+            for path in (SAMPLE / domain).iterdir():
+                self.assertTrue(4_000 <= len(path.read_bytes()) <= 8_192, path)
+                path.read_text(encoding="utf-8")
+
+    def test_pairs_are_questions_with_answers(self):
+        lines = (SAMPLE / "qa/pairs.jsonl").read_text(encoding="utf-8").splitlines()
+        self.assertGreater(len(lines), 300)
+        for line in lines:
+            pair = json.loads(line)
+            self.assertEqual(set(pair), {"question", "answer"})
+            self.assertTrue(pair["question"].endswith("?") and pair["answer"])
+
+
+class Extractors(unittest.TestCase):
+    def test_quiz_patterns_give_their_full_form(self):
+        self.assertEqual(questions.plain("{J{ohn} }Adams|Adams"), "John Adams")
+        self.assertEqual(questions.plain("W[illia|]m [I|1|the Conqueror]"), "William I")
+        self.assertEqual(questions.plain("1789-{17}97"), "1789-1797")
+        self.assertEqual(questions.plain(r"a\|b"), "a|b")
+
+    def test_html_becomes_paragraphs_without_scripts_and_markup(self):
+        html = "<head><title>x</title></head><h1>A</h1><script>y</script><p>b <i>c</i>\n d &amp; e</p>"
+        self.assertEqual(markup.html_paragraphs(html), ["A", "b c d & e"])
+
+    def test_of_a_phrase_per_system_only_the_default_is_kept(self):
+        html = '<p>a <span><span class="MAC">mac <span>x</span></span><span id="default">rest</span></span> b</p>'
+        self.assertEqual(markup.html_paragraphs(html), ["a rest b"])
+
+    def test_restructured_text_loses_directives_and_code(self):
+        rst = "Title\n=====\n\n.. note::\n\nSee :func:`~os.open` or `the docs <http://x>`_ ::\n\n   code()\n\n   more()\n\n*End*."
+        self.assertEqual(list(markup.rst_paragraphs(rst)), ["Title", "See os.open or the docs:", "End."])
+
+    def test_pod_markup_is_removed_inside_out(self):
+        self.assertEqual(markup.pod_inline("Use C<< $a->{B<x>} >> and L<text|perlop/x>, E<lt>"),
+                         "Use $a->{x} and text, <")
+
+    def test_long_articles_are_cut_at_paragraphs_and_short_ones_share_a_document(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shelf = documents.Shelf(Path(folder), "a", ".txt")
+            for _ in range(30):
+                shelf.add("x" * 1_000)
+            shelf.add("\n\n".join(["y" * 3_000] * 20))
+            total = shelf.close()
+            sizes = [path.stat().st_size for path in Path(folder).iterdir()]
+            self.assertEqual(sum(sizes), total)
+            self.assertTrue(all(4_000 < size < 16_100 for size in sizes), sizes)
+
+
+if __name__ == "__main__":
+    unittest.main()
