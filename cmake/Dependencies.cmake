@@ -1,6 +1,5 @@
 # Debian packages; recipes/setup.sh installs them. docs/dependencies.md says what each is for.
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(SQLite3 3.37 REQUIRED) # STRICT tables
 find_package(SQLiteCpp 3.2 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)

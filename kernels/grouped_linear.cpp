@@ -22,7 +22,7 @@ void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::v
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::vector<int64_t>& offset, const std::vector<at::Tensor>& weights) {
+                            const std::vector<int64_t>& offset, at::TensorList weights) {
     at::Tensor y = at::empty({x.size(0), weights[0].size(1)}, x.options());
     for (size_t m = 0; m < weights.size(); ++m) {
       const int64_t rows = offset[m + 1] - offset[m];
@@ -30,7 +30,7 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
       at::Tensor part = y.narrow(0, offset[m], rows);
       at::mm_out(part, x.narrow(0, offset[m], rows), weights[m].to(x.scalar_type()));
     }
-    std::vector<at::Tensor> saved = weights;
+    std::vector<at::Tensor> saved = weights.vec();
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
     context->saved_data["offset"] = offset;
@@ -69,7 +69,7 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
                           const std::vector<at::Tensor>& weights) {
   check(x, offset, weights);
-  return GroupedLinear::apply(x.contiguous(), offset, weights);
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights));
 }
 
 }  // namespace mformer::kernels

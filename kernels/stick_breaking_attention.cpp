@@ -7,7 +7,8 @@
 namespace mformer::kernels {
 namespace {
 
-void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& key_mask) {
+void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+           const std::optional<at::Tensor>& key_mask) {
   TORCH_CHECK(query.dim() == 5, "query must be [batch, tokens, k, heads, head_size], got ", query.sizes());
   TORCH_CHECK(key.dim() == 4, "key must be [batch, keys, heads, head_size], got ", key.sizes());
   TORCH_CHECK(value.sizes() == key.sizes(), "value must have key's sizes ", key.sizes(), ", got ", value.sizes());
@@ -18,11 +19,11 @@ void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& val
                   value.scalar_type() == query.scalar_type(),
               "query, key and value must share one floating dtype");
   TORCH_CHECK(query.device().is_cpu(), "stick_breaking_attention runs on the CPU, query is on ", query.device());
-  if (key_mask.defined()) {
-    TORCH_CHECK(key_mask.scalar_type() == at::kBool && key_mask.dim() == 2 && key_mask.size(0) == key.size(0) &&
-                    key_mask.size(1) == key.size(1),
+  if (key_mask.has_value()) {
+    TORCH_CHECK(key_mask->scalar_type() == at::kBool && key_mask->dim() == 2 && key_mask->size(0) == key.size(0) &&
+                    key_mask->size(1) == key.size(1),
                 "key_mask must be a bool [batch, keys] = [", key.size(0), ", ", key.size(1), "], got ",
-                key_mask.scalar_type(), " ", key_mask.sizes());
+                key_mask->scalar_type(), " ", key_mask->sizes());
   }
 }
 
@@ -35,10 +36,11 @@ at::Tensor computed(const at::Tensor& x) {
 class StickBreaking : public torch::autograd::Function<StickBreaking> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
-                            const at::Tensor& value, const at::Tensor& key_mask) {
+                            const at::Tensor& value, const std::optional<at::Tensor>& key_mask) {
+    const at::Tensor mask = key_mask.value_or(at::Tensor());
     const at::Tensor q = computed(query), k = computed(key), v = computed(value);
-    at::Tensor output = cpu::stick_breaking_forward(q, k, v, key_mask);
-    context->save_for_backward({q, k, v, key_mask, output});
+    at::Tensor output = cpu::stick_breaking_forward(q, k, v, mask);
+    context->save_for_backward({q, k, v, mask, output});
     context->saved_data["dtype"] = static_cast<int64_t>(query.scalar_type());
     return output.to(query.scalar_type());
   }
@@ -57,7 +59,8 @@ class StickBreaking : public torch::autograd::Function<StickBreaking> {
 
 at::Tensor stick_breaking_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                     const std::optional<at::Tensor>& key_mask) {
-  const at::Tensor mask = key_mask.has_value() ? key_mask->contiguous() : at::Tensor();
+  std::optional<at::Tensor> mask;  // an undefined tensor is no legal argument of apply()
+  if (key_mask.has_value()) mask = key_mask->contiguous();
   check(query, key, value, mask);
   return StickBreaking::apply(query, key, value, mask);
 }

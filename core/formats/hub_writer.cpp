@@ -80,13 +80,6 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-void sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;  // the files themselves are already on disk
-  ::fsync(fd);
-  ::close(fd);
-}
-
 std::vector<std::vector<TensorToWrite>> split(const std::vector<TensorToWrite>& tensors, std::uint64_t max_bytes) {
   std::vector<std::vector<TensorToWrite>> shards(1);
   std::uint64_t filled = 0;
@@ -141,7 +134,8 @@ void write_extra_files(const fs::path& folder, const std::map<std::string, std::
 
 void write_hub_folder(const fs::path& folder, const ModelConfig& config, const std::vector<TensorToWrite>& tensors,
                       const HubWriteOptions& options) {
-  const fs::path target = fs::absolute(folder / "").parent_path();  // without a trailing slash, with a parent
+  // Without a trailing slash, with a parent, and through links: what is replaced is the folder itself.
+  const fs::path target = fs::weakly_canonical(fs::absolute(folder / "").parent_path());
   check_target(target, options.overwrite);
   std::error_code error;
   fs::create_directories(target.parent_path(), error);

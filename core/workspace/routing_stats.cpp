@@ -1,0 +1,106 @@
+#include "core/workspace/routing_stats.h"
+
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+namespace mformer {
+namespace {
+
+/// Sums of one bank, [modules] each, float64.
+struct BankSums {
+  at::Tensor slots, gates, norms;
+
+  void add(const BankTrace& trace, std::int64_t modules) {
+    if (!slots.defined()) slots = at::zeros({modules}, at::kDouble), gates = slots.clone(), norms = slots.clone();
+    const at::Tensor chosen = trace.decision.indices.flatten();
+    const at::Tensor gate = trace.decision.gates.flatten().to(at::kDouble);
+    slots.index_add_(0, chosen, at::ones_like(gate));
+    gates.index_add_(0, chosen, gate);
+    norms.index_add_(0, chosen, gate * trace.output_norms.flatten().to(at::kDouble));
+  }
+};
+
+using BankKey = std::pair<int, Kind>;
+
+std::map<BankKey, std::vector<std::int64_t>> slots_by_bank(const std::vector<RoutingStat>& stats) {
+  std::map<BankKey, std::vector<std::int64_t>> banks;
+  for (const RoutingStat& stat : stats) banks[{stat.layer, stat.kind}].push_back(stat.slots);
+  return banks;
+}
+
+}  // namespace
+
+std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
+                                         std::int64_t max_tokens) {
+  EvaluateOptions options;
+  options.max_tokens = max_tokens;
+  options.should_stop = session.watcher.should_stop;
+  options.progress = [&](std::int64_t done, std::int64_t total) {
+    const double unknown = std::numeric_limits<double>::quiet_NaN();
+    if (session.watcher.progress) session.watcher.progress("routing of " + task.record.name, done, total, unknown, unknown);
+  };
+  ForwardOptions how;
+  how.norms = true;
+  std::map<BankKey, BankSums> sums;
+  std::int64_t tokens = 0;
+  const PackedWindows windows(task.tokens.require(split), model.config.block_size, LastWindow::pad);
+  for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
+    tokens += batch.inputs.numel();
+    for (std::size_t l = 0; l < output.routing.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const auto modules = static_cast<std::int64_t>(model.blocks[l].bank(kind).modules.size());
+        sums[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules);
+      }
+    }
+  });
+  std::vector<RoutingStat> stats;
+  for (const auto& [key, sum] : sums) {
+    const auto& modules = model.blocks[key.first].bank(key.second).modules;
+    for (std::size_t i = 0; i < modules.size(); ++i) {
+      const auto index = static_cast<std::int64_t>(i);
+      stats.push_back({key.first, key.second, modules[i].uid, static_cast<std::int64_t>(sum.slots[index].item<double>()),
+                       sum.gates[index].item<double>(), sum.norms[index].item<double>(), tokens});
+    }
+  }
+  return stats;
+}
+
+std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later) {
+  std::map<BankKey, std::pair<double, double>> leaked_of_all;
+  for (const RoutingStat& stat : stats) {
+    auto& [leaked, all] = leaked_of_all[{stat.layer, stat.kind}];
+    all += static_cast<double>(stat.slots);
+    if (later.count(stat.module_uid) != 0) leaked += static_cast<double>(stat.slots);
+  }
+  std::vector<LeakRow> rows;
+  for (const auto& [key, sums] : leaked_of_all) {
+    rows.push_back({key.first, key.second, sums.second > 0 ? sums.first / sums.second : 0.0});
+  }
+  return rows;
+}
+
+double mean_leak(const std::vector<LeakRow>& leak) {
+  double sum = 0;
+  for (const LeakRow& row : leak) sum += row.share;
+  return leak.empty() ? 0.0 : sum / static_cast<double>(leak.size());
+}
+
+double ninety_percent_share(const std::vector<RoutingStat>& stats) {
+  double sum = 0;
+  const auto banks = slots_by_bank(stats);
+  for (auto [key, slots] : banks) {
+    std::sort(slots.rbegin(), slots.rend());
+    std::int64_t all = 0, covered = 0;
+    for (const std::int64_t n : slots) all += n;
+    std::size_t needed = 0;
+    while (needed < slots.size() && 10 * covered < 9 * all) covered += slots[needed++];
+    sum += static_cast<double>(needed) / static_cast<double>(slots.size());
+  }
+  return banks.empty() ? 0.0 : sum / static_cast<double>(banks.size());
+}
+
+}  // namespace mformer

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+/// Who routes where: runs the model over (at most `max_tokens` of) a split and counts, for every module, its top-k
+/// slots, gate mass and gate-weighted output norm.
+std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
+                                         std::int64_t max_tokens);
+
+/// Share of the top-k slots of one (layer, kind) that go to the modules in `later`.
+struct LeakRow {
+  int layer = 0;
+  Kind kind = Kind::att;
+  double share = 0;
+};
+/// Router leak per layer and kind, from statistics of an old task in the extended version.
+std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later);
+
+/// Mean of the rows' shares.
+double mean_leak(const std::vector<LeakRow>& leak);
+
+/// How concentrated the routing is: the fewest modules of each (layer, kind) that take 90 % of the slots, as a share
+/// of its modules, averaged over the banks.
+double ninety_percent_share(const std::vector<RoutingStat>& stats);
+
+}  // namespace mformer

@@ -1,0 +1,155 @@
+#include "core/workspace/session.h"
+
+#include <cmath>
+#include <limits>
+
+namespace mformer {
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+std::string name_of_folder(const std::string& data) {
+  std::filesystem::path path = std::filesystem::path(data).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  return path.stem().string();
+}
+
+bool is_known(const Registry& registry, const std::string& name) {
+  for (const TaskRecord& task : registry.tasks()) {
+    if (task.name == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void run_operation(const Session& session, const std::string& model, const std::vector<OperationData>& data,
+                   const std::function<void(std::int64_t)>& work) {
+  Registry& registry = session.registry;
+  OperationStart start;
+  start.command = session.command;
+  start.arguments_json = session.arguments_json;
+  start.seed = static_cast<std::int64_t>(session.seed);
+  start.code_version = session.code_version;
+  start.model = model;
+  start.data = data;
+  const std::int64_t operation = registry.begin_operation(start);
+  try {
+    work(operation);
+    registry.finish_operation(operation, Outcome::done);
+  } catch (const TrainingInterrupted& e) {
+    registry.finish_operation(operation, Outcome::interrupted, e.what());
+    throw;
+  } catch (const EvaluationInterrupted& e) {
+    registry.finish_operation(operation, Outcome::interrupted, e.what());
+    throw;
+  } catch (const std::exception& e) {
+    registry.finish_operation(operation, Outcome::failed, e.what());
+    throw;
+  }
+}
+
+TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
+                   bool write, bool replace) {
+  Registry& registry = session.registry;
+  if (name.empty() && data.empty()) {
+    throw UsageError("no task and no data were named", "give --data DIR, or --task NAME of a known task (mformer tasks)");
+  }
+  TaskRecord record;
+  if (data.empty()) {
+    record = registry.task(name);
+  } else {
+    record.name = name.empty() ? name_of_folder(data) : name;
+    record.data_path = std::filesystem::absolute(data).lexically_normal().string();
+    record.heldout_rule = std::string(kSplitRule);
+  }
+  const auto progress = [&](std::int64_t done, std::int64_t total) {
+    if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, kUnknown, kUnknown);
+  };
+  TaskData task{record, build_token_cache(record.data_path, tokenizer, registry.folder() / "cache", progress)};
+  const bool known = is_known(registry, record.name);
+  if (data.empty() && task.tokens.summary.content_hash != record.content_hash) {
+    throw Error("the data of task '" + name + "' in " + record.data_path + " has changed since it was recorded",
+                "record it anew: mformer task add " + name + " --data " + record.data_path + " --replace");
+  }
+  if (!data.empty()) {
+    task.record.content_hash = task.tokens.summary.content_hash;
+    task.record.document_count = task.tokens.summary.documents;
+    task.record.token_count = static_cast<std::int64_t>(task.tokens.train.tokens().size() + task.tokens.validation.tokens().size() +
+                                                        task.tokens.held_out.tokens().size());
+    if (write || known) {
+      if (write) registry.add_task(task.record, replace);
+      task.record = registry.task(task.record.name);
+    }
+  }
+  return task;
+}
+
+std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
+                                        std::int64_t max_tokens, std::int64_t context) {
+  const TokenData& tokens = task.tokens.split(split);
+  if (tokens.tokens().size() < 2) return std::nullopt;
+  EvaluateOptions options;
+  options.max_tokens = max_tokens;
+  options.should_stop = session.watcher.should_stop;
+  options.progress = [&](std::int64_t done, std::int64_t total) {
+    if (session.watcher.progress) session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
+  };
+  return evaluate(model, PackedWindows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad), options);
+}
+
+std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
+                                 std::int64_t max_tokens, std::int64_t operation) {
+  const std::string metric = "loss@" + std::to_string(max_tokens);
+  for (const Score& score : session.registry.scores(version, task.record.name)) {
+    if (score.metric == metric && score.split == "held_out") return Evaluation{score.value, score.token_count};
+  }
+  const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
+  if (result.has_value() && std::isfinite(result->loss)) {
+    session.registry.put_score({version, task.record.name, "held_out", metric, result->loss, result->tokens, operation, 0});
+  }
+  return result;
+}
+
+std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer) {
+  std::vector<TaskData> tasks;
+  for (const TaskRecord& record : session.registry.tasks()) {
+    try {
+      tasks.push_back(open_task(session, tokenizer, record.name, "", false));
+    } catch (const Error& e) {
+      session.watcher.say("task '" + record.name + "' is left out: " + e.what());
+    }
+  }
+  return tasks;
+}
+
+std::filesystem::path run_folder(const Session& session, const std::string& base_version, const std::string& content_hash,
+                                 bool restart) {
+  const std::string identity = session.command + "\n" + session.arguments_json + "\n" + std::to_string(session.seed) + "\n" +
+                               base_version + "\n" + content_hash;
+  const auto folder = session.registry.folder() / "runs" / sha256_hex(identity).substr(0, 16);
+  if (restart) std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+void finish_run(const std::filesystem::path& folder) { std::filesystem::remove(folder / "snapshot.safetensors"); }
+
+TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,
+                     std::function<double()> validate) {
+  TrainHooks hooks;
+  hooks.should_stop = session.watcher.should_stop;
+  hooks.validate = std::move(validate);
+  hooks.on_step = [&session, stage, steps = options.steps](const StepReport& report) {
+    if (report.validation_loss.has_value()) {
+      session.watcher.say("step " + std::to_string(report.step) + ": validation loss " +
+                          std::to_string(*report.validation_loss));
+    }
+    if (session.watcher.progress) {
+      session.watcher.progress(stage, report.step, steps, report.loss, report.tokens_per_second);
+    }
+  };
+  return hooks;
+}
+
+}  // namespace mformer

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/text/token_cache.h"
+#include "core/training/evaluate.h"
+#include "core/training/trainer.h"
+#include "core/workspace/version_store.h"
+#include "modules_registry/registry.h"
+
+namespace mformer {
+
+/// How a workflow tells its caller what goes on, and asks whether to stop. All members may be empty.
+struct Watcher {
+  /// `stage`: "train", "evaluate german", …; done of total in tokens or windows; loss and rate NaN where unknown.
+  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)> progress;
+  std::function<void(const std::string&)> message;
+  std::function<bool()> should_stop;
+
+  void say(const std::string& text) const {
+    if (message) message(text);
+  }
+};
+
+/// What every workflow works with: a registry, who called, and how to report.
+struct Session {
+  Registry& registry;
+  std::string command;                ///< As the user typed it: "extend".
+  std::string arguments_json = "{}";  ///< Everything that decides the result; names the run folder.
+  std::uint64_t seed = 0;
+  std::string code_version;
+  Watcher watcher;
+};
+
+/// Runs `work` as an operation of the registry: whatever it throws is written down as failed (or interrupted) and goes
+/// on. `work` gets the operation's id and ends the operation itself, by a commit; if it does not, it is ended as done.
+void run_operation(const Session& session, const std::string& model, const std::vector<OperationData>& data,
+                   const std::function<void(std::int64_t operation)>& work);
+
+/// A task and its tokens.
+struct TaskData {
+  TaskRecord record;
+  TokenCache tokens;
+};
+
+/// Finds a task's data. With `data`, the folder is (or becomes) task `name`, by default named after the folder; without,
+/// `name` must be known. `write` false leaves the registry alone. Throws UsageError for an unknown task or neither
+/// name nor data, Error when the data changed since the task was recorded, or is gone.
+TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
+                   bool write, bool replace = false);
+
+/// Loss on a task's split; nothing if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
+std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
+                                        std::int64_t max_tokens, std::int64_t context = 0);
+
+/// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss") and taken from
+/// there when it is known for the same number of tokens. `model` must be that version's.
+std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
+                                 std::int64_t max_tokens, std::int64_t operation = 0);
+
+/// All tasks of the registry whose data can still be read; the others are named in a message and left out.
+std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer);
+
+/// Where a run of these arguments on this version and data keeps its metrics and snapshots. The same command again
+/// finds an unfinished run's folder; with `restart` it is emptied.
+std::filesystem::path run_folder(const Session& session, const std::string& base_version, const std::string& content_hash,
+                                 bool restart);
+
+/// Drops the snapshot of a finished run; its metrics stay.
+void finish_run(const std::filesystem::path& folder);
+
+/// Hooks that hand the trainer's reports to the session's watcher.
+TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,
+                     std::function<double()> validate = {});
+
+}  // namespace mformer

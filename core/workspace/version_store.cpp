@@ -1,0 +1,206 @@
+#include "core/workspace/version_store.h"
+
+#include <ATen/ops/stack.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/checkpoint/tensor_io.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+using NamedParts = std::vector<std::pair<std::string, at::Tensor>>;
+
+std::string put(Registry& registry, const NamedParts& parts) {
+  std::vector<at::Tensor> contiguous;  // keeps the bytes alive until they are written
+  std::vector<TensorToWrite> to_be_written;
+  for (const auto& [name, tensor] : parts) {
+    if (!tensor.defined()) continue;
+    contiguous.push_back(tensor.detach().contiguous());
+    to_be_written.push_back(to_write(name, contiguous.back()));
+  }
+  return registry.objects().put(serialize_safetensors(to_be_written));
+}
+
+SafetensorsFile open_object(const Registry& registry, const std::string& hash) {
+  return SafetensorsFile::open(registry.objects().path(hash));
+}
+
+at::Tensor take(const SafetensorsFile& file, const char* name) {
+  const TensorView* view = file.find(name);
+  return view == nullptr ? at::Tensor() : to_tensor(*view);
+}
+
+/// The trunk parts of a model, each with the tensors that belong together.
+struct TrunkSlot {
+  std::string name;
+  at::Tensor* weight;
+  at::Tensor* bias;
+};
+
+std::vector<TrunkSlot> trunk_slots(Model& model) {
+  std::vector<TrunkSlot> slots = {{"wte", &model.wte, nullptr}};
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    Block& block = model.blocks[l];
+    const std::string name = "h." + std::to_string(l);
+    slots.push_back({name + ".ln_1", &block.ln_1.weight, &block.ln_1.bias});
+    if (model.config.has_kv_projection()) {
+      slots.push_back({name + ".k_proj", &block.k_proj.weight, &block.k_proj.bias});
+      slots.push_back({name + ".v_proj", &block.v_proj.weight, &block.v_proj.bias});
+    }
+    slots.push_back({name + ".ln_2", &block.ln_2.weight, &block.ln_2.bias});
+  }
+  slots.push_back({"ln_f", &model.ln_f.weight, &model.ln_f.bias});
+  if (!model.config.tie_word_embeddings) slots.push_back({"lm_head", &model.lm_head, nullptr});
+  return slots;
+}
+
+void load_trunk(const Registry& registry, const Manifest& manifest, Model& model) {
+  for (const TrunkSlot& slot : trunk_slots(model)) {
+    const auto part = std::find_if(manifest.parts.begin(), manifest.parts.end(),
+                                   [&](const TrunkPart& p) { return p.name == slot.name; });
+    if (part == manifest.parts.end()) throw Error("the version lacks its part '" + slot.name + "'", "mformer fsck says more");
+    const SafetensorsFile file = open_object(registry, part->object_hash);
+    *slot.weight = take(file, "weight");
+    if (slot.bias != nullptr) *slot.bias = take(file, "bias");
+    if (!slot.weight->defined()) throw Error(file.source() + " has no weight", "mformer fsck says more");
+  }
+  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+}
+
+ModuleBank load_bank(const Registry& registry, const LayerManifest& layer, Kind kind, std::int64_t k) {
+  ModuleBank bank;
+  bank.kind = kind;
+  bank.k = k;
+  const SafetensorsFile router = open_object(registry, layer.router(kind));
+  bank.router = {take(router, "weight"), take(router, "bias"), take(router, "temperature")};
+  const at::Tensor rows = take(router, "rows");
+  const auto& modules = layer.modules(kind);
+  if (!rows.defined() || rows.size(0) != static_cast<std::int64_t>(modules.size())) {
+    throw Error(router.source() + " does not have a row for each module", "mformer fsck says more");
+  }
+  for (std::size_t i = 0; i < modules.size(); ++i) {
+    const SafetensorsFile object = open_object(registry, modules[i].object_hash);
+    bank.modules.push_back({take(object, "in"), take(object, "out"), rows.select(0, static_cast<std::int64_t>(i)).clone(),
+                            modules[i].uid, modules[i].frozen});
+    if (!bank.modules.back().in.defined() || !bank.modules.back().out.defined()) {
+      throw Error(object.source() + " is not a module", "mformer fsck says more");
+    }
+  }
+  return bank;
+}
+
+std::string put_router(Registry& registry, const ModuleBank& bank) {
+  std::vector<at::Tensor> rows;
+  for (const Module& module : bank.modules) rows.push_back(module.row.detach());
+  return put(registry, {{"weight", bank.router.weight},
+                        {"bias", bank.router.bias},
+                        {"temperature", bank.router.temperature},
+                        {"rows", at::stack(rows)}});
+}
+
+}  // namespace
+
+LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
+  LoadedVersion loaded{version, registry.manifest(version.hash), {}, std::nullopt};
+  loaded.model.config = ModelConfig::from_json(loaded.manifest.config_json, "the config of " + to_string(version));
+  const ModelConfig& config = loaded.model.config;
+  for (const LayerManifest& layer : loaded.manifest.layers) {
+    Block block;
+    block.att = load_bank(registry, layer, Kind::att, config.k_att);
+    block.mlp = load_bank(registry, layer, Kind::mlp, config.k_mlp);
+    loaded.model.blocks.push_back(std::move(block));
+  }
+  load_trunk(registry, loaded.manifest, loaded.model);
+  if (!loaded.manifest.tokenizer_object.empty()) {
+    loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
+                                            "the tokenizer of " + to_string(version));
+  }
+  return loaded;
+}
+
+const Tokenizer& require_tokenizer(const LoadedVersion& version) {
+  if (!version.tokenizer.has_value()) {
+    throw Error("the model " + to_string(version.record) + " has no tokenizer",
+                "import it from a folder with a tokenizer.json, or start with: mformer init --tokenizer FILE");
+  }
+  return *version.tokenizer;
+}
+
+Manifest store_model(Registry& registry, Model& model, const std::string& tokenizer_object) {
+  Manifest manifest;
+  manifest.config_json = model.config.to_json();
+  manifest.tokenizer_object = tokenizer_object;
+  for (const TrunkSlot& slot : trunk_slots(model)) {
+    const at::Tensor bias = slot.bias == nullptr ? at::Tensor() : *slot.bias;
+    manifest.parts.push_back({slot.name, put(registry, {{"weight", *slot.weight}, {"bias", bias}})});
+  }
+  for (Block& block : model.blocks) {
+    LayerManifest layer;
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      layer.router(kind) = put_router(registry, block.bank(kind));
+      for (Module& module : block.bank(kind).modules) {
+        if (module.uid.empty()) module.uid = random_uid();
+        layer.modules(kind).push_back(
+            {module.uid, put(registry, {{"in", module.in}, {"out", module.out}}), module.frozen});
+      }
+    }
+    manifest.layers.push_back(std::move(layer));
+  }
+  return manifest;
+}
+
+std::vector<ModuleRecord> birth_records(const Model& model, const std::vector<std::string>& known,
+                                        const std::string& command, const std::string& task,
+                                        const std::function<std::string(Kind, int, std::int64_t)>& origin) {
+  const std::set<std::string> old(known.begin(), known.end());
+  std::vector<ModuleRecord> born;
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const auto& modules = model.blocks[l].bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        if (old.count(modules[i].uid) != 0) continue;
+        ModuleRecord record;
+        record.uid = modules[i].uid;
+        record.kind = kind;
+        record.layer = static_cast<int>(l);
+        record.born_command = command;
+        record.born_task = task;
+        if (origin) record.copied_from = origin(kind, record.layer, static_cast<std::int64_t>(i));
+        born.push_back(std::move(record));
+      }
+    }
+  }
+  return born;
+}
+
+std::vector<std::string> module_uids(const Manifest& manifest) {
+  std::vector<std::string> uids;
+  for (const LayerManifest& layer : manifest.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (const ManifestModule& module : layer.modules(kind)) uids.push_back(module.uid);
+    }
+  }
+  return uids;
+}
+
+ModuleSelection born_by(const Model& model, const Manifest& earlier) {
+  const auto uids = module_uids(earlier);
+  const std::set<std::string> known(uids.begin(), uids.end());
+  ModuleSelection keep;
+  for (const Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::vector<std::int64_t> positions;
+      const auto& modules = block.bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        if (known.count(modules[i].uid) != 0) positions.push_back(static_cast<std::int64_t>(i));
+      }
+      keep.of(kind).push_back(std::move(positions));
+    }
+  }
+  return keep;
+}
+
+}  // namespace mformer
