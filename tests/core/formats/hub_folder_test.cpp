@@ -127,6 +127,14 @@ TEST_F(HubFolderTest, ATrailingSlashAndMissingParentsAreFine) {
   EXPECT_EQ(open_hub_folder(scratch_ / "a/b").tensor_names().size(), 0u);
 }
 
+TEST_F(HubFolderTest, ALinkToAFolderStaysALink) {
+  fs::create_directory(scratch_ / "real");
+  fs::create_directory_symlink(scratch_ / "real", folder());
+  write();
+  EXPECT_TRUE(fs::is_symlink(folder()));
+  expect_holds(open_hub_folder(scratch_ / "real"), random_weights(two_layer_config()));
+}
+
 TEST_F(HubFolderTest, MissingPartsAreNamed) {
   EXPECT_THAT(complaint(), HasSubstr("does not exist"));
   fs::create_directory(folder());

@@ -1,5 +1,6 @@
 #include "core/formats/model_config.h"
 
+#include <cmath>
 #include <functional>
 
 #include "tests/core/formats/formats_test_support.h"
