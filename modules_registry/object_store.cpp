@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -35,6 +37,10 @@ void for_each_file(const fs::path& root, Take take) {
 
 ObjectStore::ObjectStore(fs::path root) : root_(std::move(root)) {}
 
+ObjectStore::~ObjectStore() {
+  for (const auto& [hash, temporary] : unnamed_) ::unlink(temporary.c_str());
+}
+
 std::string ObjectStore::put(Bytes bytes) {
   return put(std::span<const Bytes>(&bytes, 1));
 }
@@ -47,23 +53,42 @@ std::string ObjectStore::put(std::span<const Bytes> pieces) {
     size += piece.size();
   }
   std::string hash = sha.finish_hex();
-  const fs::path file = path(hash);
+  if (unnamed_.contains(hash)) return hash;
+  const fs::path file = place(hash);
   std::error_code error;
   if (fs::file_size(file, error) == size && !error) {
     // Its age starts anew. Not ours to touch, or a read-only folder: then nobody collects garbage as us either.
     ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0);
     return hash;
   }
-  const bool new_folder = fs::create_directories(file.parent_path(), error);
+  fs::create_directories(file.parent_path(), error);
   if (error) throw_file_error("create", file.parent_path(), error.value());
-  if (new_folder) sync_folder(root_);
-  write_file_atomically(file, pieces, 0444);
+  const fs::path temporary = temporary_beside(file);
+  write_new_file(temporary, pieces, 0444);
+  unnamed_[hash] = temporary;
   return hash;
 }
 
-fs::path ObjectStore::path(const std::string& hash) const {
+void ObjectStore::flush() const {
+  if (unnamed_.empty()) return;
+  sync_file_system(root_);
+  while (!unnamed_.empty()) {
+    const auto& [hash, temporary] = *unnamed_.begin();
+    const fs::path file = place(hash);
+    if (::rename(temporary.c_str(), file.c_str()) != 0) throw_file_error("write", file, errno);
+    unnamed_.erase(unnamed_.begin());
+  }
+  sync_file_system(root_);
+}
+
+fs::path ObjectStore::place(const std::string& hash) const {
   if (!is_hash(hash)) throw Error("'" + hash + "' is not an object hash (64 hexadecimal digits)");
   return root_ / hash.substr(0, 2) / hash;
+}
+
+fs::path ObjectStore::path(const std::string& hash) const {
+  if (unnamed_.contains(hash)) flush();
+  return place(hash);
 }
 
 bool ObjectStore::contains(const std::string& hash) const {
@@ -93,6 +118,7 @@ bool ObjectStore::remove(const std::string& hash) {
 }
 
 std::vector<std::string> ObjectStore::list() const {
+  flush();
   std::vector<std::string> hashes;
   for_each_file(root_, [&](const fs::path& file) {
     if (is_hash(file.filename().string())) hashes.push_back(file.filename().string());

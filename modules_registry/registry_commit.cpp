@@ -63,6 +63,7 @@ class VersionWriter {
           .bind(module.uid, to_string(module.kind), module.layer, commit_.operation_id, module.born_command,
                 module.born_task, module.copied_from, now_)
           .run();
+      require_place(module.uid, module.layer, module.kind);
     }
   }
 
@@ -91,7 +92,7 @@ class VersionWriter {
       insert_layer.bind(version, number, layer.att_router, layer.mlp_router).run();
       for (const Kind kind : kKinds) {
         for (int position = 0; const ManifestModule& module : layer.modules(kind)) {
-          require_place(module, number, kind);
+          require_place(module.uid, number, kind);
           insert_module.bind(version, number, to_string(kind), position++, revision(module), module.frozen).run();
         }
       }
@@ -99,13 +100,13 @@ class VersionWriter {
     }
   }
 
-  void require_place(const ManifestModule& module, int layer, Kind kind) {
-    place_.bind(module.uid);
+  void require_place(const std::string& uid, int layer, Kind kind) {
+    place_.bind(uid);
     if (!place_.next()) {
-      throw Error("module " + module.uid + " is in the manifest, but it is neither known nor among the new ones");
+      throw Error("module " + uid + " is in the manifest, but it is neither known nor among the new ones");
     }
     if (place_.text(0) != to_string(kind) || place_.integer(1) != layer) {
-      throw Error("module " + module.uid + " belongs to layer " + place_.text(1) + ", kind " + place_.text(0) +
+      throw Error("module " + uid + " belongs to layer " + place_.text(1) + ", kind " + place_.text(0) +
                   ", not to layer " + std::to_string(layer) + ", kind " + std::string(to_string(kind)));
     }
   }
@@ -181,6 +182,7 @@ CommitResult Registry::commit_version(const Commit& commit) {
   require_valid_name("model", commit.model);
   require_distinct_names(commit.manifest);
   require_births_in_manifest(commit);
+  objects_.flush();  // before the transaction, so that others need not wait for the disk
   const std::int64_t now = now_ms();
 
   WriteTransaction transaction(*db_);

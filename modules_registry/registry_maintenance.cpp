@@ -90,6 +90,7 @@ void check_modules(Database& db, Problems& problems) {
 }  // namespace
 
 GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
+  objects_.flush();
   // The write lock keeps commits out, so that no file is removed between a commit's look at it and its rows.
   std::optional<WriteTransaction> transaction;
   if (!dry_run) transaction.emplace(*db_);

@@ -1,0 +1,120 @@
+#include "modules_registry/files.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <thread>
+
+#include "registry_fixture.h"
+
+namespace mformer::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+size_t count_files(const fs::path& folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+TEST(FilesTest, Sha256MatchesThePublishedVectors) {
+  EXPECT_EQ(sha256_hex(std::string_view("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256_hex(std::string_view("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256 pieces;
+  pieces.update(as_bytes("a"));
+  pieces.update(as_bytes(""));
+  pieces.update(as_bytes("bc"));
+  EXPECT_EQ(pieces.finish_hex(), sha256_hex(std::string_view("abc")));
+}
+
+TEST(FilesTest, AFileReadsBackAsItWasWritten) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file";
+  const std::string text("line\n\0binary\xff", 13);
+  write_file_atomically(file, as_bytes(text));
+  EXPECT_EQ(read_file(file), text);
+  EXPECT_EQ(sha256_file(file), sha256_hex(text));
+  EXPECT_EQ(count_files(folder.path()), 1U) << "a temporary was left";
+}
+
+TEST(FilesTest, PiecesAreWrittenOneAfterTheOther) {
+  const TemporaryFolder folder;
+  const Bytes pieces[] = {as_bytes("ab"), as_bytes(""), as_bytes("cd")};
+  write_file_atomically(folder.path() / "file", std::span<const Bytes>(pieces));
+  EXPECT_EQ(read_file(folder.path() / "file"), "abcd");
+}
+
+TEST(FilesTest, AFileLargerThanOneBlockIsHashedWhole) {
+  const TemporaryFolder folder;
+  const std::string text(5'000'001, 'x');
+  write_file_atomically(folder.path() / "file", as_bytes(text));
+  EXPECT_EQ(sha256_file(folder.path() / "file"), sha256_hex(text));
+  EXPECT_EQ(read_file(folder.path() / "file"), text);
+}
+
+TEST(FilesTest, AReaderSeesTheOldOrTheNewFileNeverAMixture) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file";
+  write_file_atomically(file, as_bytes(std::string(100'000, 'a')));
+  std::jthread writer([&] {
+    for (int i = 0; i < 50; ++i) write_file_atomically(file, as_bytes(std::string(100'000, i % 2 == 0 ? 'b' : 'a')));
+  });
+  for (int i = 0; i < 200; ++i) {
+    const std::string text = read_file(file);
+    ASSERT_EQ(text.size(), 100'000U);
+    ASSERT_EQ(text, std::string(100'000, text.front()));
+  }
+}
+
+TEST(FilesTest, AMissingFileIsNamedInOneSentence) {
+  EXPECT_THAT(error_of([] { read_file("/nowhere/file"); }),
+              AllOf(HasSubstr("can't read '/nowhere/file': No such file"), HasSubstr("check the path")));
+  EXPECT_THAT(error_of([] { sha256_file("/nowhere/file"); }), HasSubstr("'/nowhere/file'"));
+  EXPECT_THAT(error_of([] { read_file("/tmp"); }), HasSubstr("Is a directory"));
+  EXPECT_THAT(error_of([] { write_file_atomically("/nowhere/file", as_bytes("x")); }),
+              HasSubstr("can't write '/nowhere/file'"));
+}
+
+TEST(FilesTest, AReadOnlyFolderIsNamedAndItsFilesStay) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "file", as_bytes("old"));
+  fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_exec);
+  EXPECT_EQ(in_unprivileged_child([&] {
+              const std::string message =
+                  error_of([&] { write_file_atomically(folder.path() / "file", as_bytes("new")); });
+              return message.find("Permission denied") != std::string::npos ? 0 : 1;
+            }),
+            0);
+  fs::permissions(folder.path(), fs::perms::owner_all);
+  EXPECT_EQ(read_file(folder.path() / "file"), "old");
+}
+
+TEST(FilesTest, AFullDiskLeavesTheOldFileAndNoTemporary) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file";
+  write_file_atomically(file, as_bytes("old"));
+  EXPECT_EQ(in_child([&] {
+              std::signal(SIGXFSZ, SIG_IGN);
+              const rlimit limit{4096, 4096};
+              ::setrlimit(RLIMIT_FSIZE, &limit);
+              const std::string message =
+                  error_of([&] { write_file_atomically(file, as_bytes(std::string(10'000, 'n'))); });
+              return message.find("limit") != std::string::npos ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(read_file(file), "old");
+  EXPECT_EQ(count_files(folder.path()), 1U);
+}
+
+TEST(FilesTest, UidsAreTwelveDigitsAndDiffer) {
+  EXPECT_EQ(random_uid().size(), 12U);
+  EXPECT_EQ(random_uid().find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_NE(random_uid(), random_uid());
+}
+
+}  // namespace
+}  // namespace mformer::testing

@@ -1,0 +1,86 @@
+#include <gmock/gmock.h>
+
+#include <chrono>
+
+#include "registry_fixture.h"
+
+namespace mformer::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::IsEmpty;
+
+class GcTest : public RegistryTest {
+ protected:
+  void SetUp() override {
+    version_ = commit_now(registry_, new_model(registry_, "base", "x")).version.hash;
+    referenced_ = registry_.objects().list();
+  }
+
+  void make_old(const fs::path& file) {
+    fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+
+  std::string version_;
+  std::vector<std::string> referenced_;
+};
+
+TEST_F(GcTest, OnlyUnreferencedObjectsAndTemporariesGo) {
+  registry_.objects().put(as_bytes("unused"));
+  const fs::path half = registry_.objects().path(referenced_[0]).parent_path() / ".tmp-half";
+  write_file_atomically(half, as_bytes("123"));
+  write_file_atomically(registry_.folder() / "running" / "0123456789ab", as_bytes(""));
+  const GcResult result = registry_.gc(false, 0);
+  EXPECT_EQ(result.objects, 1);
+  EXPECT_EQ(result.temporaries, 2) << "the unfinished file and the dead lock";
+  EXPECT_EQ(result.bytes, 9);
+  EXPECT_EQ(registry_.objects().list(), referenced_);
+  EXPECT_FALSE(fs::exists(half));
+  EXPECT_THAT(registry_.fsck(), IsEmpty());
+  EXPECT_EQ(registry_.gc(false, 0).objects, 0);
+}
+
+TEST_F(GcTest, ADryRunOnlyCounts) {
+  const std::string unused = registry_.objects().put(as_bytes("unused"));
+  EXPECT_EQ(Registry::open(folder_.path(), OpenMode::read_only).gc(true, 0).bytes, 6);
+  EXPECT_TRUE(registry_.objects().contains(unused));
+}
+
+TEST_F(GcTest, WhatIsYoungerThanTheGraceStays) {
+  const std::string young = registry_.objects().put(as_bytes("young"));
+  const std::string old = registry_.objects().put(as_bytes("old"));
+  make_old(registry_.objects().path(old));
+  EXPECT_EQ(registry_.gc(false).objects, 1);
+  EXPECT_TRUE(registry_.objects().contains(young));
+  EXPECT_FALSE(registry_.objects().contains(old));
+}
+
+TEST_F(GcTest, AnOldObjectPutAgainIsSpared) {
+  const std::string hash = registry_.objects().put(as_bytes("used again"));
+  make_old(registry_.objects().path(hash));
+  registry_.objects().put(as_bytes("used again"));
+  EXPECT_EQ(registry_.gc(false).objects, 0);
+  EXPECT_TRUE(registry_.objects().contains(hash));
+}
+
+TEST_F(GcTest, OldReferencedObjectsAndRunningOperationsStay) {
+  for (const std::string& hash : referenced_) make_old(registry_.objects().path(hash));
+  const std::int64_t id = registry_.begin_operation({});
+  registry_.gc(false, 0);
+  EXPECT_EQ(registry_.objects().list(), referenced_);
+  EXPECT_EQ(registry_.operation(id).outcome, Outcome::running);
+}
+
+TEST_F(GcTest, ObjectsOfUndoneAndOlderVersionsStay) {
+  Commit commit = next_commit(registry_, "base");
+  commit.manifest.parts[0].object_hash = registry_.objects().put(as_bytes("undone"));
+  const std::string second = commit_now(registry_, commit).version.hash;
+  OperationStart undo;
+  undo.model = "base";
+  registry_.move_model(registry_.begin_operation(undo), "base", version_);
+  EXPECT_EQ(registry_.gc(false, 0).objects, 0);
+  EXPECT_EQ(registry_.manifest(second), commit.manifest);
+}
+
+}  // namespace
+}  // namespace mformer::testing

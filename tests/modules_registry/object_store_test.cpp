@@ -1,0 +1,118 @@
+#include "modules_registry/object_store.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <chrono>
+
+#include "registry_fixture.h"
+
+namespace mformer::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class ObjectStoreTest : public ::testing::Test {
+ protected:
+  void overwrite(const std::string& hash, std::string_view text) {
+    fs::remove(store_.path(hash));
+    write_file_atomically(store_.path(hash), as_bytes(text));
+  }
+
+  TemporaryFolder folder_;
+  ObjectStore store_{folder_.path() / "objects"};
+};
+
+TEST_F(ObjectStoreTest, AnObjectIsNamedByItsBytes) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  EXPECT_EQ(hash, sha256_hex(std::string_view("abc")));
+  EXPECT_EQ(store_.path(hash), folder_.path() / "objects" / "ba" / hash);
+  EXPECT_EQ(read_file(store_.path(hash)), "abc");
+  EXPECT_TRUE(store_.contains(hash));
+  EXPECT_TRUE(store_.verify(hash));
+  EXPECT_EQ(store_.size(hash), 3);
+}
+
+TEST_F(ObjectStoreTest, PiecesMakeTheSameObjectAsTheirSum) {
+  const Bytes pieces[] = {as_bytes("a"), as_bytes("bc")};
+  EXPECT_EQ(store_.put(std::span<const Bytes>(pieces)), store_.put(as_bytes("abc")));
+  EXPECT_EQ(store_.list().size(), 1U);
+}
+
+TEST_F(ObjectStoreTest, AnObjectHasNoNameBeforeItsBytesAreOnDisk) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  const ObjectStore other(folder_.path() / "objects");
+  EXPECT_FALSE(other.contains(hash));
+  EXPECT_EQ(other.temporaries().size(), 1U);
+  store_.flush();
+  EXPECT_TRUE(other.contains(hash));
+  EXPECT_THAT(other.temporaries(), IsEmpty());
+}
+
+TEST_F(ObjectStoreTest, WhatIsNeverFlushedGoesWithItsStore) {
+  {
+    ObjectStore other(folder_.path() / "objects");
+    other.put(as_bytes("abc"));
+    other.put(as_bytes("abc"));
+  }
+  EXPECT_THAT(store_.list(), IsEmpty());
+  EXPECT_THAT(store_.temporaries(), IsEmpty());
+}
+
+TEST_F(ObjectStoreTest, ObjectsCantBeWrittenTo) {
+  struct stat status {};
+  ASSERT_EQ(::stat(store_.path(store_.put(as_bytes("abc"))).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0222U, 0U);
+}
+
+TEST_F(ObjectStoreTest, PuttingAgainKeepsTheFileButMakesItYoung) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  struct stat before {};
+  ::stat(store_.path(hash).c_str(), &before);
+  fs::last_write_time(store_.path(hash), fs::file_time_type::clock::now() - std::chrono::hours(5));
+  store_.put(as_bytes("abc"));
+  struct stat after {};
+  ::stat(store_.path(hash).c_str(), &after);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(store_.path(hash)), std::chrono::hours(1));
+}
+
+TEST_F(ObjectStoreTest, PuttingAgainReplacesATruncatedFile) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  store_.flush();
+  overwrite(hash, "a");
+  store_.put(as_bytes("abc"));
+  EXPECT_TRUE(store_.verify(hash));
+}
+
+TEST_F(ObjectStoreTest, VerifyFindsChangedAndMissingBytes) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  overwrite(hash, "abd");
+  EXPECT_FALSE(store_.verify(hash));
+  EXPECT_TRUE(store_.remove(hash));
+  EXPECT_FALSE(store_.remove(hash));
+  EXPECT_FALSE(store_.verify(hash));
+  EXPECT_FALSE(store_.contains(hash));
+  EXPECT_THAT(error_of([&] { store_.size(hash); }), HasSubstr("missing"));
+}
+
+TEST_F(ObjectStoreTest, TheListHasObjectsOnly) {
+  EXPECT_THAT(store_.list(), IsEmpty());
+  const std::string hash = store_.put(as_bytes("abc"));
+  write_file_atomically(folder_.path() / "objects" / "ba" / "notes", as_bytes("x"));
+  write_file_atomically(folder_.path() / "objects" / "ba" / ".tmp-half", as_bytes("x"));
+  EXPECT_THAT(store_.list(), ElementsAre(hash));
+  EXPECT_THAT(store_.temporaries(), ElementsAre(folder_.path() / "objects" / "ba" / ".tmp-half"));
+}
+
+TEST_F(ObjectStoreTest, ANameThatIsNoHashNeverBecomesAPath) {
+  EXPECT_THAT(error_of([&] { store_.path("../../etc/passwd"); }), HasSubstr("not an object hash"));
+  EXPECT_THAT(error_of([&] { store_.contains(""); }), HasSubstr("not an object hash"));
+  EXPECT_THAT(error_of([&] { store_.remove(std::string(64, 'G')); }), HasSubstr("not an object hash"));
+}
+
+}  // namespace
+}  // namespace mformer::testing

@@ -1,0 +1,122 @@
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "registry_fixture.h"
+
+namespace mformer::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class OperationsTest : public RegistryTest {
+ protected:
+  static OperationStart start(std::string command) {
+    OperationStart start;
+    start.command = std::move(command);
+    return start;
+  }
+};
+
+TEST_F(OperationsTest, EverythingWrittenDownReadsBack) {
+  const std::string before = commit_now(registry_, new_model(registry_, "base", "x")).version.hash;
+  OperationStart started;
+  started.command = "extend";
+  started.arguments_json = R"({"data": "de"})";
+  started.seed = 7;
+  started.code_version = "0.1.0";
+  started.model = "base";
+  started.data = {{"train", "de", "/data/de", "h1"}, {"replay", "en", "/data/en", "h2"}};
+  const std::int64_t id = registry_.begin_operation(started);
+  const OperationRecord running = registry_.operation(id);
+  EXPECT_EQ(running.outcome, Outcome::running);
+  EXPECT_EQ(running.ended_ms, 0);
+  EXPECT_EQ(running.version_before, before);
+  EXPECT_EQ(running.version_after, "");
+  EXPECT_EQ(running.uid.size(), 12U);
+
+  registry_.finish_operation(id, Outcome::failed, "the disk was full");
+  const OperationRecord ended = registry_.operation(id);
+  EXPECT_EQ(ended.command, "extend");
+  EXPECT_EQ(ended.arguments_json, R"({"data": "de"})");
+  EXPECT_EQ(ended.seed, 7);
+  EXPECT_EQ(ended.code_version, "0.1.0");
+  EXPECT_EQ(ended.model, "base");
+  EXPECT_EQ(ended.data, started.data);
+  EXPECT_EQ(ended.outcome, Outcome::failed);
+  EXPECT_EQ(ended.message, "the disk was full");
+  EXPECT_GE(ended.ended_ms, ended.started_ms);
+}
+
+TEST_F(OperationsTest, TheListIsNewestFirstAndLimited) {
+  for (const char* command : {"one", "two", "three"}) {
+    registry_.finish_operation(registry_.begin_operation(start(command)), Outcome::done);
+  }
+  ASSERT_EQ(registry_.operations().size(), 3U);
+  EXPECT_EQ(registry_.operations().front().command, "three");
+  EXPECT_EQ(registry_.operations().back().command, "one");
+  EXPECT_EQ(registry_.operations(2).size(), 2U);
+}
+
+TEST_F(OperationsTest, TheFirstOutcomeStays) {
+  const CommitResult made = commit_now(registry_, new_model(registry_, "base", "x"));
+  registry_.finish_operation(made.version.operation_id, Outcome::failed, "too late");
+  const OperationRecord operation = registry_.operation(made.version.operation_id);
+  EXPECT_EQ(operation.outcome, Outcome::done);
+  EXPECT_EQ(operation.version_after, made.version.hash);
+}
+
+TEST_F(OperationsTest, AnUnknownOperationIsAnError) {
+  EXPECT_THAT(error_of([&] { registry_.operation(5); }), HasSubstr("no operation 5"));
+  EXPECT_THAT(error_of([&] { registry_.finish_operation(5, Outcome::done); }), HasSubstr("no operation 5"));
+}
+
+TEST_F(OperationsTest, OneOfALivingProcessStaysRunning) {
+  const std::int64_t id = registry_.begin_operation(start("train"));
+  EXPECT_EQ(in_child([&] {
+              const Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+              return other.operation(id).outcome == Outcome::running ? 0 : 1;
+            }),
+            0);
+  EXPECT_NO_THROW(registry_.finish_operation(id, Outcome::done));
+  EXPECT_EQ(registry_.operation(id).outcome, Outcome::done);
+}
+
+TEST_F(OperationsTest, OneOfAKilledProcessIsInterrupted) {
+  EXPECT_EQ(in_child([&] {
+              Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+              other.begin_operation(start("train"));
+              return ::kill(::getpid(), SIGKILL);
+            }),
+            128 + SIGKILL);
+  const Registry reader = Registry::open(folder_.path(), OpenMode::read_only);
+  EXPECT_EQ(reader.operation(1).outcome, Outcome::interrupted) << "a reader sees it before any writer marks it";
+  EXPECT_EQ(reader.operation(1).ended_ms, 0);
+
+  const Registry writer = Registry::open(folder_.path(), OpenMode::read_write);
+  EXPECT_EQ(writer.operation(1).outcome, Outcome::interrupted);
+  EXPECT_GT(writer.operation(1).ended_ms, 0);
+  EXPECT_THAT(std::vector(std::filesystem::directory_iterator(writer.folder() / "running"),
+                          std::filesystem::directory_iterator()),
+              IsEmpty());
+}
+
+TEST_F(OperationsTest, OneThatItsRegistryForgotIsInterrupted) {
+  {
+    Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+    other.begin_operation(start("train"));
+  }
+  EXPECT_EQ(registry_.operation(1).outcome, Outcome::interrupted);
+}
+
+TEST_F(OperationsTest, AMovedRegistryKeepsItsOperations) {
+  const std::int64_t id = registry_.begin_operation(start("train"));
+  Registry moved = std::move(registry_);
+  EXPECT_EQ(moved.operation(id).outcome, Outcome::running);
+  moved.finish_operation(id, Outcome::done);
+}
+
+}  // namespace
+}  // namespace mformer::testing
