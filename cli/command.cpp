@@ -5,7 +5,7 @@ namespace {
 
 CLI::App* add(CLI::App& parent, const CommandText& text) {
   CLI::App* command = parent.add_subcommand(text.name, text.description);
-  command->group(text.group);
+  command->group(text.group.empty() ? "Commands" : text.group);  // CLI11 hides what has no group
   return command;
 }
 

@@ -52,7 +52,7 @@ inline constexpr const char* registry = "Registry";
 
 struct CommandText {
   std::string name;         ///< "extend"
-  std::string group;        ///< one of `groups`; of no effect for a nested command
+  std::string group;        ///< one of `groups`; empty for a nested command
   std::string description;  ///< one line, a verb first
   std::string example;      ///< a command line that works as it stands
 };

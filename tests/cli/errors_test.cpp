@@ -161,6 +161,13 @@ TEST(ErrorsTest, HelpOfACommandShowsItsExample) {
   EXPECT_THAT(outcome.out, HasSubstr("Example: mformer extend --data new/"));
 }
 
+TEST(ErrorsTest, HelpOfACommandGroupListsItsCommands) {
+  const Outcome outcome = run_program({"tokenizer", "--help"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("Usage: mformer tokenizer [OPTIONS] COMMAND ..."));
+  EXPECT_THAT(outcome.out, HasSubstr("Commands:\n  encode "));
+}
+
 TEST(ErrorsTest, HelpOfAnUnknownCommandIsAnError) {
   expect_usage_error({"extnd", "--help"}, "error: unknown command 'extnd'\nhint: did you mean 'extend'?\n");
 }

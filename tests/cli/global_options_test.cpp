@@ -17,12 +17,12 @@ class GlobalOptionsTest : public testing::Test {
   void SetUp() override { unsetenv("MFORMER_WORKSPACE"); }
   void TearDown() override { unsetenv("MFORMER_WORKSPACE"); }
 
-  // Parses with the commands `use MODEL` and `task add NAME`.
+  // Parses with the commands `train [--task NAME...]`, `use MODEL` and `task add NAME`.
   GlobalOptions parse(std::vector<std::string> arguments) {
     CLI::App app("test", "mformer");
     GlobalOptions global;
     add_global_options(app, global);
-    add_command(app, {"train", groups::learning, "Train", "mformer train"});
+    add_command(app, {"train", groups::learning, "Train", "mformer train"})->add_option("--task", tasks_);
     add_command(app, {"use", groups::model, "Use", "mformer use base"})->add_option("MODEL", value_)->required();
     CLI::App* task = add_command_group(app, {"task", groups::data, "Tasks", "mformer task add qa"});
     add_command(*task, {"add", "", "Add", "mformer task add qa"})->add_option("NAME", value_)->required();
@@ -32,6 +32,7 @@ class GlobalOptionsTest : public testing::Test {
   }
 
   std::string value_;
+  std::vector<std::string> tasks_;
 };
 
 TEST_F(GlobalOptionsTest, DefaultsAreThoseOfTheStruct) {
@@ -79,6 +80,8 @@ TEST_F(GlobalOptionsTest, NamesOfCommandsStayFreeAsValues) {
   parse({"task", "add", "use"});
   EXPECT_EQ(value_, "use");
   EXPECT_EQ(parse({"--model", "train", "use", "x"}).model, "train");
+  parse({"train", "--task", "qa", "use", "task"});
+  EXPECT_EQ(tasks_, (std::vector<std::string>{"qa", "use", "task"}));
 }
 
 TEST_F(GlobalOptionsTest, TheLargestSeedIsTaken) {

@@ -21,6 +21,8 @@ TEST(TextTest, ABrokenByteTakesOneColumn) {
   EXPECT_EQ(display_width("a\xFFz"), 3);
   EXPECT_EQ(display_width("\xE6\xA8"), 2) << "a sequence that ends too early";
   EXPECT_EQ(display_width("\xC0\xAF"), 2) << "an overlong sequence";
+  EXPECT_EQ(display_width("\xE0\x80\xAF"), 3) << "a longer one";
+  EXPECT_EQ(display_width("\xED\xA0\x80"), 3) << "half a surrogate pair";
 }
 
 TEST(TextTest, PrintableShowsWhatATerminalWouldObey) {
