@@ -104,7 +104,8 @@ class Validator {
     std::string list;
     for (const char* name : allowed) {
       if (value == name) return;
-      list += list.empty() ? name : std::string(", ") + name;
+      if (!list.empty()) list += ", ";
+      list += name;
     }
     fail("'" + std::string(field) + "' is '" + value + "', which is unknown", "it can be one of: " + list);
   }

@@ -102,6 +102,7 @@ ModelConfig preset(std::string_view name) {
 const std::vector<std::string>& preset_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list;
+    list.reserve(kPresets.size());
     for (const Preset& known : kPresets) list.emplace_back(known.name);
     return list;
   }();
