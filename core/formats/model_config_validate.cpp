@@ -77,8 +77,8 @@ class Validator {
     std::int64_t most = 0;
     for (std::size_t layer = 0; layer < per_layer.size(); ++layer) {
       if (per_layer[layer] < k) {
-        std::string what = "layer " + std::to_string(layer) + " has ";
-        what += std::to_string(per_layer[layer]) + " " + kind + " modules, fewer than '" + k_field + "' (";
+        std::string what = "layer " + std::to_string(layer) + " has " + std::to_string(per_layer[layer]) + " ";
+        what.append(kind).append(" modules, fewer than '").append(k_field).append("' (");
         fail(what + std::to_string(k) + ")", "every layer needs at least " + k_field + " modules");
       }
       most = std::max(most, per_layer[layer]);
