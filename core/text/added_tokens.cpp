@@ -53,7 +53,8 @@ size_t spaces_after(const Regex& space, std::string_view text, size_t begin, Reg
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), space_(R"(\s)"), word_(R"(\w)") {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens)
+    : tokens_(std::move(tokens)), space_(R"(\s)"), word_(Regex::word_character()) {
   for (const AddedToken& token : tokens_) {
     passes_.at(token.normalized ? 1 : 0).at(static_cast<uint8_t>(token.content.front())).push_back(&token);
   }

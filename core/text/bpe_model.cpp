@@ -1,7 +1,8 @@
 #include "core/text/bpe_model.h"
 
+#include <algorithm>
+#include <functional>
 #include <limits>
-#include <queue>
 #include <tuple>
 
 #include "core/text/byte_level.h"
@@ -88,41 +89,53 @@ void BpeModel::merge_short(std::vector<int32_t>& ids, size_t first) const {
 }
 
 void BpeModel::merge_long(std::vector<int32_t>& ids, size_t first) const {
-  constexpr size_t kEnd = std::numeric_limits<size_t>::max();
+  constexpr uint32_t kEnd = std::numeric_limits<uint32_t>::max();
+  if (ids.size() - first >= kEnd) throw Error("a word of 4 GiB can't be encoded", "split the text into lines");
+  // Both are small on purpose: a word may have a hundred million bytes.
   struct Symbol {
     int32_t id;
-    size_t previous, next;
+    uint32_t previous, next;
+  };
+  struct Candidate {
+    uint32_t rank, at;
+    int32_t left, right;  // tell whether the pair is still the one that was found
+    bool operator>(const Candidate& other) const { return std::tie(rank, at) > std::tie(other.rank, other.at); }
   };
   std::vector<Symbol> symbols;
   symbols.reserve(ids.size() - first);
   for (size_t at = first; at < ids.size(); ++at) {
-    const size_t own = at - first;
+    const auto own = static_cast<uint32_t>(at - first);
     symbols.push_back({ids[at], own == 0 ? kEnd : own - 1, at + 1 == ids.size() ? kEnd : own + 1});
   }
-  // Rank, then place; the ids tell whether the pair is still the one that was pushed.
-  using Candidate = std::tuple<uint32_t, size_t, int32_t, int32_t, int32_t>;
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates;
-  const auto push = [&](size_t at) {
-    if (at == kEnd || symbols[at].next == kEnd) return;
+  std::vector<Candidate> heap;
+  const auto find = [&](uint32_t at) {
+    if (at == kEnd || symbols[at].next == kEnd) return false;
     const int32_t left = symbols[at].id;
     const int32_t right = symbols[symbols[at].next].id;
-    if (const Merge* merge = merge_of(left, right)) candidates.emplace(merge->rank, at, left, right, merge->id);
+    const Merge* merge = merge_of(left, right);
+    if (merge != nullptr) heap.push_back({merge->rank, at, left, right});
+    return merge != nullptr;
   };
-  for (size_t at = 0; at < symbols.size(); ++at) push(at);
-  while (!candidates.empty()) {
-    const auto [rank, at, left, right, merged] = candidates.top();
-    candidates.pop();
-    Symbol& symbol = symbols[at];
-    if (symbol.id != left || symbol.next == kEnd || symbols[symbol.next].id != right) continue;
+  const auto push = [&](uint32_t at) {
+    if (find(at)) std::ranges::push_heap(heap, std::greater<>{});
+  };
+  for (uint32_t at = 0; at < symbols.size(); ++at) find(at);
+  std::ranges::make_heap(heap, std::greater<>{});
+  while (!heap.empty()) {
+    const Candidate best = heap.front();
+    std::ranges::pop_heap(heap, std::greater<>{});
+    heap.pop_back();
+    Symbol& symbol = symbols[best.at];
+    if (symbol.id != best.left || symbol.next == kEnd || symbols[symbol.next].id != best.right) continue;
     Symbol& gone = symbols[symbol.next];
     gone.id = -1;
-    symbol = {merged, symbol.previous, gone.next};
-    if (gone.next != kEnd) symbols[gone.next].previous = at;
+    symbol = {merge_of(best.left, best.right)->id, symbol.previous, gone.next};
+    if (gone.next != kEnd) symbols[gone.next].previous = best.at;
     push(symbol.previous);
-    push(at);
+    push(best.at);
   }
   ids.resize(first);
-  for (size_t at = symbols.empty() ? kEnd : 0; at != kEnd; at = symbols[at].next) ids.push_back(symbols[at].id);
+  for (uint32_t at = symbols.empty() ? kEnd : 0; at != kEnd; at = symbols[at].next) ids.push_back(symbols[at].id);
 }
 
 }  // namespace mformer

@@ -90,6 +90,10 @@ Regex Regex::literal(std::string_view text) {
   return Regex(std::make_shared<const Code>(escaped, text));
 }
 
+Regex Regex::word_character() {
+  return Regex(std::make_shared<const Code>(word_character_pattern(), "word"));
+}
+
 std::optional<Regex::Match> Regex::find(std::string_view text, size_t from, Scratch& scratch) const {
   auto& state = *scratch.state_;
   const int count =

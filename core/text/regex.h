@@ -36,6 +36,9 @@ class Regex {
   /// A pattern that matches exactly `text`.
   static Regex literal(std::string_view text);
 
+  /// One character of a word, as the rules for added tokens have it.
+  static Regex word_character();
+
   /// The first match that starts at byte `from` or later; lookbehind sees all of `text`. `text` must be well-formed.
   /// Throws Error when the pattern needs more than 64 MiB of backtracking memory.
   std::optional<Match> find(std::string_view text, size_t from, Scratch& scratch) const;

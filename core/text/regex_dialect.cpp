@@ -33,22 +33,22 @@ constexpr std::string_view kNoSpaces =
     R"(\x00-\x08\x0e-\x1f\x21-\x84\x86-\x9f\xa1-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}\x{2030}-\x{205e})"
     R"(\x{2060}-\x{2fff}\x{3001}-\x{10ffff})";
 
+constexpr std::string_view kWordClasses = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+
+std::string joined(auto... parts) {
+  std::string text;
+  (text.append(parts), ...);
+  return text;
+}
+
 /// The members of a class, as they stand between brackets; nothing when `escape` is no class that is supported.
 std::optional<std::string> class_members(std::string_view escape) {
-  const auto joined = [](auto... parts) {
-    std::string text;
-    (text.append(parts), ...);
-    return text;
-  };
   if (escape == R"(\s)") return std::string(kSpaces);
   if (escape == R"(\S)") return std::string(kNoSpaces);
   if (escape == R"(\p{L})") return joined(escape, kNewLetters);
   if (escape == R"(\p{N})") return joined(escape, kNewDecimals, kNewOtherNumbers);
   if (escape == R"(\p{M})") return joined(escape, kNewMarks);
   if (escape == R"(\p{P})") return joined(escape, kNewPunctuation);
-  if (escape == R"(\w)") {
-    return joined(R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})", kNewLetters, kNewDecimals, kNewMarks);
-  }
   return std::nullopt;
 }
 
@@ -70,10 +70,14 @@ bool is_single_character(std::string_view escape) {
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view what) {
   throw Error("the pattern '" + std::string(pattern) + "' uses '" + std::string(what) + "', which is not supported",
-              "supported classes of characters: \\s \\S \\w \\p{L} \\p{N} \\p{M} \\p{P}");
+              "supported classes of characters: \\s \\S \\p{L} \\p{N} \\p{M} \\p{P}");
 }
 
 }  // namespace
+
+std::string word_character_pattern() {
+  return joined("[", kWordClasses, R"(\p{Join_Control})", kNewLetters, kNewDecimals, kNewMarks, "]");
+}
 
 std::string to_pcre2(std::string_view pattern) {
   std::string out;

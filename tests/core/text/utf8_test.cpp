@@ -16,8 +16,9 @@ TEST(Utf8Test, EveryCharacterComesBackFromItsBytes) {
 }
 
 TEST(Utf8Test, IllFormedBytesAreNoCharacter) {
-  for (const std::string_view bytes : {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-                                       "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82", "\xE2", ""}) {
+  for (const std::string_view bytes :
+       {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
+        "\xF5\x80\x80\x80", "\xFF", "\xE2\x82", "\xE2", ""}) {
     EXPECT_EQ(utf8_length(bytes), 0U) << testing::PrintToString(bytes);
   }
 }
@@ -30,9 +31,9 @@ TEST(Utf8Test, TheValidPrefixEndsAtTheFirstBrokenByte) {
 
 TEST(Utf8Test, EachMaximalBrokenPartBecomesOneReplacementCharacter) {
   const std::string mark = "\xEF\xBF\xBD";
-  EXPECT_EQ(replace_invalid_utf8("a\xE2\x82z"), "a" + mark + "z");         // a character cut short
-  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80"), mark + mark + mark);      // a surrogate has no good beginning
-  EXPECT_EQ(replace_invalid_utf8("\xF0\x9F\x98"), mark);                    // cut short by the end
+  EXPECT_EQ(replace_invalid_utf8("a\xE2\x82z"), "a" + mark + "z");      // a character cut short
+  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80"), mark + mark + mark);  // a surrogate has no good beginning
+  EXPECT_EQ(replace_invalid_utf8("\xF0\x9F\x98"), mark);                // cut short by the end
   EXPECT_EQ(replace_invalid_utf8("\xC0\x80\xFF"), mark + mark + mark);
   EXPECT_EQ(replace_invalid_utf8("gr\xC3\xBC\xC3\x9F"), "gr\xC3\xBC\xC3\x9F");
 }

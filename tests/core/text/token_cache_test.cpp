@@ -1,0 +1,189 @@
+#include "core/text/token_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "modules_registry/error.h"
+#include "tests/core/text/temporary_folder.h"
+
+namespace mformer {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Tokenizer small(const char* name = "codegen.json") {
+  return Tokenizer::load(fs::path(MFORMER_TEST_DATA) / "tokenizer" / name);
+}
+
+/// 400 short documents, their times well in the past.
+void write_corpus(const TemporaryFolder& folder, const std::string& salt = "") {
+  std::string lines;
+  for (int number = 0; number < 400; ++number) {
+    lines += R"({"text": "document )" + std::to_string(number) + salt + R"("})" + "\n";
+  }
+  folder.write("data/a.jsonl", lines);
+  fs::last_write_time(folder / "data/a.jsonl", fs::file_time_type::clock::now() - std::chrono::hours(1));
+}
+
+std::vector<fs::path> token_files(const TemporaryFolder& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder / "cache")) {
+    if (entry.path().extension() == ".tokens") files.push_back(entry.path());
+  }
+  return files;
+}
+
+std::vector<uint32_t> copy(std::span<const uint32_t> tokens) {
+  return {tokens.begin(), tokens.end()};
+}
+
+TEST(TokenCacheTest, HoldsEveryDocumentInOrderInItsSplit) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  const Tokenizer tokenizer = small();
+  const TokenCache cache = build_token_cache(folder / "data", tokenizer, folder / "cache");
+  EXPECT_FALSE(cache.reused);
+  EXPECT_EQ(cache.summary.documents, 400);
+  EXPECT_GT(cache.validation.documents(), 0);
+  std::map<Split, int64_t> seen;
+  std::map<Split, int64_t> bytes;
+  for_each_document(folder / "data", [&](const Document& document) {
+    std::vector<uint32_t> expected;
+    for (const int32_t id : tokenizer.encode(document.text)) expected.push_back(static_cast<uint32_t>(id));
+    expected.push_back(static_cast<uint32_t>(tokenizer.end_of_text()));
+    EXPECT_EQ(copy(cache.split(document.split()).document(seen[document.split()]++)), expected);
+    bytes[document.split()] += static_cast<int64_t>(document.text.size());
+  });
+  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
+    EXPECT_EQ(cache.split(split).documents(), seen[split]);
+    EXPECT_EQ(cache.split(split).text_bytes(), bytes[split]);
+    EXPECT_EQ(cache.split(split).content_hash(), cache.summary.content_hash);
+    EXPECT_EQ(cache.split(split).tokenizer_hash(), tokenizer.hash());
+  }
+  EXPECT_THROW(cache.train.document(-1), Error);
+  EXPECT_THROW(cache.train.document(cache.train.documents()), Error);
+}
+
+TEST(TokenCacheTest, PromptTokensCarryTheNoLossBitAndTheEndOfTextDoesNot) {
+  const TemporaryFolder folder;
+  folder.write("qa.jsonl", R"({"question": "who?", "answer": "me"})");
+  const Tokenizer tokenizer = small();
+  const TokenCache cache = build_token_cache(folder / "qa.jsonl", tokenizer, folder / "cache");
+  std::vector<uint32_t> expected;
+  for (const int32_t id : tokenizer.encode("Q: who?\nA:"))
+    expected.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
+  for (const int32_t id : tokenizer.encode(" me")) expected.push_back(static_cast<uint32_t>(id));
+  expected.push_back(0);
+  std::vector<uint32_t> found;
+  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
+    for (const uint32_t token : cache.split(split).tokens()) found.push_back(token);
+  }
+  EXPECT_EQ(found, expected);
+}
+
+TEST(TokenCacheTest, IsReusedUntilTheContentOrTheTokenizerChanges) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  const auto build = [&](const Tokenizer& tokenizer) {
+    return build_token_cache(folder / "data", tokenizer, folder / "cache");
+  };
+  EXPECT_FALSE(build(small()).reused);
+  const TokenCache again = build(small());
+  EXPECT_TRUE(again.reused);
+  EXPECT_EQ(again.summary.documents, 400);
+  EXPECT_FALSE(build(small("small.json")).reused);
+  write_corpus(folder, "!");
+  EXPECT_FALSE(build(small()).reused);
+  write_corpus(folder);
+  EXPECT_TRUE(build(small()).reused);  // the same content at another time
+}
+
+TEST(TokenCacheTest, ADamagedFileIsMadeAnewWhereverTheDamageIs) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  const Tokenizer tokenizer = small();
+  const auto good = copy(build_token_cache(folder / "data", tokenizer, folder / "cache").train.tokens());
+  for (const fs::path& file : token_files(folder)) {
+    const std::string bytes = read_file(file);
+    std::vector<std::string> damaged = {"", bytes.substr(0, 100), bytes.substr(0, bytes.size() - 1), bytes + "x"};
+    for (size_t at = 0; at < bytes.size(); at += bytes.size() / 23 + 1) {
+      damaged.push_back(bytes);
+      damaged.back()[at] = static_cast<char>(damaged.back()[at] ^ 0x40);
+    }
+    for (size_t at = 0; at < 256; at += 7) {
+      damaged.push_back(bytes);
+      damaged.back()[at] = '\x7F';
+    }
+    for (const std::string& content : damaged) {
+      if (content == bytes) continue;
+      std::ofstream(file, std::ios::binary) << content;
+      ASSERT_THROW(TokenData::open(file), Error);
+    }
+    const TokenCache repaired = build_token_cache(folder / "data", tokenizer, folder / "cache");
+    EXPECT_FALSE(repaired.reused);
+    EXPECT_EQ(copy(repaired.train.tokens()), good);
+    EXPECT_EQ(read_file(file), bytes);
+  }
+}
+
+TEST(TokenCacheTest, LeavesNothingBehindWhenTheDataAreBroken) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  folder.write("data/b.jsonl", "not json\n");
+  EXPECT_THROW(build_token_cache(folder / "data", small(), folder / "cache"), Error);
+  EXPECT_TRUE(fs::is_empty(folder / "cache"));
+}
+
+TEST(TokenCacheTest, AnEmptySplitIsAnErrorWithAHintForThoseWhoNeedIt) {
+  const TemporaryFolder folder;
+  folder.write("one.txt", "one");  // its hash makes it training text
+  const TokenCache cache = build_token_cache(folder / "one.txt", small(), folder / "cache");
+  EXPECT_EQ(cache.require(Split::train).documents(), 1);
+  EXPECT_EQ(cache.held_out.documents(), 0);
+  try {
+    cache.require(Split::held_out);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("has no held_out document"));
+    EXPECT_NE(error.hint(), "");
+  }
+}
+
+TEST(TokenCacheTest, ATokenizerWithoutEndOfTextIsRefused) {
+  const TemporaryFolder folder;
+  folder.write("one.txt", "abc");
+  const auto tokenizer = Tokenizer::from_json(
+      R"({"model":{"vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"}})",
+      "test");
+  EXPECT_THROW(build_token_cache(folder.path(), tokenizer, folder / "cache"), Error);
+  EXPECT_FALSE(fs::exists(folder / "cache"));
+}
+
+TEST(TokenCacheTest, ProgressNeverGoesBackAndEndsAtTheTotal) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  int64_t last = 0;
+  int64_t all = -1;
+  const auto watch = [&](int64_t done, int64_t total) {
+    EXPECT_GE(done, last);
+    EXPECT_LE(done, total);
+    last = done;
+    all = total;
+  };
+  build_token_cache(folder / "data", small(), folder / "cache", watch);
+  EXPECT_EQ(last, all);
+}
+
+TEST(TokenCacheTest, ACacheFolderThatCannotBeMadeIsAnError) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  folder.write("file", "in the way");
+  EXPECT_THROW(build_token_cache(folder / "data", small(), folder / "file/cache"), Error);
+}
+
+}  // namespace
+}  // namespace mformer

@@ -1,0 +1,138 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/text/tokenizer.h"
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+namespace {
+
+using nlohmann::json;
+
+/// A tokenizer.json that loads, for spoiling.
+json good() {
+  static const json file =
+      json::parse(read_file(std::filesystem::path(MFORMER_TEST_DATA) / "tokenizer" / "small.json"));
+  return file;
+}
+
+/// The error of loading this text; "" if it loads.
+std::string error_of(const std::string& text) {
+  try {
+    Tokenizer::from_json(text, "tokenizer.json");
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+struct Refusal {
+  const char* name;
+  const char* patch;  // RFC 6902
+  const char* names;  // what the sentence must say
+};
+
+class TokenizerJsonRefusesTest : public testing::TestWithParam<Refusal> {};
+
+TEST_P(TokenizerJsonRefusesTest, WithASentenceThatNamesTheField) {
+  const json spoiled = good().patch(json::parse(GetParam().patch));
+  const auto error = error_of(spoiled.dump());
+  EXPECT_NE(error.find(GetParam().names), std::string::npos) << error;
+  EXPECT_NE(error.find("tokenizer.json"), std::string::npos) << error;
+}
+
+constexpr Refusal kRefusals[] = {
+    {"NoModel", R"([{"op":"remove","path":"/model"}])", "model is missing"},
+    {"OtherModel", R"([{"op":"replace","path":"/model/type","value":"WordPiece"}])", "model.type"},
+    {"Dropout", R"([{"op":"replace","path":"/model/dropout","value":0.1}])", "model.dropout"},
+    {"SubwordPrefix", R"([{"op":"replace","path":"/model/continuing_subword_prefix","value":"##"}])",
+     "model.continuing_subword_prefix"},
+    {"UnknownModelField", R"([{"op":"add","path":"/model/magic","value":1}])", "model.magic"},
+    {"UnknownField", R"([{"op":"add","path":"/magic","value":1}])", "magic"},
+    {"EmptyVocab", R"([{"op":"replace","path":"/model/vocab","value":{}}])", "model.vocab"},
+    {"NegativeId", R"([{"op":"replace","path":"/model/vocab/a","value":-1}])", "model.vocab"},
+    {"HugeId", R"([{"op":"replace","path":"/model/vocab/a","value":4000000000}])", "model.vocab"},
+    {"FractionalId", R"([{"op":"replace","path":"/model/vocab/a","value":1.5}])", "model.vocab"},
+    {"TwoTokensOneId", R"([{"op":"replace","path":"/model/vocab/a","value":7}])", "two tokens"},
+    {"MergeOfUnknownToken", R"([{"op":"add","path":"/model/merges/0","value":["a","☃"]}])", "model.merges"},
+    {"MergeOfThree", R"([{"op":"add","path":"/model/merges/0","value":"a b c"}])", "model.merges"},
+    {"MergesMissing", R"([{"op":"remove","path":"/model/merges"}])", "model.merges"},
+    {"ByteFallback",
+     R"([{"op":"remove","path":"/model/vocab/!"},{"op":"replace","path":"/model/merges","value":[]},
+         {"op":"replace","path":"/model/byte_fallback","value":true}])",
+     "model.byte_fallback"},
+    {"UnknownToken",
+     R"([{"op":"remove","path":"/model/vocab/!"},{"op":"replace","path":"/model/merges","value":[]},
+         {"op":"replace","path":"/model/unk_token","value":"a"}])",
+     "model.unk_token"},
+    {"Normalizer", R"([{"op":"replace","path":"/normalizer","value":{"type":"NFC"}}])", "normalizer is 'NFC'"},
+    {"Truncation", R"([{"op":"replace","path":"/truncation","value":{"max_length":3}}])", "truncation"},
+    {"Padding", R"([{"op":"replace","path":"/padding","value":{"pad_id":3}}])", "padding"},
+    {"PostProcessor", R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing"}}])",
+     "post_processor is 'TemplateProcessing'"},
+    {"OtherDecoder", R"([{"op":"replace","path":"/decoder","value":{"type":"Metaspace"}}])", "decoder"},
+    {"NoPreTokenizer", R"([{"op":"replace","path":"/pre_tokenizer","value":null}])", "pre_tokenizer"},
+    {"OtherPreTokenizer", R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Metaspace"}}])",
+     "pre_tokenizer.type is 'Metaspace'"},
+    {"SequenceWithoutByteLevel",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Sequence","pretokenizers":[{"type":"Digits"}]}}])",
+     "no ByteLevel"},
+    {"StepAfterByteLevel",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":
+         {"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}}])",
+     "after ByteLevel"},
+    {"BrokenPattern",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"(a"}}}])",
+     "pre_tokenizer.pattern"},
+    {"PatternOfNothing",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"a*"}}}])",
+     "matches the empty text"},
+    {"PatternWithAnotherClass",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"\\w+"}}}])",
+     "'\\w', which is not supported"},
+    {"PatternThatEndsInABackslash",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"a\\"}}}])",
+     "pre_tokenizer.pattern"},
+    {"OtherSplit",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Contiguous","pattern":{"Regex":"a"}}}])",
+     "pre_tokenizer.behavior"},
+    {"AddedIdThatThePackageWouldChange", R"([{"op":"replace","path":"/added_tokens/1/id","value":2000}])",
+     "added_tokens[1].id"},
+    {"AddedTwice", R"([{"op":"replace","path":"/added_tokens/2/content","value":"<|endoftext|>"}])", "repeats"},
+    {"AddedFlagOfWrongType", R"([{"op":"replace","path":"/added_tokens/1/lstrip","value":1}])",
+     "added_tokens[1].lstrip"},
+    {"AddedNotAList", R"([{"op":"replace","path":"/added_tokens","value":{"a":1}}])", "added_tokens"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, TokenizerJsonRefusesTest, testing::ValuesIn(kRefusals),
+                         [](const auto& each) { return std::string(each.param.name); });
+
+TEST(TokenizerJsonTest, RefusesWhatIsNoJsonObject) {
+  EXPECT_NE(error_of("").find("is not JSON"), std::string::npos);
+  EXPECT_NE(error_of("{\"model\":").find("is not JSON"), std::string::npos);
+  EXPECT_NE(error_of("[1]").find("no JSON object"), std::string::npos);
+  EXPECT_NE(error_of("{}").find("model is missing"), std::string::npos);
+}
+
+TEST(TokenizerJsonTest, AFileCutAnywhereIsAnErrorAndNeverACrash) {
+  const std::string whole = good().dump();
+  for (size_t length = 0; length < whole.size(); length += 977) {
+    EXPECT_NE(error_of(whole.substr(0, length)), "") << length;
+  }
+}
+
+TEST(TokenizerJsonTest, EmptyAffixesAndNullsOfOlderFilesAreFine) {
+  json file = good();
+  file["model"]["continuing_subword_prefix"] = "";
+  file["model"]["end_of_word_suffix"] = "";
+  file["model"]["unk_token"] = "<|endoftext|>";
+  file["model"].erase("type");
+  file["post_processor"] = nullptr;
+  EXPECT_EQ(error_of(file.dump()), "");
+}
+
+}  // namespace
+}  // namespace mformer
