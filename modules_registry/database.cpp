@@ -3,7 +3,9 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace mformer {
@@ -77,6 +79,16 @@ SQLite::Database connect(const fs::path& file, Database::Mode mode) {
   }
 }
 
+/// When two processes open a new database at once, SQLite says "busy" here instead of waiting.
+int use_write_ahead_log(SQLite::Database& connection) {
+  constexpr int kPauseMs = 10;
+  for (int waited_ms = 0;; waited_ms += kPauseMs) {
+    const int code = connection.tryExec("PRAGMA journal_mode = WAL");
+    if (code != SQLITE_BUSY || waited_ms >= kBusyTimeoutMs) return code;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kPauseMs));
+  }
+}
+
 SQLite::Transaction begin(Database& db, SQLite::TransactionBehavior behavior) {
   try {
     return SQLite::Transaction(db.connection(), behavior);
@@ -98,7 +110,8 @@ SQLite::Statement prepare(Database& db, const std::string& sql) {
 Database::Database(fs::path file, Mode mode) : file_(std::move(file)), connection_(connect(file_, mode)) {
   script("PRAGMA foreign_keys = ON");
   if (mode == Mode::read_only) return;
-  script("PRAGMA journal_mode = WAL");
+  const int code = use_write_ahead_log(connection_);
+  if (code != SQLITE_OK) fail(SQLite::Exception(connection_.getHandle(), code));
   script("PRAGMA synchronous = FULL");
 }
 

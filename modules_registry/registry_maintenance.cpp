@@ -128,7 +128,8 @@ std::vector<std::string> Registry::fsck() const {
       const Manifest found = manifest(rows.text(0));
       const bool same =
           content_hash(found) == rows.text(1) && version_hash(found, rows.text(2), rows.text(3)) == rows.text(0);
-      if (!same) problems.push_back("version " + rows.text(0) + " does not have the manifest that it was made with");
+      if (!same)
+        problems.push_back("version " + rows.text(0) + " does not have the manifest and parent that it was made with");
     }
   } catch (const std::exception& error) {
     problems.emplace_back(error.what());  // too damaged to read on

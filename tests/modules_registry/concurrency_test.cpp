@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <iostream>
 #include <set>
 
 #include "registry_fixture.h"
@@ -84,7 +85,8 @@ TEST_F(ConcurrencyTest, OneOfTwoCreatorsWins) {
     try {
       Registry::create(folder_.path());
     } catch (const Error& error) {
-      return std::string(error.what()).find("already") != std::string::npos ? 0 : 1;
+      std::cerr << error.what() << "\n";
+      return std::string(error.what()).find("there is a workspace already") != std::string::npos ? 0 : 1;
     }
     return 0;
   }));
