@@ -45,12 +45,13 @@ class PairMerger {
  public:
   PairMerger(const std::vector<WordCount>& counts, const Vocabulary& vocabulary) {
     words_.reserve(counts.size());
-    for (const auto& [text, count] : counts) {
-      Word word{{}, count};
-      for (const char byte : text) word.ids.push_back(vocabulary.byte_ids.at(static_cast<uint8_t>(byte)));
+    for (const WordCount& entry : counts) {
+      Word word{{}, entry.count};
+      word.ids.reserve(entry.word.size());
+      for (const char byte : entry.word) word.ids.push_back(vocabulary.byte_ids.at(static_cast<uint8_t>(byte)));
       words_.push_back(std::move(word));
       const auto index = static_cast<uint32_t>(words_.size() - 1);
-      for_each_pair(words_.back(), [&](uint64_t pair) { add(pair, count, index); });
+      for_each_pair(words_.back(), [&](uint64_t pair) { add(pair, entry.count, index); });
     }
     for (const auto& [pair, state] : pairs_) queue_.push({state.count, pair});
   }

@@ -15,6 +15,7 @@ constexpr size_t kLongestWord = 1024;
 
 std::vector<AddedToken> as_added(const std::vector<std::string>& special_tokens) {
   std::vector<AddedToken> added;
+  added.reserve(special_tokens.size());
   for (const std::string& token : special_tokens) {
     added.push_back({.id = static_cast<int32_t>(added.size()), .content = token, .special = true, .normalized = false});
   }
