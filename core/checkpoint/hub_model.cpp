@@ -28,7 +28,7 @@ void add_affine(std::vector<HubTensor>& all, const std::string& name, Affine& af
 void add_bank(std::vector<HubTensor>& all, const std::string& prefix, const std::string& gate_type, ModuleBank& bank) {
   HubTensor in{prefix + ".experts.weight", {}, true}, out{prefix + ".output_experts.weight", {}, true};
   const std::string gate = prefix + ".gate";
-  const char* row_name = gate_type == "gmm"    ? ".expert_centroids"
+  const char* row_name = gate_type == "gmm"   ? ".expert_centroids"
                          : gate_type == "mlp" ? ".w_gate.3.weight"
                                               : ".w_gate.0.weight";
   HubTensor rows{gate + row_name, {}, true};
@@ -73,12 +73,14 @@ Model empty_model(const ModelConfig& config) {
   return model;
 }
 
-void check_pickled(const std::map<std::string, at::Tensor>& tensors, const ModelConfig& config, const std::string& source) {
+void check_pickled(const std::map<std::string, at::Tensor>& tensors, const ModelConfig& config,
+                   const std::string& source) {
   std::map<std::string, std::vector<std::int64_t>> wanted;
   for (const ParameterSpec& spec : parameter_layout(config)) wanted[spec.name] = spec.shape;
   for (const auto& [name, shape] : wanted) {
     const auto found = tensors.find(name);
-    if (found == tensors.end()) throw Error(source + " lacks the tensor '" + name + "'", "is config.json the right one?");
+    if (found == tensors.end())
+      throw Error(source + " lacks the tensor '" + name + "'", "is config.json the right one?");
     if (found->second.sizes() != at::IntArrayRef(shape)) {
       throw Error(source + ": tensor '" + name + "' does not have the shape that config.json asks for");
     }

@@ -22,7 +22,8 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
       kernels::plan_dispatch(trace.decision.indices, static_cast<std::int64_t>(block.att.modules.size()));
 
   const at::Tensor input = options.bfloat16 ? flat.to(at::kBFloat16) : flat;
-  const at::Tensor queries = through_modules(kernels::rows_from_tokens(input, dispatch), block.att, &Module::in, dispatch);
+  const at::Tensor queries =
+      through_modules(kernels::rows_from_tokens(input, dispatch), block.att, &Module::in, dispatch);
   const at::Tensor query =
       kernels::slots_from_rows(queries, dispatch).view({batch, tokens, k, config.n_head, config.head_size()});
   at::Tensor key = projected(x, block.k_proj, config, options).to(query.scalar_type());

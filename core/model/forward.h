@@ -62,14 +62,15 @@ struct ForwardOptions {
   bool hidden_states = false;
   /// Fill BankTrace::output_norms.
   bool norms = false;
-  /// Compute matrix products in bfloat16 with float32 weights (autocast); norms, routers' softmax and losses in float32.
+  /// Compute matrix products in bfloat16 with float32 weights (autocast); norms, routers' softmax and losses in
+  /// float32.
   bool bfloat16 = false;
 };
 
 struct ForwardOutput {
-  at::Tensor hidden;                       ///< [batch, tokens, n_embd] after the last norm
-  std::vector<BlockTrace> routing;         ///< one a layer
-  std::vector<at::Tensor> hidden_states;   ///< n_layer + 1, if asked for
+  at::Tensor hidden;                      ///< [batch, tokens, n_embd] after the last norm
+  std::vector<BlockTrace> routing;        ///< one a layer
+  std::vector<at::Tensor> hidden_states;  ///< n_layer + 1, if asked for
 };
 
 /// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary.
@@ -80,6 +81,7 @@ at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16
 
 /// The decision of one router on x [tokens, n_embd]. In training with sample_topk = s > 0 the last s of the k are drawn
 /// by multinomial from the rest (probabilities + 1e-6, as the reference).
-RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x, const ForwardOptions& options);
+RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
+                     const ForwardOptions& options);
 
 }  // namespace mformer

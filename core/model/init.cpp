@@ -18,7 +18,9 @@ at::Tensor uniform_by_fan_in(std::int64_t in, std::int64_t out, at::Generator& g
   return at::empty({in, out}, at::kFloat).uniform_(-bound, bound, generator);
 }
 
-Affine norm(std::int64_t width) { return {at::ones({width}, at::kFloat), at::zeros({width}, at::kFloat)}; }
+Affine norm(std::int64_t width) {
+  return {at::ones({width}, at::kFloat), at::zeros({width}, at::kFloat)};
+}
 
 ModuleBank make_bank(const ModelConfig& config, Kind kind, std::int64_t modules, at::Generator& generator) {
   ModuleBank bank;

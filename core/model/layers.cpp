@@ -25,7 +25,8 @@ at::Tensor layer_norm(const at::Tensor& x, const Affine& norm) {
   return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, 1e-5);
 }
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const ForwardOptions& options) {
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  const ForwardOptions& options) {
   const at::Tensor b = bias.defined() ? in_dtype(bias, options) : at::Tensor();
   return at::linear(in_dtype(x, options), in_dtype(weight, options), b);
 }

@@ -27,7 +27,8 @@ at::Tensor activate(const std::string& name, const at::Tensor& x);
 at::Tensor feed_forward(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
                         const ForwardOptions& options, BankTrace& trace);
 
-/// Stick-breaking attention of block `layer` on x [batch, tokens, n_embd]. `key_mask` [batch, keys], bool, or undefined.
+/// Stick-breaking attention of block `layer` on x [batch, tokens, n_embd]. `key_mask` [batch, keys], bool, or
+/// undefined.
 at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const at::Tensor& x,
                      const at::Tensor& key_mask, const ForwardOptions& options, BankTrace& trace);
 

@@ -42,8 +42,9 @@ at::Tensor switch_loss(const RouterDecision& decision) {
   const at::Tensor& probs = decision.probs;
   const auto modules = probs.size(1);
   const at::Tensor mass = probs.sum(0);
-  const at::Tensor hits = at::zeros({modules}, probs.options())
-                              .index_add_(0, decision.indices.flatten(), (decision.gates.detach() > 0).to(probs.scalar_type()).flatten());
+  const at::Tensor hits =
+      at::zeros({modules}, probs.options())
+          .index_add_(0, decision.indices.flatten(), (decision.gates.detach() > 0).to(probs.scalar_type()).flatten());
   const at::Tensor balance = ((mass / mass.sum().clamp_min(1e-12)) * (hits / hits.sum().clamp_min(1e-12))).sum();
   const at::Tensor size = at::logsumexp(decision.logits.to(probs.scalar_type()), {-1}).square().mean();
   return static_cast<double>(modules) * balance + 0.1 * size;
@@ -64,7 +65,8 @@ at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sha
 }
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
-  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {}, at::Reduction::Mean, -100);
+  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {}, at::Reduction::Mean,
+                                -100);
 }
 
 at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids) {

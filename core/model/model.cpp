@@ -25,7 +25,8 @@ void visit_bank(ModuleBank& bank, const std::string& block, int layer, const Vis
   const std::string name = block + "." + std::string(to_string(bank.kind));
   visit_if_defined(bank.router.weight, {name + ".router.weight", nullptr, Part::router, layer, bank.kind}, visit);
   visit_if_defined(bank.router.bias, {name + ".router.bias", nullptr, Part::router, layer, bank.kind}, visit);
-  visit_if_defined(bank.router.temperature, {name + ".router.temperature", nullptr, Part::router, layer, bank.kind}, visit);
+  visit_if_defined(bank.router.temperature, {name + ".router.temperature", nullptr, Part::router, layer, bank.kind},
+                   visit);
   for (std::size_t i = 0; i < bank.modules.size(); ++i) {
     Module& module = bank.modules[i];
     const auto index = static_cast<std::int64_t>(i);

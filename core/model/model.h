@@ -14,10 +14,10 @@ namespace mformer {
 
 /// One attention module or one feed-forward module, the unit that is added, frozen, tuned, moved and removed.
 struct Module {
-  at::Tensor in;   ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
-  at::Tensor out;  ///< [hidden, n_embd]: the output map or W_out.
-  at::Tensor row;  ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
-  std::string uid;      ///< Lasting identity in the registry; empty for a model that no registry knows.
+  at::Tensor in;    ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
+  at::Tensor out;   ///< [hidden, n_embd]: the output map or W_out.
+  at::Tensor row;   ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
+  std::string uid;  ///< Lasting identity in the registry; empty for a model that no registry knows.
   bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
 };
 

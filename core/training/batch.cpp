@@ -12,7 +12,8 @@ namespace {
 void set_row(Batch& batch, std::int64_t row, const Window& window) {
   const auto context = static_cast<std::int64_t>(window.inputs.size());
   std::copy(window.inputs.begin(), window.inputs.end(), batch.inputs.mutable_data_ptr<std::int64_t>() + row * context);
-  std::copy(window.targets.begin(), window.targets.end(), batch.targets.mutable_data_ptr<std::int64_t>() + row * context);
+  std::copy(window.targets.begin(), window.targets.end(),
+            batch.targets.mutable_data_ptr<std::int64_t>() + row * context);
 }
 
 Batch empty_batch(std::int64_t rows, std::int64_t context) {

@@ -10,7 +10,9 @@
 
 namespace mformer {
 
-double Evaluation::perplexity() const { return std::exp(loss); }
+double Evaluation::perplexity() const {
+  return std::exp(loss);
+}
 
 void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
                       const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit) {
@@ -38,8 +40,8 @@ Evaluation evaluate(const Model& model, const PackedWindows& windows, const Eval
   Evaluation result;
   for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
     const at::Tensor logits = logits_of(model, output.hidden, options.bfloat16);
-    const at::Tensor losses = at::cross_entropy_loss(logits.flatten(0, 1), batch.targets.flatten(), {}, at::Reduction::None,
-                                                     PackedWindows::kIgnore);
+    const at::Tensor losses = at::cross_entropy_loss(logits.flatten(0, 1), batch.targets.flatten(), {},
+                                                     at::Reduction::None, PackedWindows::kIgnore);
     sum += losses.sum(at::kDouble).item<double>();
     result.tokens += batch.targets.ne(PackedWindows::kIgnore).sum().item<std::int64_t>();
   });

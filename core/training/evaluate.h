@@ -14,7 +14,7 @@ struct EvaluateOptions {
   std::int64_t max_tokens = 0;  ///< Stop after this many tokens of input, spread evenly over the data; 0 = all.
   std::int64_t batch_size = 8;
   bool bfloat16 = false;
-  std::function<bool()> should_stop;             ///< Asked between batches; true throws EvaluationInterrupted.
+  std::function<bool()> should_stop;  ///< Asked between batches; true throws EvaluationInterrupted.
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
 

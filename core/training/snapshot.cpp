@@ -8,7 +8,9 @@
 namespace mformer {
 namespace {
 
-std::filesystem::path file_in(const std::filesystem::path& folder) { return folder / "snapshot.safetensors"; }
+std::filesystem::path file_in(const std::filesystem::path& folder) {
+  return folder / "snapshot.safetensors";
+}
 
 std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimizer) {
   auto tensors = optimizer.state();

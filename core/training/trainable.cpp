@@ -3,7 +3,9 @@
 namespace mformer {
 namespace {
 
-bool ends_with(const std::string& text, const char* end) { return text.ends_with(end); }
+bool ends_with(const std::string& text, const char* end) {
+  return text.ends_with(end);
+}
 
 bool decays(const std::string& name) {
   return !ends_with(name, ".bias") && !ends_with(name, ".temperature") && name.find("ln_") == std::string::npos;

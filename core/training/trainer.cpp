@@ -15,7 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Dropout and sampling of a step depend on (seed, step) alone: a resumed run needs no generator state.
 at::Generator generator_of_step(std::uint64_t seed, std::int64_t step) {
@@ -59,8 +61,8 @@ class Run {
         options_(options),
         hooks_(hooks),
         optimizer_(task.parameters, options.adamw),
-        schedule_{options.learning_rate, std::llround(options.warmup * static_cast<double>(options.steps)), options.steps,
-                  options.final_fraction} {
+        schedule_{options.learning_rate, std::llround(options.warmup * static_cast<double>(options.steps)),
+                  options.steps, options.final_fraction} {
     if (!task.run_folder.empty()) {
       std::filesystem::create_directories(task.run_folder);
       first_ = load_snapshot(task.run_folder, optimizer_).value_or(0);
@@ -120,8 +122,8 @@ class Run {
   [[noreturn]] void interrupt(std::int64_t step) const {
     snapshot();
     throw TrainingInterrupted(step,
-                              "interrupted after step " + std::to_string(step) + " of " + std::to_string(options_.steps) +
-                                  "; everything up to there is saved",
+                              "interrupted after step " + std::to_string(step) + " of " +
+                                  std::to_string(options_.steps) + "; everything up to there is saved",
                               "the same command again continues; --restart begins anew");
   }
 
@@ -158,7 +160,8 @@ void TrainOptions::validate() const {
   require(std::isfinite(clip) && clip >= 0, "--clip must be 0 (off) or positive", "for example --clip 1");
   require(std::isfinite(adamw.weight_decay) && adamw.weight_decay >= 0, "--weight-decay must not be negative",
           "for example --weight-decay 0.1");
-  require(eval_every >= 0 && snapshot_every >= 0, "--eval-every and --snapshot-every must not be negative", "0 = never");
+  require(eval_every >= 0 && snapshot_every >= 0, "--eval-every and --snapshot-every must not be negative",
+          "0 = never");
 }
 
 TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks) {

@@ -19,15 +19,15 @@ namespace mformer {
 /// How long and how fast to train. Changing a field changes the result, except those of the last group.
 struct TrainOptions {
   std::int64_t steps = 1000;
-  std::int64_t batch_size = 8;        ///< Windows a step.
-  std::int64_t context = 0;           ///< Tokens a window; 0 = the model's block_size.
-  double learning_rate = 1e-3;        ///< Peak; see Schedule.
-  double warmup = 0.05;               ///< Share of the steps that warm up, 0 … 1.
-  double final_fraction = 0.1;        ///< Of the peak, at the last step.
-  double clip = 1.0;                  ///< Largest norm of all gradients as one vector; 0 = no clipping.
+  std::int64_t batch_size = 8;  ///< Windows a step.
+  std::int64_t context = 0;     ///< Tokens a window; 0 = the model's block_size.
+  double learning_rate = 1e-3;  ///< Peak; see Schedule.
+  double warmup = 0.05;         ///< Share of the steps that warm up, 0 … 1.
+  double final_fraction = 0.1;  ///< Of the peak, at the last step.
+  double clip = 1.0;            ///< Largest norm of all gradients as one vector; 0 = no clipping.
   AdamWOptions adamw;
-  bool bfloat16 = false;              ///< Matrix products in bfloat16.
-  std::uint64_t seed = 0;             ///< Decides batches, dropout and sampling.
+  bool bfloat16 = false;   ///< Matrix products in bfloat16.
+  std::uint64_t seed = 0;  ///< Decides batches, dropout and sampling.
 
   std::int64_t eval_every = 0;        ///< Steps between validation losses; 0 = only at the end.
   std::int64_t snapshot_every = 100;  ///< Steps between snapshots; 0 = only when interrupted.
@@ -38,11 +38,11 @@ struct TrainOptions {
 
 /// What one step did.
 struct StepReport {
-  std::int64_t step = 0;          ///< Counted from 1.
-  double loss = 0;                ///< Cross-entropy, nats per token.
-  double balance = 0;             ///< Balance loss, unweighted.
+  std::int64_t step = 0;  ///< Counted from 1.
+  double loss = 0;        ///< Cross-entropy, nats per token.
+  double balance = 0;     ///< Balance loss, unweighted.
   double learning_rate = 0;
-  double gradient_norm = 0;       ///< Before clipping.
+  double gradient_norm = 0;  ///< Before clipping.
   double tokens_per_second = 0;
   std::optional<double> validation_loss;
 };
@@ -63,7 +63,7 @@ struct TrainTask {
   BatchSource batches;
   /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
-  bool balance = true;  ///< Whether the balance loss is part of the total.
+  bool balance = true;               ///< Whether the balance loss is part of the total.
   std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.
 };
 
@@ -71,9 +71,9 @@ struct TrainResult {
   std::int64_t first_step = 0;  ///< > 0 when a snapshot was continued.
   double loss = 0;              ///< Mean cross-entropy of the last tenth of the steps.
   std::optional<double> validation_loss;
-  double seconds = 0;           ///< Of this process.
+  double seconds = 0;  ///< Of this process.
   double tokens_per_second = 0;
-  std::int64_t tokens = 0;      ///< Seen by this process.
+  std::int64_t tokens = 0;  ///< Seen by this process.
 };
 
 /// Stopped on request; everything needed to go on is in the run folder.

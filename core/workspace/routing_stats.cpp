@@ -41,7 +41,8 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   options.should_stop = session.watcher.should_stop;
   options.progress = [&](std::int64_t done, std::int64_t total) {
     const double unknown = std::numeric_limits<double>::quiet_NaN();
-    if (session.watcher.progress) session.watcher.progress("routing of " + task.record.name, done, total, unknown, unknown);
+    if (session.watcher.progress)
+      session.watcher.progress("routing of " + task.record.name, done, total, unknown, unknown);
   };
   ForwardOptions how;
   how.norms = true;
@@ -62,8 +63,9 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
     const auto& modules = model.blocks[key.first].bank(key.second).modules;
     for (std::size_t i = 0; i < modules.size(); ++i) {
       const auto index = static_cast<std::int64_t>(i);
-      stats.push_back({key.first, key.second, modules[i].uid, static_cast<std::int64_t>(sum.slots[index].item<double>()),
-                       sum.gates[index].item<double>(), sum.norms[index].item<double>(), tokens});
+      stats.push_back({key.first, key.second, modules[i].uid,
+                       static_cast<std::int64_t>(sum.slots[index].item<double>()), sum.gates[index].item<double>(),
+                       sum.norms[index].item<double>(), tokens});
     }
   }
   return stats;

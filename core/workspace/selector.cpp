@@ -21,15 +21,17 @@ struct Candidate {
 using Clause = std::function<bool(const Candidate&)>;
 
 [[noreturn]] void refuse(const std::string& clause, const std::string& hint = "") {
-  static const std::vector<std::string> known = {"all",    "kind=mlp", "layer=0-3",        "index=4",         "uid=3f2a", "born=extend:de",
-                                                 "frozen", "unfrozen", "share(qa)>=0.02", "top-share(qa)=0.9"};
+  static const std::vector<std::string> known = {
+      "all",    "kind=mlp", "layer=0-3",       "index=4",          "uid=3f2a", "born=extend:de",
+      "frozen", "unfrozen", "share(qa)>=0.02", "top-share(qa)=0.9"};
   throw UsageError("the selector clause '" + clause + "' can't be read",
                    hint.empty() ? suggestion_hint(clause, known, "clauses", "") : hint);
 }
 
 std::pair<std::int64_t, std::int64_t> range_of(const std::string& text, const std::string& clause) {
   std::smatch match;
-  if (!std::regex_match(text, match, std::regex(R"((\d{1,9})(?:-(\d{1,9}))?)"))) refuse(clause, "write a number or a range such as 0-3");
+  if (!std::regex_match(text, match, std::regex(R"((\d{1,9})(?:-(\d{1,9}))?)")))
+    refuse(clause, "write a number or a range such as 0-3");
   const std::int64_t first = std::stoll(match[1]);
   const std::int64_t last = match[2].matched ? std::stoll(match[2]) : first;
   if (last < first) refuse(clause, "a range goes from the smaller to the larger number");
@@ -65,7 +67,8 @@ std::map<std::string, double> shares(const Registry& registry, const std::string
 }
 
 /// The uids of the fewest most-used modules of each bank that together take `wanted` of its slots.
-std::set<std::string> top_share(const Registry& registry, const std::string& version, const std::string& task, double wanted) {
+std::set<std::string> top_share(const Registry& registry, const std::string& version, const std::string& task,
+                                double wanted) {
   const auto share = shares(registry, version, task);
   std::map<std::pair<int, Kind>, std::vector<std::pair<double, std::string>>> banks;
   for (const RoutingStat& stat : registry.routing_stats(version, task)) {
@@ -123,7 +126,9 @@ Clause parse(const Registry& registry, const std::string& version, const std::st
   if (key == "uid") return [value](const Candidate& c) { return c.record.uid.starts_with(value); };
   if (key == "born") return by_birth(value);
   const auto [first, last] = range_of(value, clause);
-  if (key == "layer") return [first = first, last = last](const Candidate& c) { return c.record.layer >= first && c.record.layer <= last; };
+  if (key == "layer")
+    return
+        [first = first, last = last](const Candidate& c) { return c.record.layer >= first && c.record.layer <= last; };
   return [first = first, last = last](const Candidate& c) { return c.index >= first && c.index <= last; };
 }
 
@@ -160,7 +165,8 @@ ModuleSelection select_modules(const Registry& registry, const std::string& vers
       selection.of(kind).push_back(std::move(positions));
     }
   }
-  if (count(selection) == 0) throw Error("the selector '" + selector + "' selects no module", "mformer inspect modules lists them all");
+  if (count(selection) == 0)
+    throw Error("the selector '" + selector + "' selects no module", "mformer inspect modules lists them all");
   return selection;
 }
 

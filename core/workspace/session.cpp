@@ -53,7 +53,8 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
                    bool write, bool replace) {
   Registry& registry = session.registry;
   if (name.empty() && data.empty()) {
-    throw UsageError("no task and no data were named", "give --data DIR, or --task NAME of a known task (mformer tasks)");
+    throw UsageError("no task and no data were named",
+                     "give --data DIR, or --task NAME of a known task (mformer tasks)");
   }
   TaskRecord record;
   if (data.empty()) {
@@ -75,8 +76,9 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
   if (!data.empty()) {
     task.record.content_hash = task.tokens.summary.content_hash;
     task.record.document_count = task.tokens.summary.documents;
-    task.record.token_count = static_cast<std::int64_t>(task.tokens.train.tokens().size() + task.tokens.validation.tokens().size() +
-                                                        task.tokens.held_out.tokens().size());
+    task.record.token_count =
+        static_cast<std::int64_t>(task.tokens.train.tokens().size() + task.tokens.validation.tokens().size() +
+                                  task.tokens.held_out.tokens().size());
     if (write || known) {
       if (write) registry.add_task(task.record, replace);
       task.record = registry.task(task.record.name);
@@ -93,9 +95,11 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
   options.max_tokens = max_tokens;
   options.should_stop = session.watcher.should_stop;
   options.progress = [&](std::int64_t done, std::int64_t total) {
-    if (session.watcher.progress) session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
+    if (session.watcher.progress)
+      session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
   };
-  return evaluate(model, PackedWindows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad), options);
+  return evaluate(model, PackedWindows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad),
+                  options);
 }
 
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
@@ -106,7 +110,8 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
   }
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
   if (result.has_value() && std::isfinite(result->loss)) {
-    session.registry.put_score({version, task.record.name, "held_out", metric, result->loss, result->tokens, operation, 0});
+    session.registry.put_score(
+        {version, task.record.name, "held_out", metric, result->loss, result->tokens, operation, 0});
   }
   return result;
 }
@@ -123,17 +128,19 @@ std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenize
   return tasks;
 }
 
-std::filesystem::path run_folder(const Session& session, const std::string& base_version, const std::string& content_hash,
-                                 bool restart) {
-  const std::string identity = session.command + "\n" + session.arguments_json + "\n" + std::to_string(session.seed) + "\n" +
-                               base_version + "\n" + content_hash;
+std::filesystem::path run_folder(const Session& session, const std::string& base_version,
+                                 const std::string& content_hash, bool restart) {
+  const std::string identity = session.command + "\n" + session.arguments_json + "\n" + std::to_string(session.seed) +
+                               "\n" + base_version + "\n" + content_hash;
   const auto folder = session.registry.folder() / "runs" / sha256_hex(identity).substr(0, 16);
   if (restart) std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;
 }
 
-void finish_run(const std::filesystem::path& folder) { std::filesystem::remove(folder / "snapshot.safetensors"); }
+void finish_run(const std::filesystem::path& folder) {
+  std::filesystem::remove(folder / "snapshot.safetensors");
+}
 
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,
                      std::function<double()> validate) {

@@ -17,7 +17,8 @@ namespace mformer {
 /// How a workflow tells its caller what goes on, and asks whether to stop. All members may be empty.
 struct Watcher {
   /// `stage`: "train", "evaluate german", …; done of total in tokens or windows; loss and rate NaN where unknown.
-  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)> progress;
+  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)>
+      progress;
   std::function<void(const std::string&)> message;
   std::function<bool()> should_stop;
 
@@ -47,9 +48,9 @@ struct TaskData {
   TokenCache tokens;
 };
 
-/// Finds a task's data. With `data`, the folder is (or becomes) task `name`, by default named after the folder; without,
-/// `name` must be known. `write` false leaves the registry alone. Throws UsageError for an unknown task or neither
-/// name nor data, Error when the data changed since the task was recorded, or is gone.
+/// Finds a task's data. With `data`, the folder is (or becomes) task `name`, by default named after the folder;
+/// without, `name` must be known. `write` false leaves the registry alone. Throws UsageError for an unknown task or
+/// neither name nor data, Error when the data changed since the task was recorded, or is gone.
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
                    bool write, bool replace = false);
 
@@ -67,8 +68,8 @@ std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenize
 
 /// Where a run of these arguments on this version and data keeps its metrics and snapshots. The same command again
 /// finds an unfinished run's folder; with `restart` it is emptied.
-std::filesystem::path run_folder(const Session& session, const std::string& base_version, const std::string& content_hash,
-                                 bool restart);
+std::filesystem::path run_folder(const Session& session, const std::string& base_version,
+                                 const std::string& content_hash, bool restart);
 
 /// Drops the snapshot of a finished run; its metrics stay.
 void finish_run(const std::filesystem::path& folder);

@@ -61,7 +61,8 @@ void load_trunk(const Registry& registry, const Manifest& manifest, Model& model
   for (const TrunkSlot& slot : trunk_slots(model)) {
     const auto part = std::find_if(manifest.parts.begin(), manifest.parts.end(),
                                    [&](const TrunkPart& p) { return p.name == slot.name; });
-    if (part == manifest.parts.end()) throw Error("the version lacks its part '" + slot.name + "'", "mformer fsck says more");
+    if (part == manifest.parts.end())
+      throw Error("the version lacks its part '" + slot.name + "'", "mformer fsck says more");
     const SafetensorsFile file = open_object(registry, part->object_hash);
     *slot.weight = take(file, "weight");
     if (slot.bias != nullptr) *slot.bias = take(file, "bias");
@@ -83,8 +84,8 @@ ModuleBank load_bank(const Registry& registry, const LayerManifest& layer, Kind 
   }
   for (std::size_t i = 0; i < modules.size(); ++i) {
     const SafetensorsFile object = open_object(registry, modules[i].object_hash);
-    bank.modules.push_back({take(object, "in"), take(object, "out"), rows.select(0, static_cast<std::int64_t>(i)).clone(),
-                            modules[i].uid, modules[i].frozen});
+    bank.modules.push_back({take(object, "in"), take(object, "out"),
+                            rows.select(0, static_cast<std::int64_t>(i)).clone(), modules[i].uid, modules[i].frozen});
     if (!bank.modules.back().in.defined() || !bank.modules.back().out.defined()) {
       throw Error(object.source() + " is not a module", "mformer fsck says more");
     }

@@ -1,0 +1,67 @@
+#include "cli/workspace.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "cli/interrupt.h"
+#include "modules_registry/error.h"
+
+namespace mformer::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Registry open_registry(const GlobalOptions& global, OpenMode mode) {
+  if (!global.workspace.empty()) return Registry::open(global.workspace, mode);
+  const auto found = Registry::find(fs::current_path());
+  if (!found.has_value()) {
+    throw Error("there is no workspace here or in a folder above (" + fs::current_path().string() + ")",
+                "make one: mformer init --preset small --tokenizer tokenizer.json, or name one: --workspace DIR");
+  }
+  return Registry::open(*found, mode);
+}
+
+}  // namespace
+
+Workspace::Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
+                     const nlohmann::ordered_json& arguments)
+    : global_(global), registry_(open_registry(global, mode)) {
+  apply_device_options(global);
+  Watcher watcher;
+  watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
+    show(stage, done, total, loss, rate);
+  };
+  watcher.message = [this](const std::string& text) {
+    if (progress_ == nullptr) show("", 0, 0, terminal::Progress::unknown, terminal::Progress::unknown);
+    progress_->message(text);
+  };
+  watcher.should_stop = [] { return interrupted(); };
+  session_ = std::make_unique<Session>(
+      Session{registry_, command, arguments.dump(), global.seed.value_or(0), MFORMER_VERSION, std::move(watcher)});
+}
+
+Workspace::~Workspace() = default;
+
+void Workspace::show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
+  if (progress_ == nullptr || stage != stage_) {
+    if (progress_ != nullptr && !stage_.empty()) progress_->finish();
+    stage_ = stage;
+    progress_ = std::make_unique<terminal::Progress>(stage, total, terminal::progress_options(global_.quiet));
+  }
+  if (!stage.empty()) progress_->update(done, loss, rate);
+}
+
+fs::path new_workspace_folder(const GlobalOptions& global) {
+  return global.workspace.empty() ? fs::current_path() : fs::path(global.workspace);
+}
+
+void apply_device_options(const GlobalOptions& global) {
+  if (global.device != "cpu") {
+    throw UsageError("this build computes on the CPU only, not on '" + global.device + "'", "leave --device out");
+  }
+  if (global.threads > 0) at::set_num_threads(global.threads);
+}
+
+}  // namespace mformer::cli

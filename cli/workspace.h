@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/global_options.h"
+#include "cli/terminal/progress.h"
+#include "core/workspace/session.h"
+
+namespace mformer::cli {
+
+/// What a command works with: the registry that --workspace (or the working directory) leads to, and a core Session
+/// whose watcher draws progress on stderr and stops at Ctrl-C.
+///
+///     Workspace workspace(global, "extend", OpenMode::read_write, {{"experts", options.experts}});
+///     const LoadedVersion base = workspace.load();
+///     const ExtendReport report = extend(workspace.session(), base, options);
+///     workspace.finish_progress();
+class Workspace {
+ public:
+  /// `arguments`: every option that decides the result (not --restart or --eval-every): kept in the operation, and the
+  /// key under which an interrupted run is found again. Throws Error with a hint when there is no workspace.
+  Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
+            const nlohmann::ordered_json& arguments = nlohmann::ordered_json::object());
+  ~Workspace();
+
+  Registry& registry() { return registry_; }
+  Session& session() { return *session_; }
+  /// The version that --model names, or the current model's.
+  VersionRecord version() const { return registry_.resolve(global_.model); }
+  LoadedVersion load() const { return load_version(registry_, version()); }
+  /// Ends the progress that is shown, so that results come on a clean line.
+  void finish_progress() { progress_.reset(); }
+
+ private:
+  void show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate);
+
+  const GlobalOptions& global_;
+  Registry registry_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<terminal::Progress> progress_;
+  std::string stage_;
+};
+
+/// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
+std::filesystem::path new_workspace_folder(const GlobalOptions& global);
+
+/// Sets LibTorch's threads from --threads, and refuses a --device that this build can't use. Called by Workspace.
+void apply_device_options(const GlobalOptions& global);
+
+}  // namespace mformer::cli

@@ -1,0 +1,40 @@
+#include "core/workflows/commit.h"
+
+namespace mformer {
+namespace {
+
+/// What the model points to now; empty when it does not exist yet.
+std::string current_version(const Registry& registry, const std::string& name) {
+  for (const ModelRecord& model : registry.models()) {
+    if (model.name == name) return model.current_version;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string target_model(const LoadedVersion& base, const std::string& into) {
+  return into.empty() ? base.record.model : into;
+}
+
+CommitResult commit_model(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
+                          const std::string& into, const std::string& task,
+                          const std::function<std::string(Kind, int, std::int64_t)>& origin) {
+  const std::string target = target_model(base, into);
+  Commit commit;
+  commit.operation_id = operation;
+  commit.model = target;
+  commit.parent = base.record.hash;
+  const bool own = target == base.record.model;
+  commit.expected_current = own ? base.record.hash : current_version(session.registry, target);
+  commit.manifest = store_model(session.registry, model, base.manifest.tokenizer_object);
+  commit.new_modules = birth_records(model, module_uids(base.manifest), session.command, task, origin);
+  const CommitResult result = session.registry.commit_version(commit);
+  if (result.kept_beside) {
+    session.watcher.say("another command moved '" + target + "' meanwhile: the result is kept as '" +
+                        result.version.model + "'");
+  }
+  return result;
+}
+
+}  // namespace mformer

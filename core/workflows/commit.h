@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+/// Makes a version from a changed model. `base` is what it was made from; `into` names the model that gets it (empty =
+/// base's own). Modules without uid are born for `task`; `origin` as in birth_records().
+CommitResult commit_model(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
+                          const std::string& into, const std::string& task = "",
+                          const std::function<std::string(Kind, int, std::int64_t)>& origin = {});
+
+/// The model that a writing command moves: `into`, or base's own.
+std::string target_model(const LoadedVersion& base, const std::string& into);
+
+}  // namespace mformer

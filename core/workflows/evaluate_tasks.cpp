@@ -1,0 +1,109 @@
+#include "core/workflows/evaluate_tasks.h"
+
+#include <map>
+
+#include "core/workflows/train.h"
+
+namespace mformer {
+namespace {
+
+/// Refuses when a part that both versions have is not the same object in both.
+void require_unchanged(const Registry& registry, const LoadedVersion& later, const VersionRecord& earlier) {
+  const Manifest before = registry.manifest(earlier.hash);
+  const auto refuse = [&](const std::string& what) {
+    throw Error(what + " changed between " + to_string(earlier) + " and " + to_string(later.record) +
+                    ": masking can't bring the earlier model back",
+                "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
+  };
+  if (before.parts != later.manifest.parts) refuse("the trunk");
+  std::map<std::string, std::string> objects;
+  for (const LayerManifest& layer : later.manifest.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (const ManifestModule& module : layer.modules(kind)) objects[module.uid] = module.object_hash;
+    }
+  }
+  for (const LayerManifest& layer : before.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (const ManifestModule& module : layer.modules(kind)) {
+        const auto found = objects.find(module.uid);
+        if (found == objects.end()) refuse("module " + module.uid + " was removed: the set of modules");
+        if (found->second != module.object_hash) refuse("module " + module.uid);
+      }
+    }
+  }
+}
+
+/// Routers are compared by their bits after masking: the object holds new rows too.
+void require_same_routers(const Model& masked, const Model& earlier, const std::string& name) {
+  for (std::size_t l = 0; l < masked.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const ModuleBank& a = masked.blocks[l].bank(kind);
+      const ModuleBank& b = earlier.blocks[l].bank(kind);
+      const auto same = [](const at::Tensor& x, const at::Tensor& y) { return !x.defined() || x.equal(y); };
+      bool equal = a.modules.size() == b.modules.size() && same(a.router.weight, b.router.weight) &&
+                   same(a.router.bias, b.router.bias) && same(a.router.temperature, b.router.temperature);
+      for (std::size_t i = 0; equal && i < a.modules.size(); ++i) {
+        equal = a.modules[i].uid == b.modules[i].uid && a.modules[i].row.equal(b.modules[i].row);
+      }
+      if (!equal) {
+        throw Error("a router changed since " + name + ": masking can't bring the earlier model back",
+                    "evaluate it itself: mformer --model " + name + " eval");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Model masked_as_of(const Registry& registry, const LoadedVersion& version, const std::string& as_of) {
+  const VersionRecord earlier = registry.resolve(as_of);
+  if (!registry.is_ancestor(earlier.hash, version.record.hash)) {
+    throw Error(to_string(earlier) + " is no ancestor of " + to_string(version.record),
+                "mformer log shows which version came from which");
+  }
+  require_unchanged(registry, version, earlier);
+  Model masked = select(version.model, born_by(version.model, registry.manifest(earlier.hash)));
+  require_same_routers(masked, load_version(registry, earlier).model, to_string(earlier));
+  return masked;
+}
+
+EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const EvalCommand& command,
+                          bool keep_scores) {
+  const Tokenizer& tokenizer = require_tokenizer(version);
+  std::vector<TaskData> tasks;
+  if (!command.data.empty()) {
+    if (!command.tasks.empty())
+      throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
+    tasks.push_back(open_task(session, tokenizer, "", command.data, false));
+  } else if (command.tasks.empty()) {
+    tasks = readable_tasks(session, tokenizer);
+  } else {
+    for (const std::string& name : command.tasks) tasks.push_back(open_task(session, tokenizer, name, "", false));
+  }
+  if (tasks.empty())
+    throw UsageError("there is no task to evaluate",
+                     "name data: --data DIR, or add a task: mformer task add NAME --data DIR");
+  EvalReport report;
+  const Model* model = &version.model;
+  Model masked;
+  if (!command.as_of.empty()) {
+    masked = masked_as_of(session.registry, version, command.as_of);
+    for (std::size_t l = 0; l < masked.blocks.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        report.masked_modules += static_cast<std::int64_t>(version.model.blocks[l].bank(kind).modules.size()) -
+                                 static_cast<std::int64_t>(masked.blocks[l].bank(kind).modules.size());
+      }
+    }
+    model = &masked;
+  }
+  const bool keep = keep_scores && command.as_of.empty() && command.data.empty() && command.context == 0;
+  for (const TaskData& task : tasks) {
+    report.rows.push_back(
+        {task.record.name,
+         keep ? scored(session, version.record.hash, *model, task, command.max_tokens)
+              : evaluate_task(session, *model, task, Split::held_out, command.max_tokens, command.context)});
+  }
+  return report;
+}
+
+}  // namespace mformer

@@ -1,0 +1,145 @@
+#include "core/workflows/generate.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/multinomial.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/sort.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/model/forward.h"
+#include "core/text/utf8.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+/// Draws a token from logits [vocab].
+std::int64_t draw(const at::Tensor& logits, const GenerateOptions& options, std::int64_t tokens,
+                  at::Generator& generator) {
+  // Rows of the embedding beyond the tokenizer stand for nothing.
+  const at::Tensor real = logits.narrow(0, 0, std::min<std::int64_t>(tokens, logits.size(0)));
+  if (options.temperature == 0.0) return real.argmax().item<std::int64_t>();
+  auto [sorted, order] = at::sort(at::softmax(real.to(at::kDouble) / options.temperature, 0), 0, /*descending=*/true);
+  std::int64_t kept = sorted.size(0);
+  if (options.top_k > 0) kept = std::min(kept, options.top_k);
+  if (options.top_p < 1.0) {
+    const at::Tensor before = sorted.cumsum(0) - sorted;
+    kept = std::min(kept, std::max<std::int64_t>(1, before.lt(options.top_p).sum().item<std::int64_t>()));
+  }
+  const at::Tensor choice = at::multinomial(sorted.narrow(0, 0, kept), 1, false, generator);
+  return order[choice.item<std::int64_t>()].item<std::int64_t>();
+}
+
+/// Text as it grows: hands out whole characters, and nothing that may turn into a stop string.
+class TextStream {
+ public:
+  TextStream(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text)
+      : stops_(stops), on_text_(on_text) {
+    for (const std::string& stop : stops) longest_ = std::max(longest_, stop.size());
+  }
+
+  /// False when a stop string has appeared; the text then ends before it.
+  bool append(const std::string& bytes) {
+    text_ += bytes;
+    for (const std::string& stop : stops_) {
+      const auto found = text_.find(stop, shown_ > stop.size() ? shown_ - stop.size() : 0);
+      if (found == std::string::npos) continue;
+      text_.resize(found);
+      show(text_.size());
+      return false;
+    }
+    const std::size_t held = longest_ > 0 ? longest_ - 1 : 0;
+    if (text_.size() > shown_ + held) show(text_.size() - held);
+    return true;
+  }
+
+  void finish() {
+    if (shown_ < text_.size() && on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_)));
+    shown_ = text_.size();
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  /// Shows up to `end`, less an unfinished character at its end.
+  void show(std::size_t end) {
+    while (end > shown_ && end < text_.size() && (static_cast<unsigned char>(text_[end]) & 0xC0U) == 0x80U) --end;
+    std::string piece = text_.substr(shown_, end - shown_);
+    const std::size_t whole = utf8_valid_prefix(piece);
+    if (piece.size() - whole < 4) piece.resize(whole);
+    if (piece.empty()) return;
+    shown_ += piece.size();
+    if (on_text_) on_text_(replace_invalid_utf8(piece));
+  }
+
+  const std::vector<std::string>& stops_;
+  const std::function<void(const std::string&)>& on_text_;
+  std::size_t longest_ = 0, shown_ = 0;
+  std::string text_;
+};
+
+}  // namespace
+
+void GenerateOptions::validate() const {
+  const auto require = [](bool holds, const char* what, const char* hint) {
+    if (!holds) throw UsageError(what, hint);
+  };
+  require(max_tokens >= 1, "--max-tokens must be at least 1", "for example --max-tokens 128");
+  require(std::isfinite(temperature) && temperature >= 0, "--temperature must be 0 or more",
+          "0 = always the likeliest token");
+  require(top_k >= 0, "--top-k must not be negative", "0 = no limit");
+  require(top_p > 0 && top_p <= 1, "--top-p must be above 0 and at most 1", "1 = no limit");
+  for (const std::string& one : stop) require(!one.empty(), "--stop must not be empty", "for example --stop '###'");
+}
+
+Generated generate(const LoadedVersion& version, const GenerateOptions& options,
+                   const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop) {
+  options.validate();
+  const at::NoGradGuard no_grad;
+  const Tokenizer& tokenizer = require_tokenizer(version);
+  const std::int32_t end_of_text = tokenizer.end_of_text();
+  std::vector<std::int64_t> ids;
+  for (const std::int32_t id : tokenizer.encode(options.prompt)) ids.push_back(id);
+  Generated result;
+  result.prompt_tokens = static_cast<std::int64_t>(ids.size());
+  if (ids.empty()) ids.push_back(end_of_text);
+
+  at::Generator generator = at::detail::createCPUGenerator(options.seed);
+  KeyValueCache cache;
+  ForwardOptions how;
+  how.cache = &cache;
+  TextStream stream(options.stop, on_text);
+  at::Tensor input = at::tensor(ids).unsqueeze(0);
+  result.stopped_by = "length";
+  auto start = std::chrono::steady_clock::now();
+  while (result.tokens < options.max_tokens) {
+    const at::Tensor hidden = forward(version.model, input, how).hidden;
+    const at::Tensor logits = logits_of(version.model, hidden.narrow(1, hidden.size(1) - 1, 1)).flatten();
+    if (result.tokens == 0) start = std::chrono::steady_clock::now();
+    const auto id = static_cast<std::int32_t>(draw(logits, options, tokenizer.vocab_size(), generator));
+    if (id == end_of_text) {
+      result.stopped_by = "end of text";
+      break;
+    }
+    ++result.tokens;
+    if (!stream.append(tokenizer.decode(std::span(&id, 1)))) {
+      result.stopped_by = "stop string";
+      break;
+    }
+    if (should_stop && should_stop()) {
+      result.stopped_by = "interrupt";
+      break;
+    }
+    input = at::tensor(std::vector<std::int64_t>{id}).unsqueeze(0);
+  }
+  stream.finish();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.text = replace_invalid_utf8(stream.text());
+  return result;
+}
+
+}  // namespace mformer

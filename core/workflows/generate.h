@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/workspace/version_store.h"
+
+namespace mformer {
+
+struct GenerateOptions {
+  std::string prompt;
+  std::int64_t max_tokens = 128;
+  double temperature = 0.8;       ///< 0 = always the likeliest token.
+  std::int64_t top_k = 0;         ///< Sample among the k likeliest; 0 = all.
+  double top_p = 0.95;            ///< … among the fewest tokens that hold this probability.
+  std::vector<std::string> stop;  ///< Stop before any of these appears.
+  std::uint64_t seed = 0;
+
+  /// Throws UsageError naming the option.
+  void validate() const;
+};
+
+struct Generated {
+  std::string text;  ///< Without the prompt and the stop string.
+  std::int64_t prompt_tokens = 0;
+  std::int64_t tokens = 0;  ///< Drawn.
+  double seconds = 0;       ///< Of drawing them, the prompt aside.
+  std::string stopped_by;   ///< "length", "end of text", "stop string" or "interrupt".
+};
+
+/// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come.
+Generated generate(const LoadedVersion& version, const GenerateOptions& options,
+                   const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop);
+
+}  // namespace mformer

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+/// Where a first or further model comes from: a checkpoint folder, or fresh weights of a geometry.
+struct InitOptions {
+  std::string from;              ///< Checkpoint folder to import; empty = fresh weights.
+  std::string config;            ///< A config.json for fresh weights; empty = `preset`.
+  std::string preset = "small";  ///< See preset_names().
+  std::string tokenizer;         ///< tokenizer.json; empty = the checkpoint's own, or none.
+  std::string model = "base";    ///< Name of the model.
+};
+
+struct InitReport {
+  VersionRecord version;
+  ModelConfig config;
+  ModelSize size;
+  bool tokenizer = false;
+};
+
+/// The model that init() would make; touches no registry. With a tokenizer, fresh weights get its vocabulary size and
+/// end-of-text id. Throws Error or UsageError for whatever is wrong with the files.
+Model build_initial_model(const InitOptions& options, std::uint64_t seed, std::optional<Tokenizer>& tokenizer);
+
+/// Makes the first version of a new model in the session's registry. Throws UsageError if the name is taken.
+InitReport init_model(Session& session, const InitOptions& options);
+
+struct ExportOptions {
+  std::string folder;
+  std::string dtype;  ///< "float32", "bfloat16", "float16"; empty = as stored.
+  std::int64_t max_shard_bytes = 5'000'000'000;
+  bool overwrite = false;
+};
+
+struct ExportReport {
+  std::string folder;
+  std::int64_t bytes = 0;
+  bool loadable_by_reference = false;  ///< Counts are equal in all layers.
+};
+
+/// Writes a version as a checkpoint folder with its tokenizer and mformer_provenance.json.
+ExportReport export_model(const Registry& registry, const VersionRecord& version, const ExportOptions& options);
+
+}  // namespace mformer

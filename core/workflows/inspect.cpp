@@ -1,0 +1,67 @@
+#include "core/workflows/inspect.h"
+
+#include <cmath>
+#include <map>
+
+namespace mformer {
+namespace {
+
+using BankShares = std::map<std::pair<int, Kind>, std::map<std::string, double>>;
+
+BankShares shares(const std::vector<RoutingStat>& stats) {
+  BankShares banks;
+  std::map<std::pair<int, Kind>, double> totals;
+  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += static_cast<double>(stat.slots);
+  for (const RoutingStat& stat : stats) {
+    const double total = totals[{stat.layer, stat.kind}];
+    banks[{stat.layer, stat.kind}][stat.module_uid] = total > 0 ? static_cast<double>(stat.slots) / total : 0.0;
+  }
+  return banks;
+}
+
+/// p · log2(p / m), its limit 0 at p = 0.
+double term(double p, double m) {
+  return p > 0 ? p * std::log2(p / m) : 0.0;
+}
+
+}  // namespace
+
+std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
+                                         const InspectRoutingCommand& command, bool keep) {
+  const Tokenizer& tokenizer = require_tokenizer(version);
+  std::vector<std::string> names = command.tasks;
+  if (names.empty()) {
+    for (const TaskRecord& task : session.registry.tasks()) names.push_back(task.name);
+  }
+  if (names.empty()) throw UsageError("there is no task to look at", "add one: mformer task add NAME --data DIR");
+  std::vector<TaskRouting> all;
+  for (const std::string& name : names) {
+    session.registry.task(name);  // an unknown task names its neighbours
+    TaskRouting routing{name, session.registry.routing_stats(version.record.hash, name), false, 0};
+    if (routing.stats.empty() || command.refresh) {
+      const TaskData task = open_task(session, tokenizer, name, "", false);
+      routing.stats = collect_routing(session, version.model, task, Split::held_out, command.max_tokens);
+      routing.measured = true;
+      if (keep) session.registry.put_routing_stats(version.record.hash, name, routing.stats);
+    }
+    routing.ninety_percent = ninety_percent_share(routing.stats);
+    all.push_back(std::move(routing));
+  }
+  return all;
+}
+
+double routing_divergence(const std::vector<RoutingStat>& a, const std::vector<RoutingStat>& b) {
+  const BankShares left = shares(a), right = shares(b);
+  double sum = 0;
+  for (const auto& [bank, p] : left) {
+    const auto& q = right.at(bank);
+    for (const auto& [uid, share] : p) {
+      const auto found = q.find(uid);
+      const double other = found == q.end() ? 0.0 : found->second, middle = 0.5 * (share + other);
+      sum += 0.5 * (term(share, middle) + term(other, middle));
+    }
+  }
+  return left.empty() ? 0.0 : sum / static_cast<double>(left.size());
+}
+
+}  // namespace mformer

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/workspace/routing_stats.h"
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+struct InspectRoutingCommand {
+  std::vector<std::string> tasks;   ///< Known tasks; empty = all.
+  std::int64_t max_tokens = 65536;  ///< Held-out tokens per task; 0 = all.
+  bool refresh = false;             ///< Measure again even if the registry has statistics.
+};
+
+/// Routing of one task.
+struct TaskRouting {
+  std::string task;
+  std::vector<RoutingStat> stats;  ///< By layer, kind, position.
+  bool measured = false;           ///< Just now, rather than taken from the registry.
+  double ninety_percent = 0;       ///< ninety_percent_share()
+};
+
+/// Routing statistics of each task on this version: from the registry where it has them, else measured, and kept there
+/// when it may be written. Throws Error if there is no task whose data can be read.
+std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
+                                         const InspectRoutingCommand& command, bool keep);
+
+/// Divergence of two tasks' routing: mean over (layer, kind) of the Jensen-Shannon divergence of their slot shares, in
+/// bits; 0 = the same modules, 1 = none in common.
+double routing_divergence(const std::vector<RoutingStat>& a, const std::vector<RoutingStat>& b);
+
+}  // namespace mformer

@@ -1,0 +1,91 @@
+#include "core/workflows/probe.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/tensor_io.h"
+#include "core/model/forward.h"
+#include "core/model/losses.h"
+#include "core/training/trainable.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+void add(std::vector<NamedTensor>& all, const std::string& name, const at::Tensor& tensor) {
+  const bool real = tensor.is_floating_point();
+  at::Tensor value = tensor.detach().to(real ? at::kFloat : at::kLong);
+  if (value.dim() == 0) value = value.reshape({1});
+  all.push_back({name, value.contiguous()});
+}
+
+void add_routing(std::vector<NamedTensor>& all, const ModelConfig& config, const std::vector<BlockTrace>& routing) {
+  for (std::size_t l = 0; l < routing.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const std::string name = "routing.layer." + std::to_string(l) + "." + std::string(to_string(kind));
+      const RouterDecision& decision = routing[l].bank(kind).decision;
+      add(all, name + ".indices", decision.indices);
+      add(all, name + ".gates", decision.gates);
+      add(all, name + ".aux", balance_loss(config, decision));
+    }
+  }
+}
+
+void add_gradients(std::vector<NamedTensor>& all, Model& model) {
+  for (const HubTensor& entry : hub_tensors(model)) {
+    std::vector<at::Tensor> grads;
+    for (const at::Tensor* piece : entry.pieces) {
+      grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
+    }
+    add(all, "grad." + entry.name, entry.stacked ? at::stack(grads) : grads[0]);
+  }
+}
+
+}  // namespace
+
+ProbeReport probe(const Model& original, const ProbeOptions& options) {
+  const SafetensorsFile file = SafetensorsFile::open(options.input);
+  const at::Tensor ids = to_tensor(file.get("input_ids")).to(at::kLong);
+  if (ids.dim() != 2 || ids.size(1) < 2) {
+    throw Error(options.input + ": input_ids must be [batch, tokens] with at least 2 tokens",
+                "the loss needs a next token");
+  }
+  ForwardOptions how;
+  how.hidden_states = true;
+  if (file.find("attention_mask") != nullptr) how.attention_mask = to_tensor(file.get("attention_mask")).ne(0);
+  Model model = original;
+  if (options.float64) convert(model, at::kDouble);
+  if (options.gradients) {
+    model = clone(model);
+    for_each_parameter(model, [](const ParameterRef& ref) { ref.tensor->set_requires_grad(true); });
+    if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+  }
+  const at::AutoGradMode grad_mode(options.gradients);
+  const ForwardOutput output = forward(model, ids, how);
+  const at::Tensor logits = logits_of(model, output.hidden);
+  const at::Tensor aux = balance_loss(model.config, output.routing);
+  const at::Tensor prediction = next_token_loss(logits, ids);
+  // As the reference: the balance loss is left out altogether when its weight is 0.
+  const double weight = model.config.aux_loss_weight;
+  const at::Tensor loss = weight > 0.0 ? prediction + weight * aux : prediction;
+
+  std::vector<NamedTensor> tensors;
+  add(tensors, "logits", logits);
+  for (std::size_t i = 0; i < output.hidden_states.size(); ++i)
+    add(tensors, "hidden." + std::to_string(i), output.hidden_states[i]);
+  add(tensors, "loss", loss);
+  add(tensors, "aux_loss", aux);
+  add_routing(tensors, model.config, output.routing);
+  if (options.gradients) {
+    loss.backward();
+    add_gradients(tensors, model);
+  }
+  std::vector<TensorToWrite> to_be_written;
+  for (const NamedTensor& entry : tensors) to_be_written.push_back(to_write(entry.name, entry.tensor));
+  write_safetensors(options.output, to_be_written);
+  return {ids.size(0), ids.size(1), loss.item<double>(), aux.item<double>(), tensors.size()};
+}
+
+}  // namespace mformer

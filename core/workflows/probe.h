@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "core/model/model.h"
+
+namespace mformer {
+
+struct ProbeOptions {
+  std::string input;   ///< safetensors with `input_ids` [batch, tokens] (int64 or int32) and maybe `attention_mask`.
+  std::string output;  ///< safetensors to be written.
+  bool gradients = false;  ///< Also `grad.NAME` for every parameter of the checkpoint format.
+  bool float64 = false;    ///< Compute in float64.
+};
+
+struct ProbeReport {
+  std::int64_t batch = 0, tokens = 0;
+  double loss = 0, aux_loss = 0;
+  std::size_t tensors = 0;  ///< Written.
+};
+
+/// Writes what the model makes of the input under the names of tests/data/golden (logits, hidden.I, loss, aux_loss,
+/// routing.layer.L.{att,mlp}.{indices,gates,aux}), float32: for comparing with other implementations.
+ProbeReport probe(const Model& model, const ProbeOptions& options);
+
+}  // namespace mformer

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "modules_registry/registry.h"
+
+namespace mformer {
+
+/// The text of mformer_provenance.json (docs/checkpoints.md): the version, and for every module its identity, birth and
+/// place, with its place in the parent version where it was there ("old → new").
+std::string provenance_json(const Registry& registry, const VersionRecord& version, const Manifest& manifest);
+
+}  // namespace mformer

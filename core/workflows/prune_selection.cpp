@@ -1,0 +1,147 @@
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+#include <tuple>
+
+#include "core/workflows/prune.h"
+#include "modules_registry/suggest.h"
+
+namespace mformer {
+namespace {
+
+using Place = std::tuple<std::int64_t, Kind, std::int64_t>;
+
+/// One module among those that compete for being kept.
+struct Ranked {
+  double score;
+  std::int64_t layer, position;
+};
+
+/// Best first; of equal ones the earlier place, so that the result never depends on the sort.
+bool better(const Ranked& a, const Ranked& b) {
+  return std::tie(b.score, a.layer, a.position) < std::tie(a.score, b.layer, b.position);
+}
+
+std::int64_t rounded_up(double keep, std::size_t modules) {
+  // A hair less than the product, so that 0.3 of 10 is 3 although 0.3 is a little more than three tenths.
+  return std::max<std::int64_t>(1, std::llround(std::ceil(keep * static_cast<double>(modules) - 1e-9)));
+}
+
+std::vector<Ranked> ranked_bank(const ModuleBank& bank, std::int64_t layer, const ModuleScore& score) {
+  std::vector<Ranked> all;
+  for (std::size_t i = 0; i < bank.modules.size(); ++i) {
+    const auto position = static_cast<std::int64_t>(i);
+    all.push_back({score(layer, bank.kind, position), layer, position});
+  }
+  std::sort(all.begin(), all.end(), better);
+  return all;
+}
+
+void keep_per_layer(const Model& model, double keep, Kind kind, const ModuleScore& score, ModuleSelection& kept) {
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    const ModuleBank& bank = model.blocks[l].bank(kind);
+    const auto ranked = ranked_bank(bank, static_cast<std::int64_t>(l), score);
+    const std::int64_t wanted = std::max(bank.k, rounded_up(keep, bank.modules.size()));
+    for (std::int64_t i = 0; i < wanted; ++i) kept.of(kind)[l].push_back(ranked[i].position);
+  }
+}
+
+void keep_globally(const Model& model, double keep, Kind kind, const ModuleScore& score, ModuleSelection& kept) {
+  std::vector<Ranked> rest;
+  std::size_t modules = 0, taken = 0;
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    const ModuleBank& bank = model.blocks[l].bank(kind);
+    const auto ranked = ranked_bank(bank, static_cast<std::int64_t>(l), score);
+    modules += ranked.size();
+    for (std::int64_t i = 0; i < bank.k; ++i, ++taken) kept.of(kind)[l].push_back(ranked[i].position);
+    rest.insert(rest.end(), ranked.begin() + bank.k, ranked.end());
+  }
+  std::sort(rest.begin(), rest.end(), better);
+  const auto wanted = static_cast<std::size_t>(rounded_up(keep, modules));
+  for (std::size_t i = 0; taken < wanted; ++i, ++taken) kept.of(kind)[rest[i].layer].push_back(rest[i].position);
+}
+
+double frobenius(const at::Tensor& x) {
+  return at::linalg_vector_norm(x.to(at::kFloat)).item<double>();
+}
+
+ModuleScore random_score(const Model& model, std::uint64_t seed) {
+  std::seed_seq words{seed, seed >> 32U};
+  std::mt19937_64 random(words);
+  std::map<Place, double> scores;
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (std::size_t i = 0; i < model.blocks[l].bank(kind).modules.size(); ++i) {
+        scores[{static_cast<std::int64_t>(l), kind, static_cast<std::int64_t>(i)}] =
+            static_cast<double>(random() >> 11U);
+      }
+    }
+  }
+  return [scores](std::int64_t layer, Kind kind, std::int64_t position) { return scores.at({layer, kind, position}); };
+}
+
+ModuleScore statistic_score(Criterion criterion, const Model& model, const std::vector<RoutingStat>& stats) {
+  std::map<std::string, double> by_uid;
+  for (const RoutingStat& stat : stats) {
+    const double slots = static_cast<double>(stat.slots);
+    by_uid[stat.module_uid] = criterion == Criterion::frequency   ? slots
+                              : criterion == Criterion::gate_mass ? stat.gate_mass
+                              : slots > 0                         ? stat.weighted_output_norm / slots
+                                                                  : 0.0;
+  }
+  std::map<Place, double> scores;
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const auto& modules = model.blocks[l].bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        scores[{static_cast<std::int64_t>(l), kind, static_cast<std::int64_t>(i)}] = by_uid[modules[i].uid];
+      }
+    }
+  }
+  return [scores](std::int64_t layer, Kind kind, std::int64_t position) { return scores.at({layer, kind, position}); };
+}
+
+}  // namespace
+
+const std::vector<std::string>& criterion_names() {
+  static const std::vector<std::string> names = {"frequency", "gate-mass", "reap", "norm", "random"};
+  return names;
+}
+
+Criterion criterion_from_string(const std::string& text) {
+  const auto& names = criterion_names();
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) {
+    throw UsageError("unknown criterion '" + text + "'", suggestion_hint(text, names, "criteria", ""));
+  }
+  return static_cast<Criterion>(found - names.begin());
+}
+
+ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, const ModuleScore& score) {
+  ModuleSelection kept;
+  for (const Kind kind : {Kind::att, Kind::mlp}) {
+    kept.of(kind).resize(model.blocks.size());
+    if (scope == PruneScope::layer) {
+      keep_per_layer(model, keep, kind, score, kept);
+    } else {
+      keep_globally(model, keep, kind, score, kept);
+    }
+    for (auto& positions : kept.of(kind)) std::sort(positions.begin(), positions.end());
+  }
+  return kept;
+}
+
+ModuleScore score_by(Criterion criterion, const Model& model, const std::vector<RoutingStat>& stats,
+                     std::uint64_t seed) {
+  if (criterion == Criterion::random) return random_score(model, seed);
+  if (criterion != Criterion::norm) return statistic_score(criterion, model, stats);
+  return [&model](std::int64_t layer, Kind kind, std::int64_t position) {
+    const Module& module = model.blocks[layer].bank(kind).modules[position];
+    return frobenius(module.in) * frobenius(module.out);
+  };
+}
+
+}  // namespace mformer

@@ -1,0 +1,118 @@
+#include "core/workflows/train.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/model/losses.h"
+#include "core/workflows/commit.h"
+
+namespace mformer {
+namespace {
+
+constexpr std::int64_t kMomentsPerWeight = 2, kBytesPerMoment = 4;
+
+/// What differs between pretraining and finetuning.
+struct Recipe {
+  TrainFilter filter;
+  bool balance = true;
+  std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
+};
+
+TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand& command, const Recipe& recipe) {
+  command.options.validate();
+  const Tokenizer& tokenizer = require_tokenizer(base);
+  const TaskData task = open_task(session, tokenizer, command.task, command.data, !command.dry_run);
+  Model model = clone(base.model);
+  TrainReport report;
+  TrainTask training;
+  training.model = &model;
+  training.parameters = make_trainable(model, recipe.filter);
+  report.trainable = count_trainable(model);
+  report.optimizer_bytes = report.trainable.total() * kMomentsPerWeight * kBytesPerMoment;
+  const std::int64_t context = context_of(command.options, model);
+  PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
+  if (command.dry_run) return report;
+
+  training.batches = shuffled_batches(std::move(windows), command.options.seed, command.options.batch_size);
+  training.balance = recipe.balance;
+  training.extra_loss = recipe.extra_loss;
+  training.run_folder = run_folder(session, base.record.hash, task.record.content_hash, command.restart);
+  report.run_folder = training.run_folder.string();
+  const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
+  run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
+    const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
+    const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
+    report.training = train(training, command.options,
+                            hooks_for(session, session.command, command.options,
+                                      validation_of(session, model, task, context, command.eval_tokens)));
+    make_untrainable(model);
+    const CommitResult commit = commit_model(session, operation, base, model, command.into);
+    report.version = commit.version;
+    report.kept_beside = commit.kept_beside;
+    report.added_bytes = session.registry.added_bytes(commit.version.hash);
+    report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    finish_run(training.run_folder);
+  });
+  return report;
+}
+
+}  // namespace
+
+TrainReport pretrain(Session& session, const LoadedVersion& base, const TrainCommand& command) {
+  return run(session, base, command, {[](const ParameterRef&) { return true; }, true, {}});
+}
+
+TrainReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command) {
+  const ModuleSelection selected = select_modules(session.registry, base.record.hash, base.manifest, command.modules);
+  Recipe recipe;
+  recipe.balance = false;
+  recipe.filter = [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::module) return false;
+    const auto& positions = selected.of(ref.kind).at(ref.layer);
+    return std::find(positions.begin(), positions.end(), ref.module) != positions.end();
+  };
+  if (command.concentrate > 0 || command.sharpen > 0) {
+    recipe.extra_loss = [&](const ForwardOutput& output, const Batch&) {
+      return concentration_loss(output.routing, command.sharpen, command.concentrate);
+    };
+  }
+  return run(session, base, command, recipe);
+}
+
+std::int64_t context_of(const TrainOptions& options, const Model& model) {
+  return options.context > 0 ? options.context : model.config.block_size;
+}
+
+std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
+                                              const std::vector<TaskData>& tasks, std::int64_t max_tokens,
+                                              std::int64_t operation) {
+  std::vector<std::optional<Evaluation>> all;
+  for (const TaskData& task : tasks) {
+    all.push_back(version.empty() ? evaluate_task(session, model, task, Split::held_out, max_tokens)
+                                  : scored(session, version, model, task, max_tokens, operation));
+  }
+  return all;
+}
+
+std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
+                                const std::vector<std::optional<Evaluation>>& before,
+                                const std::vector<std::optional<Evaluation>>& after) {
+  std::vector<TaskChange> all;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    TaskChange change{tasks[i].record.name, std::nullopt, std::nullopt, 0};
+    if (before[i].has_value()) change.before = before[i]->loss, change.tokens = before[i]->tokens;
+    if (after[i].has_value()) change.after = after[i]->loss, change.tokens = after[i]->tokens;
+    all.push_back(std::move(change));
+  }
+  return all;
+}
+
+std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
+                                      std::int64_t context, std::int64_t max_tokens) {
+  if (task.tokens.validation.tokens().size() < 2) return {};
+  return [&session, &model, &task, context, max_tokens] {
+    return evaluate_task(session, model, task, Split::validation, max_tokens, context)->loss;
+  };
+}
+
+}  // namespace mformer

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/workspace/selector.h"
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+/// Everything that a command which trains on one data set takes.
+struct TrainCommand {
+  std::string task;  ///< Known task, or the name that `data` gets.
+  std::string data;  ///< Folder or file; empty = the task's recorded one.
+  std::string into;  ///< Model that gets the version; empty = the base's own.
+  bool restart = false;
+  bool dry_run = false;
+  std::int64_t eval_tokens = 65536;  ///< Held-out tokens per task for the losses that are reported; 0 = all.
+  TrainOptions options;
+};
+
+/// Loss of one task before and after a command.
+struct TaskChange {
+  std::string task;
+  std::optional<double> before, after;  ///< Held-out, nats per token.
+  std::int64_t tokens = 0;
+};
+
+struct TrainReport {
+  std::optional<VersionRecord> version;  ///< Absent after a dry run.
+  bool kept_beside = false;
+  TrainResult training;
+  TrainableCount trainable;
+  std::int64_t optimizer_bytes = 0;
+  std::int64_t added_bytes = 0;
+  std::vector<TaskChange> tasks;  ///< Every task known, this one included.
+  std::string run_folder;
+};
+
+/// Pretrains: all parameters (frozen modules aside), with the balance loss.
+TrainReport pretrain(Session& session, const LoadedVersion& base, const TrainCommand& command);
+
+struct FinetuneCommand : TrainCommand {
+  std::string modules = "all";  ///< Selector of what is trained.
+  double concentrate = 0;       ///< c of the load concentration; see concentration_loss().
+  double sharpen = 0;           ///< Its a.
+};
+
+/// Trains the selected modules and their router rows only, without the balance loss.
+TrainReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command);
+
+// ---- Shared by the workflows that train ----------------------------------------------------------------------------
+
+/// Context of a command: the option, or the model's block size.
+std::int64_t context_of(const TrainOptions& options, const Model& model);
+
+/// Held-out losses of all `tasks` under this model; kept as scores when `version` is not empty.
+std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
+                                              const std::vector<TaskData>& tasks, std::int64_t max_tokens,
+                                              std::int64_t operation = 0);
+
+/// Pairs up losses() of two models.
+std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
+                                const std::vector<std::optional<Evaluation>>& before,
+                                const std::vector<std::optional<Evaluation>>& after);
+
+/// Validation loss as a hook for the trainer; empty if the task has no validation documents.
+std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
+                                      std::int64_t context, std::int64_t max_tokens);
+
+}  // namespace mformer
