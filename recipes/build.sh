@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what is missing and builds build/release/bin/mformer. Does nothing where nothing changed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+./recipes/setup.sh
+echo 'build: configuring and compiling (the first time takes some minutes)'
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { cmake --preset release >"$log" 2>&1 && cmake --build --preset release >>"$log" 2>&1; }; then
+  tail -n 40 "$log" >&2
+  printf 'error: the build failed\nhint: the lines above say where; a clean start: rm -rf build/release\n' >&2
+  exit 1
+fi
+echo 'build: build/release/bin/mformer is ready'
