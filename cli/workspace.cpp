@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/interrupt.h"
+#include "core/training/retain_memory.h"
 #include "modules_registry/error.h"
 
 namespace mformer::cli {
@@ -61,6 +62,7 @@ void apply_device_options(const GlobalOptions& global) {
   if (global.device != "cpu") {
     throw UsageError("this build computes on the CPU only, not on '" + global.device + "'", "leave --device out");
   }
+  retain_freed_memory();
   if (global.threads > 0) at::set_num_threads(global.threads);
 }
 

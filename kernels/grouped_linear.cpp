@@ -9,7 +9,8 @@ namespace {
 
 void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::vector<at::Tensor>& weights) {
   TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
-  TORCH_CHECK(offset.size() == weights.size() + 1, "offset must have ", weights.size() + 1, " entries, got ", offset.size());
+  TORCH_CHECK(offset.size() == weights.size() + 1, "offset must have ", weights.size() + 1, " entries, got ",
+              offset.size());
   TORCH_CHECK(!weights.empty(), "weights must hold at least one module");
   TORCH_CHECK(offset.front() == 0 && offset.back() == x.size(0), "offset must run from 0 to ", x.size(0));
   for (size_t m = 0; m < weights.size(); ++m) {

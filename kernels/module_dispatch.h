@@ -29,8 +29,8 @@ at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch)
 at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch);
 /// [tokens · k, width] → [tokens, k, width]: back to slot order. Differentiable.
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch);
-/// y[t] = Σ_choice gates[t, choice] · rows[row of (t, choice)], summed in the order of the choices. `gates` [tokens, k].
-/// Returns [tokens, width]. Differentiable in rows and gates.
+/// y[t] = Σ_choice gates[t, choice] · rows[row of (t, choice)], summed in the order of the choices. `gates` [tokens,
+/// k]. Returns [tokens, width]. Differentiable in rows and gates.
 at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch);
 
 }  // namespace mformer::kernels

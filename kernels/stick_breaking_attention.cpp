@@ -12,8 +12,8 @@ void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& val
   TORCH_CHECK(query.dim() == 5, "query must be [batch, tokens, k, heads, head_size], got ", query.sizes());
   TORCH_CHECK(key.dim() == 4, "key must be [batch, keys, heads, head_size], got ", key.sizes());
   TORCH_CHECK(value.sizes() == key.sizes(), "value must have key's sizes ", key.sizes(), ", got ", value.sizes());
-  TORCH_CHECK(key.size(0) == query.size(0) && key.size(2) == query.size(3) && key.size(3) == query.size(4),
-              "key ", key.sizes(), " does not fit query ", query.sizes());
+  TORCH_CHECK(key.size(0) == query.size(0) && key.size(2) == query.size(3) && key.size(3) == query.size(4), "key ",
+              key.sizes(), " does not fit query ", query.sizes());
   TORCH_CHECK(key.size(1) >= query.size(1), "key has ", key.size(1), " positions, fewer than query's ", query.size(1));
   TORCH_CHECK(query.is_floating_point() && key.scalar_type() == query.scalar_type() &&
                   value.scalar_type() == query.scalar_type(),

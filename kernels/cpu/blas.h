@@ -33,7 +33,8 @@ inline void call_gemm(const char* ta, const char* tb, const int* m, const int* n
   dgemm_(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-/// c [m, n] = scale · a [m, k] · b [k, n] + keep · c, all row-major. On one thread when called inside a parallel region.
+/// c [m, n] = scale · a [m, k] · b [k, n] + keep · c, all row-major. On one thread when called inside a parallel
+/// region.
 template <typename Real>
 void multiply(int64_t m, int64_t n, int64_t k, Real scale, const Matrix<Real>& a, const Matrix<Real>& b, Real keep,
               Real* c, int64_t c_stride) {

@@ -27,7 +27,9 @@ struct Shape {
   int64_t query_offset(int64_t b, int64_t token, int64_t head) const {
     return (b * tokens + token) * k * stride() + head * head_size;
   }
-  int64_t key_offset(int64_t b, int64_t key, int64_t head) const { return (b * keys + key) * stride() + head * head_size; }
+  int64_t key_offset(int64_t b, int64_t key, int64_t head) const {
+    return (b * keys + key) * stride() + head * head_size;
+  }
 };
 
 Shape shape_of(const at::Tensor& query, const at::Tensor& key) {
@@ -80,7 +82,8 @@ template <typename Real>
 StickTile<Real> scores(const Shape& s, const QueryBlock& block, int64_t first_key, int64_t keys, const Real* query,
                        const Real* key, const bool* key_mask, Scratch<Real>& scratch) {
   const Real scale = Real(1) / std::sqrt(static_cast<Real>(s.head_size));
-  multiply<Real>(keys, block.rows, s.head_size, scale, {key + s.key_offset(block.batch, first_key, block.head), s.stride()},
+  multiply<Real>(keys, block.rows, s.head_size, scale,
+                 {key + s.key_offset(block.batch, first_key, block.head), s.stride()},
                  {query + s.query_offset(block.batch, block.first_token, block.head), s.stride(), true}, Real(0),
                  scratch.z.data(), block.rows);
   set_causal_bounds(s, block, first_key, keys, scratch.first_row);
@@ -129,7 +132,8 @@ void backward_block(const Shape& s, const QueryBlock& block, const Real* query, 
     const int64_t at_key = s.key_offset(block.batch, first_key, block.head);
     const auto tile = scores(s, block, first_key, keys, query, key, key_mask, scratch);
     Real* dz = scratch.dw.data();
-    multiply<Real>(keys, block.rows, s.head_size, Real(1), {value + at_key, stride}, grad_out_t, Real(0), dz, block.rows);
+    multiply<Real>(keys, block.rows, s.head_size, Real(1), {value + at_key, stride}, grad_out_t, Real(0), dz,
+                   block.rows);
     const bool some_left = break_sticks_backward(tile, dz, scratch.pending.data());
     multiply<Real>(keys, s.head_size, block.rows, Real(1), {tile.z, block.rows}, grad_out, Real(1), grad.value + at_key,
                    stride);
@@ -141,7 +145,9 @@ void backward_block(const Shape& s, const QueryBlock& block, const Real* query, 
   });
 }
 
-const bool* mask_data(const at::Tensor& key_mask) { return key_mask.defined() ? key_mask.const_data_ptr<bool>() : nullptr; }
+const bool* mask_data(const at::Tensor& key_mask) {
+  return key_mask.defined() ? key_mask.const_data_ptr<bool>() : nullptr;
+}
 
 }  // namespace
 

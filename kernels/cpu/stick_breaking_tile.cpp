@@ -29,7 +29,9 @@ constexpr double kNothingLeft = 1e-35;
   return p * scale;
 }
 
-[[gnu::always_inline]] inline double exp_of_negative(double x) { return std::exp(x); }
+[[gnu::always_inline]] inline double exp_of_negative(double x) {
+  return std::exp(x);
+}
 
 /// σ(z) and 1 − σ(z), each to full relative accuracy: only exp of a negative number is taken.
 template <typename Real>
@@ -104,11 +106,15 @@ template <typename Real>
 #define MFORMER_CLONES
 #endif
 
-MFORMER_CLONES bool break_sticks(const StickTile<float>& tile) { return forward(tile); }
+MFORMER_CLONES bool break_sticks(const StickTile<float>& tile) {
+  return forward(tile);
+}
 MFORMER_CLONES bool break_sticks_backward(const StickTile<float>& tile, float* dw, float* pending) {
   return backward(tile, dw, pending);
 }
-bool break_sticks(const StickTile<double>& tile) { return forward(tile); }
+bool break_sticks(const StickTile<double>& tile) {
+  return forward(tile);
+}
 bool break_sticks_backward(const StickTile<double>& tile, double* dw, double* pending) {
   return backward(tile, dw, pending);
 }

@@ -9,8 +9,8 @@ namespace mformer::testing {
 /// float32 against vectors that the reference computed in float64: rounding of sums over some hundred terms. Norm of
 /// the difference over the norm, the measure of tests/data/golden/README.md.
 inline constexpr double kFloat32 = 1e-5;
-/// The same for the gradient of a single number (a router's temperature): a sum of terms of both signs some thirty times
-/// larger than itself, so its relative error is as much larger.
+/// The same for the gradient of a single number (a router's temperature): a sum of terms of both signs some thirty
+/// times larger than itself, so its relative error is as much larger.
 inline constexpr double kFloat32Scalar = 3e-5;
 /// float64 against float64 vectors that were stored as float32.
 inline constexpr double kRecording = 1e-6;

@@ -126,7 +126,8 @@ TEST_P(GoldenTest, CachedDecodingMatchesTheReference) {
   KeyValueCache cache;
   ForwardOptions how;
   how.cache = &cache;
-  std::vector<at::Tensor> logits = {logits_of(model_, forward(model_, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
+  std::vector<at::Tensor> logits = {
+      logits_of(model_, forward(model_, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
   for (std::int64_t step = 0; step + 1 < expected.size(1); ++step) {
     logits.push_back(logits_of(model_, forward(model_, ids.narrow(1, prefill + step, 1), how).hidden));
   }
@@ -148,7 +149,8 @@ TEST_P(GoldenTest, TenOptimiserStepsMatchTheReference) {
   }
   expect_close(at::tensor(losses), "train.losses");
   for (const NamedTensor& entry : to_hub_tensors(model_)) {
-    if (has("train.final." + entry.name)) expect_close(entry.tensor, "train.final." + entry.name, kFloat32AfterTraining);
+    if (has("train.final." + entry.name))
+      expect_close(entry.tensor, "train.final." + entry.name, kFloat32AfterTraining);
   }
 }
 
