@@ -1,28 +1,29 @@
 #include "kernels/module_dispatch.h"
 
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/cpu/module_dispatch.h"
+
 namespace mformer::kernels {
 namespace {
 
-/// rows = x[token of row]; the gradient gathers each token's k rows and adds them in the order of the choices, where
-/// the gradient of a plain index_select would scatter with atomics or in an order of its own.
+/// The gradient of the copies adds each token's k rows in the order of the choices, where that of a plain index_select
+/// would scatter in an order of its own.
 class RowsFromTokens : public torch::autograd::Function<RowsFromTokens> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& slot_of_row, const at::Tensor& row_of_slot, int64_t k) {
     context->save_for_backward({row_of_slot});
     context->saved_data["k"] = k;
-    return at::index_select(x, 0, slot_of_row.div(k, "floor"));
+    return cpu::gather_tokens(x.contiguous(), slot_of_row, k);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
-    const int64_t k = context->saved_data["k"].toInt();
-    const at::Tensor by_slot = at::index_select(grads[0], 0, context->get_saved_variables()[0]);
-    return {by_slot.view({-1, k, grads[0].size(1)}).sum(1), at::Tensor(), at::Tensor(), at::Tensor()};
+    const at::Tensor row_of_slot = context->get_saved_variables()[0];
+    return {cpu::sum_slots(grads[0].contiguous(), row_of_slot, context->saved_data["k"].toInt(), {}), at::Tensor(),
+            at::Tensor(), at::Tensor()};
   }
 };
 
@@ -37,6 +38,23 @@ class Permute : public torch::autograd::Function<Permute> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     return {at::index_select(grads[0], 0, context->get_saved_variables()[0]), at::Tensor(), at::Tensor()};
+  }
+};
+
+class Combine : public torch::autograd::Function<Combine> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows, const at::Tensor& gates,
+                            const at::Tensor& row_of_slot, int64_t k) {
+    context->save_for_backward({rows, gates, row_of_slot});
+    context->saved_data["k"] = k;
+    return cpu::sum_slots(rows, row_of_slot, k, gates);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    auto [grad_rows, grad_gates] = cpu::sum_slots_backward(grads[0].contiguous(), saved[0], saved[2],
+                                                           context->saved_data["k"].toInt(), saved[1]);
+    return {grad_rows, grad_gates, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -80,8 +98,7 @@ at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatc
 }
 
 at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch) {
-  const at::Tensor by_slot = slots_from_rows(rows, dispatch);
-  return at::bmm(gates.to(rows.scalar_type()).unsqueeze(1), by_slot).squeeze(1);
+  return Combine::apply(rows.contiguous(), gates.to(rows.scalar_type()).contiguous(), dispatch.row_of_slot, dispatch.k);
 }
 
 }  // namespace mformer::kernels
