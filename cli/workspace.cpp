@@ -45,6 +45,10 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 
 Workspace::~Workspace() = default;
 
+void Workspace::throw_interrupted(const std::string& what, const std::string& hint) {
+  throw Interrupted(what, hint.empty() ? "the same command again repeats the work" : hint);
+}
+
 void Workspace::show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
   if (progress_ == nullptr || stage != stage_) {
     if (progress_ != nullptr && !stage_.empty()) progress_->finish();

@@ -15,8 +15,7 @@ namespace mformer::cli {
 ///
 ///     Workspace workspace(global, "extend", OpenMode::read_write, {{"experts", options.experts}});
 ///     const LoadedVersion base = workspace.load();
-///     const ExtendReport report = extend(workspace.session(), base, options);
-///     workspace.finish_progress();
+///     const ExtendReport report = workspace.run([&] { return extend(workspace.session(), base, options); });
 class Workspace {
  public:
   /// `arguments`: every option that decides the result (not --restart or --eval-every): kept in the operation, and the
@@ -30,10 +29,26 @@ class Workspace {
   /// The version that --model names, or the current model's.
   VersionRecord version() const { return registry_.resolve(global_.model); }
   LoadedVersion load() const { return load_version(registry_, version()); }
-  /// Ends the progress that is shown, so that results come on a clean line.
+
+  /// Long work in core: returns what `work` returns, with the progress ended so that results come on a clean line.
+  /// Where core stopped because of Ctrl-C, throws Interrupted.
+  template <typename Work>
+  auto run(const Work& work) {
+    try {
+      auto result = work();
+      finish_progress();
+      return result;
+    } catch (const TrainingInterrupted& stop) {
+      throw_interrupted("step " + std::to_string(stop.step()) + " is saved", stop.hint());
+    } catch (const EvaluationInterrupted& stop) {
+      throw_interrupted("no version was made", stop.hint());
+    }
+  }
+  /// Ends the progress that is shown.
   void finish_progress() { progress_.reset(); }
 
  private:
+  [[noreturn]] static void throw_interrupted(const std::string& what, const std::string& hint);
   void show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate);
 
   const GlobalOptions& global_;

@@ -1,0 +1,131 @@
+#include "core/workflows/extend.h"
+
+#include "cli/command.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/table.h"
+#include "cli/train_options.h"
+#include "cli/train_report.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+struct ExtendFlags {
+  ExtendCommand command;
+  std::string start = "copy";
+};
+
+nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
+  const ExtendCommand& command = flags.command;
+  nlohmann::ordered_json arguments = train_arguments(command);
+  arguments.update({{"experts", command.experts},
+                    {"heads", command.heads},
+                    {"layers", command.layers},
+                    {"start", flags.start},
+                    {"replay", command.replay},
+                    {"penalty", command.penalty},
+                    {"review_steps", command.review_steps},
+                    {"eval_tokens", command.eval_tokens}});  // the modules to copy are chosen on so many tokens
+  return arguments;
+}
+
+nlohmann::ordered_json leak_json(const std::vector<TaskLeak>& leak) {
+  nlohmann::ordered_json tasks = nlohmann::ordered_json::array();
+  for (const TaskLeak& task : leak) {
+    nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+    for (const LeakRow& row : task.rows) {
+      rows.push_back({{"layer", row.layer}, {"kind", to_string(row.kind)}, {"share", row.share}});
+    }
+    tasks.push_back({{"task", task.task}, {"mean", task.mean}, {"rows", rows}});
+  }
+  return tasks;
+}
+
+/// Layers down, tasks and kinds across.
+std::string leak_table(const std::vector<TaskLeak>& leak, const terminal::Style& style) {
+  std::vector<terminal::Column> columns = {{"layer"}};
+  std::map<int, std::vector<std::string>> rows;
+  for (const TaskLeak& task : leak) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) columns.push_back({task.task + ' ' + std::string(to_string(kind))});
+    for (const LeakRow& row : task.rows) {
+      rows.try_emplace(row.layer, std::vector<std::string>{std::to_string(row.layer)});
+      rows[row.layer].push_back(terminal::format_percent(row.share));
+    }
+  }
+  terminal::Table table(columns);
+  for (auto& [layer, cells] : rows) {
+    cells.resize(columns.size(), "-");
+    table.add_row(cells);
+  }
+  return table.str(style);
+}
+
+void report_extension(terminal::Report& report, const ExtendReport& result) {
+  report.data()["new_modules"] = {{"att", result.new_att}, {"mlp", result.new_mlp}};
+  report.data()["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
+  report.text() << (result.version ? "added     " : "would add ") << result.new_att << " attention and "
+                << result.new_mlp << " feed-forward modules: " << terminal::format_count(result.size_before.weights)
+                << " parameters become " << terminal::format_count(result.size_after.weights) << '\n';
+  if (!result.version) return;
+  report.data()["use"] = result.use;
+  report.data()["leak"] = leak_json(result.leak);
+  report.text() << "use       " << terminal::format_percent(result.use)
+                << " of the new task's routing slots go to new modules\n";
+  for (const TaskLeak& task : result.leak) {
+    report.text() << "leak      " << terminal::format_percent(task.mean) << " of the slots of '" << task.task
+                  << "' go to new modules\n";
+  }
+  if (!result.leak.empty()) {
+    report.text() << "\nrouter leak by layer and kind\n" << leak_table(result.leak, report.style());
+  }
+}
+
+void run_extend(ExtendFlags flags, const GlobalOptions& global) {
+  flags.command.start = new_modules_from_string(flags.start);
+  set_seed(flags.command.options, global);
+  Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
+  const LoadedVersion base = workspace.load();
+  const ExtendReport result = workspace.run([&] { return extend(workspace.session(), base, flags.command); });
+  terminal::Report report("extend", global.json);
+  report_training(report, result, result.size_after.bytes);
+  report_extension(report, result);
+  report.print();
+}
+
+void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
+  ExtendCommand& options = flags.command;
+  const auto add = [&command](const char* name, auto& value, const char* text) {
+    return command.add_option(name, value, text)->group("New modules");
+  };
+  add("--experts", options.experts, "New feed-forward modules in each layer; default: 4")
+      ->check(non_negative_integer());
+  add("--heads", options.heads, "New attention modules in each layer; default: 2")->check(non_negative_integer());
+  add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
+  add("--start", flags.start,
+      "copy: of the modules that the new data uses most; random; unchanged: they add nothing at first; default: copy")
+      ->type_name("copy|random|unchanged");
+  add("--replay", options.replay, "Share of training sequences from earlier tasks, below 1; default: 0")
+      ->check(share());
+  add("--penalty", options.penalty,
+      "Weight of the router mass on new modules in the loss (of replayed text where there is any); default: 0")
+      ->check(non_negative_number());
+  add("--review-steps", options.review_steps,
+      "Last steps that train only the new router rows on old and new text; default: 0")
+      ->check(non_negative_integer());
+}
+
+}  // namespace
+
+void setup_extend(CLI::App& parent, const GlobalOptions& global) {
+  auto flags = std::make_shared<ExtendFlags>();
+  flags->command.options.steps = 200;  // a domain for a few new modules, not a language for all
+  CLI::App* command =
+      add_command(parent, {"extend", groups::learning, "Add modules for new data; everything old stays as it is",
+                           "mformer extend --data newdomain/"});
+  add_extend_flags(*command, *flags);
+  add_train_flags(*command, flags->command);
+  command->callback([flags, &global] { run_extend(*flags, global); });
+}
+
+}  // namespace mformer::cli

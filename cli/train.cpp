@@ -1,0 +1,30 @@
+#include "cli/command.h"
+#include "cli/train_options.h"
+#include "cli/train_report.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+void run_train(TrainCommand options, const GlobalOptions& global) {
+  set_seed(options.options, global);
+  Workspace workspace(global, "train", OpenMode::read_write, train_arguments(options));
+  const LoadedVersion base = workspace.load();
+  const TrainReport result = workspace.run([&] { return pretrain(workspace.session(), base, options); });
+  terminal::Report report("train", global.json);
+  report_training(report, result, size_of(base.model).bytes);
+  report.print();
+}
+
+}  // namespace
+
+void setup_train(CLI::App& parent, const GlobalOptions& global) {
+  auto options = std::make_shared<TrainCommand>();
+  CLI::App* command =
+      add_command(parent, {"train", groups::learning, "Pretrain the whole model, frozen modules aside, on a data set",
+                           "mformer train --data english/ --steps 2000"});
+  add_train_flags(*command, *options);
+  command->callback([options, &global] { run_train(*options, global); });
+}
+
+}  // namespace mformer::cli

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/global_options.h"
+#include "core/workflows/train.h"
+
+namespace mformer::cli {
+
+/// --steps, --lr and whatever else decides how training goes, bound to `options`. Help shows the values that are in
+/// `options` now as defaults: set a command's own before.
+void add_training_flags(CLI::App& command, TrainOptions& options);
+
+/// add_training_flags, and --data, --task, --into, --eval-tokens, --restart, --dry-run, bound to `train`.
+void add_train_flags(CLI::App& command, TrainCommand& train);
+
+/// Gives the options the seed of --seed (0 without it), which add_global_options() reads.
+void set_seed(TrainOptions& options, const GlobalOptions& global);
+
+/// The flags that decide the result, as Workspace's `arguments`: those that only say when to report, to save or to
+/// begin anew are left out, so that they may differ when an interrupted run goes on.
+nlohmann::ordered_json training_arguments(const TrainOptions& options);
+nlohmann::ordered_json train_arguments(const TrainCommand& train);
+
+}  // namespace mformer::cli

@@ -1,0 +1,124 @@
+#include "cli/train_report.h"
+
+#include "cli/terminal/format.h"
+#include "cli/terminal/table.h"
+
+namespace mformer::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using terminal::format_bytes;
+using terminal::format_count;
+using terminal::format_fixed;
+using terminal::format_signed;
+
+ordered_json number_or_null(const std::optional<double>& value) {
+  return value.has_value() ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+std::optional<double> change_of(const TaskChange& task) {
+  if (!task.before.has_value() || !task.after.has_value()) return std::nullopt;
+  return *task.after - *task.before;
+}
+
+ordered_json tasks_json(const std::vector<TaskChange>& tasks) {
+  ordered_json rows = ordered_json::array();
+  for (const TaskChange& task : tasks) {
+    rows.push_back({{"task", task.task},
+                    {"before", number_or_null(task.before)},
+                    {"after", number_or_null(task.after)},
+                    {"change", number_or_null(change_of(task))},
+                    {"tokens", task.tokens}});
+  }
+  return rows;
+}
+
+std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style) {
+  const auto fixed = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
+  terminal::Table table({{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}});
+  for (const TaskChange& task : tasks) {
+    const std::optional<double> change = change_of(task);
+    table.add_row({task.task, fixed(task.before), fixed(task.after), change ? format_signed(*change) : "-",
+                   format_count(task.tokens)});
+  }
+  return table.str(style);
+}
+
+void trainable_text(std::ostream& text, const TrainableCount& trainable) {
+  text << format_count(trainable.total()) << " parameters";
+  const char* separator = " (";
+  const auto part = [&](std::int64_t weights, const char* name) {
+    if (weights == 0) return;
+    text << separator << format_count(weights) << ' ' << name;
+    separator = ", ";
+  };
+  part(trainable.trunk, "trunk");
+  part(trainable.router, "routers");
+  part(trainable.att_modules, "attention modules");
+  part(trainable.mlp_modules, "feed-forward modules");
+  part(trainable.module_rows, "router rows");
+  text << (separator[0] == ',' ? ")\n" : "\n");
+}
+
+ordered_json training_json(const TrainResult& training) {
+  return {{"first_step", training.first_step},
+          {"loss", training.loss},
+          {"validation_loss", number_or_null(training.validation_loss)},
+          {"tokens", training.tokens},
+          {"seconds", training.seconds},
+          {"tokens_per_second", training.tokens_per_second}};
+}
+
+void training_text(std::ostream& text, const TrainReport& result) {
+  const TrainResult& training = result.training;
+  text << "trained   ";
+  trainable_text(text, result.trainable);
+  text << "loss      " << format_fixed(training.loss) << " nats per token at the end";
+  if (training.validation_loss) text << ", " << format_fixed(*training.validation_loss) << " on validation text";
+  text << "\nspeed     " << terminal::format_rate(training.tokens_per_second, "tokens") << ", "
+       << terminal::format_duration(training.seconds);
+  if (training.first_step > 0) text << ", continued after step " << training.first_step;
+  text << "\nbytes     " << format_bytes(static_cast<std::uint64_t>(result.added_bytes)) << " stored, "
+       << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state in memory\n"
+       << "metrics   " << result.run_folder << "/metrics.jsonl\n";
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const TrainableCount& trainable) {
+  return {{"trunk", trainable.trunk},
+          {"routers", trainable.router},
+          {"att_modules", trainable.att_modules},
+          {"mlp_modules", trainable.mlp_modules},
+          {"router_rows", trainable.module_rows},
+          {"total", trainable.total()}};
+}
+
+void report_training(terminal::Report& report, const TrainReport& result, std::int64_t weight_bytes) {
+  ordered_json& data = report.data();
+  data["dry_run"] = !result.version.has_value();
+  data["trainable_parameters"] = to_json(result.trainable);
+  data["weight_bytes"] = weight_bytes;
+  data["optimizer_bytes"] = result.optimizer_bytes;
+  if (!result.version.has_value()) {
+    report.text() << "would train ";
+    trainable_text(report.text(), result.trainable);
+    report.text() << "memory: " << format_bytes(static_cast<std::uint64_t>(weight_bytes)) << " of weights, "
+                  << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state\n";
+    return;
+  }
+  data["model"] = to_string(*result.version);
+  data["hash"] = result.version->hash;
+  data["kept_beside"] = result.kept_beside;
+  data["tasks"] = tasks_json(result.tasks);
+  data["training"] = training_json(result.training);
+  data["added_bytes"] = result.added_bytes;
+  data["run_folder"] = result.run_folder;
+  report.text() << "made " << to_string(*result.version)
+                << (result.kept_beside ? ", a model of its own: another command moved the model meanwhile\n\n" : "\n\n")
+                << tasks_table(result.tasks, report.style())
+                << "losses on held-out text, in nats per token: less is better\n\n";
+  training_text(report.text(), result);
+}
+
+}  // namespace mformer::cli

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "cli/terminal/report.h"
+#include "core/workflows/train.h"
+
+namespace mformer::cli {
+
+/// What every command that trains says of it: the new version, held-out losses before and after, what was trained, its
+/// bytes and speed. `weight_bytes` are those of the whole model in memory. A report without a version is a dry run's.
+void report_training(terminal::Report& report, const TrainReport& result, std::int64_t weight_bytes);
+
+/// Trained weights by what they are, and in all.
+nlohmann::ordered_json to_json(const TrainableCount& trainable);
+
+}  // namespace mformer::cli
