@@ -1,0 +1,61 @@
+#include "cli/describe.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+#include <filesystem>
+
+#include "modules_registry/error.h"
+
+namespace mformer::cli {
+
+namespace fs = std::filesystem;
+
+nlohmann::ordered_json version_json(const VersionRecord& version) {
+  return {{"ref", to_string(version)}, {"hash", version.hash}};
+}
+
+nlohmann::ordered_json version_json(const Registry& registry, const std::string& hash) {
+  return hash.empty() ? nlohmann::ordered_json() : version_json(registry.version(hash));
+}
+
+std::string version_name(const Registry& registry, const std::string& hash) {
+  return hash.empty() ? "-" : to_string(registry.version(hash));
+}
+
+std::string short_hash(const std::string& hash) {
+  return hash.substr(0, 12);
+}
+
+std::string utc_time(std::int64_t ms) {
+  if (ms == 0) return "-";
+  const std::time_t seconds = ms / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  return {text.data(), length};
+}
+
+std::string birth_name(const ModuleRecord& module) {
+  return module.born_task.empty() ? module.born_command : module.born_command + ':' + module.born_task;
+}
+
+OpenMode mode_for_measuring(const GlobalOptions& global) {
+  const fs::path folder =
+      global.workspace.empty() ? Registry::find(fs::current_path()).value_or(fs::path()) : fs::path(global.workspace);
+  const fs::path registry = folder.filename() == ".mformer" ? folder : folder / ".mformer";
+  return access(registry.c_str(), W_OK) == 0 ? OpenMode::read_write : OpenMode::read_only;
+}
+
+std::string model_name(const Registry& registry, const GlobalOptions& global) {
+  const std::string name = global.model.empty() ? registry.current_model() : global.model;
+  if (name.empty()) throw UsageError("the workspace has no model yet", "make one: mformer init or mformer import");
+  if (name.find('@') != std::string::npos) {
+    throw UsageError("'" + name + "' is a version, and this command works on a model", "leave '@' and the number out");
+  }
+  return registry.model(name).name;
+}
+
+}  // namespace mformer::cli

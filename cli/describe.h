@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/global_options.h"
+#include "modules_registry/registry.h"
+
+/// How commands write the registry's records, in JSON and in tables.
+namespace mformer::cli {
+
+/// {"ref": "base@3", "hash": "<64 digits>"}.
+nlohmann::ordered_json version_json(const VersionRecord& version);
+/// The same of a hash; null for "".
+nlohmann::ordered_json version_json(const Registry& registry, const std::string& hash);
+
+/// "base@3"; "-" for the hash "".
+std::string version_name(const Registry& registry, const std::string& hash);
+
+/// The first 12 digits: enough to tell objects and versions apart, short enough to read.
+std::string short_hash(const std::string& hash);
+
+/// Milliseconds since 1970 as "2026-01-31 23:59:59" (UTC); "-" for 0.
+std::string utc_time(std::int64_t ms);
+
+/// Which operation bore the module: "init", or with its task "extend:de", as the selector born= takes it.
+std::string birth_name(const ModuleRecord& module);
+
+/// read_write where the workspace can be written to, read_only elsewhere: for commands that only read, but keep what
+/// they measured.
+OpenMode mode_for_measuring(const GlobalOptions& global);
+
+/// The model that --model names, or the current one. Throws UsageError when --model is a version rather than a name.
+std::string model_name(const Registry& registry, const GlobalOptions& global);
+
+}  // namespace mformer::cli

@@ -1,0 +1,54 @@
+#include <algorithm>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+struct GcOptions {
+  std::int64_t grace = 3600;  ///< seconds
+  bool dry_run = false;
+};
+
+constexpr std::int64_t longest_grace = 1'000'000'000;  // 30 years: as milliseconds it still fits
+
+void run_gc(const GcOptions& options, const GlobalOptions& global) {
+  Workspace workspace(global, "gc", options.dry_run ? OpenMode::read_only : OpenMode::read_write);
+  const std::int64_t grace_ms = std::min(options.grace, longest_grace) * 1000;
+  const GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
+  terminal::Report report("gc", global.json);
+  report.data() = {{"dry_run", options.dry_run},
+                   {"grace_seconds", options.grace},
+                   {"objects", removed.objects},
+                   {"temporaries", removed.temporaries},
+                   {"bytes", removed.bytes}};
+  report.text() << (options.dry_run ? "would remove " : "removed ") << removed.objects << " unused objects and "
+                << removed.temporaries
+                << " unfinished files: " << terminal::format_bytes(static_cast<std::uint64_t>(removed.bytes)) << '\n';
+  report.print();
+}
+
+}  // namespace
+
+void setup_gc(CLI::App& parent, const GlobalOptions& global) {
+  auto options = std::make_shared<GcOptions>();
+  CLI::App* command =
+      add_command(parent, {"gc", groups::registry,
+                           "Remove object files that no version names, and what killed commands left behind",
+                           "mformer gc --dry-run"});
+  command
+      ->add_option("--grace", options->grace,
+                   "Spare files younger than this many seconds: a command may be writing them; default: 3600")
+      ->check(non_negative_integer())
+      ->type_name("SECONDS");
+  add_dry_run(*command, options->dry_run);
+  command->callback([options, &global] { run_gc(*options, global); });
+}
+
+}  // namespace mformer::cli

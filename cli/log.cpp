@@ -1,0 +1,97 @@
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/describe.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/terminal/table.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+using namespace terminal;
+using nlohmann::ordered_json;
+
+struct LogOptions {
+  int limit = 0;
+};
+
+ordered_json data_json(const OperationRecord& operation) {
+  ordered_json rows = ordered_json::array();
+  for (const OperationData& data : operation.data) {
+    rows.push_back(
+        {{"role", data.role}, {"task", data.task}, {"path", data.path}, {"content_hash", data.content_hash}});
+  }
+  return rows;
+}
+
+ordered_json operation_json(const Registry& registry, const OperationRecord& operation) {
+  ordered_json arguments = ordered_json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
+  return {{"id", operation.id},
+          {"command", operation.command},
+          {"arguments", arguments.is_discarded() ? ordered_json(operation.arguments_json) : arguments},
+          {"seed", operation.seed},
+          {"code_version", operation.code_version},
+          {"started_ms", operation.started_ms},
+          {"ended_ms", operation.ended_ms},
+          {"outcome", to_string(operation.outcome)},
+          {"message", operation.message},
+          {"model", operation.model},
+          {"before", version_json(registry, operation.version_before)},
+          {"after", version_json(registry, operation.version_after)},
+          {"data", data_json(operation)}};
+}
+
+std::string data_text(const OperationRecord& operation) {
+  std::string text;
+  for (const OperationData& data : operation.data) {
+    text += (text.empty() ? "" : ", ") + (data.task.empty() ? data.path : data.task);
+  }
+  return text;
+}
+
+std::string versions_text(const Registry& registry, const OperationRecord& operation) {
+  const std::string before = version_name(registry, operation.version_before);
+  if (operation.version_after.empty()) return before == "-" ? "" : before;
+  return before + " -> " + version_name(registry, operation.version_after);
+}
+
+std::string duration_text(const OperationRecord& operation) {
+  if (operation.ended_ms == 0) return "";
+  return format_duration(static_cast<double>(operation.ended_ms - operation.started_ms) / 1000.0);
+}
+
+void run_log(const LogOptions& options, const GlobalOptions& global) {
+  Workspace workspace(global, "log", OpenMode::read_only);
+  const Registry& registry = workspace.registry();
+  Report report("log", global.json);
+  auto& rows = report.data()["operations"] = ordered_json::array();
+  Table table({{"id"}, {"when (UTC)"}, {"took"}, {"command"}, {"outcome"}, {"versions"}, {"data"}, {"message"}});
+  for (const OperationRecord& operation : registry.operations(options.limit)) {
+    rows.push_back(operation_json(registry, operation));
+    table.add_row({std::to_string(operation.id), utc_time(operation.started_ms), duration_text(operation),
+                   operation.command, std::string(to_string(operation.outcome)), versions_text(registry, operation),
+                   data_text(operation), operation.message});
+  }
+  if (table.empty()) {
+    report.text() << "nothing was done in this workspace yet\n";
+  } else {
+    report.text() << table.str(report.style());
+  }
+  report.print();
+}
+
+}  // namespace
+
+void setup_log(CLI::App& parent, const GlobalOptions& global) {
+  auto options = std::make_shared<LogOptions>();
+  CLI::App* command =
+      add_command(parent, {"log", groups::registry, "List what was done, newest first", "mformer log -n 5"});
+  command->add_option("-n,--limit", options->limit, "At most N operations; default: all")->check(positive_integer());
+  command->callback([options, &global] { run_log(*options, global); });
+}
+
+}  // namespace mformer::cli
