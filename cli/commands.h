@@ -7,6 +7,21 @@
 namespace mformer::cli {
 
 // Every command's setup, one declaration a line; each is defined in the file of its command (see command.h).
+void setup_init(CLI::App& parent, const GlobalOptions& global);
+void setup_import(CLI::App& parent, const GlobalOptions& global);
+void setup_export(CLI::App& parent, const GlobalOptions& global);
+void setup_tokenizer(CLI::App& parent, const GlobalOptions& global);
+void setup_task(CLI::App& parent, const GlobalOptions& global);
+void setup_tasks(CLI::App& parent, const GlobalOptions& global);
+void setup_train(CLI::App& parent, const GlobalOptions& global);
+void setup_extend(CLI::App& parent, const GlobalOptions& global);
+void setup_freeze(CLI::App& parent, const GlobalOptions& global);
+void setup_unfreeze(CLI::App& parent, const GlobalOptions& global);
+void setup_finetune(CLI::App& parent, const GlobalOptions& global);
+void setup_prune(CLI::App& parent, const GlobalOptions& global);
+void setup_eval(CLI::App& parent, const GlobalOptions& global);
+void setup_probe(CLI::App& parent, const GlobalOptions& global);
+void setup_generate(CLI::App& parent, const GlobalOptions& global);
 void setup_models(CLI::App& parent, const GlobalOptions& global);
 void setup_use(CLI::App& parent, const GlobalOptions& global);
 void setup_log(CLI::App& parent, const GlobalOptions& global);
@@ -17,6 +32,21 @@ void setup_fsck(CLI::App& parent, const GlobalOptions& global);
 /// Adds every command to the root app, in the order in which the help lists them.
 /// `global` is read when a command runs, and outlives `root`.
 inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
+  setup_init(root, global);
+  setup_import(root, global);
+  setup_export(root, global);
+  setup_tokenizer(root, global);
+  setup_task(root, global);
+  setup_tasks(root, global);
+  setup_train(root, global);
+  setup_extend(root, global);
+  setup_freeze(root, global);
+  setup_unfreeze(root, global);
+  setup_finetune(root, global);
+  setup_prune(root, global);
+  setup_eval(root, global);
+  setup_probe(root, global);
+  setup_generate(root, global);
   setup_models(root, global);
   setup_use(root, global);
   setup_log(root, global);

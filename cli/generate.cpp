@@ -1,0 +1,82 @@
+#include "core/workflows/generate.h"
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+double tokens_per_second(const Generated& result) {
+  return result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
+}
+
+/// A model can write escape sequences; a terminal must not obey them.
+std::string without_controls(std::string text) {
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) c = ' ';
+  }
+  return text;
+}
+
+void run_generate(GenerateOptions options, const GlobalOptions& global) {
+  options.seed = global.seed.value_or(0);
+  options.validate();
+  Workspace workspace(global, "generate", OpenMode::read_only);
+  const LoadedVersion version = workspace.load();
+  terminal::Report report("generate", global.json);
+  const auto show = [&report](const std::string& text) {
+    report.text() << (report.style().terminal ? without_controls(text) : text);
+    report.print_text_so_far();
+  };
+  const Generated result = generate(version, options, show, [] { return interrupted(); });
+  report.data() = {{"model", to_string(version.record)},
+                   {"hash", version.record.hash},
+                   {"prompt", options.prompt},
+                   {"text", result.text},
+                   {"prompt_tokens", result.prompt_tokens},
+                   {"tokens", result.tokens},
+                   {"stopped_by", result.stopped_by},
+                   {"seconds", result.seconds},
+                   {"tokens_per_second", tokens_per_second(result)}};
+  report.text() << '\n';
+  report.print();
+  if (interrupted()) throw Interrupted("stopped after " + std::to_string(result.tokens) + " tokens");
+  if (global.quiet) return;
+  std::cerr << result.tokens << " tokens in " << terminal::format_duration(result.seconds) << " ("
+            << terminal::format_rate(tokens_per_second(result), "tokens") << "), ended by " << result.stopped_by
+            << '\n';
+}
+
+}  // namespace
+
+void setup_generate(CLI::App& parent, const GlobalOptions& global) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* command = add_command(parent, {"generate", groups::inspect, "Continue a text",
+                                           "mformer generate --prompt 'Once upon a time' --max-tokens 50"});
+  command->add_option("--prompt", options->prompt, "Text to continue; default: nothing, a new document begins")
+      ->type_name("TEXT");
+  command->add_option("--max-tokens", options->max_tokens, "Stop after so many tokens; default: 128")
+      ->check(positive_integer());
+  command
+      ->add_option("--temperature", options->temperature,
+                   "Above 1 more daring, below 1 safer, 0 = always the likeliest token; default: 0.8")
+      ->check(non_negative_number());
+  command->add_option("--top-k", options->top_k, "Draw from the N likeliest tokens; default: from all")
+      ->check(positive_integer());
+  command
+      ->add_option("--top-p", options->top_p,
+                   "Draw from the likeliest tokens that together have this probability, 1 = all; default: 0.95")
+      ->check(fraction());
+  command->add_option("--stop", options->stop, "Stop before any of these texts appears")->type_name("TEXT");
+  command->callback([options, &global] { run_generate(*options, global); });
+}
+
+}  // namespace mformer::cli

@@ -1,0 +1,166 @@
+#include "cli/prune_report.h"
+
+#include <cmath>
+
+#include "cli/terminal/format.h"
+#include "cli/terminal/table.h"
+
+namespace mformer::cli {
+namespace {
+
+using namespace terminal;
+using nlohmann::ordered_json;
+
+constexpr Kind kinds[] = {Kind::att, Kind::mlp};
+
+ordered_json number_or_null(const std::optional<double>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+/// "old -> new" of every kept module, as data.
+ordered_json map_json(const LoadedVersion& base, const ModuleSelection& kept) {
+  ordered_json rows = ordered_json::array();
+  for (const Kind kind : kinds) {
+    for (std::size_t layer = 0; layer < kept.of(kind).size(); ++layer) {
+      const auto& positions = kept.of(kind)[layer];
+      for (std::size_t place = 0; place < positions.size(); ++place) {
+        const Module& module = base.model.blocks[layer].bank(kind).modules[positions[place]];
+        rows.push_back({{"layer", layer},
+                        {"kind", to_string(kind)},
+                        {"old", positions[place]},
+                        {"new", place},
+                        {"uid", module.uid}});
+      }
+    }
+  }
+  return rows;
+}
+
+ordered_json kept_json(const LoadedVersion& base, const ModuleSelection& kept) {
+  ordered_json rows = ordered_json::array();
+  for (std::size_t layer = 0; layer < base.model.blocks.size(); ++layer) {
+    ordered_json row = {{"layer", layer}};
+    for (const Kind kind : kinds) {
+      row[std::string(to_string(kind))] = {{"before", base.model.blocks[layer].bank(kind).modules.size()},
+                                           {"after", kept.of(kind)[layer].size()}};
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+std::string kept_table(const LoadedVersion& base, const ModuleSelection& kept, const Style& style) {
+  Table table({{"layer"}, {"att kept", Align::right}, {"mlp kept", Align::right}});
+  std::size_t before[2] = {0, 0}, after[2] = {0, 0};
+  const auto of = [](std::size_t some, std::size_t all) { return std::to_string(some) + " of " + std::to_string(all); };
+  for (std::size_t layer = 0; layer < base.model.blocks.size(); ++layer) {
+    std::vector<std::string> cells = {std::to_string(layer)};
+    for (const Kind kind : kinds) {
+      const std::size_t all = base.model.blocks[layer].bank(kind).modules.size(), some = kept.of(kind)[layer].size();
+      before[static_cast<int>(kind)] += all;
+      after[static_cast<int>(kind)] += some;
+      cells.push_back(of(some, all));
+    }
+    table.add_row(cells);
+  }
+  table.add_rule();
+  table.add_row({"all", of(after[0], before[0]), of(after[1], before[1])});
+  return table.str(style);
+}
+
+std::string map_table(const LoadedVersion& base, const ModuleSelection& kept, const Style& style) {
+  Table table({{"layer"}, {"kind"}, {"old"}, {"new"}, {"uid"}});
+  for (const ordered_json& row : map_json(base, kept)) {
+    table.add_row({row["layer"].dump(), row["kind"], row["old"].dump(), row["new"].dump(), row["uid"]});
+  }
+  return table.str(style);
+}
+
+/// Relative change, "n/a" where there is nothing to compare with.
+std::string change_text(double before, double after) {
+  if (before <= 0) return "n/a";
+  const double change = after / before - 1;
+  return (change >= 0 ? "+" : "-") + format_percent(std::abs(change));
+}
+
+void size_rows(Table& table, const PruneReport& result) {
+  const auto bytes = [](std::int64_t n) { return format_bytes(static_cast<std::uint64_t>(n)); };
+  const auto row = [&](const std::string& name, std::int64_t before, std::int64_t after, const auto& format) {
+    table.add_row(
+        {name, format(before), format(after), change_text(static_cast<double>(before), static_cast<double>(after))});
+  };
+  row("parameters", result.size_before.weights, result.size_after.weights, format_count);
+  row("memory", result.size_before.bytes, result.size_after.bytes, bytes);
+  row("disk", result.stored_before, result.stored_after, bytes);
+}
+
+void loss_rows(Table& table, const PruneReport& result) {
+  for (const TaskChange& task : result.tasks) {
+    const auto text = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
+    std::string change = "-";
+    if (task.before && task.after) {
+      change = format_signed(*task.after - *task.before) + " (" + change_text(*task.before, *task.after) + ")";
+    }
+    table.add_row({"loss of " + task.task, text(task.before), text(task.after), change});
+  }
+}
+
+ordered_json tasks_json(const PruneReport& result) {
+  ordered_json rows = ordered_json::array();
+  for (const TaskChange& task : result.tasks) {
+    ordered_json row = {{"task", task.task},
+                        {"before", number_or_null(task.before)},
+                        {"after", number_or_null(task.after)},
+                        {"change", nullptr},
+                        {"change_percent", nullptr},
+                        {"tokens", task.tokens}};
+    if (task.before && task.after) {
+      row["change"] = *task.after - *task.before;
+      row["change_percent"] = 100 * (*task.after / *task.before - 1);
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+void fill_data(ordered_json& data, const LoadedVersion& base, const PruneReport& result) {
+  const auto pair = [](auto before, auto after) { return ordered_json{{"before", before}, {"after", after}}; };
+  data["dry_run"] = !result.version.has_value();
+  data["base"] = to_string(base.record);
+  if (result.version) {
+    data["model"] = to_string(*result.version);
+    data["hash"] = result.version->hash;
+    data["kept_beside"] = result.kept_beside;
+  }
+  data["kept"] = kept_json(base, result.kept);
+  data["parameters"] = pair(result.size_before.weights, result.size_after.weights);
+  data["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);
+  data["disk_bytes"] = pair(result.stored_before, result.stored_after);
+  data["evaluation_seconds"] = pair(result.seconds_before, result.seconds_after);
+  data["tasks"] = tasks_json(result);
+  data["run_folder"] = result.run_folder.empty() ? ordered_json() : ordered_json(result.run_folder);
+  data["map"] = map_json(base, result.kept);
+}
+
+}  // namespace
+
+void report_pruning(Report& report, const LoadedVersion& base, const PruneReport& result, bool show_map) {
+  fill_data(report.data(), base, result);
+  if (result.version) {
+    report.text() << "made " << to_string(*result.version) << " from " << to_string(base.record)
+                  << (result.kept_beside ? ", a model of its own: another command moved the model meanwhile\n\n"
+                                         : "\n\n");
+  } else {
+    report.text() << "would prune " << to_string(base.record) << "; before healing:\n\n";
+  }
+  Table table({{""}, {"before", Align::right}, {"after", Align::right}, {"change", Align::right}});
+  size_rows(table, result);
+  loss_rows(table, result);
+  table.add_row({"evaluation", format_duration(result.seconds_before), format_duration(result.seconds_after),
+                 change_text(result.seconds_before, result.seconds_after)});
+  report.text() << kept_table(base, result.kept, report.style()) << '\n' << table.str(report.style());
+  report.text() << "losses on held-out text, in nats per token: less is better\n";
+  if (show_map) report.text() << '\n' << map_table(base, result.kept, report.style());
+}
+
+}  // namespace mformer::cli
