@@ -1,0 +1,48 @@
+#include <filesystem>
+
+#include "cli/command.h"
+#include "cli/model_report.h"
+#include "cli/workspace.h"
+#include "core/workflows/init.h"
+
+namespace mformer::cli {
+namespace {
+
+struct ImportFlags {
+  InitOptions options;
+  bool dry_run = false;
+};
+
+nlohmann::ordered_json arguments_of(const InitOptions& options) {
+  nlohmann::ordered_json arguments = {{"name", options.model},
+                                      {"from", std::filesystem::absolute(options.from).lexically_normal().string()}};
+  if (!options.tokenizer.empty()) arguments["tokenizer"] = options.tokenizer;
+  return arguments;
+}
+
+void run_import(const ImportFlags& flags, const GlobalOptions& global) {
+  Workspace workspace(global, "import", OpenMode::read_write, arguments_of(flags.options));
+  const InitReport made = workspace.run([&] {
+    return flags.dry_run ? would_make(flags.options, workspace.session().seed)
+                         : init_model(workspace.session(), flags.options);
+  });
+  terminal::Report report("import", global.json);
+  report_model(report, made, flags.options.model, flags.dry_run);
+  report.print();
+}
+
+}  // namespace
+
+void setup_import(CLI::App& parent, const GlobalOptions& global) {
+  auto flags = std::make_shared<ImportFlags>();
+  CLI::App* command = add_command(parent, {"import", groups::model, "Bring a checkpoint folder into the workspace",
+                                           "mformer import checkpoint/ --name other"});
+  command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors")->required();
+  command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
+  command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
+      ->type_name("FILE");
+  add_dry_run(*command, flags->dry_run);
+  command->callback([flags, &global] { run_import(*flags, global); });
+}
+
+}  // namespace mformer::cli
