@@ -19,6 +19,10 @@ void setup_freeze(CLI::App& parent, const GlobalOptions& global);
 void setup_unfreeze(CLI::App& parent, const GlobalOptions& global);
 void setup_finetune(CLI::App& parent, const GlobalOptions& global);
 void setup_prune(CLI::App& parent, const GlobalOptions& global);
+void setup_inspect(CLI::App& parent, const GlobalOptions& global);
+void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global);
+void setup_inspect_modules(CLI::App& parent, const GlobalOptions& global);
+void setup_inspect_lineage(CLI::App& parent, const GlobalOptions& global);
 void setup_eval(CLI::App& parent, const GlobalOptions& global);
 void setup_probe(CLI::App& parent, const GlobalOptions& global);
 void setup_generate(CLI::App& parent, const GlobalOptions& global);
@@ -28,6 +32,8 @@ void setup_log(CLI::App& parent, const GlobalOptions& global);
 void setup_undo(CLI::App& parent, const GlobalOptions& global);
 void setup_gc(CLI::App& parent, const GlobalOptions& global);
 void setup_fsck(CLI::App& parent, const GlobalOptions& global);
+void setup_diff(CLI::App& parent, const GlobalOptions& global);
+void setup_doctor(CLI::App& parent, const GlobalOptions& global);
 
 /// Adds every command to the root app, in the order in which the help lists them.
 /// `global` is read when a command runs, and outlives `root`.
@@ -44,6 +50,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_unfreeze(root, global);
   setup_finetune(root, global);
   setup_prune(root, global);
+  setup_inspect(root, global);
   setup_eval(root, global);
   setup_probe(root, global);
   setup_generate(root, global);
@@ -52,7 +59,9 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_log(root, global);
   setup_undo(root, global);
   setup_gc(root, global);
+  setup_diff(root, global);
   setup_fsck(root, global);
+  setup_doctor(root, global);
 }
 
 }  // namespace mformer::cli

@@ -1,0 +1,128 @@
+#include "core/workflows/diff.h"
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/describe.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/terminal/table.h"
+#include "cli/terminal/text.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+using namespace terminal;
+using nlohmann::ordered_json;
+
+struct DiffOptions {
+  std::string before, after;
+};
+
+std::string what_changed(const ModuleChange& change) {
+  if (change.added()) return "added";
+  if (change.removed()) return "removed";
+  std::string text = change.weights ? "retrained" : "";
+  if (change.frozen) text += std::string(text.empty() ? "" : ", ") + (change.frozen_after ? "frozen" : "unfrozen");
+  return text;
+}
+
+ordered_json index_json(std::int64_t index) {
+  return index < 0 ? ordered_json() : ordered_json(index);
+}
+
+ordered_json modules_json(const VersionDiff& diff) {
+  ordered_json rows = ordered_json::array();
+  for (const ModuleChange& change : diff.modules) {
+    rows.push_back({{"uid", change.uid},
+                    {"layer", change.layer},
+                    {"kind", to_string(change.kind)},
+                    {"index_before", index_json(change.index_before)},
+                    {"index_after", index_json(change.index_after)},
+                    {"change", what_changed(change)}});
+  }
+  return rows;
+}
+
+ordered_json config_json(const VersionDiff& diff) {
+  ordered_json rows = ordered_json::array();
+  const auto value = [](const std::string& text) { return text.empty() ? ordered_json() : ordered_json::parse(text); };
+  for (const ConfigChange& change : diff.config) {
+    rows.push_back({{"field", change.field}, {"before", value(change.before)}, {"after", value(change.after)}});
+  }
+  return rows;
+}
+
+std::string modules_table(const VersionDiff& diff, const Style& style) {
+  const auto index = [](std::int64_t i) { return i < 0 ? std::string("-") : std::to_string(i); };
+  Table table({{"layer"}, {"kind"}, {"index before"}, {"after"}, {"uid", Align::left}, {"change"}});
+  for (const ModuleChange& change : diff.modules) {
+    table.add_row({std::to_string(change.layer), std::string(to_string(change.kind)), index(change.index_before),
+                   index(change.index_after), change.uid, what_changed(change)});
+  }
+  return table.str(style);
+}
+
+std::string list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "the same" : text;
+}
+
+void write_text(Report& report, const VersionDiff& diff) {
+  std::ostream& text = report.text();
+  if (diff.same()) {
+    text << "the same in everything\n";
+    return;
+  }
+  for (const ConfigChange& change : diff.config) {
+    text << "config    " << change.field << ": " << printable(change.before.empty() ? "-" : change.before) << " -> "
+         << printable(change.after.empty() ? "-" : change.after) << '\n';
+  }
+  if (diff.tokenizer) text << "tokenizer another one\n";
+  const ModuleCounts counts = count_changes(diff);
+  text << "trunk     " << list(diff.trunk) << "\nrouters   " << list(diff.routers) << "\nmodules   " << counts.added
+       << " added, " << counts.removed << " removed, " << counts.retrained << " retrained, " << counts.frozen
+       << " frozen, " << counts.unfrozen << " unfrozen; " << diff.same_modules << " have the same weights in both\n";
+  if (!diff.modules.empty()) text << '\n' << modules_table(diff, report.style());
+}
+
+void run_diff(const DiffOptions& options, const GlobalOptions& global) {
+  Workspace workspace(global, "diff", OpenMode::read_only);
+  const Registry& registry = workspace.registry();
+  const VersionRecord before = registry.resolve(options.before), after = registry.resolve(options.after);
+  const VersionDiff diff = diff_versions(registry.manifest(before.hash), registry.manifest(after.hash));
+  const ModuleCounts counts = count_changes(diff);
+  Report report("diff", global.json);
+  report.data() = {{"before", version_json(before)},
+                   {"after", version_json(after)},
+                   {"same", diff.same()},
+                   {"config", config_json(diff)},
+                   {"tokenizer_changed", diff.tokenizer},
+                   {"trunk", diff.trunk},
+                   {"routers", diff.routers},
+                   {"added", counts.added},
+                   {"removed", counts.removed},
+                   {"retrained", counts.retrained},
+                   {"frozen", counts.frozen},
+                   {"unfrozen", counts.unfrozen},
+                   {"same_modules", diff.same_modules},
+                   {"modules", modules_json(diff)}};
+  report.text() << to_string(before) << " -> " << to_string(after) << '\n';
+  write_text(report, diff);
+  report.print();
+}
+
+}  // namespace
+
+void setup_diff(CLI::App& parent, const GlobalOptions& global) {
+  auto options = std::make_shared<DiffOptions>();
+  CLI::App* command = add_command(
+      parent, {"diff", groups::registry, "Compare two versions: config, trunk, routers, and modules by identity",
+               "mformer diff base@1 base@2"});
+  command->add_option("BEFORE", options->before, "name, name@N or version-hash prefix")->required();
+  command->add_option("AFTER", options->after, "name, name@N or version-hash prefix")->required();
+  command->callback([options, &global] { run_diff(*options, global); });
+}
+
+}  // namespace mformer::cli

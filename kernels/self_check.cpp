@@ -1,0 +1,114 @@
+#include "kernels/self_check.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+
+#include "kernels/grouped_linear.h"
+#include "kernels/module_dispatch.h"
+#include "kernels/stick_breaking_attention.h"
+
+namespace mformer::kernels {
+namespace {
+
+constexpr double tolerance = 1e-5;
+
+at::Tensor random(at::Generator& generator, at::IntArrayRef shape) {
+  return at::randn(shape, generator, at::TensorOptions(at::kFloat));
+}
+
+SelfCheck compare(const std::string& operation, const at::Tensor& ours, const at::Tensor& loops) {
+  const double distance = (ours.to(at::kDouble) - loops).norm().item<double>();
+  const double error = distance / loops.norm().item<double>();
+  return {operation, std::isfinite(error) ? error : INFINITY, tolerance};
+}
+
+SelfCheck check_grouped_linear(at::Generator& generator) {
+  const std::vector<int64_t> offset = {0, 3, 3, 10, 17};  // the second module owns no row
+  constexpr int64_t in = 19, out = 23;
+  const at::Tensor x = random(generator, {offset.back(), in});
+  std::vector<at::Tensor> weights;
+  for (size_t m = 0; m + 1 < offset.size(); ++m) weights.push_back(random(generator, {in, out}));
+  at::Tensor y = at::zeros({offset.back(), out}, at::kDouble);
+  auto sum = y.accessor<double, 2>();
+  const auto rows = x.accessor<float, 2>();
+  for (size_t m = 0; m + 1 < offset.size(); ++m) {
+    const auto weight = weights[m].accessor<float, 2>();
+    for (int64_t row = offset[m]; row < offset[m + 1]; ++row) {
+      for (int64_t i = 0; i < in; ++i) {
+        for (int64_t o = 0; o < out; ++o) sum[row][o] += static_cast<double>(rows[row][i]) * weight[i][o];
+      }
+    }
+  }
+  return compare("grouped linear", grouped_linear(x, offset, weights), y);
+}
+
+SelfCheck check_dispatch(at::Generator& generator) {
+  constexpr int64_t tokens = 13, k = 2, modules = 5, width = 7;
+  const at::Tensor first = at::randint(modules, {tokens, 1}, generator, at::TensorOptions(at::kLong));
+  const at::Tensor chosen = at::cat({first, (first + 1).remainder(modules)}, 1);
+  const at::Tensor x = random(generator, {tokens, width}), gates = random(generator, {tokens, k});
+  const ModuleDispatch dispatch = plan_dispatch(chosen, modules);
+  at::Tensor rows = rows_from_tokens(x, dispatch).clone();
+  for (int64_t m = 0; m < modules; ++m) {  // each module multiplies by its number
+    rows.narrow(0, dispatch.offset[m], dispatch.offset[m + 1] - dispatch.offset[m]).mul_(static_cast<double>(m + 1));
+  }
+  at::Tensor y = at::zeros({tokens, width}, at::kDouble);
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t choice = 0; choice < k; ++choice) {
+      const double factor =
+          gates[t][choice].item<double>() * static_cast<double>(chosen[t][choice].item<int64_t>() + 1);
+      y[t] += factor * x[t].to(at::kDouble);
+    }
+  }
+  return compare("dispatch and combine", combine(rows, gates, dispatch), y);
+}
+
+/// One query against the keys up to it: the stick is broken at the nearest key first.
+at::Tensor break_stick(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values, int64_t position) {
+  at::Tensor result = at::zeros_like(values[0]);
+  double rest = 1;
+  for (int64_t j = position; j >= 0; --j) {
+    const double z = query.dot(keys[j]).item<double>() / std::sqrt(static_cast<double>(query.size(0)));
+    const double beta = 1 / (1 + std::exp(-z));
+    result += beta * rest * values[j];
+    rest *= 1 - beta;
+  }
+  return result;
+}
+
+SelfCheck check_attention(at::Generator& generator) {
+  constexpr int64_t batch = 2, tokens = 21, k = 2, heads = 2, head_size = 8;
+  const at::Tensor query = random(generator, {batch, tokens, k, heads, head_size});
+  const at::Tensor key = random(generator, {batch, tokens, heads, head_size});
+  const at::Tensor value = random(generator, {batch, tokens, heads, head_size});
+  const at::Tensor q = query.to(at::kDouble), keys = key.to(at::kDouble), values = value.to(at::kDouble);
+  at::Tensor y = at::empty_like(q);
+  for (int64_t b = 0; b < batch; ++b) {
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t slot = 0; slot < tokens * k; ++slot) {
+        const int64_t t = slot / k, choice = slot % k;
+        y[b][t][choice][h].copy_(break_stick(q[b][t][choice][h], keys[b].select(1, h), values[b].select(1, h), t));
+      }
+    }
+  }
+  return compare("stick-breaking attention", stick_breaking_attention(query, key, value), y);
+}
+
+}  // namespace
+
+std::vector<SelfCheck> self_check() {
+  const at::NoGradGuard no_grad;
+  at::Generator generator = at::detail::createCPUGenerator(1);
+  return {check_grouped_linear(generator), check_dispatch(generator), check_attention(generator)};
+}
+
+}  // namespace mformer::kernels
