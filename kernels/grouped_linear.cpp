@@ -17,6 +17,8 @@ void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::v
     TORCH_CHECK(offset[m] <= offset[m + 1], "offset must not decrease, but does at ", m);
     TORCH_CHECK(weights[m].dim() == 2 && weights[m].size(0) == x.size(1) && weights[m].size(1) == weights[0].size(1),
                 "weights[", m, "] must be [", x.size(1), ", ", weights[0].size(1), "], got ", weights[m].sizes());
+    TORCH_CHECK(weights[m].scalar_type() == x.scalar_type() || x.scalar_type() == at::kBFloat16, "weights[", m,
+                "] must have x's dtype ", x.scalar_type(), ", got ", weights[m].scalar_type());
   }
 }
 

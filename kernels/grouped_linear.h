@@ -10,7 +10,7 @@ namespace mformer::kernels {
 /// y[row] = x[row] · weights[m], where m is the module that owns the row: one matrix product a module.
 /// x        [rows, in], rows sorted by module.
 /// offset   [modules + 1], non-decreasing, first 0, last = rows (ModuleDispatch::offset). Empty modules are fine.
-/// weights  one [in, out] tensor a module, x's dtype, or float32 beside bfloat16 x (then rounded to bfloat16 for the
+/// weights  one [in, out] tensor a module, x's dtype, or any other beside bfloat16 x (then rounded to bfloat16 for the
 ///          product, which is accumulated in float32). A weight that needs no gradient (a frozen module) costs none.
 /// Returns [rows, out] in x's dtype. Differentiable in x and the weights.
 /// Throws c10::Error naming the argument on any mismatch.

@@ -22,6 +22,8 @@ inline constexpr double kFloat64 = 1e-12;
 inline constexpr double kFiniteDifference = 1e-6;
 /// bfloat16 has 8 bits of mantissa; products are rounded at each of the few layers of a test model.
 inline constexpr double kBFloat16 = 3e-2;
+/// A result computed in float32 and rounded to bfloat16 once: half of 2^-8 at most.
+inline constexpr double kOneBFloat16Rounding = 2e-3;
 
 /// ‖actual − expected‖ / ‖expected‖, both in float64. Two empty or two zero tensors are equal.
 inline double relative_error(const at::Tensor& actual, const at::Tensor& expected) {

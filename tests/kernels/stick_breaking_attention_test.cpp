@@ -1,0 +1,189 @@
+// Stick-breaking attention against its formula, one weight at a time.
+
+#include "kernels/stick_breaking_attention.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+#include "tests/support/naive_attention.h"
+#include "tests/support/threads.h"
+#include "tests/support/tolerance.h"
+
+namespace mformer::kernels {
+namespace {
+
+using mformer::testing::naive_attention;
+using mformer::testing::relative_error;
+using mformer::testing::ThreadCount;
+using ::testing::Combine;
+using ::testing::HasSubstr;
+using ::testing::Values;
+
+struct Inputs {
+  at::Tensor query, key, value;
+};
+
+Inputs random_inputs(std::int64_t batch, std::int64_t tokens, std::int64_t keys, std::int64_t k, std::int64_t heads,
+                     std::int64_t head_size, at::ScalarType dtype = at::kDouble) {
+  at::manual_seed(tokens * 131 + keys * 17 + k);
+  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble).to(dtype); };
+  return {random({batch, tokens, k, heads, head_size}), random({batch, keys, heads, head_size}),
+          random({batch, keys, heads, head_size})};
+}
+
+void expect_formula(const Inputs& in, double tolerance, const std::optional<at::Tensor>& mask = std::nullopt) {
+  const at::Tensor actual = stick_breaking_attention(in.query, in.key, in.value, mask);
+  ASSERT_EQ(actual.scalar_type(), in.query.scalar_type());
+  EXPECT_LE(relative_error(actual, naive_attention(in.query, in.key, in.value, mask)), tolerance);
+}
+
+/// A tile is 64 keys by 64 / k tokens.
+class StickBreakingSizes : public ::testing::TestWithParam<std::tuple<std::int64_t, std::int64_t>> {};
+
+TEST_P(StickBreakingSizes, MatchesTheFormulaAroundTheEdgesOfTiles) {
+  const auto [tokens, k] = GetParam();
+  expect_formula(random_inputs(2, tokens, tokens, k, 2, 5), testing::kFloat64);
+  expect_formula(random_inputs(1, tokens, tokens, k, 1, 8, at::kFloat), testing::kFloat32);
+}
+
+TEST_P(StickBreakingSizes, MatchesTheFormulaWhenKeysAreCached) {
+  const auto [tokens, k] = GetParam();
+  for (const std::int64_t cached : {1, 63, 64, 65}) {
+    expect_formula(random_inputs(1, tokens, tokens + cached, k, 2, 4), testing::kFloat64);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(TokensAndChoices, StickBreakingSizes,
+                         Combine(Values(1, 2, 20, 21, 22, 31, 32, 33, 63, 64, 65, 128, 197), Values(1, 2, 3)));
+
+class StickBreakingHeads : public ::testing::TestWithParam<std::tuple<std::int64_t, std::int64_t>> {};
+
+TEST_P(StickBreakingHeads, MatchesTheFormulaForEveryNumberAndSizeOfHeads) {
+  const auto [heads, head_size] = GetParam();
+  expect_formula(random_inputs(2, 70, 70, 2, heads, head_size), testing::kFloat64);
+  expect_formula(random_inputs(2, 70, 70, 2, heads, head_size, at::kFloat), testing::kFloat32);
+}
+
+INSTANTIATE_TEST_SUITE_P(HeadsAndSizes, StickBreakingHeads, Combine(Values(1, 2, 3, 4), Values(1, 7, 32, 64)));
+
+TEST(StickBreakingAttention, RoundsHalfPrecisionOnlyAtItsInputsAndOutput) {
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+    const Inputs in = random_inputs(2, 197, 197, 2, 2, 16, dtype);
+    const at::Tensor exact = naive_attention(in.query, in.key, in.value);
+    EXPECT_LE(relative_error(stick_breaking_attention(in.query, in.key, in.value), exact),
+              testing::kOneBFloat16Rounding);
+  }
+}
+
+TEST(StickBreakingAttention, SkipsPaddedKeysOnEitherSideAndInTheMiddle) {
+  const Inputs in = random_inputs(4, 130, 130, 2, 2, 4);
+  at::Tensor mask = at::ones({4, 130}, at::kBool);
+  mask[0].narrow(0, 0, 70).fill_(false);   // left
+  mask[1].narrow(0, 61, 69).fill_(false);  // right
+  mask[2].narrow(0, 40, 50).fill_(false);
+  expect_formula(in, testing::kFloat64, mask);
+  expect_formula(in, testing::kFloat64, at::rand({4, 130}).gt(0.5));
+}
+
+TEST(StickBreakingAttention, ReadsNothingWhereEveryKeyIsPadded) {
+  const Inputs in = random_inputs(2, 70, 70, 2, 1, 4, at::kFloat);
+  at::Tensor mask = at::ones({2, 70}, at::kBool);
+  mask[1].fill_(false);
+  const at::Tensor output = stick_breaking_attention(in.query, in.key, in.value, mask);
+  EXPECT_TRUE(output[1].equal(at::zeros_like(output[1])));
+  EXPECT_TRUE(output[0].equal(stick_breaking_attention(in.query, in.key, in.value)[0]));
+}
+
+TEST(StickBreakingAttention, WeightsOfOneQueryAreNotNegativeAndSumToAtMostOne) {
+  Inputs in = random_inputs(1, 130, 130, 2, 2, 8, at::kFloat);
+  in.value.fill_(1.0);
+  const at::Tensor sums = stick_breaking_attention(in.query, in.key, in.value);
+  EXPECT_LE(sums.max().item<double>(), 1.0 + 1e-6);
+  EXPECT_GT(sums.min().item<double>(), 0.0);
+}
+
+TEST(StickBreakingAttention, GivesTheFirstTokenHalfOfItsOwnValueWhenScoresAreZero) {
+  Inputs in = random_inputs(1, 3, 3, 1, 1, 2);
+  in.query.zero_();
+  in.value = at::tensor({1.0, 0.0, 0.0, 1.0, 2.0, 2.0}, at::kDouble).view({1, 3, 1, 2});
+  const at::Tensor output = stick_breaking_attention(in.query, in.key, in.value).view({3, 2});
+  const at::Tensor expected = at::tensor({0.5, 0.0, 0.25, 0.5, 1.125, 1.25}, at::kDouble).view({3, 2});
+  EXPECT_TRUE(output.allclose(expected, 0, 1e-15));
+}
+
+class ExtremeScores : public ::testing::TestWithParam<double> {};
+
+TEST_P(ExtremeScores, StayFiniteAndMatchTheFormula) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    Inputs in = random_inputs(1, 150, 150, 1, 1, 1, dtype);
+    in.query.fill_(GetParam());
+    for (const at::Tensor& key : {in.key.sign(), at::ones_like(in.key)}) {  // scores of both signs, then of one
+      const at::Tensor actual = stick_breaking_attention(in.query, key, in.value);
+      const at::Tensor expected = naive_attention(in.query, key, in.value);
+      EXPECT_TRUE(actual.isfinite().all().item<bool>());
+      // Weights such as e^-200 are nothing in float32: hence the absolute part.
+      const double tolerance = dtype == at::kFloat ? testing::kFloat32 : testing::kFloat64;
+      EXPECT_LE((actual.to(at::kDouble) - expected).norm().item<double>(),
+                tolerance * expected.norm().item<double>() + 1e-30);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scores, ExtremeScores, Values(-200.0, -50.0, 50.0, 200.0, 1e4));
+
+TEST(StickBreakingAttention, GivesTheSameBitsInEveryRunAndWithEveryNumberOfThreads) {
+  const Inputs in = random_inputs(2, 200, 200, 2, 3, 16, at::kFloat);
+  const auto run = [&](int threads) {
+    const ThreadCount count(threads);
+    return stick_breaking_attention(in.query, in.key, in.value);
+  };
+  const at::Tensor one = run(1);
+  EXPECT_TRUE(one.equal(run(1)));
+  EXPECT_TRUE(one.equal(run(2)));
+  EXPECT_TRUE(one.equal(run(4)));
+}
+
+TEST(StickBreakingAttention, TakesViewsThatAreNotContiguous) {
+  const Inputs in = random_inputs(2, 70, 70, 2, 2, 4);
+  const at::Tensor expected = stick_breaking_attention(in.query, in.key, in.value);
+  const auto strided = [](const at::Tensor& x) { return x.transpose(0, 1).contiguous().transpose(0, 1); };
+  EXPECT_TRUE(stick_breaking_attention(strided(in.query), strided(in.key), strided(in.value)).equal(expected));
+}
+
+TEST(StickBreakingAttention, LeavesItsInputsAlone) {
+  const Inputs in = random_inputs(1, 70, 70, 2, 2, 4);
+  const at::Tensor q = in.query.clone(), k = in.key.clone(), v = in.value.clone();
+  stick_breaking_attention(in.query, in.key, in.value);
+  EXPECT_TRUE(in.query.equal(q) && in.key.equal(k) && in.value.equal(v));
+}
+
+/// What the error says when one argument is replaced.
+std::string refusal(const Inputs& in, const std::optional<at::Tensor>& mask = std::nullopt) {
+  try {
+    stick_breaking_attention(in.query, in.key, in.value, mask);
+  } catch (const c10::Error& e) {
+    return e.what_without_backtrace();
+  }
+  return "nothing was refused";
+}
+
+TEST(StickBreakingAttention, RefusesArgumentsThatDoNotFitByName) {
+  const Inputs in = random_inputs(2, 5, 5, 2, 2, 4);
+  EXPECT_THAT(refusal({in.query[0], in.key, in.value}), HasSubstr("query must be"));
+  EXPECT_THAT(refusal({in.query, in.key[0], in.value}), HasSubstr("key must be"));
+  EXPECT_THAT(refusal({in.query, in.key, in.value.narrow(1, 0, 4)}), HasSubstr("value must have key's sizes"));
+  const at::Tensor short_key = in.key.narrow(1, 0, 4);
+  EXPECT_THAT(refusal({in.query, short_key, short_key}), HasSubstr("key has 4 positions"));
+  const at::Tensor one_head = in.key.narrow(2, 0, 1);
+  EXPECT_THAT(refusal({in.query, one_head, one_head}), HasSubstr("does not fit query"));
+  EXPECT_THAT(refusal({in.query, in.key.to(at::kFloat), in.value}), HasSubstr("share one floating dtype"));
+  EXPECT_THAT(refusal({in.query.to(at::kLong), in.key.to(at::kLong), in.value.to(at::kLong)}), HasSubstr("dtype"));
+  EXPECT_THAT(refusal(in, at::ones({2, 4}, at::kBool)), HasSubstr("key_mask must be"));
+  EXPECT_THAT(refusal(in, at::ones({2, 5}, at::kLong)), HasSubstr("key_mask must be"));
+}
+
+}  // namespace
+}  // namespace mformer::kernels
