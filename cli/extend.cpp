@@ -1,5 +1,8 @@
 #include "core/workflows/extend.h"
 
+#include <algorithm>
+#include <map>
+
 #include "cli/command.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -7,6 +10,7 @@
 #include "cli/train_report.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/workspace/parse_range.h"
 
 namespace mformer::cli {
 namespace {
@@ -61,6 +65,13 @@ std::string leak_table(const std::vector<TaskLeak>& leak, const terminal::Style&
   return table.str(style);
 }
 
+/// Whether the new task has held-out text: then it is the one measured task without a leak.
+bool new_task_is_measured(const ExtendReport& result) {
+  const auto measured =
+      std::count_if(result.tasks.begin(), result.tasks.end(), [](const TaskChange& task) { return task.after; });
+  return measured > static_cast<std::ptrdiff_t>(result.leak.size());
+}
+
 void report_extension(terminal::Report& report, const ExtendReport& result) {
   report.data()["new_modules"] = {{"att", result.new_att}, {"mlp", result.new_mlp}};
   report.data()["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
@@ -68,10 +79,13 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
                 << result.new_mlp << " feed-forward modules: " << terminal::format_count(result.size_before.weights)
                 << " parameters become " << terminal::format_count(result.size_after.weights) << '\n';
   if (!result.version) return;
-  report.data()["use"] = result.use;
+  const bool measured = new_task_is_measured(result);
+  report.data()["use"] = measured ? nlohmann::ordered_json(result.use) : nlohmann::ordered_json(nullptr);
   report.data()["leak"] = leak_json(result.leak);
-  report.text() << "use       " << terminal::format_percent(result.use)
-                << " of the new task's routing slots go to new modules\n";
+  if (measured) {
+    report.text() << "use       " << terminal::format_percent(result.use)
+                  << " of the new task's routing slots go to new modules\n";
+  }
   for (const TaskLeak& task : result.leak) {
     report.text() << "leak      " << terminal::format_percent(task.mean) << " of the slots of '" << task.task
                   << "' go to new modules\n";
@@ -86,6 +100,7 @@ void run_extend(ExtendFlags flags, const GlobalOptions& global) {
   set_seed(flags.command.options, global);
   Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
+  parse_range(flags.command.layers, base.model.config.n_layer, "--layers");  // before the data becomes a task
   const ExtendReport result = workspace.run([&] { return extend(workspace.session(), base, flags.command); });
   terminal::Report report("extend", global.json);
   report_training(report, result, result.size_after.bytes);

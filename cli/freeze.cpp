@@ -1,6 +1,7 @@
 #include "core/workflows/freeze.h"
 
 #include "cli/command.h"
+#include "cli/terminal/report.h"
 #include "cli/workspace.h"
 
 namespace mformer::cli {

@@ -117,7 +117,7 @@ void report_training(terminal::Report& report, const TrainReport& result, std::i
   report.text() << "made " << to_string(*result.version)
                 << (result.kept_beside ? ", a model of its own: another command moved the model meanwhile\n\n" : "\n\n")
                 << tasks_table(result.tasks, report.style())
-                << "losses on held-out text, in nats per token: less is better\n\n";
+                << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n\n";
   training_text(report.text(), result);
 }
 

@@ -1,0 +1,215 @@
+"""Runs the mformer program in temporary workspaces.
+
+A test file needs two things from here:
+
+    class TrainTest(mformer.EndToEndTest):
+        def test_says_what_it_did(self):
+            work = self.workspace()                      # a copy of one with a trained tiny model
+            result = work.run("tasks", "--json").json    # fails the test unless the exit code is 0
+            work.refuses("train", code=2, says="no task")  # one error, a hint, nothing changed
+
+    if __name__ == "__main__":
+        unittest.main()
+
+The program is the one that the environment variable MFORMER_BIN names.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import sqlite3
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+BINARY = os.environ.get("MFORMER_BIN", "build/release/bin/mformer")
+DATA = Path(__file__).resolve().parents[1] / "data"
+SAMPLE = DATA / "sample"
+TIMEOUT_S = 240
+# Small enough for a busy machine; short sequences, since the documents are short.
+QUICK = ("--batch", "2", "--context", "32", "--eval-tokens", "600")
+
+
+class Result:
+    """What one run of the program printed, and its exit code."""
+
+    def __init__(self, completed):
+        self.code = completed.returncode
+        self.stdout = completed.stdout
+        self.out = completed.stdout.decode("utf-8", "replace")
+        self.err = completed.stderr.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"exit code {self.code}\nstdout: {self.out[-2000:]}\nstderr: {self.err[-2000:]}"
+
+
+def command_line(arguments):
+    # One thread: the same bits on every machine, and no waiting for a busy second core.
+    return [str(Path(BINARY).resolve()), "--threads", "1", *map(str, arguments)]
+
+
+def environment(**changes):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MFORMER_")}
+    return {**kept, **changes}
+
+
+class Folder:
+    """A folder in which the program runs; a workspace once it was initialised."""
+
+    def __init__(self, test, path):
+        self.test = test
+        self.path = Path(path)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+    def run(self, *arguments, code=0, stdin=b"", prepare=None, timeout=TIMEOUT_S):
+        """The result; a failed test unless the program exits with `code` (None = any)."""
+        result = Result(
+            subprocess.run(command_line(arguments), cwd=self.path, input=stdin, capture_output=True,
+                           env=environment(), preexec_fn=prepare, timeout=timeout))
+        if code is not None:
+            self.test.assertEqual(result.code, code, f"mformer {' '.join(map(str, arguments))}\n{result}")
+        return result
+
+    def start(self, *arguments):
+        """The running program, for tests that stop it."""
+        return subprocess.Popen(command_line(arguments), cwd=self.path, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+
+    def refuses(self, *arguments, code, says, hint="", **options):
+        """Checks the contract of errors: the exit code, one sentence, a hint, no result, and nothing changed."""
+        before = self.state() if self.is_workspace() else None
+        result = self.run(*arguments, code=code, **options)
+        check = self.test
+        lines = [line for line in result.err.splitlines() if line.startswith(("error:", "hint:"))]
+        check.assertEqual([line.split(":")[0] for line in lines], ["error", "hint"], result)
+        check.assertIn(says, lines[0], result)
+        check.assertIn(hint, lines[1], result)
+        check.assertNotRegex(result.err, r"terminate called|Exception raised from|frame #\d|\.cpp:\d+|what\(\)", result)
+        check.assertEqual(result.out, "", result)
+        if before is not None:
+            check.assertEqual(self.state(), before)
+        return result
+
+    def is_workspace(self):
+        return (self / ".mformer" / "registry.db").exists()
+
+    def state(self):
+        """Every row that a failed command must leave alone: all but the log of operations, to which it belongs, and
+        scores, where it may have measured an old version before it failed."""
+        with contextlib.closing(sqlite3.connect(self / ".mformer" / "registry.db", timeout=60)) as registry:
+            names = registry.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+            return {name: registry.execute(f"SELECT * FROM {name}").fetchall()
+                    for (name,) in names if not name.startswith(("operation", "scores", "sqlite_"))}
+
+    def check_sound(self):
+        self.run("fsck")
+
+    def versions(self):
+        """The names of the models' current versions."""
+        return [model["version"]["ref"] for model in self.run("models", "--json").json["models"]]
+
+    def modules(self, model):
+        """uid → hash of the weights, for each module of a version."""
+        rows = self.run("inspect", "modules", "--model", model, "--json").json["modules"]
+        return {row["uid"]: row["object"] for row in rows}
+
+    def metrics(self):
+        """The lines of the only run's metrics.jsonl, without what depends on the clock."""
+        files = list((self / ".mformer" / "runs").rglob("metrics.jsonl"))
+        self.test.assertEqual(len(files), 1, files)
+        return [without_clock(json.loads(line)) for line in files[0].read_text().splitlines()]
+
+    def wait_for_steps(self, process, steps):
+        """Returns once the running training has written so many lines of metrics."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            if sum(file.read_text().count("\n") for file in (self / ".mformer").glob("runs/*/metrics.jsonl")) >= steps:
+                return
+            if process.poll() is not None:
+                self.test.fail(f"the program ended early: {process.communicate()}")
+            time.sleep(0.005)
+        self.test.fail("no training step within the time")
+
+
+def without_clock(step):
+    return {name: value for name, value in step.items() if "second" not in name}
+
+
+class EndToEndTest(unittest.TestCase):
+    """A test with a temporary folder of its own, at whose end every workspace must be sound."""
+
+    def setUp(self):
+        self.temporary = Path(tempfile.mkdtemp(prefix="mformer-test-"))
+        self.addCleanup(remove_folder, self.temporary)
+        self.workspaces = []
+
+    def tearDown(self):
+        for workspace in self.workspaces:
+            workspace.check_sound()
+
+    def folder(self, name="work"):
+        """An empty folder."""
+        path = self.temporary / name
+        path.mkdir()
+        return Folder(self, path)
+
+    def workspace(self, name="work"):
+        """A copy of a workspace with a tiny model `base`, trained a little as base@2 on the task 'english'. Beside it
+        lie the corpora english/, german/ and qa/, tokenizer.json, and checkpoint/, an export of base@2."""
+        path = self.temporary / name
+        shutil.copytree(trained_folder(), path)
+        self.workspaces.append(Folder(self, path))
+        return self.workspaces[-1]
+
+
+@functools.cache
+def trained_folder():
+    """Made once for each test file. The tasks of its copies go on reading the corpora that lie here."""
+    path = Path(tempfile.mkdtemp(prefix="mformer-trained-"))
+    unittest.addModuleCleanup(remove_folder, path)
+    for name, source in (("english", SAMPLE / "english"), ("german", SAMPLE / "german")):
+        write_corpus(path / name, source)
+    shutil.copytree(SAMPLE / "qa", path / "qa")
+    folder = Folder(unittest.TestCase(), path)
+    folder.run("tokenizer", "train", "--data", "english", "--vocab-size", "400", "--quiet")
+    folder.run("init", "--preset", "tiny", "--tokenizer", "tokenizer.json")
+    folder.run("train", "--data", "english", "--steps", "12", *QUICK)
+    folder.run("export", "checkpoint")
+    return path
+
+
+def write_corpus(folder, source, characters=400):
+    """The source's text as many short documents, so that every split of the data has some."""
+    folder.mkdir()
+    text = "".join(file.read_text() for file in sorted(source.iterdir()))
+    with open(folder / "text.jsonl", "w") as out:
+        for start in range(0, len(text), characters):
+            out.write(json.dumps({"text": text[start:start + characters]}) + "\n")
+
+
+def remove_folder(path):
+    subprocess.run(["chmod", "-R", "u+w", str(path)], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def read_safetensors(file):
+    """(header, bytes after it): for tests that damage checkpoints."""
+    data = Path(file).read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    return json.loads(data[8:8 + length]), data[8 + length:]
+
+
+def write_safetensors(file, header, body):
+    text = json.dumps(header).encode()
+    Path(file).write_bytes(struct.pack("<Q", len(text)) + text + body)

@@ -1,0 +1,108 @@
+import json
+import shutil
+import unittest
+
+import mformer
+
+GOLDEN = mformer.DATA / "golden" / "mlp_gate_k2"
+
+
+class InitTest(mformer.EndToEndTest):
+    def test_makes_a_workspace_with_a_model_from_a_preset(self):
+        work = self.folder()
+        made = work.run("init", "--preset", "tiny", "--json").json
+        self.assertEqual((made["version"], made["command"], made["model"]), (1, "init", "base@1"))
+        self.assertEqual((made["att_modules"], made["mlp_modules"]), ([4, 4], [8, 8]))
+        self.assertLess(made["active_parameters"], made["parameters"])
+        self.assertEqual(made["bytes"], 4 * made["parameters"])
+        work.check_sound()
+
+    def test_the_seed_decides_the_weights(self):
+        objects = []
+        for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+            work = self.folder(name)
+            work.run("--seed", seed, "init", "--preset", "tiny")
+            objects.append(sorted(work.modules("base").values()))
+        self.assertEqual(objects[0], objects[1])
+        self.assertNotEqual(objects[0], objects[2])
+
+    def test_dry_run_leaves_no_trace(self):
+        work = self.folder()
+        made = work.run("init", "--preset", "tiny", "--dry-run", "--json").json
+        self.assertTrue(made["dry_run"])
+        self.assertEqual(list(work.path.iterdir()), [])
+
+    def test_a_second_init_is_refused(self):
+        work = self.workspace()
+        work.refuses("init", "--preset", "tiny", code=1, says="a workspace already", hint="mformer import DIR --name NAME")
+
+    def test_a_failed_init_leaves_no_trace(self):
+        work = self.folder()
+        (work / "broken").mkdir()
+        work.refuses("init", "--from", "broken", code=1, says="broken")
+        work.refuses("init", "--preset", "tinny", code=2, says="tinny", hint="tiny")
+        work.refuses("init", "--preset", "tiny", "--tokenizer", "none.json", code=1, says="none.json")
+        work.refuses("init", "--preset", "tiny", "--name", "-x", code=2, says="name")
+        work.refuses("--workspace", "new/folder", "init", "--from", "broken", code=1, says="broken")
+        self.assertEqual([path.name for path in work.path.iterdir() if path.name != "new"], ["broken"])
+        self.assertFalse((work / "new" / "folder").exists())
+
+    def test_an_init_that_was_killed_early_is_completed(self):
+        work = self.folder()
+        work.run("init", "--preset", "tiny")
+        whole = work / ".mformer"
+        for leftovers in (["objects"], []):
+            shutil.rmtree(whole)
+            for name in leftovers:
+                (whole / name).mkdir(parents=True)
+            work.run("init", "--preset", "tiny")
+        work.check_sound()
+
+
+class ImportExportTest(mformer.EndToEndTest):
+    def test_an_imported_export_is_the_same_model_bit_for_bit(self):
+        work = self.workspace()
+        work.run("import", "checkpoint", "--name", "other")
+        self.assertEqual(sorted(work.modules("base").values()), sorted(work.modules("other").values()))
+        work.run("export", "again", "--model", "other")
+        for name in ("model.safetensors", "config.json", "tokenizer.json"):
+            self.assertEqual((work / "again" / name).read_bytes(), (work / "checkpoint" / name).read_bytes(), name)
+
+    def test_a_checkpoint_of_the_reference_survives_the_round_trip(self):
+        work = self.folder()
+        work.run("init", "--from", GOLDEN)
+        work.run("export", "out")
+        weights = [mformer.read_safetensors(folder / "model.safetensors") for folder in (GOLDEN, work / "out")]
+        tensors = [{name: (entry["dtype"], entry["shape"], body[slice(*entry["data_offsets"])])
+                    for name, entry in header.items()
+                    if name != "__metadata__" and not name.endswith(("attn.mask", "attn.cum_weight"))}
+                   for header, body in weights]
+        self.assertEqual(tensors[0].keys(), tensors[1].keys())
+        self.assertEqual(tensors[0], tensors[1])
+
+    def test_export_writes_other_types_and_shards(self):
+        work = self.workspace()
+        made = work.run("export", "half", "--dtype", "bfloat16", "--max-shard-size", "300000", "--json").json
+        self.assertTrue(made["loadable_by_reference"])
+        index = json.loads((work / "half" / "model.safetensors.index.json").read_text())
+        self.assertGreater(len(set(index["weight_map"].values())), 1)
+        self.assertEqual(json.loads((work / "half" / "config.json").read_text())["torch_dtype"], "bfloat16")
+        work.run("import", "half", "--name", "half")
+
+    def test_export_never_replaces_files_unasked(self):
+        work = self.workspace()
+        work.refuses("export", "checkpoint", code=1, says="not empty", hint="overwritten")
+        work.run("export", "checkpoint", "--overwrite")
+        work.run("export", "nowhere", "--dry-run")
+        self.assertFalse((work / "nowhere").exists())
+        work.refuses("export", "x", "--dtype", "float8", code=2, says="float8", hint="bfloat16")
+
+    def test_a_name_is_taken_only_once(self):
+        work = self.workspace()
+        work.refuses("import", "checkpoint", "--name", "base", code=2, says="'base' already", hint="--name")
+        work.run("import", "checkpoint", "--name", "other", "--dry-run")
+        self.assertEqual(work.versions(), ["base@2"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,56 @@
+import unittest
+
+import mformer
+import tensors
+
+GOLDEN = mformer.DATA / "golden"
+TOLERANCE = 1e-5  # float32 sums in another order; norm over norm
+COMPARED = ("logits", "loss", "aux_loss", "hidden.", "routing.", "grad.")
+
+
+class ProbeGoldenTest(mformer.EndToEndTest):
+    def probe(self, name, *flags):
+        """What the program computes, and what the reference recorded, by name."""
+        work = self.folder(f"probe{len(flags)}-{name}")
+        expected_file = GOLDEN / name / "expected.safetensors"
+        work.run("probe", "--from", GOLDEN / name, "--input", expected_file, "--out", "out.safetensors", *flags)
+        expected = {key: tensor for key, tensor in tensors.read(expected_file).items() if key.startswith(COMPARED)}
+        return tensors.read(work / "out.safetensors"), expected
+
+    def check(self, ours, expected):
+        for key, tensor in expected.items():
+            self.assertEqual(ours[key].shape, tensor.shape, key)
+            if key.endswith(".indices"):
+                self.assertEqual(ours[key].values, tensor.values, key)
+            else:
+                self.assertLessEqual(tensors.relative_error(ours[key], tensor), TOLERANCE, key)
+
+    def test_matches_the_reference_in_every_recorded_number(self):
+        folders = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+        self.assertTrue(folders)
+        for name in folders:
+            with self.subTest(folder=name):
+                ours, expected = self.probe(name, "--gradients")
+                self.assertEqual(any(key.startswith("grad.") for key in expected), True)
+                self.check(ours, expected)
+
+    def test_float64_agrees_too_and_gradients_are_left_out_unasked(self):
+        ours, expected = self.probe("mlp_gate_k2", "--float64")
+        self.assertFalse([key for key in ours if key.startswith("grad.")])
+        self.check(ours, {key: tensor for key, tensor in expected.items() if not key.startswith("grad.")})
+
+    def test_a_damaged_checkpoint_or_input_is_refused(self):
+        work = self.folder()
+        (work / "broken.safetensors").write_bytes(b"\xff" * 100)
+        golden = GOLDEN / "mlp_gate_k2"
+        options = ("--out", "out.safetensors")
+        work.refuses("probe", "--from", golden, "--input", "broken.safetensors", *options, code=1, says="broken")
+        work.refuses("probe", "--from", "nowhere", "--input", golden / "expected.safetensors", *options, code=1,
+                     says="nowhere")
+        tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 3], [0, 1, 99999])})
+        work.refuses("probe", "--from", golden, "--input", "ids.safetensors", *options, code=1, says="99999")
+        self.assertFalse((work / "out.safetensors").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

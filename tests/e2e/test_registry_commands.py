@@ -1,0 +1,139 @@
+import os
+import time
+import unittest
+
+import mformer
+
+
+class RegistryCommandsTest(mformer.EndToEndTest):
+    def test_models_lists_them_and_marks_the_current_one(self):
+        work = self.workspace()
+        work.run("prune", "--task", "english", "--keep", "0.5", "--into", "small", "--eval-tokens", "600")
+        rows = {row["name"]: row for row in work.run("models", "--json").json["models"]}
+        self.assertEqual(list(rows), ["base", "small"])
+        self.assertEqual([row["current"] for row in rows.values()], [True, False])
+        self.assertEqual((rows["base"]["versions"], rows["base"]["modules"]), (2, 24))
+        self.assertLess(rows["small"]["bytes"], rows["base"]["bytes"])
+        self.assertRegex(work.run("models").out, r"\* +base +base@2")
+
+    def test_use_makes_a_model_the_current_one(self):
+        work = self.workspace()
+        work.run("prune", "--task", "english", "--keep", "0.5", "--into", "small", "--eval-tokens", "600")
+        result = work.run("use", "small", "--json").json
+        self.assertFalse(result["moved"])
+        self.assertEqual([row["current"] for row in work.run("models", "--json").json["models"]], [False, True])
+        work.refuses("use", "smal", code=2, says="smal", hint="small")
+
+    def test_use_moves_a_model_to_a_version_and_forward_again(self):
+        work = self.workspace()
+        self.assertEqual(work.run("use", "base@1", "--dry-run", "--json").json["before"]["ref"], "base@2")
+        self.assertEqual(work.versions(), ["base@2"])
+        work.run("use", "base@1")
+        self.assertEqual(work.versions(), ["base@1"])
+        full_hash = work.run("models", "--json", "--model", "base").json["models"][0]["version"]["hash"]
+        work.run("use", "base@2")
+        work.run("use", full_hash[:10])
+        self.assertEqual(work.versions(), ["base@1"])
+        newest = work.run("log", "-n", "1", "--json").json["operations"][0]
+        self.assertEqual((newest["command"], newest["before"]["ref"], newest["after"]["ref"]),
+                         ("use", "base@2", "base@1"))
+        work.refuses("use", "base@9", code=2, says="base", hint="base@2")
+
+    def test_log_tells_newest_first_what_was_done_with_which_data(self):
+        work = self.workspace()
+        operations = work.run("log", "--json").json["operations"]
+        self.assertEqual([row["command"] for row in operations], ["train", "init"])
+        train = operations[0]
+        self.assertEqual((train["outcome"], train["before"]["ref"], train["after"]["ref"]), ("done", "base@1", "base@2"))
+        self.assertEqual(train["data"][0]["task"], "english")
+        self.assertEqual(train["arguments"]["steps"], 12)
+        self.assertLessEqual(train["started_ms"], train["ended_ms"])
+        self.assertEqual(len(work.run("log", "-n", "1", "--json").json["operations"]), 1)
+        self.assertRegex(work.run("log").out, r"train +done +base@1 -> base@2 +english")
+
+    def test_log_keeps_what_failed(self):
+        work = self.workspace()
+        work.run("train", "--data", "english", "--task", "other", "--steps", "3", "--lr", "1e30", *mformer.QUICK, code=None)
+        self.assertIn(work.run("log", "-n", "1", "--json").json["operations"][0]["outcome"], ("failed", "done"))
+
+    def test_undo_goes_back_and_use_goes_forward(self):
+        work = self.workspace()
+        planned = work.run("undo", "--dry-run", "--json").json
+        self.assertEqual((planned["from"]["ref"], planned["to"]["ref"]), ("base@2", "base@1"))
+        self.assertEqual(work.versions(), ["base@2"])
+        done = work.run("undo", "--json").json
+        self.assertEqual(done["undone"]["command"], "train")
+        self.assertEqual(work.versions(), ["base@1"])
+        work.refuses("undo", code=1, says="nothing to undo")
+        work.run("use", "base@2")
+        self.assertEqual(work.versions(), ["base@2"])
+        self.assertEqual([row["command"] for row in work.run("log", "--json").json["operations"]][:2], ["use", "undo"])
+
+    def test_undo_works_on_a_model_not_on_a_version(self):
+        work = self.workspace()
+        work.refuses("undo", "--model", "base@1", code=2, says="base@1")
+        work.run("undo", "--model", "base")
+        self.assertEqual(work.versions(), ["base@1"])
+
+    def test_gc_removes_only_old_files_that_nothing_names(self):
+        work = self.workspace()
+        objects = work / ".mformer" / "objects"
+        stray = objects / "ab" / ("ab" + "0" * 62)
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(b"12345")
+        self.assertEqual(work.run("gc", "--json").json["objects"], 0)  # younger than an hour
+        old = time.time() - 7200
+        os.utime(stray, (old, old))
+        planned = work.run("gc", "--dry-run", "--json").json
+        self.assertEqual((planned["objects"], planned["bytes"]), (1, 5))
+        self.assertTrue(stray.exists())
+        work.run("gc", "--grace", "0")
+        self.assertFalse(stray.exists())
+        work.check_sound()
+
+    def test_fsck_names_what_is_damaged_and_fails(self):
+        work = self.workspace()
+        self.assertEqual(work.run("fsck", "--json").json["problems"], [])
+        victim = sorted(path for path in (work / ".mformer" / "objects").rglob("*") if path.is_file())[0]
+        victim.chmod(0o644)
+        data = bytearray(victim.read_bytes())
+        data[-1] ^= 1
+        victim.write_bytes(data)
+        result = work.run("fsck", "--json", code=1)
+        self.assertFalse(result.json["sound"])
+        self.assertIn(victim.name, result.json["problems"][0])
+        self.assertIn("error: the workspace has 1 problem", result.err)
+        self.assertIn("hint:", result.err)
+
+    def test_diff_tells_versions_apart_by_identity(self):
+        work = self.workspace()
+        self.assertTrue(work.run("diff", "base@2", "base", "--json").json["same"])
+        trained = work.run("diff", "base@1", "base@2", "--json").json
+        self.assertEqual((trained["retrained"], trained["added"], trained["removed"]), (24, 0, 0))
+        self.assertIn("wte", trained["trunk"])
+        work.run("prune", "--task", "english", "--keep", "0.5", "--into", "small", "--eval-tokens", "600")
+        pruned = work.run("diff", "base", "small", "--json").json
+        self.assertEqual((pruned["removed"], pruned["retrained"], pruned["same_modules"]), (12, 0, 12))
+        self.assertEqual({row["field"] for row in pruned["config"]}, {"n_att_experts", "n_mlp_experts"})
+        back = work.run("diff", "small", "base", "--json").json
+        self.assertEqual((back["added"], back["removed"]), (12, 0))
+        work.run("freeze", "kind=att")
+        self.assertEqual(work.run("diff", "base@2", "base@3", "--json").json["frozen"], 8)
+
+    def test_doctor_checks_kernels_and_the_workspace(self):
+        work = self.workspace()
+        result = work.run("doctor", "--json").json
+        self.assertTrue(result["healthy"])
+        self.assertEqual(len(result["kernels"]), 3)
+        self.assertTrue(all(row["passed"] for row in result["kernels"]))
+        self.assertIsNone(self.folder("elsewhere").run("doctor", "--json").json["workspace"])
+        for path in (work / ".mformer" / "objects").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        broken = work.run("doctor", "--json", code=1)
+        self.assertEqual(broken.json["workspace"]["missing_objects"], 24)
+        self.assertIn("error: the workspace lacks 24 objects", broken.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
