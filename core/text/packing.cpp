@@ -61,7 +61,7 @@ Window PackedWindows::window(int64_t index) const {
   const auto all = data_.tokens();
   const auto tokens = all.subspan(static_cast<size_t>(index) * length);
   const size_t used = std::min(length, tokens.size() - 1);
-  Window window{std::vector<int64_t>(length, 0), std::vector<int64_t>(length, kIgnore)};
+  Window window{std::vector<int64_t>(length, 0), std::vector<int64_t>(length, kIgnore), static_cast<int64_t>(used)};
   for (size_t at = 0; at < used; ++at) {
     const uint32_t target = tokens[at + 1];
     window.inputs[at] = tokens[at] & TokenData::kIdMask;

@@ -11,6 +11,7 @@ namespace mformer {
 struct Window {
   std::vector<int64_t> inputs;   ///< [context] ids
   std::vector<int64_t> targets;  ///< [context] the id that follows each input, or -100 where there is no loss
+  int64_t tokens = 0;            ///< inputs that are tokens of the data; those after them are padding
 };
 
 /// What happens to the tokens after the last whole window.

@@ -14,10 +14,14 @@ void set_row(Batch& batch, std::int64_t row, const Window& window) {
   std::copy(window.inputs.begin(), window.inputs.end(), batch.inputs.mutable_data_ptr<std::int64_t>() + row * context);
   std::copy(window.targets.begin(), window.targets.end(),
             batch.targets.mutable_data_ptr<std::int64_t>() + row * context);
+  batch.lengths[row] = window.tokens;
 }
 
 Batch empty_batch(std::int64_t rows, std::int64_t context) {
-  return {at::empty({rows, context}, at::kLong), at::empty({rows, context}, at::kLong), {}};
+  return {at::empty({rows, context}, at::kLong),
+          at::empty({rows, context}, at::kLong),
+          {},
+          std::vector<std::int64_t>(rows, context)};
 }
 
 std::int64_t total_windows(const std::vector<PackedWindows>& sets) {

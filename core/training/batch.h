@@ -16,6 +16,7 @@ struct Batch {
   at::Tensor inputs;   ///< [batch, context], int64
   at::Tensor targets;  ///< [batch, context], int64, −100 where there is no loss
   at::Tensor replay;   ///< [batch], bool: rows of earlier tasks' data; undefined where there are none
+  std::vector<std::int64_t> lengths = {};  ///< [batch] inputs of each row that are tokens; the rest is padding
 };
 
 /// Batch of step `step` (from 0): a pure function of the step, so that a resumed run sees what it would have seen.

@@ -1,6 +1,8 @@
 #include "core/workspace/routing_stats.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -14,15 +16,23 @@ namespace {
 struct BankSums {
   at::Tensor slots, gates, norms;
 
-  void add(const BankTrace& trace, std::int64_t modules) {
+  /// Adds the tokens at these positions of the flattened batch.
+  void add(const BankTrace& trace, std::int64_t modules, const at::Tensor& tokens) {
     if (!slots.defined()) slots = at::zeros({modules}, at::kDouble), gates = slots.clone(), norms = slots.clone();
-    const at::Tensor chosen = trace.decision.indices.flatten();
-    const at::Tensor gate = trace.decision.gates.flatten().to(at::kDouble);
+    const auto of_tokens = [&](const at::Tensor& x) { return x.index_select(0, tokens).flatten(); };
+    const at::Tensor chosen = of_tokens(trace.decision.indices);
+    const at::Tensor gate = of_tokens(trace.decision.gates).to(at::kDouble);
     slots.index_add_(0, chosen, at::ones_like(gate));
     gates.index_add_(0, chosen, gate);
-    norms.index_add_(0, chosen, gate * trace.output_norms.flatten().to(at::kDouble));
+    norms.index_add_(0, chosen, gate * of_tokens(trace.output_norms).to(at::kDouble));
   }
 };
+
+/// Positions in the flattened batch that hold tokens rather than padding.
+at::Tensor token_positions(const Batch& batch) {
+  const at::Tensor column = at::arange(batch.inputs.size(1)).unsqueeze(0);
+  return column.lt(at::tensor(batch.lengths, at::kLong).unsqueeze(1)).flatten().nonzero().squeeze(1);
+}
 
 using BankKey = std::pair<int, Kind>;
 
@@ -50,11 +60,12 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   std::int64_t tokens = 0;
   const PackedWindows windows(task.tokens.require(split), model.config.block_size, LastWindow::pad);
   for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
-    tokens += batch.inputs.numel();
+    const at::Tensor positions = token_positions(batch);
+    tokens += positions.numel();
     for (std::size_t l = 0; l < output.routing.size(); ++l) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
         const auto modules = static_cast<std::int64_t>(model.blocks[l].bank(kind).modules.size());
-        sums[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules);
+        sums[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules, positions);
       }
     }
   });
