@@ -84,6 +84,11 @@ void check_pickled(const std::map<std::string, at::Tensor>& tensors, const Model
     if (found->second.sizes() != at::IntArrayRef(shape)) {
       throw Error(source + ": tensor '" + name + "' does not have the shape that config.json asks for");
     }
+    const at::ScalarType type = found->second.scalar_type();
+    if (type != at::kFloat && type != at::kBFloat16 && type != at::kHalf) {
+      throw Error(source + ": tensor '" + name + "' holds " + c10::toString(type) + " elements",
+                  "weights are float32, bfloat16 or float16");
+    }
   }
   for (const auto& [name, tensor] : tensors) {
     if (wanted.count(name) == 0 && !is_ignored_tensor(name, config)) {

@@ -3,9 +3,12 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/formats/parameter_layout.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -102,6 +105,27 @@ std::string put_router(Registry& registry, const ModuleBank& bank) {
                         {"rows", at::stack(rows)}});
 }
 
+bool has_shape(const HubTensor& entry, const std::vector<std::int64_t>& shape) {
+  const std::size_t pieces = entry.stacked ? static_cast<std::size_t>(shape[0]) : 1;
+  const at::IntArrayRef one = entry.stacked ? at::IntArrayRef(shape).slice(1) : at::IntArrayRef(shape);
+  return entry.pieces.size() == pieces &&
+         std::all_of(entry.pieces.begin(), entry.pieces.end(),
+                     [&](const at::Tensor* x) { return x->defined() && x->sizes() == one; });
+}
+
+/// Objects carry no config: they must fit the version's.
+void require_shapes(Model& model, const std::string& version) {
+  std::map<std::string, HubTensor> tensors;
+  for (HubTensor& entry : hub_tensors(model)) tensors.emplace(entry.name, std::move(entry));
+  for (const ParameterSpec& spec : parameter_layout(model.config)) {
+    const auto found = tensors.find(spec.name);
+    if (found == tensors.end() || !has_shape(found->second, spec.shape)) {
+      throw Error("the objects of " + version + " do not fit its config: '" + spec.name + "'",
+                  "mformer fsck says more");
+    }
+  }
+}
+
 }  // namespace
 
 LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
@@ -115,6 +139,7 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
     loaded.model.blocks.push_back(std::move(block));
   }
   load_trunk(registry, loaded.manifest, loaded.model);
+  require_shapes(loaded.model, to_string(version));
   if (!loaded.manifest.tokenizer_object.empty()) {
     loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
                                             "the tokenizer of " + to_string(version));

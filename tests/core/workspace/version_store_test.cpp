@@ -1,0 +1,227 @@
+// Versions on disk and in memory; sessions.
+
+#include "core/workspace/version_store.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/workflows/commit.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/tiny_workspace.h"
+
+namespace mformer {
+namespace {
+
+using testing::expect_error;
+using ::testing::HasSubstr;
+using testing::same_bits;
+using testing::sample;
+using testing::tiny_config;
+using testing::tiny_model;
+using testing::TinyWorkspace;
+
+/// Stores `model` as a version of model "other" and reads it back.
+LoadedVersion stored(TinyWorkspace& workspace, Model& model) {
+  Registry& registry = workspace.registry();
+  Commit commit;
+  commit.model = "other";
+  commit.operation_id = registry.begin_operation({"import", "{}", 0, "test", "other", {}});
+  commit.manifest = store_model(registry, model, "");
+  commit.new_modules = birth_records(model, {}, "import", "");
+  return load_version(registry, registry.commit_version(commit).version);
+}
+
+TEST(VersionStore, BringsBackEveryBitForEveryGateAndType) {
+  for (const char* gate : {"mlp", "linear", "gmm"}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      TinyWorkspace workspace;
+      Model model = tiny_model(tiny_config(gate));
+      convert(model, dtype);
+      EXPECT_TRUE(same_bits(stored(workspace, model).model, model)) << gate;
+    }
+  }
+}
+
+TEST(VersionStore, KeepsTiesLayersThatDifferAndIdentityProjections) {
+  TinyWorkspace workspace;
+  ModelConfig config = tiny_config();
+  config.tie_word_embeddings = true;
+  config.n_head = 1;
+  config.att_hidden = config.n_embd;
+  config.set_expert_counts({2, 6}, {7, 3});
+  Model model = tiny_model(config);
+  const LoadedVersion back = stored(workspace, model);
+  EXPECT_TRUE(same_bits(back.model, model));
+  EXPECT_EQ(back.model.config, model.config);
+  EXPECT_TRUE(back.model.lm_head.is_same(back.model.wte));
+}
+
+TEST(VersionStore, GivesNewModulesUidsAndKeepsFlags) {
+  TinyWorkspace workspace;
+  Model model = tiny_model();
+  model.blocks[1].mlp.modules[2].frozen = true;
+  const LoadedVersion back = stored(workspace, model);
+  const auto uids = module_uids(back.manifest);
+  EXPECT_EQ(std::set<std::string>(uids.begin(), uids.end()).size(), 18U);
+  EXPECT_EQ(back.model.blocks[1].mlp.modules[2].uid, model.blocks[1].mlp.modules[2].uid);
+  EXPECT_TRUE(back.model.blocks[1].mlp.modules[2].frozen);
+  EXPECT_FALSE(back.model.blocks[1].mlp.modules[1].frozen);
+}
+
+TEST(VersionStore, NamesTheSameObjectsForTheSameWeights) {
+  TinyWorkspace workspace;
+  LoadedVersion base = workspace.load();
+  EXPECT_EQ(store_model(workspace.registry(), base.model, base.manifest.tokenizer_object), base.manifest);
+}
+
+TEST(VersionStore, ChangesOnlyTheObjectOfAPartThatChanged) {
+  TinyWorkspace workspace;
+  LoadedVersion base = workspace.load();
+  Model model = clone(base.model);
+  model.blocks[1].att.modules[2].out.add_(1.0);
+  Manifest expected = base.manifest;
+  const Manifest actual = store_model(workspace.registry(), model, base.manifest.tokenizer_object);
+  EXPECT_NE(actual.layers[1].att[2].object_hash, expected.layers[1].att[2].object_hash);
+  expected.layers[1].att[2].object_hash = actual.layers[1].att[2].object_hash;
+  EXPECT_EQ(actual, expected);
+}
+
+TEST(VersionStore, RecordsBirthsOfUnknownModulesOnly) {
+  TinyWorkspace workspace;
+  LoadedVersion base = workspace.load();
+  Module fresh = base.model.blocks[0].mlp.modules[1];
+  fresh.uid = "feedfeedfeed";
+  base.model.blocks[0].mlp.modules.push_back(fresh);
+  const auto born = birth_records(base.model, module_uids(base.manifest), "extend", "de",
+                                  [&](Kind, int, std::int64_t) { return base.model.blocks[0].mlp.modules[1].uid; });
+  ASSERT_EQ(born.size(), 1U);
+  EXPECT_EQ(born[0].uid, "feedfeedfeed");
+  EXPECT_EQ(born[0].born_task, "de");
+  EXPECT_EQ(born[0].copied_from, base.model.blocks[0].mlp.modules[1].uid);
+  const ModuleSelection old = born_by(base.model, base.manifest);
+  EXPECT_EQ(old.mlp[0], (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+}
+
+TEST(VersionStore, RefusesAnObjectThatIsMissing) {
+  TinyWorkspace workspace;
+  const LoadedVersion base = workspace.load();
+  std::filesystem::remove(workspace.registry().objects().path(base.manifest.layers[0].mlp[0].object_hash));
+  EXPECT_THROW(workspace.load(), Error);
+}
+
+TEST(VersionStore, RefusesAnObjectOfAnotherShape) {
+  TinyWorkspace workspace;
+  LoadedVersion base = workspace.load();
+  Model model = clone(base.model);
+  model.blocks[0].mlp.modules[0].in = at::zeros({16, 5});
+  for (Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (Module& module : block.bank(kind).modules) module.uid.clear();
+    }
+  }
+  expect_error<Error>([&] { stored(workspace, model); }, "do not fit its config");
+}
+
+TEST(Commit, KeepsAResultBesideWhenTheModelMovedMeanwhile) {
+  TinyWorkspace workspace;
+  const LoadedVersion base = workspace.load();
+  const auto commit = [&](double change, std::string& said) {
+    Session session = workspace.session("train");
+    session.watcher.message = [&](const std::string& text) { said = text; };
+    Model model = clone(base.model);
+    model.ln_f.bias.add_(change);
+    const std::int64_t operation = workspace.registry().begin_operation({"train", "{}", 0, "test", "base", {}});
+    return commit_model(session, operation, base, model, "");
+  };
+  std::string said;
+  const CommitResult first = commit(1.0, said);
+  EXPECT_FALSE(first.kept_beside);
+  EXPECT_EQ(to_string(first.version), "base@2");
+  EXPECT_EQ(said, "");
+  const CommitResult second = commit(2.0, said);
+  EXPECT_TRUE(second.kept_beside);
+  EXPECT_EQ(to_string(second.version), "base-2@1");
+  EXPECT_THAT(said, HasSubstr("base-2"));
+  EXPECT_EQ(workspace.registry().resolve("base").hash, first.version.hash);
+  EXPECT_TRUE(workspace.load("base-2").model.ln_f.bias.equal(base.model.ln_f.bias + 2.0));
+}
+
+TEST(RunOperation, WritesDownHowItEnded) {
+  TinyWorkspace workspace;
+  const Session session = workspace.session("train");
+  const auto outcome = [&] { return workspace.registry().operations(1).at(0); };
+  run_operation(session, "base", {}, [](std::int64_t) {});
+  EXPECT_EQ(outcome().outcome, Outcome::done);
+  EXPECT_THROW(run_operation(session, "base", {}, [](std::int64_t) { throw Error("no luck"); }), Error);
+  EXPECT_EQ(outcome().outcome, Outcome::failed);
+  EXPECT_EQ(outcome().message, "no luck");
+  const auto interrupt = [](std::int64_t) { throw TrainingInterrupted(3, "stopped", ""); };
+  EXPECT_THROW(run_operation(session, "base", {}, interrupt), TrainingInterrupted);
+  EXPECT_EQ(outcome().outcome, Outcome::interrupted);
+}
+
+TEST(OpenTask, NamesATaskAfterItsFolderAndFindsItAgain) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("task add");
+  const TaskData added = open_task(session, TinyWorkspace::tokenizer(), "", sample("german") + "/", true);
+  EXPECT_EQ(added.record.name, "german");
+  EXPECT_GT(added.record.token_count, 10000);
+  const TaskData found = open_task(session, TinyWorkspace::tokenizer(), "german", "", false);
+  EXPECT_EQ(found.record.content_hash, added.record.content_hash);
+  EXPECT_TRUE(found.tokens.reused);
+}
+
+TEST(OpenTask, LeavesTheRegistryAloneUnlessItMayWrite) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("eval");
+  EXPECT_EQ(open_task(session, TinyWorkspace::tokenizer(), "", sample("german"), false).record.name, "german");
+  EXPECT_TRUE(workspace.registry().tasks().empty());
+}
+
+TEST(OpenTask, RefusesNeitherNameNorDataUnknownTasksAndChangedData) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("eval");
+  const auto open = [&](const std::string& name, const std::string& data) {
+    return [&, name, data] { open_task(session, TinyWorkspace::tokenizer(), name, data, true); };
+  };
+  EXPECT_FALSE(expect_error<UsageError>(open("", ""), "no task and no data").empty());
+  expect_error<UsageError>(open("qa", ""), "qa");
+  workspace.folder().write("data/a.txt", std::string(3000, 'a'));
+  open("mine", (workspace.folder() / "data").string())();
+  workspace.folder().write("data/a.txt", std::string(3001, 'b'));
+  EXPECT_THAT(expect_error<Error>(open("mine", ""), "has changed"), HasSubstr("--replace"));
+  std::string said;
+  session.watcher.message = [&](const std::string& text) { said = text; };
+  EXPECT_TRUE(readable_tasks(session, TinyWorkspace::tokenizer()).empty());
+  EXPECT_THAT(said, HasSubstr("task 'mine' is left out"));
+}
+
+TEST(Scored, MeasuresOnceForEachNumberOfTokens) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("eval");
+  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "", workspace.corpus("german"), true);
+  const LoadedVersion base = workspace.load();
+  const auto first = scored(session, base.record.hash, base.model, task, 500);
+  const Model other = tiny_model(base.model.config, 99);  // gives itself away if it is asked
+  EXPECT_EQ(scored(session, base.record.hash, other, task, 500)->loss, first->loss);
+  EXPECT_EQ(scored(session, base.record.hash, other, task, 500)->tokens, first->tokens);
+  EXPECT_NE(scored(session, base.record.hash, other, task, 1000)->loss, first->loss);
+  EXPECT_EQ(workspace.registry().scores(base.record.hash, "german").size(), 2U);
+}
+
+TEST(RunFolder, IsTheSameForTheSameCommandOnly) {
+  TinyWorkspace workspace;
+  const auto folder = run_folder(workspace.session("train"), "v", "c", false);
+  EXPECT_EQ(run_folder(workspace.session("train"), "v", "c", false), folder);
+  EXPECT_NE(run_folder(workspace.session("train", 2), "v", "c", false), folder);
+  EXPECT_NE(run_folder(workspace.session("extend"), "v", "c", false), folder);
+  EXPECT_NE(run_folder(workspace.session("train"), "w", "c", false), folder);
+  EXPECT_NE(run_folder(workspace.session("train"), "v", "d", false), folder);
+  std::ofstream(folder / "snapshot.safetensors") << "x";
+  EXPECT_TRUE(std::filesystem::is_empty(run_folder(workspace.session("train"), "v", "c", true))) << "--restart";
+}
+
+}  // namespace
+}  // namespace mformer
