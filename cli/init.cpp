@@ -23,12 +23,19 @@ std::string joined_presets() {
   return names;
 }
 
-/// Makes the workspace, which goes away again unless keep() is called: a failed init leaves the folder as it was.
+bool is_workspace(const fs::path& folder) {
+  try {
+    Registry::open(folder, OpenMode::read_only);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// A workspace to be made, which goes away again unless keep() is called: a failed init leaves the folder as it was.
 class NewWorkspace {
  public:
-  explicit NewWorkspace(fs::path folder) : folder_(std::move(folder)), made_folder_(!fs::exists(folder_)) {
-    const Registry created = Registry::create(folder_);
-  }
+  explicit NewWorkspace(fs::path folder) : folder_(std::move(folder)), made_folder_(!fs::exists(folder_)) {}
   ~NewWorkspace() {
     if (keep_) return;
     std::error_code ignored;
@@ -38,6 +45,14 @@ class NewWorkspace {
   NewWorkspace(const NewWorkspace&) = delete;
   NewWorkspace& operator=(const NewWorkspace&) = delete;
 
+  void create() {
+    try {
+      Registry::create(folder_);
+    } catch (const Error&) {
+      keep_ = is_workspace(folder_);  // then another init was faster, and it is its own
+      throw;
+    }
+  }
   void keep() { keep_ = true; }
 
  private:
@@ -84,7 +99,7 @@ void run_init(const InitFlags& flags, const GlobalOptions& global) {
   if (flags.dry_run) return print(would_make(flags.options, global.seed.value_or(0)), flags, global.json);
 
   std::optional<NewWorkspace> created;
-  if (!left_over) created.emplace(folder);
+  if (!left_over) created.emplace(folder).create();
   InitReport made;
   {
     Workspace workspace(global, "init", OpenMode::read_write, arguments_of(flags.options));

@@ -90,16 +90,21 @@ class Folder:
         """Checks the contract of errors: the exit code, one sentence, a hint, no result, and nothing changed."""
         before = self.state() if self.is_workspace() else None
         result = self.run(*arguments, code=code, **options)
+        self.check_refusal(result, says, hint)
+        self.test.assertEqual(result.out, "", result)
+        if before is not None:
+            self.test.assertEqual(self.state(), before)
+        return result
+
+    def check_refusal(self, result, says, hint=""):
+        """Exactly one error and one hint, and no trace of where in the program it came from. Returns both lines."""
         check = self.test
         lines = [line for line in result.err.splitlines() if line.startswith(("error:", "hint:"))]
         check.assertEqual([line.split(":")[0] for line in lines], ["error", "hint"], result)
         check.assertIn(says, lines[0], result)
         check.assertIn(hint, lines[1], result)
         check.assertNotRegex(result.err, r"terminate called|Exception raised from|frame #\d|\.cpp:\d+|what\(\)", result)
-        check.assertEqual(result.out, "", result)
-        if before is not None:
-            check.assertEqual(self.state(), before)
-        return result
+        return "\n".join(lines)
 
     def is_workspace(self):
         return (self / ".mformer" / "registry.db").exists()
@@ -196,6 +201,15 @@ def write_corpus(folder, source, characters=400):
     with open(folder / "text.jsonl", "w") as out:
         for start in range(0, len(text), characters):
             out.write(json.dumps({"text": text[start:start + characters]}) + "\n")
+
+
+def run_mounted(script, *arguments):
+    """Runs the shell script, in which "$@" is the program with its arguments, where mounts vanish at its end. A result
+    with code 77 means that this machine lets nobody mount."""
+    guarded = f"mount -t tmpfs none /mnt && umount /mnt || exit 77\n{script}"
+    return Result(
+        subprocess.run(["unshare", "-m", "sh", "-c", guarded, "sh", *command_line(arguments)], capture_output=True,
+                       env=environment(), timeout=TIMEOUT_S, check=False))
 
 
 def remove_folder(path):
