@@ -46,11 +46,12 @@ class TextStream {
   /// False when a stop string has appeared; the text then ends before it.
   bool append(const std::string& bytes) {
     text_ += bytes;
+    std::size_t first = std::string::npos;
     for (const std::string& stop : stops_) {
-      const auto found = text_.find(stop, shown_ > stop.size() ? shown_ - stop.size() : 0);
-      if (found == std::string::npos) continue;
-      text_.resize(found);
-      show(text_.size());
+      first = std::min(first, text_.find(stop, shown_ > stop.size() ? shown_ - stop.size() : 0));
+    }
+    if (first != std::string::npos) {
+      text_.resize(first);
       return false;
     }
     const std::size_t held = longest_ > 0 ? longest_ - 1 : 0;
@@ -67,13 +68,21 @@ class TextStream {
  private:
   /// Shows up to `end`, less an unfinished character at its end.
   void show(std::size_t end) {
-    while (end > shown_ && end < text_.size() && (static_cast<unsigned char>(text_[end]) & 0xC0U) == 0x80U) --end;
-    std::string piece = text_.substr(shown_, end - shown_);
-    const std::size_t whole = utf8_valid_prefix(piece);
-    if (piece.size() - whole < 4) piece.resize(whole);
-    if (piece.empty()) return;
-    shown_ += piece.size();
-    if (on_text_) on_text_(replace_invalid_utf8(piece));
+    end = character_boundary(end);
+    if (end <= shown_) return;
+    if (on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_, end - shown_)));
+    shown_ = end;
+  }
+
+  /// `end`, or where the character begins that would go on after it.
+  std::size_t character_boundary(std::size_t end) const {
+    for (std::size_t back = 1; back <= 3 && back <= end; ++back) {
+      const auto byte = static_cast<unsigned char>(text_[end - back]);
+      if ((byte & 0xC0U) == 0x80U) continue;
+      const std::size_t length = byte >= 0xF0U ? 4 : byte >= 0xE0U ? 3 : byte >= 0xC0U ? 2 : 1;
+      return length > back ? end - back : end;
+    }
+    return end;
   }
 
   const std::vector<std::string>& stops_;

@@ -1,0 +1,241 @@
+// A mask brings an earlier version back or is refused; undo; freezing and what trainers obey.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "core/model/forward.h"
+#include "core/workflows/commit.h"
+#include "core/workflows/evaluate_tasks.h"
+#include "core/workflows/freeze.h"
+#include "core/workflows/train.h"
+#include "core/workflows/undo.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/tiny_workspace.h"
+
+namespace mformer {
+namespace {
+
+using testing::expect_error;
+using ::testing::HasSubstr;
+using testing::same_bits;
+using testing::TinyWorkspace;
+
+/// One more feed-forward module in every layer.
+void grow(Model& model) {
+  std::vector<std::int64_t> att, mlp;
+  for (Block& block : model.blocks) {
+    Module fresh = block.mlp.modules[0];
+    fresh.uid.clear();
+    fresh.row = fresh.row * 1.1;
+    block.mlp.modules.push_back(fresh);
+    att.push_back(static_cast<std::int64_t>(block.att.modules.size()));
+    mlp.push_back(static_cast<std::int64_t>(block.mlp.modules.size()));
+  }
+  model.config.set_expert_counts(att, mlp);
+}
+
+class HistoryTest : public ::testing::Test {
+ protected:
+  /// Commits the current version's model, changed by `change`, as the next version.
+  void commit(const std::function<void(Model&)>& change) {
+    Session session = workspace_.session("extend");
+    const LoadedVersion base = workspace_.load();
+    Model model = clone(base.model);
+    change(model);
+    run_operation(session, "base", {},
+                  [&](std::int64_t operation) { commit_model(session, operation, base, model, ""); });
+  }
+
+  Model masked(const std::string& as_of) { return masked_as_of(workspace_.registry(), workspace_.load(), as_of); }
+
+  UndoReport take_back(bool dry_run = false) {
+    Session session = workspace_.session("undo");
+    return undo(session, "base", dry_run);
+  }
+
+  FreezeReport freeze(const std::string& selector, bool frozen, bool dry_run = false) {
+    Session session = workspace_.session(frozen ? "freeze" : "unfreeze");
+    return set_frozen(session, workspace_.registry().resolve(""), selector, frozen, dry_run);
+  }
+
+  FinetuneCommand short_command() const {
+    FinetuneCommand command;
+    command.task = "german";
+    command.data = workspace_.corpus("german");
+    command.eval_tokens = 100;
+    command.options.steps = 2;
+    command.options.batch_size = 2;
+    command.options.learning_rate = 1e-2;
+    return command;
+  }
+
+  TinyWorkspace workspace_;
+};
+
+using AsOfTest = HistoryTest;
+
+TEST_F(AsOfTest, BringsBackEachEarlierVersionOfAModelThatGrewTwice) {
+  const Model first = workspace_.load().model;
+  commit(grow);
+  const Model second = workspace_.load().model;
+  commit(grow);
+  EXPECT_TRUE(same_bits(masked("base@1"), first));
+  EXPECT_TRUE(same_bits(masked("base@2"), second));
+  EXPECT_TRUE(same_bits(masked("base@3"), workspace_.load().model));
+}
+
+TEST_F(AsOfTest, IsRefusedWhenTheTrunkChanged) {
+  commit(grow);
+  commit([](Model& model) { model.blocks[1].ln_2.bias.add_(1e-3); });
+  EXPECT_THAT(expect_error<Error>([&] { masked("base@1"); }, "the trunk changed"), HasSubstr("--model base@1"));
+}
+
+TEST_F(AsOfTest, IsRefusedWhenAnOldModuleChanged) {
+  const std::string uid = workspace_.load().model.blocks[1].att.modules[2].uid;
+  commit([](Model& model) { model.blocks[1].att.modules[2].in.add_(1e-3); });
+  expect_error<Error>([&] { masked("base@1"); }, "module " + uid + " changed");
+}
+
+TEST_F(AsOfTest, IsRefusedWhenARouterChanged) {
+  commit([](Model& model) { model.blocks[0].mlp.modules[3].row.add_(1e-3); });
+  expect_error<Error>([&] { masked("base@1"); }, "a router changed");
+  commit([](Model& model) { model.blocks[0].mlp.router.bias.add_(1e-3); });
+  expect_error<Error>([&] { masked("base@2"); }, "a router changed");
+}
+
+TEST_F(AsOfTest, IsRefusedWhenAnOldModuleWasRemoved) {
+  commit([](Model& model) {
+    ModuleSelection keep = all_modules(model);
+    keep.mlp[0] = {0, 1, 3, 4};
+    model = select(model, keep);
+  });
+  expect_error<Error>([&] { masked("base@1"); }, "was removed");
+}
+
+TEST_F(AsOfTest, IsRefusedForAVersionThatIsNoAncestor) {
+  commit(grow);
+  take_back();
+  expect_error<Error>([&] { masked("base@2"); }, "is no ancestor");
+  expect_error<UsageError>([&] { masked("nobody"); }, "nobody");
+}
+
+TEST_F(AsOfTest, EvaluatesLikeTheEarlierVersionAndKeepsNoScore) {
+  Session session = workspace_.session("eval");
+  open_task(session, TinyWorkspace::tokenizer(), "german", workspace_.corpus("german"), true);
+  EvalCommand command;
+  command.max_tokens = 200;
+  const EvalReport before = evaluate_tasks(session, workspace_.load(), command, false);
+  commit(grow);
+  command.as_of = "base@1";
+  const EvalReport now = evaluate_tasks(session, workspace_.load(), command, true);
+  EXPECT_EQ(now.masked_modules, 2);
+  EXPECT_EQ(now.rows[0].held_out->loss, before.rows[0].held_out->loss);
+  EXPECT_TRUE(workspace_.registry().scores().empty());
+}
+
+using UndoTest = HistoryTest;
+
+TEST_F(UndoTest, GoesBackOneVersionEachTimeUntilTheBeginning) {
+  const LoadedVersion first = workspace_.load();
+  commit(grow);
+  commit(grow);
+  const UndoReport once = take_back();
+  EXPECT_EQ(to_string(once.from), "base@3");
+  EXPECT_EQ(to_string(once.to), "base@2");
+  EXPECT_EQ(once.undone.command, "extend");
+  EXPECT_EQ(to_string(take_back().to), "base@1");
+  EXPECT_TRUE(same_bits(workspace_.load().model, first.model));
+  EXPECT_FALSE(expect_error<Error>([&] { take_back(); }, "nothing to undo").empty());
+  EXPECT_EQ(workspace_.registry().operations().size(), 5U) << "an undo is an operation itself";
+  EXPECT_EQ(to_string(workspace_.registry().resolve("base@3")), "base@3") << "nothing is deleted";
+}
+
+TEST_F(UndoTest, GoesOnFromWhereItWentBackTo) {
+  commit(grow);
+  take_back();
+  commit([](Model& model) { model.ln_f.bias.add_(1.0); });
+  EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@3");
+  EXPECT_EQ(to_string(take_back().to), "base@1");
+}
+
+TEST_F(UndoTest, MovesNothingInADryRun) {
+  commit(grow);
+  EXPECT_EQ(to_string(take_back(true).to), "base@1");
+  EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@2");
+  EXPECT_EQ(workspace_.registry().operations().size(), 2U);
+}
+
+using FreezeTest = HistoryTest;
+
+TEST_F(FreezeTest, MakesAVersionThatDiffersInTheFlagsAlone) {
+  const LoadedVersion before = workspace_.load();
+  const FreezeReport report = freeze("kind=mlp,index=0-1", true);
+  EXPECT_EQ(report.selected, 4);
+  EXPECT_EQ(report.changed, 4);
+  LoadedVersion after = workspace_.load();
+  EXPECT_TRUE(same_bits(after.model, before.model));
+  EXPECT_EQ(workspace_.registry().added_bytes(after.record.hash), 0);
+  EXPECT_TRUE(after.model.blocks[1].mlp.modules[1].frozen);
+  EXPECT_FALSE(after.model.blocks[1].mlp.modules[2].frozen);
+  EXPECT_EQ(freeze("kind=mlp,index=1-2", true).changed, 2);
+  EXPECT_EQ(freeze("all", false).changed, 6);
+  EXPECT_EQ(workspace_.load().manifest, before.manifest);
+}
+
+TEST_F(FreezeTest, MakesNoVersionWhenNoFlagChangesOrInADryRun) {
+  EXPECT_FALSE(freeze("all", false).version.has_value());
+  EXPECT_EQ(freeze("layer=0", true, /*dry_run=*/true).changed, 9);
+  EXPECT_EQ(workspace_.registry().versions("base").size(), 1U);
+}
+
+TEST_F(FreezeTest, IsObeyedByEveryTrainer) {
+  freeze("layer=0,kind=mlp", true);
+  const LoadedVersion base = workspace_.load();
+  Session session = workspace_.session("train");
+  EXPECT_EQ(pretrain(session, base, short_command()).trainable.mlp_modules, 5 * 2 * 16 * 12);
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(now.manifest.layers[0].mlp, base.manifest.layers[0].mlp);
+  EXPECT_NE(now.manifest.layers[1].mlp, base.manifest.layers[1].mlp);
+  Session tuning = workspace_.session("finetune");
+  FinetuneCommand frozen_only = short_command();
+  frozen_only.modules = "frozen";
+  expect_error<Error>([&] { finetune(tuning, now, frozen_only); }, "nothing to train");
+}
+
+using FinetuneTest = HistoryTest;
+
+TEST_F(FinetuneTest, ChangesTheSelectedModulesAndTheirRowsOnly) {
+  const LoadedVersion base = workspace_.load();
+  Session session = workspace_.session("finetune");
+  FinetuneCommand command = short_command();
+  command.modules = "kind=mlp,layer=1,index=0-2";
+  const TrainReport report = finetune(session, base, command);
+  EXPECT_EQ(report.trainable.total(), 3 * (2 * 16 * 12 + 8));
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(now.manifest.parts, base.manifest.parts);
+  EXPECT_EQ(now.manifest.layers[0], base.manifest.layers[0]);
+  EXPECT_EQ(now.manifest.layers[1].att, base.manifest.layers[1].att);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(now.manifest.layers[1].mlp[i] == base.manifest.layers[1].mlp[i], i > 2) << i;
+    EXPECT_EQ(now.model.blocks[1].mlp.modules[i].row.equal(base.model.blocks[1].mlp.modules[i].row), i > 2) << i;
+  }
+  ASSERT_EQ(report.tasks.size(), 1U);
+  EXPECT_TRUE(report.tasks[0].before.has_value() && report.tasks[0].after.has_value());
+}
+
+TEST_F(FinetuneTest, ConcentratesTheLoad) {
+  const LoadedVersion base = workspace_.load();
+  Session session = workspace_.session("finetune");
+  FinetuneCommand command = short_command();
+  finetune(session, base, command);
+  const Model plain = workspace_.load().model;
+  command.concentrate = 5.0;
+  command.into = "sharp";
+  command.restart = true;
+  finetune(session, base, command);
+  EXPECT_FALSE(same_bits(workspace_.load("sharp").model, plain)) << "the option has no effect";
+  EXPECT_EQ(to_string(workspace_.load("sharp").record), "sharp@1");
+}
+
+}  // namespace
+}  // namespace mformer
