@@ -114,6 +114,28 @@ TEST(PickledTensors, AreRefusedWhenTheFileIsDamaged) {
   }
 }
 
+std::filesystem::path recorded(const char* name) {
+  return std::filesystem::path(MFORMER_TEST_DATA) / "pickle" / name;
+}
+
+TEST(PickledTensors, AreReadFromAStateDictThatPyTorchSaved) {
+  const auto tensors = read_pickled_tensors(recorded("state_dict.bin"));
+  ASSERT_EQ(tensors.size(), 5U);
+  EXPECT_TRUE(tensors.at("weight").equal(at::arange(12, at::kFloat).view({3, 4})));
+  EXPECT_TRUE(tensors.at("shared").equal(at::arange(4, 8, at::kFloat)));
+  EXPECT_TRUE(tensors.at("transposed").equal(at::arange(6, at::kFloat).view({2, 3}).t()));
+  EXPECT_TRUE(tensors.at("half").equal(at::tensor({0.5, -2.0}, at::kHalf)));
+  EXPECT_TRUE(tensors.at("bfloat").equal(at::tensor({1.0, 3.0}, at::kBFloat16)));
+}
+
+TEST(PickledTensors, AreRefusedWhenPyTorchSavedSomethingElse) {
+  for (const char* name : {"malicious.bin", "module.bin", "legacy.bin", "ordered.bin"}) {
+    const std::string hint = expect_error<Error>([&] { read_pickled_tensors(recorded(name)); }, name);
+    EXPECT_THAT(hint, HasSubstr("safetensors"));
+  }
+  EXPECT_FALSE(std::filesystem::exists("this-must-not-exist"));
+}
+
 TEST(PickledTensors, AreRefusedWhenAProgramIsCutOffOrNonsense) {
   const TemporaryFolder folder;
   for (const std::string& program :
