@@ -236,7 +236,7 @@ class WorkspaceTest(mformer.EndToEndTest):
                      mount -o remount,size=50m /mnt; "$1" fsck >&2 || exit 75
                      exit $code'''
         used = sum(-(-file.stat().st_size // 4096) * 4096 for file in (work / ".mformer").rglob("*") if file.is_file())
-        for room in (200_000, 1_000_000, 2_500_000):
+        for room in (100_000, 600_000, 1_200_000):
             result = self.run_mounted(script.replace("SIZE", str(used + room)), *TRAIN)
             self.assertEqual((result.code, result.out), (1, ""), result)
             work.check_refusal(result, "")
