@@ -52,8 +52,8 @@ class Combine : public torch::autograd::Function<Combine> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    auto [grad_rows, grad_gates] = cpu::sum_slots_backward(grads[0].contiguous(), saved[0], saved[2],
-                                                           context->saved_data["k"].toInt(), saved[1]);
+    auto [grad_rows, grad_gates] =
+        cpu::sum_slots_backward(grads[0].contiguous(), saved[0], saved[2], context->saved_data["k"].toInt(), saved[1]);
     return {grad_rows, grad_gates, at::Tensor(), at::Tensor()};
   }
 };

@@ -40,7 +40,7 @@ class StickBreaking : public torch::autograd::Function<StickBreaking> {
     const at::Tensor mask = key_mask.value_or(at::Tensor());
     const at::Tensor q = computed(query), k = computed(key), v = computed(value);
     at::Tensor output = cpu::stick_breaking_forward(q, k, v, mask);
-    context->save_for_backward({q, k, v, mask, output});
+    context->save_for_backward({q, k, v, mask});
     context->saved_data["dtype"] = static_cast<int64_t>(query.scalar_type());
     return output.to(query.scalar_type());
   }
@@ -49,8 +49,7 @@ class StickBreaking : public torch::autograd::Function<StickBreaking> {
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
     const auto dtype = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
-    const auto [dq, dk, dv] =
-        cpu::stick_breaking_backward(computed(grads[0]), saved[0], saved[1], saved[2], saved[3], saved[4]);
+    const auto [dq, dk, dv] = cpu::stick_breaking_backward(computed(grads[0]), saved[0], saved[1], saved[2], saved[3]);
     return {dq.to(dtype), dk.to(dtype), dv.to(dtype), at::Tensor()};
   }
 };

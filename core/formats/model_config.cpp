@@ -66,6 +66,8 @@ class FieldReader {
     if (found == document_.end()) return;
     if (is_token_id(field) && found->is_null()) {
       if constexpr (std::is_same_v<Value, std::int64_t>) value = -1;
+    } else if (std::string_view(field) == "torch_dtype" && found->is_null()) {
+      // What transformers writes for a model whose dtype was never said: the default stays.
     } else {
       read(field, *found, value);
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "core/formats/model_config.h"
@@ -137,9 +138,11 @@ class Validator {
     not_negative("initializer_range", config_.initializer_range);
   }
 
+  // The computation never looks at them, and the reference's defaults (50256) stand beside small vocabularies too.
   void tokens() const {
-    range("bos_token_id", config_.bos_token_id, -1, config_.vocab_size - 1);
-    range("eos_token_id", config_.eos_token_id, -1, config_.vocab_size - 1);
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    range("bos_token_id", config_.bos_token_id, -1, kMost);
+    range("eos_token_id", config_.eos_token_id, -1, kMost);
   }
 
   // Sizes that are possible alone may still multiply to something that is not; floating point can't overflow here.

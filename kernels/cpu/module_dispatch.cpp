@@ -14,7 +14,9 @@ namespace mformer::kernels::cpu {
 namespace {
 
 /// Tokens a thread takes at least: a parallel region costs some microseconds.
-std::int64_t grain(std::int64_t width) { return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width)); }
+std::int64_t grain(std::int64_t width) {
+  return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width));
+}
 
 }  // namespace
 

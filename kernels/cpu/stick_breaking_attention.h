@@ -11,11 +11,10 @@ namespace mformer::kernels::cpu {
 at::Tensor stick_breaking_forward(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                   const at::Tensor& key_mask);
 
-/// Gradients (query, key, value) for the gradient of the output; `output` is what the forward pass returned.
+/// Gradients (query, key, value) for the gradient of the output; everything else is computed anew.
 std::tuple<at::Tensor, at::Tensor, at::Tensor> stick_breaking_backward(const at::Tensor& grad_output,
                                                                        const at::Tensor& query, const at::Tensor& key,
                                                                        const at::Tensor& value,
-                                                                       const at::Tensor& key_mask,
-                                                                       const at::Tensor& output);
+                                                                       const at::Tensor& key_mask);
 
 }  // namespace mformer::kernels::cpu

@@ -50,51 +50,42 @@ template <typename Real>
   return most > Real(0);
 }
 
+/// `beta` may be null.
 template <typename Real>
-[[gnu::always_inline]] inline bool forward(const StickTile<Real>& tile) {
+[[gnu::always_inline]] inline bool break_tile(const StickTile<Real>& tile, Real* beta_out) {
   Real* __restrict rest = tile.rest;
   for (int64_t j = tile.keys - 1; j >= 0; --j) {
     Real* __restrict z = tile.z + j * tile.rows;
     const bool real_key = tile.key_mask == nullptr || tile.key_mask[j];
     const int64_t first = real_key ? std::min(tile.first_row[j], tile.rows) : tile.rows;
     std::fill(z, z + first, Real(0));
+    Real* __restrict beta_row = beta_out == nullptr ? nullptr : beta_out + j * tile.rows;
+    if (beta_row != nullptr) std::fill(beta_row, beta_row + first, Real(0));
     for (int64_t r = first; r < tile.rows; ++r) {
       Real beta, one_minus_beta;
       sigmoid_pair(z[r], beta, one_minus_beta);
       z[r] = beta * rest[r];
       const Real left = rest[r] * one_minus_beta;
       rest[r] = left > Real(kNothingLeft) ? left : Real(0);
+      if (beta_row != nullptr) beta_row[r] = beta;
     }
   }
   return any_left(rest, tile.rows);
 }
 
 template <typename Real>
-[[gnu::always_inline]] inline bool backward(const StickTile<Real>& tile, Real* dw_all, Real* __restrict pending) {
-  Real* __restrict rest = tile.rest;
-  for (int64_t j = tile.keys - 1; j >= 0; --j) {
-    Real* __restrict z = tile.z + j * tile.rows;
-    Real* __restrict dw = dw_all + j * tile.rows;
-    const bool real_key = tile.key_mask == nullptr || tile.key_mask[j];
-    const int64_t first = real_key ? std::min(tile.first_row[j], tile.rows) : tile.rows;
-    std::fill(z, z + first, Real(0));
-    std::fill(dw, dw + first, Real(0));
-    for (int64_t r = first; r < tile.rows; ++r) {
-      Real beta, one_minus_beta;
-      sigmoid_pair(z[r], beta, one_minus_beta);
-      const Real weight = beta * rest[r];
-      const Real share = weight * dw[r];
-      const Real later = pending[r] - share;
-      // With nothing left, the keys before get no weight, and `later` is rounding noise of a sum that is zero.
-      const Real left = rest[r] * one_minus_beta;
-      const bool some_left = left > Real(kNothingLeft);
-      z[r] = weight;
-      dw[r] = one_minus_beta * share - (some_left ? beta * later : Real(0));
-      pending[r] = later;
-      rest[r] = some_left ? left : Real(0);
+[[gnu::always_inline]] inline void gradients(int64_t keys, int64_t rows, const Real* __restrict weight,
+                                             const Real* __restrict beta, Real* __restrict dw,
+                                             Real* __restrict before) {
+  for (int64_t j = 0; j < keys; ++j) {
+    const int64_t row = j * rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      const Real share = weight[row + r] * dw[row + r];
+      const Real b = beta[row + r];
+      dw[row + r] = (Real(1) - b) * share - b * before[r];
+      before[r] += share;
     }
   }
-  return any_left(rest, tile.rows);
 }
 
 }  // namespace
@@ -107,16 +98,23 @@ template <typename Real>
 #endif
 
 MFORMER_CLONES bool break_sticks(const StickTile<float>& tile) {
-  return forward(tile);
+  return break_tile<float>(tile, nullptr);
 }
-MFORMER_CLONES bool break_sticks_backward(const StickTile<float>& tile, float* dw, float* pending) {
-  return backward(tile, dw, pending);
+MFORMER_CLONES bool break_sticks(const StickTile<float>& tile, float* beta) {
+  return break_tile(tile, beta);
+}
+MFORMER_CLONES void stick_gradients(int64_t keys, int64_t rows, const float* weight, const float* beta, float* dw,
+                                    float* before) {
+  gradients(keys, rows, weight, beta, dw, before);
 }
 bool break_sticks(const StickTile<double>& tile) {
-  return forward(tile);
+  return break_tile<double>(tile, nullptr);
 }
-bool break_sticks_backward(const StickTile<double>& tile, double* dw, double* pending) {
-  return backward(tile, dw, pending);
+bool break_sticks(const StickTile<double>& tile, double* beta) {
+  return break_tile(tile, beta);
+}
+void stick_gradients(int64_t keys, int64_t rows, const double* weight, const double* beta, double* dw, double* before) {
+  gradients(keys, rows, weight, beta, dw, before);
 }
 
 }  // namespace mformer::kernels::cpu

@@ -24,10 +24,18 @@ struct StickTile {
 bool break_sticks(const StickTile<float>& tile);
 bool break_sticks(const StickTile<double>& tile);
 
-/// The backward step: as break_sticks, and replaces `dw` [keys, rows] (gradient of the weights) by the gradient of z.
-/// `pending` [rows]: Σ over keys not yet visited of weight · dweight; starts as the row's dot product of output and
-/// output gradient. From w_ij = β_ij Π (1 − β_im):  dz_ij = (1 − β_ij) w_ij dw_ij − β_ij Σ_{m<j} w_im dw_im.
-bool break_sticks_backward(const StickTile<float>& tile, float* dw, float* pending);
-bool break_sticks_backward(const StickTile<double>& tile, double* dw, double* pending);
+/// The same, and keeps β in `beta` [keys, rows] for the backward pass.
+bool break_sticks(const StickTile<float>& tile, float* beta);
+bool break_sticks(const StickTile<double>& tile, double* beta);
+
+/// The gradient of z, for tiles visited from the first key to the last. From w_ij = β_ij Π_{j<m≤i} (1 − β_im):
+///     dz_ij = (1 − β_ij) w_ij dw_ij − β_ij Σ_{m<j} w_im dw_im,
+/// and the sum grows from the left, without the cancellation that a difference from the whole sum would bring.
+/// weight, beta, dw [keys, rows] of the tile; dw is replaced by dz. `before` [rows], in and out: the sum over the keys
+/// of earlier tiles.
+void stick_gradients(std::int64_t keys, std::int64_t rows, const float* weight, const float* beta, float* dw,
+                     float* before);
+void stick_gradients(std::int64_t keys, std::int64_t rows, const double* weight, const double* beta, double* dw,
+                     double* before);
 
 }  // namespace mformer::kernels::cpu
