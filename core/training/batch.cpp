@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <random>
 
+#include "modules_registry/error.h"
+
 namespace mformer {
 namespace {
 
@@ -54,6 +56,7 @@ BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int
 
 BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
                                 std::uint64_t seed, std::int64_t batch_size) {
+  if (others.empty()) throw Error("there is nothing to replay", "name earlier data, or leave replay out");
   return [windows = std::move(windows), others = std::move(others), share, seed, batch_size](std::int64_t step) {
     Batch batch = batch_of(windows, windows.batch_indices(seed, step, batch_size));
     batch.replay = at::zeros({batch_size}, at::kBool);

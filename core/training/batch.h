@@ -29,7 +29,8 @@ Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& in
 BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int64_t batch_size);
 
 /// The same, but in each batch a row is, with probability `share`, a window of one of `others` instead (all their
-/// windows equally likely). Which rows, and which windows, depends on (seed, step) alone.
+/// windows equally likely). Which rows, and which windows, depends on (seed, step) alone. Throws Error without
+/// `others`.
 BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
                                 std::uint64_t seed, std::int64_t batch_size);
 

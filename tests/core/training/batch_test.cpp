@@ -87,6 +87,10 @@ TEST(BatchesWithReplay, LeaveTheOtherRowsWhereTheyWere) {
   EXPECT_FALSE(none.replay.any().item<bool>());
 }
 
+TEST(BatchesWithReplay, AreRefusedWithNothingToReplay) {
+  testing::expect_error<Error>([] { batches_with_replay(tiny_windows(), {}, 0.5, 5, 8); }, "nothing to replay");
+}
+
 /// Mean loss and number of targets, window by window.
 Evaluation naive_evaluation(const Model& model, const PackedWindows& windows, const std::vector<std::int64_t>& which) {
   Evaluation result;

@@ -98,6 +98,16 @@ TEST(Train, DependsOnTheSeedOfDropoutAndSampling) {
   EXPECT_FALSE(same_bits(a.model, b.model));
 }
 
+TEST(Train, DropsOutAnewInEveryStep) {
+  Process process;
+  process.task.batches = [batch = process.task.batches(0)](std::int64_t) { return batch; };
+  TrainOptions options = short_options();
+  options.learning_rate = 1e-30;
+  options.adamw.weight_decay = 0;
+  process.run(options);
+  EXPECT_NE(process.reports[0].loss, process.reports[1].loss);
+}
+
 TEST(Train, ChangesOnlyWhatItIsGiven) {
   Process process({}, tiny_config());
   process.model.blocks[0].mlp.modules[1].frozen = true;
