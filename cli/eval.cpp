@@ -16,7 +16,7 @@ using nlohmann::ordered_json;
 
 void report_rows(Report& report, const EvalReport& result) {
   auto& rows = report.data()["tasks"] = ordered_json::array();
-  Table table({{"task"}, {"loss"}, {"perplexity"}, {"tokens"}});
+  Table table({{"task", Align::left}, {"loss"}, {"perplexity"}, {"tokens"}});
   for (const EvalRow& row : result.rows) {
     if (!row.held_out) {
       rows.push_back({{"task", row.task}, {"loss", nullptr}, {"perplexity", nullptr}, {"tokens", 0}});

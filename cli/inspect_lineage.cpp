@@ -62,7 +62,14 @@ std::string tasks_of(const OperationRecord& operation) {
 
 void report_versions(Report& report, const Registry& registry, const VersionRecord& current) {
   auto& rows = report.data()["versions"] = ordered_json::array();
-  Table table({{""}, {"version"}, {"from"}, {"when (UTC)"}, {"command"}, {"data"}, {"added"}, {"what it did"}});
+  Table table({{""},
+               {"version", Align::left},
+               {"from", Align::left},
+               {"when (UTC)", Align::left},
+               {"command"},
+               {"data", Align::left},
+               {"added"},
+               {"what it did", Align::left}});
   for (const VersionRecord& version : history(registry, current)) {
     const OperationRecord operation = registry.operation(version.operation_id);
     const Manifest manifest = registry.manifest(version.hash);

@@ -27,7 +27,7 @@ ordered_json task_json(const RoutingPicture& picture, const TaskRouting& routing
 /// Every pair of tasks once.
 void report_divergence(Report& report, const std::vector<TaskRouting>& tasks) {
   auto& pairs = report.data()["divergence"] = ordered_json::array();
-  Table table({{"task"}, {"task"}, {"divergence"}});
+  Table table({{"task", Align::left}, {"task", Align::left}, {"divergence"}});
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     for (std::size_t j = i + 1; j < tasks.size(); ++j) {
       const double bits = routing_divergence(tasks[i].stats, tasks[j].stats);
@@ -71,7 +71,7 @@ void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--task", options->tasks, "Tasks to show; default: all that are known")->type_name("NAME");
   command
       ->add_option("--max-tokens", options->max_tokens,
-                   "Held-out tokens per task that are measured, 0 = all; default: 65536")
+                   "Held-out tokens per task where the registry knows nothing yet, 0 = all; default: 65536")
       ->check(non_negative_integer());
   command->add_flag("--refresh", options->refresh, "Measure again, even what the registry knows");
   command->callback([options, &global] { run_inspect_routing(*options, global); });

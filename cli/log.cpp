@@ -55,8 +55,9 @@ std::string data_text(const OperationRecord& operation) {
 
 std::string versions_text(const Registry& registry, const OperationRecord& operation) {
   const std::string before = version_name(registry, operation.version_before);
-  if (operation.version_after.empty()) return before == "-" ? "" : before;
-  return before + " -> " + version_name(registry, operation.version_after);
+  const std::string after = version_name(registry, operation.version_after);
+  if (operation.version_after.empty()) return operation.version_before.empty() ? "" : before;
+  return operation.version_before.empty() ? "-> " + after : before + " -> " + after;
 }
 
 std::string duration_text(const OperationRecord& operation) {
@@ -69,7 +70,14 @@ void run_log(const LogOptions& options, const GlobalOptions& global) {
   const Registry& registry = workspace.registry();
   Report report("log", global.json);
   auto& rows = report.data()["operations"] = ordered_json::array();
-  Table table({{"id"}, {"when (UTC)"}, {"took"}, {"command"}, {"outcome"}, {"versions"}, {"data"}, {"message"}});
+  Table table({{"id"},
+               {"when (UTC)", Align::left},
+               {"took", Align::right},
+               {"command"},
+               {"outcome"},
+               {"versions", Align::left},
+               {"data", Align::left},
+               {"message", Align::left}});
   for (const OperationRecord& operation : registry.operations(options.limit)) {
     rows.push_back(operation_json(registry, operation));
     table.add_row({std::to_string(operation.id), utc_time(operation.started_ms), duration_text(operation),

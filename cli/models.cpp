@@ -19,7 +19,13 @@ void run_models(const GlobalOptions& global) {
   const std::string current = registry.current_model();
   Report report("models", global.json);
   auto& rows = report.data()["models"] = nlohmann::ordered_json::array();
-  Table table({{""}, {"model"}, {"version"}, {"versions"}, {"modules"}, {"size"}, {"made (UTC)"}});
+  Table table({{""},
+               {"model", Align::left},
+               {"version", Align::left},
+               {"versions"},
+               {"modules"},
+               {"size"},
+               {"made (UTC)", Align::left}});
   for (const ModelRecord& model : registry.models()) {
     const VersionRecord version = registry.version(model.current_version);
     const std::size_t modules = registry.modules(version.hash).size();

@@ -50,7 +50,7 @@ ordered_json kept_json(const LoadedVersion& base, const ModuleSelection& kept) {
 }
 
 std::string kept_table(const LoadedVersion& base, const ModuleSelection& kept, const Style& style) {
-  Table table({{"layer"}, {"att kept", Align::right}, {"mlp kept", Align::right}});
+  Table table({{"layer", Align::left}, {"att kept", Align::right}, {"mlp kept", Align::right}});
   std::size_t before[2] = {0, 0}, after[2] = {0, 0};
   const auto of = [](std::size_t some, std::size_t all) { return std::to_string(some) + " of " + std::to_string(all); };
   for (std::size_t layer = 0; layer < base.model.blocks.size(); ++layer) {
@@ -69,7 +69,7 @@ std::string kept_table(const LoadedVersion& base, const ModuleSelection& kept, c
 }
 
 std::string map_table(const LoadedVersion& base, const ModuleSelection& kept, const Style& style) {
-  Table table({{"layer"}, {"kind"}, {"old"}, {"new"}, {"uid"}});
+  Table table({{"layer"}, {"kind"}, {"old"}, {"new"}, {"uid", Align::left}});
   for (const ordered_json& row : map_json(base, kept)) {
     table.add_row({row["layer"].dump(), row["kind"], row["old"].dump(), row["new"].dump(), row["uid"]});
   }

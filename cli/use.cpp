@@ -40,7 +40,7 @@ void run_use(const UseOptions& options, const GlobalOptions& global) {
   report.data()["model"] = model;
   report.data()["moved"] = moves;
   report.data()["before"] = version_json(before);
-  report.data()["version"] = version_json(target);
+  report.data()["after"] = version_json(target);
   report.text() << (options.dry_run ? "would use " : "using ") << model << " at " << to_string(target);
   if (moves) report.text() << ", moved from " << to_string(before);
   report.text() << '\n';

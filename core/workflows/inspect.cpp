@@ -24,11 +24,22 @@ double term(double p, double m) {
   return p > 0 ? p * std::log2(p / m) : 0.0;
 }
 
+/// The task's data, or, if it can't be read and was not asked for by name, nothing and a message.
+std::optional<TaskData> data_of(Session& session, const LoadedVersion& version, const std::string& name, bool asked) {
+  try {
+    return open_task(session, require_tokenizer(version), name, "", false);
+  } catch (const Error& e) {
+    if (asked) throw;
+    session.watcher.say("task '" + name + "' is left out: " + e.what());
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
                                          const InspectRoutingCommand& command, bool keep) {
-  const Tokenizer& tokenizer = require_tokenizer(version);
+  require_tokenizer(version);
   std::vector<std::string> names = command.tasks;
   if (names.empty()) {
     for (const TaskRecord& task : session.registry.tasks()) names.push_back(task.name);
@@ -39,14 +50,16 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
     session.registry.task(name);  // an unknown task names its neighbours
     TaskRouting routing{name, session.registry.routing_stats(version.record.hash, name), false, 0};
     if (routing.stats.empty() || command.refresh) {
-      const TaskData task = open_task(session, tokenizer, name, "", false);
-      routing.stats = collect_routing(session, version.model, task, Split::held_out, command.max_tokens);
+      const auto task = data_of(session, version, name, !command.tasks.empty());
+      if (!task.has_value()) continue;
+      routing.stats = collect_routing(session, version.model, *task, Split::held_out, command.max_tokens);
       routing.measured = true;
       if (keep) session.registry.put_routing_stats(version.record.hash, name, routing.stats);
     }
     routing.ninety_percent = ninety_percent_share(routing.stats);
     all.push_back(std::move(routing));
   }
+  if (all.empty()) throw Error("the data of no task can be read", "mformer tasks lists where each should be");
   return all;
 }
 

@@ -1,3 +1,4 @@
+import math
 import unittest
 
 import mformer
@@ -51,12 +52,11 @@ class EvalTest(mformer.EndToEndTest):
         work = self.workspace()
         self.assertEqual(list(self.losses(work, "--task", "english")), ["english"])
         self.assertEqual(list(self.losses(work, "--data", "german")), ["german"])
-        self.assertEqual([task["name"] for task in work.run("tasks", "--json").json["tasks"]], ["english"])
+        self.assertEqual([task["task"] for task in work.run("tasks", "--json").json["tasks"]], ["english"])
         work.refuses("eval", "--task", "engish", code=2, says="engish", hint="english")
         work.refuses("eval", "--task", "english", "--data", "german", code=2, says="--task and --data")
 
     def test_loss_and_perplexity_agree_and_tokens_are_counted(self):
-        import math
         row = self.workspace().run("eval", "--json", "--max-tokens", "300").json["tasks"][0]
         self.assertAlmostEqual(row["perplexity"], math.exp(row["loss"]), places=6)
         self.assertGreater(row["tokens"], 0)

@@ -5,6 +5,9 @@ import tensors
 
 GOLDEN = mformer.DATA / "golden"
 TOLERANCE = 1e-5  # float32 sums in another order; norm over norm
+# The gradient of one number is a sum of terms of both signs some thirty times larger than itself.
+TOLERANCE_OF_ONE_NUMBER = 3e-5
+TOLERANCE_FLOAT64 = 1e-6  # what was recorded was rounded to float32
 COMPARED = ("logits", "loss", "aux_loss", "hidden.", "routing.", "grad.")
 
 
@@ -17,13 +20,14 @@ class ProbeGoldenTest(mformer.EndToEndTest):
         expected = {key: tensor for key, tensor in tensors.read(expected_file).items() if key.startswith(COMPARED)}
         return tensors.read(work / "out.safetensors"), expected
 
-    def check(self, ours, expected):
+    def check(self, ours, expected, tolerance=None):
         for key, tensor in expected.items():
             self.assertEqual(ours[key].shape, tensor.shape, key)
             if key.endswith(".indices"):
                 self.assertEqual(ours[key].values, tensor.values, key)
             else:
-                self.assertLessEqual(tensors.relative_error(ours[key], tensor), TOLERANCE, key)
+                allowed = tolerance or (TOLERANCE_OF_ONE_NUMBER if key.endswith(".temperature") else TOLERANCE)
+                self.assertLessEqual(tensors.relative_error(ours[key], tensor), allowed, key)
 
     def test_matches_the_reference_in_every_recorded_number(self):
         folders = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
@@ -31,13 +35,15 @@ class ProbeGoldenTest(mformer.EndToEndTest):
         for name in folders:
             with self.subTest(folder=name):
                 ours, expected = self.probe(name, "--gradients")
-                self.assertEqual(any(key.startswith("grad.") for key in expected), True)
+                self.assertTrue(any(key.startswith("grad.") for key in expected))
                 self.check(ours, expected)
 
-    def test_float64_agrees_too_and_gradients_are_left_out_unasked(self):
-        ours, expected = self.probe("mlp_gate_k2", "--float64")
+    def test_float64_agrees_to_the_rounding_of_the_recording(self):
+        self.check(*self.probe("gmm_gate_cache", "--float64", "--gradients"), TOLERANCE_FLOAT64)
+
+    def test_gradients_are_left_out_unasked(self):
+        ours, _ = self.probe("mlp_gate_k2")
         self.assertFalse([key for key in ours if key.startswith("grad.")])
-        self.check(ours, {key: tensor for key, tensor in expected.items() if not key.startswith("grad.")})
 
     def test_a_damaged_checkpoint_or_input_is_refused(self):
         work = self.folder()

@@ -6,6 +6,12 @@ import mformer
 
 
 class RegistryCommandsTest(mformer.EndToEndTest):
+    def workspace_to_damage(self):
+        """One that need not be sound when the test ends."""
+        work = self.workspace()
+        self.workspaces.remove(work)
+        return work
+
     def test_models_lists_them_and_marks_the_current_one(self):
         work = self.workspace()
         work.run("prune", "--task", "english", "--keep", "0.5", "--into", "small", "--eval-tokens", "600")
@@ -53,8 +59,10 @@ class RegistryCommandsTest(mformer.EndToEndTest):
 
     def test_log_keeps_what_failed(self):
         work = self.workspace()
-        work.run("train", "--data", "english", "--task", "other", "--steps", "3", "--lr", "1e30", *mformer.QUICK, code=None)
-        self.assertIn(work.run("log", "-n", "1", "--json").json["operations"][0]["outcome"], ("failed", "done"))
+        work.run("train", "--data", "english", "--steps", "5", "--lr", "1e30", "--clip", "0", *mformer.QUICK, code=1)
+        newest = work.run("log", "-n", "1", "--json").json["operations"][0]
+        self.assertEqual((newest["command"], newest["outcome"], newest["after"]), ("train", "failed", None))
+        self.assertTrue(newest["message"])
 
     def test_undo_goes_back_and_use_goes_forward(self):
         work = self.workspace()
@@ -92,7 +100,7 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         work.check_sound()
 
     def test_fsck_names_what_is_damaged_and_fails(self):
-        work = self.workspace()
+        work = self.workspace_to_damage()
         self.assertEqual(work.run("fsck", "--json").json["problems"], [])
         victim = sorted(path for path in (work / ".mformer" / "objects").rglob("*") if path.is_file())[0]
         victim.chmod(0o644)
@@ -121,7 +129,7 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         self.assertEqual(work.run("diff", "base@2", "base@3", "--json").json["frozen"], 8)
 
     def test_doctor_checks_kernels_and_the_workspace(self):
-        work = self.workspace()
+        work = self.workspace_to_damage()
         result = work.run("doctor", "--json").json
         self.assertTrue(result["healthy"])
         self.assertEqual(len(result["kernels"]), 3)
