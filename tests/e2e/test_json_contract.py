@@ -1,0 +1,102 @@
+import ctypes
+import json
+import unittest
+
+import mformer
+import tensors
+
+TRAIN = ("--steps", "2", *mformer.QUICK)
+PRUNE = ("prune", "--task", "english", "--keep", "0.5", "--eval-tokens", "600")
+PROBE = ("probe", "--input", "ids.safetensors", "--out", "out.safetensors")
+# One working line for each command; later lines find what earlier ones made.
+LINES = (
+    ("init", "--preset", "tiny", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
+    ("export", "exported"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
+    ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
+    ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", *TRAIN), ("freeze", "layer=0"),
+    ("unfreeze", "layer=0"), ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
+    ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), ("eval", "--max-tokens", "100"), PROBE,
+    ("generate", "--max-tokens", "2"), ("models",), ("use", "base"), ("log",), ("undo",), ("gc",),
+    ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))
+GROUPS = ("inspect", "task", "tokenizer")
+ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
+
+
+def name_of(line):
+    return " ".join(line[:2]) if line[0] in GROUPS else line[0]
+
+
+def subcommands(folder, *path):
+    """The commands that a help page lists: the first words of its indented entries without a dash."""
+    page = folder.run(*path, "--help").out
+    return [line.split()[0] for line in page.splitlines() if line.startswith("  ") and line[2].isalpha()]
+
+
+def all_commands(folder):
+    for command in subcommands(folder):
+        if command not in GROUPS:
+            yield (command,)
+        else:
+            yield from ((command, nested) for nested in subcommands(folder, command))
+
+
+class JsonContractTest(mformer.EndToEndTest):
+    def prepared(self):
+        work = self.workspace()
+        (work / "elsewhere").mkdir()
+        tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
+        return work
+
+    def test_every_command_prints_one_object_with_its_version_and_name(self):
+        work = self.prepared()
+        for line in LINES:
+            with self.subTest(command=line):
+                result = work.run(*line, "--json", stdin=b"1 2 3" if line[-1] == "decode" else b"")
+                self.assertEqual(result.out.count("\n"), 1)
+                data = json.loads(result.out)
+                self.assertEqual(list(data)[:2], ["version", "command"])
+                self.assertEqual((data["version"], data["command"]), (1, name_of(line)))
+
+    def test_every_command_is_among_those_that_are_tried(self):
+        tried = {name_of(line) for line in LINES} | {" ".join(ARRAY_OF_IDS)}
+        self.assertEqual({" ".join(command) for command in all_commands(self.folder())}, tried)
+
+    def test_every_help_page_has_an_example_of_the_command(self):
+        folder = self.folder()
+        for command in all_commands(folder):
+            with self.subTest(command=command):
+                page = folder.run(*command, "--help").out
+                self.assertIn("Example: mformer " + " ".join(command), page)
+
+    def test_errors_leave_stdout_empty_with_json_too(self):
+        work = self.workspace()
+        work.refuses("eval", "--model", "bose", "--json", code=2, says="bose", hint="base")
+        work.refuses("diff", "base@1", "--json", code=2, says="AFTER")
+        work.refuses("inspect", "--json", code=2, says="inspect")
+        self.folder("empty").refuses("models", "--json", code=1, says="no workspace")
+
+    def test_reading_commands_work_where_nothing_can_be_written(self):
+        work = self.workspace()
+        work.run("inspect", "routing")  # tokenises: that much must have been done before
+        tensors.write(self.temporary / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
+        for path in (work / ".mformer").rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        (work / ".mformer").chmod(0o555)
+        for line in (("models",), ("log",), ("tasks",), ("fsck",), ("eval", "--max-tokens", "100"), ("inspect", "routing"),
+                     ("inspect", "routing", "--refresh"), ("inspect", "modules"), ("inspect", "lineage"),
+                     ("generate", "--max-tokens", "2"), ("diff", "base@1", "base@2"), ("gc", "--dry-run"),
+                     ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), (*PRUNE, "--dry-run"), ("doctor",),
+                     ("probe", "--input", self.temporary / "ids.safetensors", "--out", self.temporary / "out")):
+            with self.subTest(command=line):
+                work.run(*line, prepare=obey_modes)
+        self.assertIn("read-only", work.run("undo", code=1, prepare=obey_modes).err)
+
+
+def obey_modes():
+    """Called in the child: takes root's right to write where modes forbid it."""
+    drop_from_bounding_set, may_override_modes = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, may_override_modes, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
