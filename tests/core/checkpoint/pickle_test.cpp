@@ -124,8 +124,8 @@ TEST(PickledTensors, AreReadFromAStateDictThatPyTorchSaved) {
   EXPECT_TRUE(tensors.at("weight").equal(at::arange(12, at::kFloat).view({3, 4})));
   EXPECT_TRUE(tensors.at("shared").equal(at::arange(4, 8, at::kFloat)));
   EXPECT_TRUE(tensors.at("transposed").equal(at::arange(6, at::kFloat).view({2, 3}).t()));
-  EXPECT_TRUE(tensors.at("half").equal(at::tensor({0.5, -2.0}, at::kHalf)));
-  EXPECT_TRUE(tensors.at("bfloat").equal(at::tensor({1.0, 3.0}, at::kBFloat16)));
+  EXPECT_TRUE(tensors.at("half").equal(at::tensor({0.5, -2.0}).to(at::kHalf)));
+  EXPECT_TRUE(tensors.at("bfloat").equal(at::tensor({1.0, 3.0}).to(at::kBFloat16)));
 }
 
 TEST(PickledTensors, AreRefusedWhenPyTorchSavedSomethingElse) {
