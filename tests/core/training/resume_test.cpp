@@ -1,0 +1,145 @@
+// A run that is cut goes on as if it had not been; what a run leaves on disk.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/training/metrics.h"
+#include "core/training/snapshot.h"
+#include "tests/core/text/temporary_folder.h"
+#include "tests/core/training/training_process.h"
+#include "tests/support/expect_error.h"
+
+namespace mformer {
+namespace {
+
+using Process = testing::TrainingProcess;
+using testing::expect_error;
+using testing::restless_config;
+using testing::same_bits;
+using testing::short_options;
+
+std::vector<nlohmann::json> metrics_of(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+class ResumedTraining : public ::testing::TestWithParam<std::int64_t> {};
+
+TEST_P(ResumedTraining, GoesOnBitForBitAfterAnInterruption) {
+  const TemporaryFolder folder;
+  Process whole;
+  whole.run();
+  {
+    Process cut(folder.path());
+    cut.hooks.should_stop = [&] { return static_cast<std::int64_t>(cut.reports.size()) == GetParam(); };
+    try {
+      cut.run();
+      FAIL() << "was not interrupted";
+    } catch (const TrainingInterrupted& e) {
+      EXPECT_EQ(e.step(), GetParam());
+      EXPECT_THAT(e.hint(), ::testing::HasSubstr("--restart"));
+    }
+  }
+  Process rest(folder.path());
+  EXPECT_EQ(rest.run().first_step, GetParam());
+  ASSERT_EQ(rest.reports.size(), whole.reports.size() - GetParam());
+  for (std::size_t i = 0; i < rest.reports.size(); ++i) {
+    EXPECT_EQ(rest.reports[i].loss, whole.reports[GetParam() + i].loss);
+    EXPECT_EQ(rest.reports[i].step, whole.reports[GetParam() + i].step);
+  }
+  EXPECT_TRUE(same_bits(rest.model, whole.model));
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, ResumedTraining, ::testing::Values(1, 5, 11));
+
+/// Stands for a kill: nothing is saved on the way out.
+struct Killed {};
+
+TEST(ResumedAfterAKill, GoesOnFromTheLastSnapshotBitForBit) {
+  const TemporaryFolder folder;
+  Process whole;
+  whole.run();
+  {
+    Process killed(folder.path());
+    killed.hooks.on_step = [](const StepReport& report) {
+      if (report.step == 8) throw Killed();
+    };
+    EXPECT_THROW(killed.run(), Killed);
+  }
+  EXPECT_EQ(metrics_of(folder.path()).size(), 8U);
+  Process rest(folder.path());
+  EXPECT_EQ(rest.run().first_step, 5) << "the snapshot of step 5";
+  EXPECT_TRUE(same_bits(rest.model, whole.model));
+  const auto metrics = metrics_of(folder.path());
+  ASSERT_EQ(metrics.size(), 12U) << "the lost steps 6 to 8 must not appear twice";
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    EXPECT_EQ(metrics[i]["step"], i + 1);
+    EXPECT_EQ(metrics[i]["loss"].get<double>(), whole.reports[i].loss) << i;
+  }
+}
+
+TEST(Train, StopsAtALossThatIsNotFiniteAndKeepsTheLastGoodState) {
+  const TemporaryFolder folder;
+  Process whole;
+  TrainOptions six = short_options();
+  whole.hooks.should_stop = [&] { return whole.reports.size() == 6; };
+  EXPECT_THROW(whole.run(six), TrainingInterrupted);
+
+  Process diverging(folder.path());
+  diverging.task.extra_loss = [&](const ForwardOutput& output, const Batch&) {
+    const bool last = diverging.reports.size() == 6;
+    return output.hidden.sum() * (last ? std::numeric_limits<double>::quiet_NaN() : 0.0);
+  };
+  const std::string hint = expect_error<Error>([&] { diverging.run(); }, "diverged");
+  EXPECT_THAT(hint, ::testing::HasSubstr("--lr"));
+  EXPECT_TRUE(same_bits(diverging.model, whole.model)) << "the bad step must not be taken";
+  Process saved;
+  AdamW optimizer(saved.task.parameters, {});
+  EXPECT_EQ(load_snapshot(folder.path(), optimizer), 6);
+  EXPECT_TRUE(same_bits(saved.model, whole.model));
+}
+
+TEST(Snapshot, IsRefusedWhenItBelongsToAnotherRunOrIsDamaged) {
+  const TemporaryFolder folder;
+  Process process;
+  AdamW optimizer(process.task.parameters, {});
+  EXPECT_EQ(load_snapshot(folder.path(), optimizer), std::nullopt);
+  save_snapshot(folder.path(), optimizer);
+
+  auto fewer = process.task.parameters;
+  fewer.pop_back();
+  AdamW other(fewer, {});
+  expect_error<Error>([&] { load_snapshot(folder.path(), other); }, "belongs to another run");
+
+  ModelConfig wider = restless_config();
+  wider.ffd_hidden = 13;
+  Process wide({}, wider);
+  AdamW misfit(wide.task.parameters, {});
+  expect_error<Error>([&] { load_snapshot(folder.path(), misfit); }, "does not fit this run");
+
+  std::filesystem::resize_file(folder / "snapshot.safetensors", 1000);
+  EXPECT_THROW(load_snapshot(folder.path(), optimizer), Error);
+}
+
+TEST(MetricsLog, DropsAHalfWrittenLineAndStepsAfterTheSnapshot) {
+  const TemporaryFolder folder;
+  folder.write("metrics.jsonl", "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"st");
+  MetricsLog log(folder.path(), 2);
+  StepReport report;
+  report.step = 3;
+  report.validation_loss = 1.25;
+  log.write(report);
+  const auto lines = metrics_of(folder.path());
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[2]["step"], 3);
+  EXPECT_EQ(lines[2]["validation_loss"], 1.25);
+  EXPECT_FALSE(lines[1].contains("validation_loss"));
+}
+
+}  // namespace
+}  // namespace mformer
