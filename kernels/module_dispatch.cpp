@@ -9,6 +9,25 @@
 namespace mformer::kernels {
 namespace {
 
+constexpr int64_t kAnyWidth = -1;
+
+int64_t slots_of(const ModuleDispatch& dispatch) {
+  return dispatch.slot_of_row.numel();
+}
+
+int64_t tokens_of(const ModuleDispatch& dispatch) {
+  return slots_of(dispatch) / dispatch.k;
+}
+
+/// The loops behind these functions index without looking, so whatever they get must have the dispatch's sizes.
+void check_shape(const char* name, const at::Tensor& x, at::IntArrayRef sizes) {
+  TORCH_CHECK(x.defined() && x.device().is_cpu() && at::isFloatingType(x.scalar_type()), name,
+              " must be a floating-point tensor on the CPU");
+  bool fits = x.dim() == static_cast<int64_t>(sizes.size());
+  for (size_t d = 0; fits && d < sizes.size(); ++d) fits = sizes[d] == kAnyWidth || x.size(d) == sizes[d];
+  TORCH_CHECK(fits, name, " must be ", sizes, " (-1: any width) for this dispatch, got ", x.sizes());
+}
+
 /// The gradient of the copies adds each token's k rows in the order of the choices, where that of a plain index_select
 /// would scatter in an order of its own.
 class RowsFromTokens : public torch::autograd::Function<RowsFromTokens> {
@@ -61,8 +80,9 @@ class Combine : public torch::autograd::Function<Combine> {
 }  // namespace
 
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
-  TORCH_CHECK(chosen.dim() == 2 && chosen.scalar_type() == at::kLong, "chosen must be int64 [tokens, k], got ",
-              chosen.scalar_type(), " ", chosen.sizes());
+  TORCH_CHECK(chosen.dim() == 2 && chosen.size(1) > 0 && chosen.scalar_type() == at::kLong && chosen.device().is_cpu(),
+              "chosen must be int64 [tokens, k] on the CPU with k > 0, got ", chosen.scalar_type(), " ", chosen.sizes(),
+              " on ", chosen.device());
   const at::Tensor contiguous = chosen.contiguous();
   const int64_t slots = contiguous.numel();
   const int64_t* module_of_slot = contiguous.const_data_ptr<int64_t>();
@@ -86,18 +106,24 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
 }
 
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {
+  check_shape("x", x, {tokens_of(dispatch), kAnyWidth});
   return RowsFromTokens::apply(x, dispatch.slot_of_row, dispatch.row_of_slot, dispatch.k);
 }
 
 at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch) {
-  return Permute::apply(x.reshape({-1, x.size(-1)}), dispatch.slot_of_row, dispatch.row_of_slot);
+  check_shape("x", x, {tokens_of(dispatch), dispatch.k, kAnyWidth});
+  return Permute::apply(x.reshape({slots_of(dispatch), x.size(2)}), dispatch.slot_of_row, dispatch.row_of_slot);
 }
 
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch) {
-  return Permute::apply(rows, dispatch.row_of_slot, dispatch.slot_of_row).view({-1, dispatch.k, rows.size(1)});
+  check_shape("rows", rows, {slots_of(dispatch), kAnyWidth});
+  return Permute::apply(rows, dispatch.row_of_slot, dispatch.slot_of_row)
+      .view({tokens_of(dispatch), dispatch.k, rows.size(1)});
 }
 
 at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch) {
+  check_shape("rows", rows, {slots_of(dispatch), kAnyWidth});
+  check_shape("gates", gates, {tokens_of(dispatch), dispatch.k});
   return Combine::apply(rows.contiguous(), gates.to(rows.scalar_type()).contiguous(), dispatch.row_of_slot, dispatch.k);
 }
 

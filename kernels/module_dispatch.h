@@ -19,9 +19,12 @@ struct ModuleDispatch {
   at::Tensor row_of_slot;
 };
 
-/// Plans the dispatch of `chosen` [tokens, k], int64, each < modules, by counting: linear, and stable, so the order of
-/// every sum is fixed. Throws c10::Error if an index is out of range.
+/// Plans the dispatch of `chosen` [tokens, k], int64, k ≥ 1, each < modules, by counting: linear, and stable, so the
+/// order of every sum is fixed. Throws c10::Error if an index is out of range.
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules);
+
+// What follows takes floating-point tensors on the CPU and throws c10::Error, naming the argument, where sizes do not
+// fit the dispatch.
 
 /// [tokens, width] → [tokens · k, width]: each token's row copied to the modules that chose it. Differentiable.
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch);
@@ -30,7 +33,7 @@ at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch);
 /// [tokens · k, width] → [tokens, k, width]: back to slot order. Differentiable.
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch);
 /// y[t] = Σ_choice gates[t, choice] · rows[row of (t, choice)], summed in the order of the choices. `gates` [tokens,
-/// k]. Returns [tokens, width]. Differentiable in rows and gates.
+/// k], any floating-point dtype, rounded to that of `rows`. Returns [tokens, width]. Differentiable in rows and gates.
 at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch);
 
 }  // namespace mformer::kernels

@@ -68,19 +68,23 @@ TEST(ModuleDispatch, TakesChoicesThatAreNotContiguous) {
   EXPECT_TRUE(a.slot_of_row.equal(b.slot_of_row));
 }
 
+template <typename Call>
+std::string refusal_of(const Call& call) {
+  try {
+    call();
+  } catch (const c10::Error& e) {
+    return e.what_without_backtrace();
+  }
+  return "nothing was refused";
+}
+
 TEST(ModuleDispatch, RefusesModulesThatDoNotExist) {
-  const auto refusal = [](const at::Tensor& chosen) -> std::string {
-    try {
-      plan_dispatch(chosen, 3);
-    } catch (const c10::Error& e) {
-      return e.what_without_backtrace();
-    }
-    return "nothing was refused";
-  };
+  const auto refusal = [](const at::Tensor& chosen) { return refusal_of([&] { plan_dispatch(chosen, 3); }); };
   EXPECT_THAT(refusal(at::tensor({0, 3}, at::kLong).view({1, 2})), HasSubstr("module 3"));
   EXPECT_THAT(refusal(at::tensor({0, -1}, at::kLong).view({1, 2})), HasSubstr("module -1"));
   EXPECT_THAT(refusal(at::zeros({2, 2})), HasSubstr("chosen must be"));
   EXPECT_THAT(refusal(at::zeros({2}, at::kLong)), HasSubstr("chosen must be"));
+  EXPECT_THAT(refusal(at::zeros({2, 0}, at::kLong)), HasSubstr("k > 0"));
 }
 
 class DispatchedRows : public ::testing::Test {
@@ -122,6 +126,42 @@ TEST_F(DispatchedRows, AreCombinedByTheirGates) {
     EXPECT_LE(relative_error(y[t], expected), testing::kFloat64);
   }
   testing::expect_gradients_match_finite_differences([&] { return combine(rows, gates, dispatch_); }, {rows, gates});
+}
+
+TEST_F(DispatchedRows, RefuseSizesOfAnotherDispatch) {
+  const auto refuses = [](const auto& call, const std::string& words) {
+    EXPECT_THAT(refusal_of(call), HasSubstr(words));
+  };
+  const std::int64_t slots = kTokens * kChoices;
+  const at::Tensor rows = leaf({slots, kWidth}), gates = leaf({kTokens, kChoices});
+  for (const at::Tensor& x : {leaf({kTokens - 1, kWidth}), leaf({kTokens + 1, kWidth}), leaf({kTokens})}) {
+    refuses([&] { rows_from_tokens(x, dispatch_); }, "x must be [6, -1]");
+  }
+  for (const at::Tensor& x : {leaf({kTokens, kChoices + 1, kWidth}), leaf({kTokens - 1, kChoices, kWidth}), rows}) {
+    refuses([&] { rows_from_slots(x, dispatch_); }, "x must be [6, 2, -1]");
+  }
+  for (const at::Tensor& x : {leaf({slots - 1, kWidth}), leaf({slots + 1, kWidth}), leaf({slots})}) {
+    refuses([&] { slots_from_rows(x, dispatch_); }, "rows must be [12, -1]");
+    refuses([&] { combine(x, gates, dispatch_); }, "rows must be [12, -1]");
+  }
+  for (const at::Tensor& x : {leaf({kTokens, kChoices - 1}), leaf({kTokens + 1, kChoices}), leaf({slots})}) {
+    refuses([&] { combine(rows, x, dispatch_); }, "gates must be [6, 2]");
+  }
+}
+
+TEST_F(DispatchedRows, RefuseWhatIsNoFloatingPointTensor) {
+  const at::Tensor whole = at::ones({kTokens * kChoices, kWidth}, at::kLong), gates = leaf({kTokens, kChoices});
+  EXPECT_THAT(refusal_of([&] { combine(whole, gates, dispatch_); }), HasSubstr("rows must be a floating-point"));
+  EXPECT_THAT(refusal_of([&] { combine(whole.to(at::kFloat), {}, dispatch_); }), HasSubstr("gates must be a floating"));
+  EXPECT_THAT(refusal_of([&] { rows_from_tokens({}, dispatch_); }), HasSubstr("x must be a floating-point"));
+}
+
+TEST_F(DispatchedRows, MayBeNone) {
+  const ModuleDispatch none = plan_dispatch(at::empty({0, 2}, at::kLong), kModules);
+  EXPECT_EQ(rows_from_tokens(leaf({0, kWidth}), none).sizes(), at::IntArrayRef({0, kWidth}));
+  const at::Tensor rows = rows_from_slots(leaf({0, 2, kWidth}), none);
+  EXPECT_EQ(slots_from_rows(rows, none).sizes(), at::IntArrayRef({0, 2, kWidth}));
+  EXPECT_EQ(combine(rows, leaf({0, 2}), none).sizes(), at::IntArrayRef({0, kWidth}));
 }
 
 }  // namespace
