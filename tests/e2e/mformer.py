@@ -195,12 +195,20 @@ def trained_folder():
 
 
 def write_corpus(folder, source, characters=400):
-    """The source's text as many short documents, so that every split of the data has some."""
+    """The source's text as many short documents, so that every split of the data has enough for quick commands."""
     folder.mkdir()
-    text = "".join(file.read_text() for file in sorted(source.iterdir()))
+    text = "".join(sample_text(file) for file in sorted(source.iterdir()))
     with open(folder / "text.jsonl", "w") as out:
         for start in range(0, len(text), characters):
             out.write(json.dumps({"text": text[start:start + characters]}) + "\n")
+
+
+def sample_text(file):
+    """The texts of a .jsonl file, a blank line between them; any other file as it is."""
+    text = file.read_text()
+    if file.suffix != ".jsonl":
+        return text
+    return "\n\n".join(json.loads(line)["text"] for line in text.splitlines())
 
 
 def run_mounted(script, *arguments):

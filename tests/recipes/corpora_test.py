@@ -1,5 +1,7 @@
 """recipes/corpora without a network: the script's contract, and the text extractors on small inputs."""
 
+import collections
+import hashlib
 import json
 import os
 import subprocess
@@ -56,13 +58,34 @@ class FetchScript(unittest.TestCase):
         self.assertFalse((self.dest / "qa").exists())
 
 
+def sample_documents(domain):
+    for path in sorted((SAMPLE / domain).iterdir()):
+        if path.suffix != ".jsonl":
+            yield path.read_text(encoding="utf-8")
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            fields = json.loads(line)
+            yield fields["text"] if "text" in fields else f"Q: {fields['question']}\nA: {fields['answer']}"
+
+
+def split_of(document):
+    """The rule of docs/data.md."""
+    number = int.from_bytes(hashlib.sha256(document.encode()).digest()[:8], "big") % 1000
+    return "held-out" if number < 50 else "validation" if number < 100 else "training"
+
+
 class Sample(unittest.TestCase):
-    def test_is_small_and_in_documents_of_4_to_8_kilobytes(self):
+    def test_is_small_and_its_documents_too(self):
         self.assertLess(sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()), 300_000)
-        for domain in ("english", "german", "code"):
-            for path in (SAMPLE / domain).iterdir():
-                self.assertTrue(4_000 <= len(path.read_bytes()) <= 8_192, path)
-                path.read_text(encoding="utf-8")
+        for domain in ("english", "german", "qa", "code"):
+            for document in sample_documents(domain):
+                self.assertTrue(0 < len(document.encode()) <= 8_192, document[:80])
+
+    def test_has_two_documents_of_each_domain_in_every_split(self):
+        for domain in ("english", "german", "qa"):
+            counts = collections.Counter(map(split_of, sample_documents(domain)))
+            for split in ("training", "validation", "held-out"):
+                self.assertGreaterEqual(counts[split], 2, (domain, split))
 
     def test_pairs_are_questions_with_answers(self):
         lines = (SAMPLE / "qa/pairs.jsonl").read_text(encoding="utf-8").splitlines()
