@@ -4,6 +4,7 @@
 #   2. LibTorch, unpacked from the PyPI wheel pinned in cmake/libtorch.txt, into a cache shared by all clones.
 # Safe to run at any time: when everything is there it does nothing and says so.
 #
+#   --lint          also the packages of the `lint` target: clang-format and clang-tidy
 #   MFORMER_CACHE   where LibTorch goes (default: ~/.cache/mformer)
 #   CMAKE_PREFIX_PATH naming a LibTorch of your own skips step 2.
 set -euo pipefail
@@ -16,7 +17,14 @@ packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python
           libbenchmark-dev libpcre2-dev libssl-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
-fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }
+fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit "${3:-1}"; }
+
+for argument in "$@"; do
+  case $argument in
+    --lint) packages+=(clang-format clang-tidy) ;;
+    *) fail "unknown argument: $argument" 'the only one is --lint; without it, what the build needs is installed' 2 ;;
+  esac
+done
 
 install_packages() {
   local missing=() package
