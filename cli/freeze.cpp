@@ -15,8 +15,8 @@ struct FreezeOptions {
 void run_freeze(const FreezeOptions& options, bool frozen, const GlobalOptions& global) {
   const std::string name = frozen ? "freeze" : "unfreeze";
   Workspace workspace(global, name, OpenMode::read_write, {{"selector", options.selector}});
-  const FreezeReport result =
-      set_frozen(workspace.session(), workspace.version(), options.selector, frozen, options.dry_run);
+  const FreezeReport result = set_frozen(workspace.session(), workspace.version(), workspace.target(), options.selector,
+                                         frozen, options.dry_run);
   terminal::Report report(name, global.json);
   report.data()["dry_run"] = options.dry_run;
   report.data()["selected"] = result.selected;

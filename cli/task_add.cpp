@@ -13,16 +13,14 @@ struct TaskOptions {
 };
 
 TaskData add_task(Workspace& workspace, const TaskOptions& options) {
-  require_valid_name("task", options.name);
   const LoadedVersion version = workspace.load();
   const Tokenizer& tokenizer = require_tokenizer(version);
   Session& session = workspace.session();
-  if (options.dry_run) return open_task(session, tokenizer, options.name, options.data, false);
-  std::optional<TaskData> task;
-  run_operation(session, "", {}, [&](std::int64_t) {
-    task = open_task(session, tokenizer, options.name, options.data, true, options.replace);
-  });
-  return *task;
+  TaskData task = open_task(session, tokenizer, options.name, options.data, options.replace);
+  if (options.dry_run) return task;
+  run_operation(session, "", {},
+                [&](std::int64_t operation) { record_task(session, task, operation, options.replace); });
+  return task;
 }
 
 void run_task_add(const TaskOptions& options, const GlobalOptions& global) {

@@ -45,16 +45,31 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 
 Workspace::~Workspace() = default;
 
+std::string Workspace::target() const {
+  const std::string name = global_.model.empty() ? registry_.current_model() : global_.model;
+  for (const ModelRecord& model : registry_.models()) {
+    if (model.name == name) return name;
+  }
+  return version().model;
+}
+
+LoadedVersion Workspace::load() const {
+  LoadedVersion loaded = load_version(registry_, version());
+  loaded.target = target();
+  return loaded;
+}
+
 void Workspace::throw_interrupted(const std::string& what, const std::string& hint) {
   throw Interrupted(what, hint.empty() ? "the same command again repeats the work" : hint);
 }
 
 void Workspace::show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
   if (progress_ == nullptr || stage != stage_) {
-    if (progress_ != nullptr && !stage_.empty()) progress_->finish();
+    if (progress_ != nullptr && stage_done_) progress_->finish();
     stage_ = stage;
     progress_ = std::make_unique<terminal::Progress>(stage, total, terminal::progress_options(global_.quiet));
   }
+  stage_done_ = !stage.empty() && done >= total;
   if (!stage.empty()) progress_->update(done, loss, rate);
 }
 

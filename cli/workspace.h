@@ -28,7 +28,9 @@ class Workspace {
   Session& session() { return *session_; }
   /// The version that --model names, or the current model's.
   VersionRecord version() const { return registry_.resolve(global_.model); }
-  LoadedVersion load() const { return load_version(registry_, version()); }
+  LoadedVersion load() const;
+  /// The model that a writing command moves: the one that --model names, the current one, or a version's own.
+  std::string target() const;
 
   /// Long work in core: returns what `work` returns, with the progress ended so that results come on a clean line.
   /// Where core stopped because of Ctrl-C, throws Interrupted.
@@ -56,6 +58,7 @@ class Workspace {
   std::unique_ptr<Session> session_;
   std::unique_ptr<terminal::Progress> progress_;
   std::string stage_;
+  bool stage_done_ = false;  ///< Reached its total: worth a last line. A stage may be left for another and come back.
 };
 
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.

@@ -34,7 +34,7 @@ void check_target(const fs::path& folder, bool overwrite) {
   }
   if (!overwrite && !is_empty_or_absent(folder)) {
     throw Error("'" + folder.string() + "' already exists and is not empty",
-                "choose another folder, or ask for it to be overwritten");
+                "choose another folder, or add --overwrite");
   }
 }
 

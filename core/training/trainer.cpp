@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/model/losses.h"
+#include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/schedule.h"
 #include "core/training/snapshot.h"
@@ -75,7 +76,7 @@ class Run {
     for (std::int64_t step = first_; step < options_.steps; ++step) {
       StepReport report = one_step(step);
       const bool last = step + 1 == options_.steps;
-      if (hooks_.validate && (last || due(step, options_.eval_every))) report.validation_loss = hooks_.validate();
+      if (hooks_.validate && (last || due(step, options_.eval_every))) report.validation_loss = validate(step + 1);
       metrics.write(report);
       note(report);
       if (hooks_.on_step) hooks_.on_step(report);
@@ -105,6 +106,15 @@ class Run {
     result_.tokens += batch.inputs.numel();
     const double speed = static_cast<double>(batch.inputs.numel()) / std::max(seconds_since(start), 1e-9);
     return {step + 1, loss.cross_entropy, loss.balance, rate, norm, speed, std::nullopt};
+  }
+
+  /// A stop during the validation is a stop of the training: the step before it is done and is kept.
+  double validate(std::int64_t step) const {
+    try {
+      return hooks_.validate();
+    } catch (const EvaluationInterrupted&) {
+      interrupt(step);
+    }
   }
 
   void note(const StepReport& report) {

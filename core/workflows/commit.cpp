@@ -14,7 +14,7 @@ std::string current_version(const Registry& registry, const std::string& name) {
 }  // namespace
 
 std::string target_model(const LoadedVersion& base, const std::string& into) {
-  return into.empty() ? base.record.model : into;
+  return into.empty() ? base.target : into;
 }
 
 CommitResult commit_model(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
@@ -25,7 +25,7 @@ CommitResult commit_model(Session& session, std::int64_t operation, const Loaded
   commit.operation_id = operation;
   commit.model = target;
   commit.parent = base.record.hash;
-  const bool own = target == base.record.model;
+  const bool own = target == base.target;
   commit.expected_current = own ? base.record.hash : current_version(session.registry, target);
   commit.manifest = store_model(session.registry, model, base.manifest.tokenizer_object);
   commit.new_modules = birth_records(model, module_uids(base.manifest), session.command, task, origin);

@@ -74,11 +74,11 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
   if (!command.data.empty()) {
     if (!command.tasks.empty())
       throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
-    tasks.push_back(open_task(session, tokenizer, "", command.data, false));
+    tasks.push_back(open_task(session, tokenizer, "", command.data));
   } else if (command.tasks.empty()) {
     tasks = readable_tasks(session, tokenizer);
   } else {
-    for (const std::string& name : command.tasks) tasks.push_back(open_task(session, tokenizer, name, "", false));
+    for (const std::string& name : command.tasks) tasks.push_back(open_task(session, tokenizer, name, ""));
   }
   if (tasks.empty())
     throw UsageError("there is no task to evaluate",

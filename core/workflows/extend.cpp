@@ -137,7 +137,7 @@ class Extension {
         base_(base),
         command_(command),
         tokenizer_(require_tokenizer(base)),
-        task_(open_task(session, tokenizer_, command.task, command.data, !command.dry_run)),
+        task_(open_task(session, tokenizer_, command.task, command.data)),
         context_(context_of(command.options, base.model)),
         model_(clone(base.model)) {}
 
@@ -160,6 +160,7 @@ class Extension {
 
     const OperationData data{"train", task_.record.name, task_.record.data_path, task_.record.content_hash};
     run_operation(session_, target_model(base_, command_.into), {data}, [&](std::int64_t operation) {
+      record_task(session_, task_, operation);
       const std::vector<TaskData> tasks = readable_tasks(session_, tokenizer_);
       const auto before = losses(session_, base_.record.hash, base_.model, tasks, command_.eval_tokens, operation);
       const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
@@ -242,8 +243,8 @@ class Extension {
   void measure_leak(const std::vector<TaskData>& tasks) {
     const auto later = session_.registry.born_after(base_.record.hash, report_.version->hash);
     for (const TaskData& task : tasks) {
-      if (task.tokens.held_out.tokens().size() < 2) continue;
-      const auto stats = collect_routing(session_, model_, task, Split::held_out, command_.eval_tokens);
+      const Split split = measurable_split(session_, task);
+      const auto stats = collect_routing(session_, model_, task, split, command_.eval_tokens);
       session_.registry.put_routing_stats(report_.version->hash, task.record.name, stats);
       const auto rows = router_leak(stats, later);
       if (task.record.name == task_.record.name) {

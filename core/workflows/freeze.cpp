@@ -4,8 +4,8 @@
 
 namespace mformer {
 
-FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::string& selector, bool frozen,
-                        bool dry_run) {
+FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::string& target,
+                        const std::string& selector, bool frozen, bool dry_run) {
   Manifest manifest = session.registry.manifest(base.hash);
   const ModuleSelection selected = select_modules(session.registry, base.hash, manifest, selector);
   FreezeReport report;
@@ -20,10 +20,10 @@ FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::
     }
   }
   if (dry_run || report.changed == 0) return report;
-  run_operation(session, base.model, {}, [&](std::int64_t operation) {
+  run_operation(session, target, {}, [&](std::int64_t operation) {
     Commit commit;
     commit.operation_id = operation;
-    commit.model = base.model;
+    commit.model = target;
     commit.parent = base.hash;
     commit.expected_current = base.hash;
     commit.manifest = manifest;

@@ -12,8 +12,9 @@ struct FreezeReport {
   std::int64_t changed = 0;              ///< Those whose flag was another.
 };
 
-/// Sets (or clears) the frozen flag of the selected modules, as a new version that shares every object with its parent.
-FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::string& selector, bool frozen,
-                        bool dry_run);
+/// Sets (or clears) the frozen flag of the selected modules, as a new version of model `target` that shares every
+/// object with its parent `base`.
+FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::string& target,
+                        const std::string& selector, bool frozen, bool dry_run);
 
 }  // namespace mformer

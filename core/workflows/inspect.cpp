@@ -27,7 +27,7 @@ double term(double p, double m) {
 /// The task's data, or, if it can't be read and was not asked for by name, nothing and a message.
 std::optional<TaskData> data_of(Session& session, const LoadedVersion& version, const std::string& name, bool asked) {
   try {
-    return open_task(session, require_tokenizer(version), name, "", false);
+    return open_task(session, require_tokenizer(version), name, "");
   } catch (const Error& e) {
     if (asked) throw;
     session.watcher.say("task '" + name + "' is left out: " + e.what());
@@ -52,7 +52,8 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
     if (routing.stats.empty() || command.refresh) {
       const auto task = data_of(session, version, name, !command.tasks.empty());
       if (!task.has_value()) continue;
-      routing.stats = collect_routing(session, version.model, *task, Split::held_out, command.max_tokens);
+      const Split split = measurable_split(session, *task);
+      routing.stats = collect_routing(session, version.model, *task, split, command.max_tokens);
       routing.measured = true;
       if (keep) session.registry.put_routing_stats(version.record.hash, name, routing.stats);
     }

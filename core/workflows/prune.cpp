@@ -55,7 +55,7 @@ void check(const PruneCommand& command) {
 PruneReport prune(Session& session, const LoadedVersion& base, const PruneCommand& command) {
   check(command);
   const Tokenizer& tokenizer = require_tokenizer(base);
-  const TaskData task = open_task(session, tokenizer, command.task, command.data, !command.dry_run);
+  TaskData task = open_task(session, tokenizer, command.task, command.data);
   PruneReport report;
   std::vector<RoutingStat> stats;
   if (command.criterion != Criterion::norm && command.criterion != Criterion::random) {
@@ -78,6 +78,7 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   }
   const OperationData data{"prune", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
+    record_task(session, task, operation);
     heal(session, base, command, task, model, report);
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;

@@ -21,7 +21,7 @@ struct Recipe {
 TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand& command, const Recipe& recipe) {
   command.options.validate();
   const Tokenizer& tokenizer = require_tokenizer(base);
-  const TaskData task = open_task(session, tokenizer, command.task, command.data, !command.dry_run);
+  TaskData task = open_task(session, tokenizer, command.task, command.data);
   Model model = clone(base.model);
   TrainReport report;
   TrainTask training;
@@ -40,6 +40,7 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
   report.run_folder = training.run_folder.string();
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
+    record_task(session, task, operation);
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
     report.training = train(training, command.options,

@@ -82,6 +82,12 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   return stats;
 }
 
+Split measurable_split(const Session& session, const TaskData& task) {
+  if (task.tokens.held_out.tokens().size() >= 2) return Split::held_out;
+  session.watcher.say("task '" + task.record.name + "' has no held-out text: its routing is measured on training text");
+  return Split::train;
+}
+
 std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later) {
   std::map<BankKey, std::pair<double, double>> leaked_of_all;
   for (const RoutingStat& stat : stats) {

@@ -14,6 +14,10 @@ namespace mformer {
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
                                          std::int64_t max_tokens);
 
+/// The split that a task's routing is looked at on: held-out text, or where there is none the training text, with a
+/// message. (Routing says where tokens go, not how good the model is: training text only flatters it a little.)
+Split measurable_split(const Session& session, const TaskData& task);
+
 /// Share of the top-k slots of one (layer, kind) that go to the modules in `later`.
 struct LeakRow {
   int layer = 0;

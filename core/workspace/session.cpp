@@ -14,11 +14,11 @@ std::string name_of_folder(const std::string& data) {
   return path.stem().string();
 }
 
-bool is_known(const Registry& registry, const std::string& name) {
+std::optional<TaskRecord> known_task(const Registry& registry, const std::string& name) {
   for (const TaskRecord& task : registry.tasks()) {
-    if (task.name == name) return true;
+    if (task.name == name) return task;
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ void run_operation(const Session& session, const std::string& model, const std::
 }
 
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool write, bool replace) {
+                   bool replace) {
   Registry& registry = session.registry;
   if (name.empty() && data.empty()) {
     throw UsageError("no task and no data were named",
@@ -61,6 +61,7 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
     record = registry.task(name);
   } else {
     record.name = name.empty() ? name_of_folder(data) : name;
+    require_valid_name("task", record.name);
     record.data_path = std::filesystem::absolute(data).lexically_normal().string();
     record.heldout_rule = std::string(kSplitRule);
   }
@@ -68,23 +69,30 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
     if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, kUnknown, kUnknown);
   };
   TaskData task{record, build_token_cache(record.data_path, tokenizer, registry.folder() / "cache", progress)};
-  const bool known = is_known(registry, record.name);
-  if (data.empty() && task.tokens.summary.content_hash != record.content_hash) {
-    throw Error("the data of task '" + name + "' in " + record.data_path + " has changed since it was recorded",
-                "record it anew: mformer task add " + name + " --data " + record.data_path + " --replace");
+  const std::string& content = task.tokens.summary.content_hash;
+  const auto known = known_task(registry, record.name);
+  if (known.has_value() && known->content_hash != content && !replace) {
+    throw Error("the data in " + record.data_path + " is not what is recorded as task '" + record.name + "'",
+                "take it as the task's new data: mformer task add " + record.name + " --data " + record.data_path +
+                    " --replace; or give it another name: --task NAME");
   }
-  if (!data.empty()) {
-    task.record.content_hash = task.tokens.summary.content_hash;
-    task.record.document_count = task.tokens.summary.documents;
-    task.record.token_count =
-        static_cast<std::int64_t>(task.tokens.train.tokens().size() + task.tokens.validation.tokens().size() +
-                                  task.tokens.held_out.tokens().size());
-    if (write || known) {
-      if (write) registry.add_task(task.record, replace);
-      task.record = registry.task(task.record.name);
-    }
+  if (known.has_value() && known->content_hash == content) {
+    task.record = *known;
+    return task;
+  }
+  task.record.content_hash = content;
+  task.record.document_count = task.tokens.summary.documents;
+  task.record.token_count = 0;
+  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
+    task.record.token_count += static_cast<std::int64_t>(task.tokens.split(split).tokens().size());
   }
   return task;
+}
+
+void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace) {
+  if (task.record.created_operation == 0) task.record.created_operation = operation;
+  session.registry.add_task(task.record, replace);
+  task.record = session.registry.task(task.record.name);
 }
 
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
@@ -120,7 +128,7 @@ std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenize
   std::vector<TaskData> tasks;
   for (const TaskRecord& record : session.registry.tasks()) {
     try {
-      tasks.push_back(open_task(session, tokenizer, record.name, "", false));
+      tasks.push_back(open_task(session, tokenizer, record.name, ""));
     } catch (const Error& e) {
       session.watcher.say("task '" + record.name + "' is left out: " + e.what());
     }

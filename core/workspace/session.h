@@ -48,11 +48,14 @@ struct TaskData {
   TokenCache tokens;
 };
 
-/// Finds a task's data. With `data`, the folder is (or becomes) task `name`, by default named after the folder;
-/// without, `name` must be known. `write` false leaves the registry alone. Throws UsageError for an unknown task or
-/// neither name nor data, Error when the data changed since the task was recorded, or is gone.
+/// Finds a task's data. With `data`, the folder is task `name`, by default named after the folder; without, `name` must
+/// be known. Writes nothing to the registry: record_task() does. Throws UsageError for an unknown task or neither name
+/// nor data, Error when the data is gone or, unless `replace`, another than what is recorded under this name.
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool write, bool replace = false);
+                   bool replace = false);
+
+/// Puts the task into the registry, as first read by `operation`; a task known with the same content stays as it is.
+void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace = false);
 
 /// Loss on a task's split; nothing if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,

@@ -129,7 +129,7 @@ void require_shapes(Model& model, const std::string& version) {
 }  // namespace
 
 LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
-  LoadedVersion loaded{version, registry.manifest(version.hash), {}, std::nullopt};
+  LoadedVersion loaded{version, registry.manifest(version.hash), {}, std::nullopt, version.model};
   loaded.model.config = ModelConfig::from_json(loaded.manifest.config_json, "the config of " + to_string(version));
   const ModelConfig& config = loaded.model.config;
   for (const LayerManifest& layer : loaded.manifest.layers) {

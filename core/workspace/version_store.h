@@ -18,6 +18,9 @@ struct LoadedVersion {
   Manifest manifest;
   Model model;                         ///< Its modules carry uids and frozen flags.
   std::optional<Tokenizer> tokenizer;  ///< Absent when the model was imported without one.
+  /// The model that a command works on, and whose next version it makes: another than the version's own when that model
+  /// points to a version of another (after an undo, say). load_version() takes the version's own.
+  std::string target;
 };
 
 /// Reads a version's objects. Throws Error when one is missing or does not fit the config: mformer fsck says more.

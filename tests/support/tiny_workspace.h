@@ -59,6 +59,14 @@ class TinyWorkspace {
     return (folder_ / (name + ".jsonl")).string();
   }
 
+  /// Task `name` (by default named after the folder) with the data at `data`, recorded.
+  TaskData add_task(const std::string& name, const std::string& data) {
+    Session session = this->session("task add");
+    TaskData task = open_task(session, tokenizer(), name, data);
+    record_task(session, task, 0);
+    return task;
+  }
+
   /// A version by reference; by default what the current model points to.
   LoadedVersion load(const std::string& ref = "") { return load_version(registry_, registry_.resolve(ref)); }
 

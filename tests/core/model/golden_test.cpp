@@ -57,6 +57,20 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     }
   }
 
+  /// The gradients of the loss against the recorded ones; a temperature is a single number, held to `scalar_tolerance`.
+  void expect_gradients(double tolerance, double scalar_tolerance) {
+    make_trainable(model_, [](const ParameterRef&) { return true; });
+    loss(forward(model_, want("input_ids"), options())).backward();
+    for (const HubTensor& entry : hub_tensors(model_)) {
+      std::vector<at::Tensor> grads;
+      for (const at::Tensor* piece : entry.pieces) {
+        grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
+      }
+      expect_close(entry.stacked ? at::stack(grads) : grads[0], "grad." + entry.name,
+                   entry.name.ends_with(".temperature") ? scalar_tolerance : tolerance);
+    }
+  }
+
   ~GoldenTest() override {
     RecordProperty("worst_relative_error", std::to_string(worst_));
     std::printf("%s: worst relative error %.2e (%s)\n", GetParam().c_str(), worst_, worst_name_.c_str());
@@ -93,29 +107,12 @@ TEST_P(GoldenTest, RoutersChooseWhatTheReferenceChooses) {
 }
 
 TEST_P(GoldenTest, GradientsOfEveryParameterMatchTheReference) {
-  make_trainable(model_, [](const ParameterRef&) { return true; });
-  loss(forward(model_, want("input_ids"), options())).backward();
-  for (const HubTensor& entry : hub_tensors(model_)) {
-    std::vector<at::Tensor> grads;
-    for (const at::Tensor* piece : entry.pieces) {
-      grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
-    }
-    const bool scalar = entry.name.ends_with(".temperature");
-    expect_close(entry.stacked ? at::stack(grads) : grads[0], "grad." + entry.name, scalar ? kFloat32Scalar : kFloat32);
-  }
+  expect_gradients(kFloat32, kFloat32Scalar);
 }
 
 TEST_P(GoldenTest, GradientsInFloat64MatchToTheRoundingOfTheRecording) {
   convert(model_, at::kDouble);
-  make_trainable(model_, [](const ParameterRef&) { return true; });
-  loss(forward(model_, want("input_ids"), options())).backward();
-  for (const HubTensor& entry : hub_tensors(model_)) {
-    std::vector<at::Tensor> grads;
-    for (const at::Tensor* piece : entry.pieces) {
-      grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
-    }
-    expect_close(entry.stacked ? at::stack(grads) : grads[0], "grad." + entry.name, kRecording);
-  }
+  expect_gradients(kRecording, kRecording);
 }
 
 TEST_P(GoldenTest, CachedDecodingMatchesTheReference) {

@@ -47,10 +47,7 @@ class ExtendTest : public ::testing::TestWithParam<std::string> {
     Session session = workspace_.session("extend");
     return extend(session, base_, command);
   }
-  void add_task(const std::string& name) {
-    Session session = workspace_.session("task add");
-    open_task(session, TinyWorkspace::tokenizer(), name, workspace_.corpus(name), true);
-  }
+  void add_task(const std::string& name) { workspace_.add_task(name, workspace_.corpus(name)); }
 
   TinyWorkspace workspace_;
   LoadedVersion base_;
@@ -139,7 +136,7 @@ TEST_P(ExtendOnceTest, CopiesTheModulesThatTheDomainUsesMost) {
   run(untrained(workspace_, NewModules::copy));
   const LoadedVersion now = workspace_.load();
   Session session = workspace_.session("inspect");
-  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "", false);
+  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "");
   const auto stats = collect_routing(session, base_.model, task, Split::train, 200);
   for (std::size_t l = 0; l < 2; ++l) {
     std::vector<std::pair<double, std::size_t>> mass;

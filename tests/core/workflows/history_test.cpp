@@ -55,7 +55,8 @@ class HistoryTest : public ::testing::Test {
 
   FreezeReport freeze(const std::string& selector, bool frozen, bool dry_run = false) {
     Session session = workspace_.session(frozen ? "freeze" : "unfreeze");
-    return set_frozen(session, workspace_.registry().resolve(""), selector, frozen, dry_run);
+    return set_frozen(session, workspace_.registry().resolve(""), workspace_.registry().current_model(), selector,
+                      frozen, dry_run);
   }
 
   FinetuneCommand short_command() const {
@@ -121,7 +122,7 @@ TEST_F(AsOfTest, IsRefusedForAVersionThatIsNoAncestor) {
 
 TEST_F(AsOfTest, EvaluatesLikeTheEarlierVersionAndKeepsNoScore) {
   Session session = workspace_.session("eval");
-  open_task(session, TinyWorkspace::tokenizer(), "german", workspace_.corpus("german"), true);
+  workspace_.add_task("german", workspace_.corpus("german"));
   EvalCommand command;
   command.max_tokens = 200;
   const EvalReport before = evaluate_tasks(session, workspace_.load(), command, false);
@@ -156,6 +157,25 @@ TEST_F(UndoTest, GoesOnFromWhereItWentBackTo) {
   commit([](Model& model) { model.ln_f.bias.add_(1.0); });
   EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@3");
   EXPECT_EQ(to_string(take_back().to), "base@1");
+}
+
+TEST_F(UndoTest, LeavesTheOtherModelAloneWhenItsVersionIsWorkedOnAgain) {
+  const auto into_qa = [&](const LoadedVersion& base, const std::string& into) {
+    Session session = workspace_.session("finetune");
+    Model model = clone(base.model);
+    model.ln_f.bias.add_(1.0);
+    run_operation(session, "qa", {},
+                  [&](std::int64_t operation) { commit_model(session, operation, base, model, into); });
+  };
+  into_qa(workspace_.load("base"), "qa");
+  Session session = workspace_.session("undo");
+  undo(session, "qa", false);
+  LoadedVersion base = workspace_.load("qa");
+  EXPECT_EQ(to_string(base.record), "base@1");
+  base.target = "qa";
+  into_qa(base, "");
+  EXPECT_EQ(to_string(workspace_.registry().resolve("qa")), "qa@2");
+  EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@1");
 }
 
 TEST_F(UndoTest, MovesNothingInADryRun) {

@@ -96,7 +96,7 @@ TEST_F(PruneTest, KeepsWhatTheTaskRoutesTo) {
   command.criterion = Criterion::frequency;
   const PruneReport report = run(command);
   Session session = workspace_.session("inspect");
-  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "", false);
+  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "");
   const auto stats = collect_routing(session, base_.model, task, Split::train, 300);
   for (std::size_t l = 0; l < 2; ++l) {
     std::vector<std::pair<std::int64_t, std::int64_t>> slots;

@@ -165,18 +165,18 @@ TEST(RunOperation, WritesDownHowItEnded) {
 TEST(OpenTask, NamesATaskAfterItsFolderAndFindsItAgain) {
   TinyWorkspace workspace;
   Session session = workspace.session("task add");
-  const TaskData added = open_task(session, TinyWorkspace::tokenizer(), "", sample("german") + "/", true);
+  const TaskData added = workspace.add_task("", sample("german") + "/");
   EXPECT_EQ(added.record.name, "german");
   EXPECT_GT(added.record.token_count, 10000);
-  const TaskData found = open_task(session, TinyWorkspace::tokenizer(), "german", "", false);
+  const TaskData found = open_task(session, TinyWorkspace::tokenizer(), "german", "");
   EXPECT_EQ(found.record.content_hash, added.record.content_hash);
   EXPECT_TRUE(found.tokens.reused);
 }
 
-TEST(OpenTask, LeavesTheRegistryAloneUnlessItMayWrite) {
+TEST(OpenTask, LeavesTheRegistryAlone) {
   TinyWorkspace workspace;
   Session session = workspace.session("eval");
-  EXPECT_EQ(open_task(session, TinyWorkspace::tokenizer(), "", sample("german"), false).record.name, "german");
+  EXPECT_EQ(open_task(session, TinyWorkspace::tokenizer(), "", sample("german")).record.name, "german");
   EXPECT_TRUE(workspace.registry().tasks().empty());
 }
 
@@ -184,14 +184,17 @@ TEST(OpenTask, RefusesNeitherNameNorDataUnknownTasksAndChangedData) {
   TinyWorkspace workspace;
   Session session = workspace.session("eval");
   const auto open = [&](const std::string& name, const std::string& data) {
-    return [&, name, data] { open_task(session, TinyWorkspace::tokenizer(), name, data, true); };
+    return [&, name, data] { open_task(session, TinyWorkspace::tokenizer(), name, data); };
   };
   EXPECT_FALSE(expect_error<UsageError>(open("", ""), "no task and no data").empty());
   expect_error<UsageError>(open("qa", ""), "qa");
   workspace.folder().write("data/a.txt", std::string(3000, 'a'));
-  open("mine", (workspace.folder() / "data").string())();
+  const std::string data = (workspace.folder() / "data").string();
+  workspace.add_task("mine", data);
   workspace.folder().write("data/a.txt", std::string(3001, 'b'));
-  EXPECT_THAT(expect_error<Error>(open("mine", ""), "has changed"), HasSubstr("--replace"));
+  EXPECT_THAT(expect_error<Error>(open("mine", ""), "is not what is recorded"), HasSubstr("--replace"));
+  EXPECT_THAT(expect_error<Error>(open("mine", data), "is not what is recorded"), HasSubstr("--task NAME"));
+  EXPECT_NO_THROW(open_task(session, TinyWorkspace::tokenizer(), "mine", data, /*replace=*/true));
   std::string said;
   session.watcher.message = [&](const std::string& text) { said = text; };
   EXPECT_TRUE(readable_tasks(session, TinyWorkspace::tokenizer()).empty());
@@ -201,7 +204,7 @@ TEST(OpenTask, RefusesNeitherNameNorDataUnknownTasksAndChangedData) {
 TEST(Scored, MeasuresOnceForEachNumberOfTokens) {
   TinyWorkspace workspace;
   Session session = workspace.session("eval");
-  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "", workspace.corpus("german"), true);
+  const TaskData task = workspace.add_task("", workspace.corpus("german"));
   const LoadedVersion base = workspace.load();
   const auto first = scored(session, base.record.hash, base.model, task, 500);
   const Model other = tiny_model(base.model.config, 99);  // gives itself away if it is asked
