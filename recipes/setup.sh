@@ -14,7 +14,7 @@ cache=${MFORMER_CACHE:-$HOME/.cache/mformer}
 libtorch=$cache/libtorch-2.11.0
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
           libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
-          libbenchmark-dev libpcre2-dev libssl-dev)
+          libpcre2-dev libssl-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit "${3:-1}"; }
@@ -31,7 +31,6 @@ install_packages() {
   for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
   done
-  # A compiler or CMake that did not come from Debian is as good.
   if [ ${#missing[@]} -eq 0 ]; then say 'Debian packages: all there'; return; fi
   say "Debian packages to install: ${missing[*]}"
   local root=()

@@ -31,8 +31,8 @@ CommitResult commit_model(Session& session, std::int64_t operation, const Loaded
   commit.new_modules = birth_records(model, module_uids(base.manifest), session.command, task, origin);
   const CommitResult result = session.registry.commit_version(commit);
   if (result.kept_beside) {
-    session.watcher.say("another command moved '" + target + "' meanwhile: the result is kept as '" +
-                        result.version.model + "'");
+    session.watcher.say("'" + target + "' does not stand at " + to_string(base.record) +
+                        " (any more): the result is kept as '" + result.version.model + "'");
   }
   return result;
 }
