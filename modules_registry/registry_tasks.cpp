@@ -48,7 +48,7 @@ void Registry::add_task(const TaskRecord& task, bool replace) {
   if (known == task.content_hash && !known.empty()) return;
   if (!known.empty() && !replace) {
     throw Error("task '" + task.name + "' exists already, with other data",
-                "give the new data another name, or replace the task (its statistics and scores go then)");
+                "give the new data another name, or add --replace (the task's statistics and scores go then)");
   }
   Query(*db_, "DELETE FROM tasks WHERE name = ?").bind(task.name).run();
   Query(*db_,

@@ -91,7 +91,7 @@ class ImportExportTest(mformer.EndToEndTest):
 
     def test_export_never_replaces_files_unasked(self):
         work = self.workspace()
-        work.refuses("export", "checkpoint", code=1, says="not empty", hint="overwritten")
+        work.refuses("export", "checkpoint", code=1, says="not empty", hint="--overwrite")
         work.run("export", "checkpoint", "--overwrite")
         work.run("export", "nowhere", "--dry-run")
         self.assertFalse((work / "nowhere").exists())
