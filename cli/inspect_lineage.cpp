@@ -28,6 +28,7 @@ std::vector<VersionRecord> history(const Registry& registry, const VersionRecord
     open.push_back(registry.version(version.parent));
   }
   std::vector<VersionRecord> versions;
+  versions.reserve(found.size());
   for (const auto& [hash, version] : found) versions.push_back(version);
   std::sort(versions.begin(), versions.end(),
             [](const VersionRecord& a, const VersionRecord& b) { return a.operation_id > b.operation_id; });

@@ -2,7 +2,9 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
+#include <c10/core/ScalarType.h>
 
+#include <functional>
 #include <map>
 
 #include "core/checkpoint/pickle.h"
@@ -103,7 +105,7 @@ Model fill(const ModelConfig& config, const Find& find) {
   bool first = true;
   for (HubTensor& entry : hub_tensors(model)) {
     const at::Tensor whole = find(entry.name);
-    widest = first ? whole.scalar_type() : at::promote_types(widest, whole.scalar_type());
+    widest = first ? whole.scalar_type() : c10::promoteTypes(widest, whole.scalar_type());
     first = false;
     for (std::size_t i = 0; i < entry.pieces.size(); ++i) {
       *entry.pieces[i] = entry.stacked ? whole.select(0, static_cast<std::int64_t>(i)).clone() : whole;
@@ -162,6 +164,7 @@ std::vector<NamedTensor> to_hub_tensors(const Model& model) {
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
   const std::vector<NamedTensor> tensors = to_hub_tensors(model);
   std::vector<TensorToWrite> to_be_written;
+  to_be_written.reserve(tensors.size());
   for (const NamedTensor& entry : tensors) to_be_written.push_back(to_write(entry.name, entry.tensor));
   ModelConfig config = model.config;
   config.torch_dtype = dtype_text(model.wte.scalar_type());

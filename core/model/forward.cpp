@@ -23,7 +23,7 @@ void check_ids(const Model& model, const at::Tensor& input_ids) {
 at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_ids) {
   if (!options.attention_mask.has_value()) return {};
   const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
-  const at::Tensor mask = options.attention_mask->to(at::kBool);
+  at::Tensor mask = options.attention_mask->to(at::kBool);
   if (mask.dim() != 2 || mask.size(0) != input_ids.size(0) || mask.size(1) != cached + input_ids.size(1)) {
     throw Error("attention_mask must be [batch, cached + tokens] = [" + std::to_string(input_ids.size(0)) + ", " +
                 std::to_string(cached + input_ids.size(1)) + "]");
