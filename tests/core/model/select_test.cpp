@@ -77,7 +77,8 @@ TEST(Select, KeepsTheIdentityAndTheFlagOfEachModule) {
   Model model = tiny_model();
   model.blocks[0].att.modules[2].uid = "0123456789ab";
   model.blocks[0].att.modules[2].frozen = true;
-  const Module& moved = select(model, some_modules()).blocks[0].att.modules[1];
+  const Model selected = select(model, some_modules());
+  const Module& moved = selected.blocks[0].att.modules[1];
   EXPECT_EQ(moved.uid, "0123456789ab");
   EXPECT_TRUE(moved.frozen);
 }
