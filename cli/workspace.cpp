@@ -46,7 +46,7 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 Workspace::~Workspace() = default;
 
 std::string Workspace::target() const {
-  const std::string name = global_.model.empty() ? registry_.current_model() : global_.model;
+  std::string name = global_.model.empty() ? registry_.current_model() : global_.model;
   for (const ModelRecord& model : registry_.models()) {
     if (model.name == name) return name;
   }

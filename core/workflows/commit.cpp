@@ -29,7 +29,7 @@ CommitResult commit_model(Session& session, std::int64_t operation, const Loaded
   commit.expected_current = own ? base.record.hash : current_version(session.registry, target);
   commit.manifest = store_model(session.registry, model, base.manifest.tokenizer_object);
   commit.new_modules = birth_records(model, module_uids(base.manifest), session.command, task, origin);
-  const CommitResult result = session.registry.commit_version(commit);
+  CommitResult result = session.registry.commit_version(commit);
   if (result.kept_beside) {
     session.watcher.say("'" + target + "' does not stand at " + to_string(base.record) +
                         " (any more): the result is kept as '" + result.version.model + "'");

@@ -88,6 +88,7 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
                                               const std::vector<TaskData>& tasks, std::int64_t max_tokens,
                                               std::int64_t operation) {
   std::vector<std::optional<Evaluation>> all;
+  all.reserve(tasks.size());
   for (const TaskData& task : tasks) {
     all.push_back(version.empty() ? evaluate_task(session, model, task, Split::held_out, max_tokens)
                                   : scored(session, version, model, task, max_tokens, operation));
@@ -99,6 +100,7 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& before,
                                 const std::vector<std::optional<Evaluation>>& after) {
   std::vector<TaskChange> all;
+  all.reserve(tasks.size());
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     TaskChange change{tasks[i].record.name, std::nullopt, std::nullopt, 0};
     if (before[i].has_value()) change.before = before[i]->loss, change.tokens = before[i]->tokens;

@@ -96,6 +96,7 @@ std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const st
     if (later.count(stat.module_uid) != 0) leaked += static_cast<double>(stat.slots);
   }
   std::vector<LeakRow> rows;
+  rows.reserve(leaked_of_all.size());
   for (const auto& [key, sums] : leaked_of_all) {
     rows.push_back({key.first, key.second, sums.second > 0 ? sums.first / sums.second : 0.0});
   }

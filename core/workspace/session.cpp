@@ -140,7 +140,7 @@ std::filesystem::path run_folder(const Session& session, const std::string& base
                                  const std::string& content_hash, bool restart) {
   const std::string identity = session.command + "\n" + session.arguments_json + "\n" + std::to_string(session.seed) +
                                "\n" + base_version + "\n" + content_hash;
-  const auto folder = session.registry.folder() / "runs" / sha256_hex(identity).substr(0, 16);
+  auto folder = session.registry.folder() / "runs" / sha256_hex(identity).substr(0, 16);
   if (restart) std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;

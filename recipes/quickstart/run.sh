@@ -32,7 +32,8 @@ fi
 
 training=$SECONDS
 step 'a vocabulary and a fresh model'
-"$program" tokenizer train --data $text/english --vocab-size $vocabulary --max-bytes 8000000 --out $folder/tokenizer.json
+"$program" tokenizer train --data $text/english --vocab-size $vocabulary --max-bytes 8000000 \
+  --out $folder/tokenizer.json --overwrite
 mformer init --preset $preset --tokenizer $folder/tokenizer.json
 mformer task add german --data $text/german
 mformer task add qa --data $text/qa
