@@ -10,7 +10,7 @@ if(CLANG_FORMAT AND CLANG_TIDY)
        ${CMAKE_SOURCE_DIR}/tests/*.cpp ${CMAKE_SOURCE_DIR}/tests/*.h)
   list(FILTER lint_files EXCLUDE REGEX "/tests/data/") # samples of others' code
   set(tidy_files ${lint_files})
-  list(FILTER tidy_files INCLUDE REGEX "/(kernels|modules_registry|core|cli)/.*\\.cpp$")
+  list(FILTER tidy_files INCLUDE REGEX "^${CMAKE_SOURCE_DIR}/(kernels|modules_registry|core|cli)/.*\\.cpp$")
   add_custom_target(lint
     COMMAND ${CLANG_FORMAT} --dry-run --Werror ${lint_files}
     COMMAND ${CMAKE_SOURCE_DIR}/cmake/tidy.sh ${CLANG_TIDY} ${CMAKE_BINARY_DIR} ${tidy_files}

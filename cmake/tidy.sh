@@ -11,4 +11,4 @@ sed -E 's/ -Winvalid-pch//g; s| -include [^ ]*cmake_pch\.hxx| -include ATen/ATen
 
 # Some warnings of GCC are unknown to clang. How many it suppressed in others' headers interests nobody.
 printf '%s\0' "$@" | xargs -0 -P "$(nproc)" -n 4 "$tidy" --quiet -p "$build/tidy" \
-  --extra-arg=-Wno-unknown-warning-option 2>&1 | { grep -Ev '^[0-9]+ warnings? generated\.$' || true; }
+  --extra-arg=-Wno-unknown-warning-option 2>&1 | { grep --line-buffered -Ev '^[0-9]+ warnings? generated\.$' || true; }
