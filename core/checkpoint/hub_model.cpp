@@ -121,6 +121,13 @@ const char* dtype_text(at::ScalarType type) {
 
 }  // namespace
 
+std::vector<TensorToWrite> to_write(const std::vector<NamedTensor>& tensors) {
+  std::vector<TensorToWrite> borrowed;
+  borrowed.reserve(tensors.size());
+  for (const NamedTensor& entry : tensors) borrowed.push_back(to_write(entry.name, entry.tensor));
+  return borrowed;
+}
+
 std::vector<HubTensor> hub_tensors(Model& model) {
   std::vector<HubTensor> all;
   all.push_back({"transformer.wte.weight", {&model.wte}});
@@ -163,12 +170,9 @@ std::vector<NamedTensor> to_hub_tensors(const Model& model) {
 
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
   const std::vector<NamedTensor> tensors = to_hub_tensors(model);
-  std::vector<TensorToWrite> to_be_written;
-  to_be_written.reserve(tensors.size());
-  for (const NamedTensor& entry : tensors) to_be_written.push_back(to_write(entry.name, entry.tensor));
   ModelConfig config = model.config;
   config.torch_dtype = dtype_text(model.wte.scalar_type());
-  write_hub_folder(folder, config, to_be_written, options);
+  write_hub_folder(folder, config, to_write(tensors), options);
 }
 
 }  // namespace mformer

@@ -18,6 +18,9 @@ struct NamedTensor {
   at::Tensor tensor;
 };
 
+/// Borrows all of them, as to_write() of tensor_io.h does one.
+std::vector<TensorToWrite> to_write(const std::vector<NamedTensor>& tensors);
+
 /// One tensor of a hub checkpoint and what it is made of here: a single parameter, or one piece per module, stacked.
 struct HubTensor {
   std::string name;                 ///< e.g. "transformer.h.0.mlpf.experts.weight"

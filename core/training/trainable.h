@@ -22,6 +22,8 @@ void make_untrainable(Model& model);
 struct TrainableCount {
   std::int64_t trunk = 0, router = 0, att_modules = 0, mlp_modules = 0, module_rows = 0;
   std::int64_t total() const { return trunk + router + att_modules + mlp_modules + module_rows; }
+  /// What AdamW keeps for them: two float32 moments a weight.
+  std::int64_t optimizer_bytes() const { return total() * 2 * 4; }
 };
 TrainableCount count_trainable(Model& model);
 

@@ -154,7 +154,7 @@ class Extension {
     training.model = &model_;
     training.parameters = make_trainable(model_, [&](const ParameterRef& ref) { return is_new(model_, ref); });
     report_.trainable = count_trainable(model_);
-    report_.optimizer_bytes = report_.trainable.total() * 8;
+    report_.optimizer_bytes = report_.trainable.optimizer_bytes();
     report_.size_after = size_of(model_);
     if (command_.dry_run) return report_;
 

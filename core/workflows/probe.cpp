@@ -82,10 +82,7 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
     loss.backward();
     add_gradients(tensors, model);
   }
-  std::vector<TensorToWrite> to_be_written;
-  to_be_written.reserve(tensors.size());
-  for (const NamedTensor& entry : tensors) to_be_written.push_back(to_write(entry.name, entry.tensor));
-  write_safetensors(options.output, to_be_written);
+  write_safetensors(options.output, to_write(tensors));
   return {ids.size(0), ids.size(1), loss.item<double>(), aux.item<double>(), tensors.size()};
 }
 

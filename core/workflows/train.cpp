@@ -9,8 +9,6 @@
 namespace mformer {
 namespace {
 
-constexpr std::int64_t kMomentsPerWeight = 2, kBytesPerMoment = 4;
-
 /// What differs between pretraining and finetuning.
 struct Recipe {
   TrainFilter filter;
@@ -28,7 +26,7 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
   training.model = &model;
   training.parameters = make_trainable(model, recipe.filter);
   report.trainable = count_trainable(model);
-  report.optimizer_bytes = report.trainable.total() * kMomentsPerWeight * kBytesPerMoment;
+  report.optimizer_bytes = report.trainable.optimizer_bytes();
   const std::int64_t context = context_of(command.options, model);
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (command.dry_run) return report;
