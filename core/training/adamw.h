@@ -22,7 +22,9 @@ struct TrainedParameter {
   bool decay = true;
 };
 
-/// AdamW over exactly the parameters given: nothing else has state. LibTorch's fused step does one pass over memory.
+/// AdamW over exactly the parameters given: nothing else has state. Parameters are contiguous; their moments are
+/// float32, or float64 for float64 parameters. kernels/adamw.h has the formula; a step is one pass over memory, plus
+/// one over the gradients for their norm.
 class AdamW {
  public:
   AdamW(std::vector<TrainedParameter> parameters, const AdamWOptions& options);
@@ -31,7 +33,8 @@ class AdamW {
   double gradient_norm() const;
 
   /// One update. Gradients are multiplied by `gradient_scale` (clipping) on the way. A parameter that got no gradient
-  /// (a module that no token chose) moves by its momentum, as with a gradient of zero.
+  /// (a module that no token chose) moves by its momentum, as with a gradient of zeros, but none is
+  /// made.
   void step(double learning_rate, double gradient_scale = 1.0);
 
   /// Drops all gradients.
@@ -48,7 +51,7 @@ class AdamW {
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
  private:
-  void step_group(bool decay, double learning_rate, double gradient_scale);
+  static at::Tensor gradient(const TrainedParameter& parameter);
 
   std::vector<TrainedParameter> parameters_;
   AdamWOptions options_;

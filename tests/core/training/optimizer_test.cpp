@@ -77,7 +77,7 @@ TEST_P(AdamWTest, FollowsItsFormula) {
     for (std::int64_t i = 0; i < 50; ++i) expected[i].step(scale * grad[i].item<double>(), rate, options, decay);
   }
   EXPECT_EQ(optimizer.steps(), 5);
-  for (std::int64_t i = 0; i < 50; ++i) EXPECT_NEAR(x[i].item<double>(), expected[i].value, 1e-7) << i;
+  for (std::int64_t i = 0; i < 50; ++i) EXPECT_NEAR(x[i].item<double>(), expected[i].value, 1e-14) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Decay, AdamWTest, ::testing::Bool());
@@ -115,6 +115,19 @@ TEST(AdamW, KeepsTwoMomentsForEachTrainedWeightAndNothingElse) {
   const AdamW optimizer(trained, {});
   EXPECT_EQ(optimizer.state_bytes(), 2 * 4 * weights);
   EXPECT_EQ(optimizer.state().size(), 2 * trained.size());
+}
+
+TEST(AdamW, KeepsFloat32MomentsForWeightsOfFewerBits) {
+  const AdamW optimizer({{"x", at::zeros({3}, at::kBFloat16)}}, {});
+  for (const auto& [name, moment] : optimizer.state()) EXPECT_EQ(moment.scalar_type(), at::kFloat) << name;
+  EXPECT_EQ(optimizer.state_bytes(), 2 * 4 * 3);
+}
+
+TEST(AdamW, MakesNoGradientForAParameterThatGotNone) {
+  const at::Tensor x = at::ones({1}).set_requires_grad(true);
+  AdamW optimizer({{"x", x}}, {});
+  optimizer.step(0.1);
+  EXPECT_FALSE(x.grad().defined());
 }
 
 TEST(MakeTrainable, LeavesFrozenModulesOutWhateverTheFilterSays) {
