@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/training/batch.h"
+#include "core/training/batch_prefetcher.h"
 
 namespace mformer {
 
@@ -21,13 +21,16 @@ void for_each_forward(const Model& model, const PackedWindows& windows, const Ev
   if (options.max_tokens > 0) {
     used = std::clamp<std::int64_t>(options.max_tokens / windows.context(), 1, windows.size());
   }
+  const auto batch_at = [&](std::int64_t number) {
+    std::vector<std::int64_t> indices;
+    const std::int64_t first = number * options.batch_size, end = std::min(used, first + options.batch_size);
+    for (std::int64_t i = first; i < end; ++i) indices.push_back(i * windows.size() / used);
+    return batch_of(windows, indices);
+  };
+  BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
   for (std::int64_t first = 0; first < used; first += options.batch_size) {
     if (options.should_stop && options.should_stop()) throw EvaluationInterrupted("interrupted; nothing was changed");
-    std::vector<std::int64_t> indices;
-    for (std::int64_t i = first; i < std::min(used, first + options.batch_size); ++i) {
-      indices.push_back(i * windows.size() / used);
-    }
-    const Batch batch = batch_of(windows, indices);
+    const Batch batch = batches.next();
     visit(batch, forward(model, batch.inputs, how));
     if (options.progress) options.progress(std::min(used, first + options.batch_size), used);
   }

@@ -1,26 +1,11 @@
 #include "core/training/metrics.h"
 
 #include <nlohmann/json.hpp>
-#include <string>
 
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
 namespace mformer {
-namespace {
-
-std::string lines_up_to(const std::filesystem::path& path, std::int64_t step) {
-  std::ifstream file(path);
-  std::string kept;
-  for (std::string line; std::getline(file, line);) {
-    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (entry.is_discarded() || entry.value("step", std::int64_t{0}) > step) break;
-    kept += line + "\n";
-  }
-  return kept;
-}
-
-}  // namespace
 
 MetricsLog::MetricsLog(const std::filesystem::path& folder, std::int64_t first_step) {
   if (folder.empty()) return;
@@ -28,6 +13,18 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, std::int64_t first_s
   write_file_atomically(path, as_bytes(lines_up_to(path, first_step)));
   file_.open(path, std::ios::app);
   if (!file_) throw Error("cannot write " + path.string());
+}
+
+std::string MetricsLog::lines_up_to(const std::filesystem::path& path, std::int64_t step) {
+  std::ifstream file(path);
+  std::string kept;
+  for (std::string line; std::getline(file, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!entry.is_object() || entry.value("step", std::int64_t{0}) > step) break;
+    kept += line + "\n";
+    kept_losses_.emplace_back(entry.value("step", std::int64_t{0}), entry.value("loss", 0.0));
+  }
+  return kept;
 }
 
 void MetricsLog::write(const StepReport& report) {

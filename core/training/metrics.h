@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/training/trainer.h"
 
@@ -16,7 +19,13 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& folder, std::int64_t first_step);
   void write(const StepReport& report);
 
+  /// (step, loss) of the lines that were kept.
+  const std::vector<std::pair<std::int64_t, double>>& kept_losses() const { return kept_losses_; }
+
  private:
+  std::string lines_up_to(const std::filesystem::path& path, std::int64_t step);
+
+  std::vector<std::pair<std::int64_t, double>> kept_losses_;
   std::ofstream file_;
 };
 

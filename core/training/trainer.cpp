@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/model/losses.h"
+#include "core/training/batch_prefetcher.h"
 #include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/schedule.h"
@@ -72,9 +73,11 @@ class Run {
 
   TrainResult all_steps() {
     MetricsLog metrics(task_.run_folder, first_);
+    for (const auto& [step, loss] : metrics.kept_losses()) note_loss(step, loss);
+    BatchPrefetcher batches(task_.batches, first_, options_.steps);
     const Clock::time_point start = Clock::now();
     for (std::int64_t step = first_; step < options_.steps; ++step) {
-      StepReport report = one_step(step);
+      StepReport report = one_step(step, batches);
       const bool last = step + 1 == options_.steps;
       if (hooks_.validate && (last || due(step, options_.eval_every))) report.validation_loss = validate(step + 1);
       metrics.write(report);
@@ -93,9 +96,9 @@ class Run {
  private:
   static bool due(std::int64_t step, std::int64_t every) { return every > 0 && (step + 1) % every == 0; }
 
-  StepReport one_step(std::int64_t step) {
+  StepReport one_step(std::int64_t step, BatchPrefetcher& batches) {
     const Clock::time_point start = Clock::now();
-    const Batch batch = task_.batches(step);
+    const Batch batch = batches.next();
     optimizer_.clear_gradients();
     const StepLoss loss = forward_backward(task_, options_, batch, step);
     const double norm = optimizer_.gradient_norm();
@@ -118,11 +121,14 @@ class Run {
   }
 
   void note(const StepReport& report) {
-    if (report.step > options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) {
-      late_loss_ += report.loss;
-      ++late_steps_;
-    }
+    note_loss(report.step, report.loss);
     if (report.validation_loss.has_value()) result_.validation_loss = report.validation_loss;
+  }
+
+  void note_loss(std::int64_t step, double loss) {
+    if (step <= options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) return;
+    late_loss_ += loss;
+    ++late_steps_;
   }
 
   void snapshot() const {

@@ -60,7 +60,7 @@ struct TrainHooks {
 struct TrainTask {
   Model* model = nullptr;
   std::vector<TrainedParameter> parameters;
-  BatchSource batches;
+  BatchSource batches;  ///< Called on another thread, for the step after the one that is being taken.
   /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
   bool balance = true;               ///< Whether the balance loss is part of the total.
@@ -69,7 +69,7 @@ struct TrainTask {
 
 struct TrainResult {
   std::int64_t first_step = 0;  ///< > 0 when a snapshot was continued.
-  double loss = 0;              ///< Mean cross-entropy of the last tenth of the steps.
+  double loss = 0;  ///< Mean cross-entropy of the last tenth of the steps, those of earlier processes included.
   std::optional<double> validation_loss;
   double seconds = 0;  ///< Of this process.
   double tokens_per_second = 0;

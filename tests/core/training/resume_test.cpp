@@ -57,6 +57,18 @@ TEST_P(ResumedTraining, GoesOnBitForBitAfterAnInterruption) {
 
 INSTANTIATE_TEST_SUITE_P(Steps, ResumedTraining, ::testing::Values(1, 5, 11));
 
+TEST(ResumedLoss, MeansTheLossOverTheStepsOfEarlierProcessesToo) {
+  const TemporaryFolder folder;
+  TrainOptions options = short_options();
+  options.steps = 30;  // the last tenth: 28, 29, 30
+  Process whole, cut(folder.path()), rest(folder.path());
+  const double loss = whole.run(options).loss;
+  cut.hooks.should_stop = [&] { return cut.reports.size() == 29; };
+  EXPECT_THROW(cut.run(options), TrainingInterrupted);
+  EXPECT_EQ(rest.run(options).loss, loss);
+  EXPECT_NEAR(loss, (whole.reports[27].loss + whole.reports[28].loss + whole.reports[29].loss) / 3, 1e-12);
+}
+
 /// Stands for a kill: nothing is saved on the way out.
 struct Killed {};
 
