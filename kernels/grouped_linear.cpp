@@ -4,6 +4,8 @@
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/cpu/matrix_products.h"
+
 namespace mformer::kernels {
 namespace {
 
@@ -22,17 +24,81 @@ void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::v
   }
 }
 
+/// Whether our own products take these dtypes; the others, for tests and odd checkpoints, go to LibTorch.
+bool is_fast(const at::Tensor& x, at::TensorList weights) {
+  const auto own = [](at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; };
+  bool all = own(x.scalar_type());
+  for (const at::Tensor& weight : weights) all = all && own(weight.scalar_type());
+  return all;
+}
+
+/// Calls visit(module, first row, rows) for every module that has rows.
+template <typename Visit>
+void for_each_group(const std::vector<int64_t>& offset, const Visit& visit) {
+  for (size_t m = 0; m + 1 < offset.size(); ++m) {
+    if (offset[m + 1] > offset[m]) visit(m, offset[m], offset[m + 1] - offset[m]);
+  }
+}
+
+/// y = x · W of each row's module, or x · Wᵀ if `transposed`.
+void multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
+              at::Tensor& y) {
+  if (!is_fast(x, weights)) {
+    for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
+      at::Tensor part = y.narrow(0, first, rows);
+      const at::Tensor w = weights[m].to(x.scalar_type());
+      at::mm_out(part, x.narrow(0, first, rows), transposed ? w.t() : w);
+    });
+    return;
+  }
+  const auto order = transposed ? cpu::RightMatrix::Order::transposed : cpu::RightMatrix::Order::rows;
+  const auto element = static_cast<int64_t>(x.element_size());
+  const auto* from = static_cast<const char*>(x.const_data_ptr());
+  auto* to = static_cast<char*>(y.mutable_data_ptr());
+  std::vector<at::Tensor> keep;  // contiguous copies of weights that are not
+  std::vector<cpu::Product> list;
+  for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
+    keep.push_back(weights[m].contiguous());
+    const at::Tensor& w = keep.back();
+    list.push_back({from + first * x.size(1) * element,
+                    rows,
+                    {w.const_data_ptr(), w.scalar_type(), x.size(1), y.size(1), order},
+                    to + first * y.size(1) * element});
+  });
+  cpu::products(x.scalar_type(), list);
+}
+
+/// dW = xᵀ · dy of each module that trains; the others, and those without rows, stay undefined (zero).
+std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& grad,
+                                         const std::vector<int64_t>& offset, at::TensorList weights) {
+  std::vector<at::Tensor> result(weights.size());
+  const bool fast = is_fast(x, weights);
+  const auto element = static_cast<int64_t>(x.element_size());
+  std::vector<cpu::OuterProduct> list;
+  for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
+    if (!weights[m].requires_grad()) return;
+    if (!fast) {
+      result[m] = at::mm(x.narrow(0, first, rows).t(), grad.narrow(0, first, rows)).to(weights[m].scalar_type());
+      return;
+    }
+    result[m] = at::empty(weights[m].sizes(), weights[m].options().dtype(at::kFloat));
+    list.push_back({static_cast<const char*>(x.const_data_ptr()) + first * x.size(1) * element,
+                    static_cast<const char*>(grad.const_data_ptr()) + first * grad.size(1) * element, rows, x.size(1),
+                    grad.size(1), result[m].mutable_data_ptr<float>()});
+  });
+  if (!list.empty()) cpu::outer_products(x.scalar_type(), list);
+  for (size_t m = 0; m < result.size(); ++m) {
+    if (result[m].defined()) result[m] = result[m].to(weights[m].scalar_type());
+  }
+  return result;
+}
+
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const std::vector<int64_t>& offset, at::TensorList weights) {
     at::Tensor y = at::empty({x.size(0), weights[0].size(1)}, x.options());
-    for (size_t m = 0; m < weights.size(); ++m) {
-      const int64_t rows = offset[m + 1] - offset[m];
-      if (rows == 0) continue;
-      at::Tensor part = y.narrow(0, offset[m], rows);
-      at::mm_out(part, x.narrow(0, offset[m], rows), weights[m].to(x.scalar_type()));
-    }
+    multiply(x, offset, weights, false, y);
     std::vector<at::Tensor> saved = weights.vec();
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
@@ -47,22 +113,13 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
     weights.pop_back();
     const auto offset = context->saved_data["offset"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
-    const bool x_needs_grad = context->needs_input_grad(0);
 
-    torch::autograd::variable_list result(weights.size() + 2);  // x, offset, one per weight
-    if (x_needs_grad) result[0] = at::empty(x.sizes(), x.options());
-    for (size_t m = 0; m < weights.size(); ++m) {
-      const int64_t rows = offset[m + 1] - offset[m];
-      if (rows == 0) continue;  // an undefined gradient is a zero gradient
-      const at::Tensor part = grad.narrow(0, offset[m], rows);
-      if (x_needs_grad) {
-        at::Tensor dx = result[0].narrow(0, offset[m], rows);
-        at::mm_out(dx, part, weights[m].to(x.scalar_type()).t());
-      }
-      if (weights[m].requires_grad()) {
-        result[m + 2] = at::mm(x.narrow(0, offset[m], rows).t(), part).to(weights[m].scalar_type());
-      }
+    torch::autograd::variable_list result(2);  // x, offset, one per weight
+    if (context->needs_input_grad(0)) {
+      result[0] = at::empty(x.sizes(), x.options());
+      multiply(grad, offset, weights, true, result[0]);
     }
+    for (at::Tensor& gradient : weight_gradients(x, grad, offset, weights)) result.push_back(std::move(gradient));
     return result;
   }
 };

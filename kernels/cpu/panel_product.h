@@ -58,6 +58,9 @@ struct PanelKernels {
   // … and of an int8 panel: whole numbers up to 127 are exact in bfloat16.
   void (*widen)(int64_t inner, const int8_t* from, float* panel);
   void (*widen_bfloat16)(int64_t inner, const int8_t* from, c10::BFloat16* panel);
+
+  /// to[r · to_row + c] = from[r · 64 + c], rounded to bfloat16.
+  void (*round)(int64_t rows, int64_t columns, const float* from, c10::BFloat16* to, int64_t to_row);
 };
 
 /// The fastest that this processor runs.

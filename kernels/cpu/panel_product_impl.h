@@ -299,6 +299,13 @@ void widen_pairs(int64_t inner, const int8_t* from, c10::BFloat16* panel) {
   }
 }
 
+void round_rows(int64_t rows, int64_t columns, const float* from, c10::BFloat16* to, int64_t to_row) {
+  for (int64_t r = 0; r < rows; ++r) {
+    auto* row = reinterpret_cast<uint16_t*>(to + r * to_row);
+    for (int64_t c = 0; c < columns; ++c) row[c] = static_cast<uint16_t>(rounded(from[r * kPanelColumns + c]) >> 16U);
+  }
+}
+
 }  // namespace
 
 const PanelKernels& MFORMER_KERNELS() {
@@ -313,7 +320,8 @@ const PanelKernels& MFORMER_KERNELS() {
                                          pack_transposed_pairs<float>,
                                          pack_transposed_pairs<c10::BFloat16>,
                                          widen_float32,
-                                         widen_pairs};
+                                         widen_pairs,
+                                         round_rows};
   return kKernels;
 }
 
