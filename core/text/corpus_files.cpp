@@ -15,6 +15,10 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
 
+int64_t nanoseconds(const timespec& time) {
+  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
 class Lister {
  public:
   explicit Lister(CorpusListing& out) : out_(out) {}
@@ -23,8 +27,8 @@ class Lister {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0) throw_file_error("read", path, errno);
     out_.total_bytes += info.st_size;
-    out_.files.push_back({path, std::move(relative_path), info.st_size,
-                          info.st_mtim.tv_sec * kNanosecondsPerSecond + info.st_mtim.tv_nsec});
+    out_.files.push_back({path, std::move(relative_path), info.st_size, nanoseconds(info.st_mtim),
+                          nanoseconds(info.st_ctim), info.st_ino});
   }
 
   void add_folder(const fs::path& folder, const std::string& prefix) {

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 constexpr size_t kKeyLength = 32;
 constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
-constexpr int64_t kSettledMs = 1000;
+constexpr int64_t kSettledMs = 2500;  // the coarsest file systems count in steps of two seconds
 
 struct CountField {
   const char* name;
@@ -31,8 +31,10 @@ constexpr CountField kCounts[] = {
 std::string stat_key(const CorpusListing& listing) {
   Sha256 sha;
   for (const CorpusFile& file : listing.files) {
-    const auto line = std::filesystem::absolute(file.path).string() + '\0' + file.relative_path + '\0' +
-                      std::to_string(file.bytes) + '\0' + std::to_string(file.modified_ns) + '\0';
+    auto line = std::filesystem::absolute(file.path).string() + '\0' + file.relative_path + '\0';
+    for (const auto number : {file.bytes, file.modified_ns, file.changed_ns, static_cast<int64_t>(file.inode)}) {
+      line += std::to_string(number) + '\0';
+    }
     sha.update(as_bytes(std::string_view(line)));
   }
   // Skipped names are no content, but the summary counts them.
@@ -46,7 +48,7 @@ std::string stat_key(const CorpusListing& listing) {
 
 CorpusMemo::CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder)
     : file_(folder / (stat_key(listing) + ".corpus.json")) {
-  for (const CorpusFile& file : listing.files) newest_ns_ = std::max(newest_ns_, file.modified_ns);
+  for (const CorpusFile& file : listing.files) newest_ns_ = std::max(newest_ns_, file.changed_ns);
 }
 
 std::optional<CorpusSummary> CorpusMemo::load() const {

@@ -49,7 +49,9 @@ struct CorpusFile {
   std::filesystem::path path;
   std::string relative_path;  ///< below the corpus folder, '/' between parts; the file's name for a single file
   int64_t bytes = 0;
-  int64_t modified_ns = 0;  ///< since the epoch of the file system's clock
+  int64_t modified_ns = 0;  ///< when the content changed, as the file says; ns since the epoch
+  int64_t changed_ns = 0;   ///< when content, name or rights changed: the system sets it, no program can set it back
+  uint64_t inode = 0;       ///< the file's number in its file system
 };
 
 /// The files below `data` in the order of their relative paths (bytewise), hidden ones and non-files left out and

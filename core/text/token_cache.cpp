@@ -1,9 +1,11 @@
 #include "core/text/token_cache.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,9 +21,9 @@ namespace fs = std::filesystem;
 
 constexpr std::array kSplits = {Split::train, Split::validation, Split::held_out};
 constexpr size_t kKeyLength = 32;
-constexpr size_t kBatchBytes = 4UL << 20U;
-constexpr size_t kBatchDocuments = 4096;
-constexpr int kThreads = 2;
+// Of one thread's share of a batch: some tens of milliseconds of work, far more than it costs to start a thread.
+constexpr size_t kShareBytes = 2UL << 20U;
+constexpr size_t kShareDocuments = 2048;
 
 using Paths = std::array<fs::path, kSplits.size()>;
 
@@ -50,15 +52,16 @@ std::optional<TokenCache> open_whole(const Paths& files) {
 /// Collects documents, encodes them side by side, and appends them to the files of their splits in order.
 class Encoder {
  public:
-  Encoder(const Tokenizer& tokenizer, const Paths& files)
-      : tokenizer_(tokenizer), end_(static_cast<uint32_t>(tokenizer.end_of_text())) {
+  Encoder(const Tokenizer& tokenizer, const Paths& files, int threads)
+      : tokenizer_(tokenizer), end_(static_cast<uint32_t>(tokenizer.end_of_text())), threads_(threads) {
     for (size_t at = 0; at < files.size(); ++at) writers_.at(at) = std::make_unique<TokenFileWriter>(files.at(at));
   }
 
   void add(const Document& document) {
     batch_.push_back({std::string(document.text), document.prompt_bytes, document.split()});
     batch_bytes_ += document.text.size();
-    if (batch_bytes_ >= kBatchBytes || batch_.size() >= kBatchDocuments) flush();
+    const auto shares = static_cast<size_t>(threads_);
+    if (batch_bytes_ >= shares * kShareBytes || batch_.size() >= shares * kShareDocuments) flush();
   }
 
   void finish(const std::string& content_hash) {
@@ -81,7 +84,7 @@ class Encoder {
       parts.push_back(text.substr(0, document.prompt_bytes));
       parts.push_back(text.substr(document.prompt_bytes));
     }
-    const auto ids = tokenizer_.encode_many(parts, kThreads);
+    const auto ids = tokenizer_.encode_many(parts, threads_);
     std::vector<uint32_t> tokens;
     for (size_t at = 0; at < batch_.size(); ++at) {
       tokens.clear();
@@ -98,6 +101,7 @@ class Encoder {
 
   const Tokenizer& tokenizer_;
   uint32_t end_;
+  int threads_;
   std::array<std::unique_ptr<TokenFileWriter>, kSplits.size()> writers_;
   std::vector<Pending> batch_;
   size_t batch_bytes_ = 0;
@@ -129,7 +133,7 @@ const TokenData& TokenCache::require(Split which) const {
 }
 
 TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, const fs::path& cache_dir,
-                             const ByteProgress& progress) {
+                             const ByteProgress& progress, int threads) {
   tokenizer.end_of_text();  // refuse before reading gigabytes
   const CorpusListing listing = list_corpus(data);
   std::error_code failed;
@@ -154,7 +158,8 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
   std::optional<TokenCache> cache = open_whole(files);
   if (!cache) {
     remove_stale_files(cache_dir);
-    Encoder encoder(tokenizer, files);
+    const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    Encoder encoder(tokenizer, files, threads > 0 ? threads : all);
     const auto seen = for_each_document(
         data, [&](const Document& document) { encoder.add(document); }, report_from(scanned));
     if (seen.content_hash != summary->content_hash) {

@@ -56,12 +56,14 @@ struct TokenCache {
 
 /// Turns the corpus at `data` into one token file per split below `cache_dir` (made when missing), or reuses the files
 /// that are there: they are named by the content of the corpus and of the tokenizer, so a changed corpus gets new ones.
-/// Holds a few documents at a time; two threads encode. The whole files are checked, and made anew when damaged.
-/// A folder whose paths, sizes and times are as before is not read again.
+/// `threads` threads encode (0 = as many as the machine has); the files are the same for any number. In memory are the
+/// documents being encoded: 2 MiB a thread and one more document. The whole files are checked, and made anew when
+/// damaged. A folder that CorpusMemo knows is not read again.
 /// `progress` gets bytes read so far and in all (the corpus is read twice when it is new: total counts both).
 /// Throws Error as for_each_document does, when the tokenizer has no end-of-text token, and when the cache can't be
 /// written.
 TokenCache build_token_cache(const std::filesystem::path& data, const Tokenizer& tokenizer,
-                             const std::filesystem::path& cache_dir, const ByteProgress& progress = {});
+                             const std::filesystem::path& cache_dir, const ByteProgress& progress = {},
+                             int threads = 0);
 
 }  // namespace mformer

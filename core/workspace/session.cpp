@@ -1,5 +1,7 @@
 #include "core/workspace/session.h"
 
+#include <ATen/Parallel.h>
+
 #include <cmath>
 #include <limits>
 
@@ -68,7 +70,8 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
   const auto progress = [&](std::int64_t done, std::int64_t total) {
     if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, kUnknown, kUnknown);
   };
-  TaskData task{record, build_token_cache(record.data_path, tokenizer, registry.folder() / "cache", progress)};
+  TaskData task{record, build_token_cache(record.data_path, tokenizer, registry.folder() / "cache", progress,
+                                          at::get_num_threads())};
   const std::string& content = task.tokens.summary.content_hash;
   const auto known = known_task(registry, record.name);
   if (known.has_value() && known->content_hash != content && !replace) {

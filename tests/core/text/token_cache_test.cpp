@@ -178,6 +178,45 @@ TEST(TokenCacheTest, ProgressNeverGoesBackAndEndsAtTheTotal) {
   EXPECT_EQ(last, all);
 }
 
+/// Enough for several batches of any few threads.
+void write_large_corpus(const TemporaryFolder& folder) {
+  std::string lines;
+  for (int number = 0; number < 9000; ++number) {
+    lines += R"({"text": "document )" + std::to_string(number) + R"("})" + "\n";
+  }
+  folder.write("data/a.jsonl", lines);
+}
+
+TEST(TokenCacheTest, HasTheSameFilesForEveryNumberOfThreads) {
+  const TemporaryFolder folder;
+  write_large_corpus(folder);
+  const auto files_with = [&](int threads) {
+    const fs::path cache = folder / ("cache" + std::to_string(threads));
+    const TokenCache built = build_token_cache(folder / "data", small(), cache, {}, threads);
+    EXPECT_EQ(built.train.documents() + built.validation.documents() + built.held_out.documents(), 9000);
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(cache)) {
+      files[entry.path().filename().string()] = read_file(entry.path());
+    }
+    return files;
+  };
+  const auto serial = files_with(1);
+  EXPECT_EQ(serial.size(), 3U);
+  EXPECT_EQ(files_with(2), serial);
+  EXPECT_EQ(files_with(5), serial);
+}
+
+TEST(TokenCacheTest, StopsWhenTheProgressThrowsAndLeavesNothingBehind) {
+  const TemporaryFolder folder;
+  write_large_corpus(folder);
+  struct Stop {};
+  const auto stop = [](int64_t done, int64_t total) {
+    if (done > total * 4 / 5) throw Stop();
+  };
+  EXPECT_THROW(build_token_cache(folder / "data", small(), folder / "cache", stop, 2), Stop);
+  EXPECT_TRUE(fs::is_empty(folder / "cache"));
+}
+
 TEST(TokenCacheTest, ACacheFolderThatCannotBeMadeIsAnError) {
   const TemporaryFolder folder;
   write_corpus(folder);
