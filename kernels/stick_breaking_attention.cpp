@@ -27,30 +27,20 @@ void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& val
   }
 }
 
-/// Half-precision inputs are computed in float32: the sticks multiply thousands of factors.
-at::Tensor computed(const at::Tensor& x) {
-  const bool half = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf;
-  return (half ? x.to(at::kFloat) : x).contiguous();
-}
-
 class StickBreaking : public torch::autograd::Function<StickBreaking> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
                             const at::Tensor& value, const std::optional<at::Tensor>& key_mask) {
     const at::Tensor mask = key_mask.value_or(at::Tensor());
-    const at::Tensor q = computed(query), k = computed(key), v = computed(value);
-    at::Tensor output = cpu::stick_breaking_forward(q, k, v, mask);
-    context->save_for_backward({q, k, v, mask});
-    context->saved_data["dtype"] = static_cast<int64_t>(query.scalar_type());
-    return output.to(query.scalar_type());
+    context->save_for_backward({query, key, value, mask});
+    return cpu::stick_breaking_forward(query, key, value, mask);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const auto dtype = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
-    const auto [dq, dk, dv] = cpu::stick_breaking_backward(computed(grads[0]), saved[0], saved[1], saved[2], saved[3]);
-    return {dq.to(dtype), dk.to(dtype), dv.to(dtype), at::Tensor()};
+    const auto [dq, dk, dv] = cpu::stick_breaking_backward(grads[0], saved[0], saved[1], saved[2], saved[3]);
+    return {dq, dk, dv, at::Tensor()};
   }
 };
 

@@ -6,8 +6,8 @@
 
 namespace mformer::kernels::cpu {
 
-/// The computation behind kernels/stick_breaking_attention.h, arguments already checked: contiguous, one of float32
-/// and float64, `key_mask` defined or an undefined tensor. Not differentiable.
+/// The computation behind kernels/stick_breaking_attention.h, arguments already checked: one floating dtype,
+/// `key_mask` contiguous or an undefined tensor. Not differentiable.
 at::Tensor stick_breaking_forward(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                   const at::Tensor& key_mask);
 

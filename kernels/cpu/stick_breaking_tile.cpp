@@ -10,80 +10,122 @@ namespace {
 // What is left of a stick below this is nothing: keeps subnormal numbers (slow) out and lets whole tiles be skipped.
 constexpr double kNothingLeft = 1e-35;
 
-/// exp(x) for x ≤ 0, about 1 ulp: 2^n · p(r) with |r| ≤ ln2/2. Branch-free, so that GCC vectorises it.
-[[gnu::always_inline]] inline float exp_of_negative(float x) {
-  x = std::max(x, -87.0F);
-  const float n = std::nearbyint(x * 1.44269504088896341F);
-  float r = x - n * 0.693359375F;
-  r -= n * -2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
-  float scale;
-  std::memcpy(&scale, &bits, sizeof scale);
-  return p * scale;
-}
-
-[[gnu::always_inline]] inline double exp_of_negative(double x) {
-  return std::exp(x);
-}
-
-/// σ(z) and 1 − σ(z), each to full relative accuracy: only exp of a negative number is taken.
-template <typename Real>
-[[gnu::always_inline]] inline void sigmoid_pair(Real z, Real& beta, Real& one_minus_beta) {
-  const Real e = exp_of_negative(-std::abs(z));
-  const Real inverse = Real(1) / (Real(1) + e);
-  const Real small = e * inverse;
-  beta = z >= Real(0) ? inverse : small;
-  one_minus_beta = z >= Real(0) ? small : inverse;
-}
+// An inner loop of this many rows is one vector of the widest kind, without a rest.
+constexpr int64_t kGroup = 16;
 
 template <typename Real>
-[[gnu::always_inline]] inline bool any_left(const Real* rest, int64_t rows) {
+struct Exponent;
+
+/// 2^x for |x| ≤ 125, about 1 ulp: 2^n · p(x − n) with |x − n| ≤ 1/2. Branch-free, so that GCC vectorises it.
+template <>
+struct Exponent<float> {
+  static constexpr float kPerNat = 1.44269504088896341F;  // powers of the base in e
+  static constexpr float kLimit = 125;                    // 2^±125 and their reciprocals are normal numbers
+
+  [[gnu::always_inline]] static inline float power(float x) {
+    constexpr float kRounder = 12582912.0F;  // 1.5 · 2^23: adding it leaves the nearest integer in the lowest bits
+    const float rounded = x + kRounder;
+    const float r = x - (rounded - kRounder);
+    float p = 1.535336188319500e-4F;
+    p = p * r + 1.339887440266574e-3F;
+    p = p * r + 9.618437357674640e-3F;
+    p = p * r + 5.550332471162809e-2F;
+    p = p * r + 2.402264791363012e-1F;
+    p = p * r + 6.931472028550421e-1F;
+    p = p * r + 1.0F;
+    uint32_t n, bits;
+    std::memcpy(&n, &rounded, sizeof n);
+    std::memcpy(&bits, &p, sizeof bits);
+    bits += n << 23U;
+    std::memcpy(&p, &bits, sizeof p);
+    return p;
+  }
+};
+
+template <>
+struct Exponent<double> {
+  static constexpr double kPerNat = 1;
+  static constexpr double kLimit = 700;
+  static double power(double x) { return std::exp(x); }
+};
+
+/// From z to x with 1 / (1 + power(x)) = σ(scale · z), |x| ≤ kLimit: beyond it, β or 1 − β is nothing anyway.
+template <typename Real>
+struct ToExponent {
+  explicit ToExponent(Real scale)
+      : factor(-scale * Exponent<Real>::kPerNat), limit(Exponent<Real>::kLimit / std::abs(factor)) {}
+  Real factor, limit;
+
+  [[gnu::always_inline]] inline Real operator()(Real z) const { return std::min(std::max(z, -limit), limit) * factor; }
+};
+
+/// One key of the tile for `columns` rows. `visible(row)` is false for rows that do not see the key.
+template <typename Real, typename Visible>
+[[gnu::always_inline]] inline void break_at_key(int64_t columns, const ToExponent<Real>& exponent,
+                                                const Visible& visible, Real* __restrict z, Real* __restrict rest,
+                                                Real* __restrict beta_out) {
+  for (int64_t group = 0; group < columns; group += kGroup) {
+    for (int64_t r = group; r < group + kGroup; ++r) {
+      // σ(z) and 1 − σ(z), each to full relative accuracy.
+      const Real t = Exponent<Real>::power(exponent(z[r]));
+      const Real inverse = Real(1) / (Real(1) + t);
+      const Real beta = visible(r) ? inverse : Real(0);
+      const Real pass = visible(r) ? t * inverse : Real(1);
+      z[r] = beta * rest[r];
+      const Real left = rest[r] * pass;
+      rest[r] = left > Real(kNothingLeft) ? left : Real(0);
+      if (beta_out != nullptr) beta_out[r] = beta;
+    }
+  }
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline bool any_left(const Real* rest, int64_t columns) {
   Real most = 0;
-  for (int64_t r = 0; r < rows; ++r) most = std::max(most, rest[r]);
+  for (int64_t r = 0; r < columns; ++r) most = std::max(most, rest[r]);
   return most > Real(0);
 }
 
-/// `beta` may be null.
-template <typename Real>
+template <typename Real, bool keep_beta>
 [[gnu::always_inline]] inline bool break_tile(const StickTile<Real>& tile, Real* beta_out) {
-  Real* __restrict rest = tile.rest;
+  const ToExponent<Real> exponent(tile.scale);
   for (int64_t j = tile.keys - 1; j >= 0; --j) {
-    Real* __restrict z = tile.z + j * tile.rows;
+    Real* z = tile.z + j * kTileColumns;
+    Real* beta = keep_beta ? beta_out + j * kTileColumns : nullptr;
     const bool real_key = tile.key_mask == nullptr || tile.key_mask[j];
-    const int64_t first = real_key ? std::min(tile.first_row[j], tile.rows) : tile.rows;
-    std::fill(z, z + first, Real(0));
-    Real* __restrict beta_row = beta_out == nullptr ? nullptr : beta_out + j * tile.rows;
-    if (beta_row != nullptr) std::fill(beta_row, beta_row + first, Real(0));
-    for (int64_t r = first; r < tile.rows; ++r) {
-      Real beta, one_minus_beta;
-      sigmoid_pair(z[r], beta, one_minus_beta);
-      z[r] = beta * rest[r];
-      const Real left = rest[r] * one_minus_beta;
-      rest[r] = left > Real(kNothingLeft) ? left : Real(0);
-      if (beta_row != nullptr) beta_row[r] = beta;
+    const auto first = static_cast<int32_t>(tile.first_row == nullptr ? 0 : tile.first_row[j]);
+    if (!real_key) {
+      std::fill(z, z + tile.columns, Real(0));
+      if (keep_beta) std::fill(beta, beta + tile.columns, Real(0));
+    } else if (first == 0) {
+      break_at_key(
+          tile.columns, exponent, [](int64_t) { return true; }, z, tile.rest, beta);
+    } else {
+      break_at_key(
+          tile.columns, exponent, [first](int64_t r) { return static_cast<int32_t>(r) >= first; }, z, tile.rest, beta);
     }
   }
-  return any_left(rest, tile.rows);
+  return any_left(tile.rest, tile.columns);
 }
 
 template <typename Real>
-[[gnu::always_inline]] inline void gradients(int64_t keys, int64_t rows, const Real* __restrict weight,
+[[gnu::always_inline]] inline bool break_any_tile(const StickTile<Real>& tile, Real* beta) {
+  return beta == nullptr ? break_tile<Real, false>(tile, nullptr) : break_tile<Real, true>(tile, beta);
+}
+
+template <typename Real>
+[[gnu::always_inline]] inline void gradients(int64_t keys, int64_t columns, const Real* __restrict weight,
                                              const Real* __restrict beta, Real* __restrict dw,
                                              Real* __restrict before) {
   for (int64_t j = 0; j < keys; ++j) {
-    const int64_t row = j * rows;
-    for (int64_t r = 0; r < rows; ++r) {
-      const Real share = weight[row + r] * dw[row + r];
-      const Real b = beta[row + r];
-      dw[row + r] = (Real(1) - b) * share - b * before[r];
-      before[r] += share;
+    for (int64_t group = 0; group < columns; group += kGroup) {
+      const int64_t first = j * kTileColumns + group;
+      for (int64_t r = 0; r < kGroup; ++r) {
+        const Real b = beta[first + r], w = weight[first + r], s = before[group + r];
+        const Real above = dw[first + r] - s;
+        dw[first + r] = (w - w * b) * above;
+        before[group + r] = s + b * above;
+      }
     }
   }
 }
@@ -97,24 +139,19 @@ template <typename Real>
 #define MFORMER_CLONES
 #endif
 
-MFORMER_CLONES bool break_sticks(const StickTile<float>& tile) {
-  return break_tile<float>(tile, nullptr);
-}
 MFORMER_CLONES bool break_sticks(const StickTile<float>& tile, float* beta) {
-  return break_tile(tile, beta);
+  return break_any_tile(tile, beta);
 }
-MFORMER_CLONES void stick_gradients(int64_t keys, int64_t rows, const float* weight, const float* beta, float* dw,
+MFORMER_CLONES void stick_gradients(int64_t keys, int64_t columns, const float* weight, const float* beta, float* dw,
                                     float* before) {
-  gradients(keys, rows, weight, beta, dw, before);
-}
-bool break_sticks(const StickTile<double>& tile) {
-  return break_tile<double>(tile, nullptr);
+  gradients(keys, columns, weight, beta, dw, before);
 }
 bool break_sticks(const StickTile<double>& tile, double* beta) {
-  return break_tile(tile, beta);
+  return break_any_tile(tile, beta);
 }
-void stick_gradients(int64_t keys, int64_t rows, const double* weight, const double* beta, double* dw, double* before) {
-  gradients(keys, rows, weight, beta, dw, before);
+void stick_gradients(int64_t keys, int64_t columns, const double* weight, const double* beta, double* dw,
+                     double* before) {
+  gradients(keys, columns, weight, beta, dw, before);
 }
 
 }  // namespace mformer::kernels::cpu

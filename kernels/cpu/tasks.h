@@ -31,12 +31,15 @@ void for_each_task(int64_t tasks, int64_t operations, const Body& body) {
 }
 
 /// Room for `count` values that the calling thread keeps for its next task: no allocation, no page faults. `Use` tells
-/// buffers apart that are in use at the same time.
+/// buffers apart that are in use at the same time. Begins a cache line, so that no vector in it straddles two.
 template <typename T, int Use>
 T* scratch(int64_t count) {
+  constexpr int64_t kLine = 64;
   thread_local std::vector<T> room;
-  if (static_cast<int64_t>(room.size()) < count) room.resize(count);
-  return room.data();
+  const int64_t needed = count + kLine / static_cast<int64_t>(sizeof(T));
+  if (static_cast<int64_t>(room.size()) < needed) room.resize(needed);
+  const auto address = reinterpret_cast<uintptr_t>(room.data());
+  return reinterpret_cast<T*>((address + kLine - 1) / kLine * kLine);
 }
 
 }  // namespace mformer::kernels::cpu
