@@ -8,6 +8,7 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
 
 #include "kernels/grouped_linear.h"
 #include "modules_registry/error.h"
@@ -17,6 +18,15 @@ namespace {
 
 at::Tensor in_dtype(const at::Tensor& x, const ForwardOptions& options) {
   return options.bfloat16 ? x.to(at::kBFloat16) : x;
+}
+
+/// The matrix `which`; that of a quantised module as `dtype`, or just its shape where no row uses it.
+at::Tensor floating(const Module& module, at::Tensor Module::*which, at::ScalarType dtype, bool used) {
+  const at::Tensor& weight = module.*which;
+  if (weight.scalar_type() != at::kChar) return weight;
+  if (!used) return at::zeros({}, weight.options().dtype(dtype)).expand(weight.sizes());
+  const at::Tensor& scale = which == &Module::in ? module.in_scale : module.out_scale;
+  return (weight.to(at::kFloat) * scale).to(dtype);
 }
 
 }  // namespace
@@ -50,7 +60,10 @@ at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::T
                            const kernels::ModuleDispatch& dispatch) {
   std::vector<at::Tensor> weights;
   weights.reserve(bank.modules.size());
-  for (const Module& module : bank.modules) weights.push_back(module.*which);
+  for (std::size_t m = 0; m < bank.modules.size(); ++m) {
+    const bool used = dispatch.offset[m + 1] > dispatch.offset[m];
+    weights.push_back(floating(bank.modules[m], which, rows.scalar_type(), used));
+  }
   return kernels::grouped_linear(rows, dispatch.offset, weights);
 }
 

@@ -34,6 +34,10 @@ void visit_bank(ModuleBank& bank, const std::string& block, int layer, const Vis
     visit({prefix + ".in", &module.in, Part::module, layer, bank.kind, index});
     visit({prefix + ".out", &module.out, Part::module, layer, bank.kind, index});
     visit({prefix + ".row", &module.row, Part::module, layer, bank.kind, index});
+    visit_if_defined(module.in_scale, {prefix + ".in_scale", nullptr, Part::module, layer, bank.kind, index, true},
+                     visit);
+    visit_if_defined(module.out_scale, {prefix + ".out_scale", nullptr, Part::module, layer, bank.kind, index, true},
+                     visit);
   }
 }
 
@@ -66,7 +70,7 @@ ModelSize size_of(const Model& model) {
   ModelSize size;
   Model handles = model;
   for_each_parameter(handles, [&](const ParameterRef& ref) {
-    size.weights += ref.tensor->numel();
+    size.weights += ref.scale ? 0 : ref.tensor->numel();
     size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
   });
   return size;
@@ -80,7 +84,9 @@ Model clone(const Model& model) {
 }
 
 void convert(Model& model, at::ScalarType dtype) {
-  for_each_parameter(model, [&](const ParameterRef& ref) { *ref.tensor = ref.tensor->detach().to(dtype); });
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (!ref.scale && ref.tensor->is_floating_point()) *ref.tensor = ref.tensor->detach().to(dtype);
+  });
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
 }
 

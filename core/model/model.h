@@ -14,10 +14,13 @@ namespace mformer {
 
 /// One attention module or one feed-forward module, the unit that is added, frozen, tuned, moved and removed.
 struct Module {
-  at::Tensor in;    ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
-  at::Tensor out;   ///< [hidden, n_embd]: the output map or W_out.
-  at::Tensor row;   ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
-  std::string uid;  ///< Lasting identity in the registry; empty for a model that no registry knows.
+  at::Tensor in;   ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
+  at::Tensor out;  ///< [hidden, n_embd]: the output map or W_out.
+  at::Tensor row;  ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
+  /// [hidden] of `in` and [n_embd] of `out`, float32; defined only where those are int8, in a quantised module: the
+  /// value of a weight is its code times the scale of its column (kernels/packed_linear.h).
+  at::Tensor in_scale, out_scale;
+  std::string uid;      ///< Lasting identity in the registry; empty for a model that no registry knows.
   bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
 };
 
@@ -72,6 +75,7 @@ struct ParameterRef {
   int layer = -1;            ///< -1 outside the blocks.
   Kind kind = Kind::att;     ///< Of routers and modules.
   std::int64_t module = -1;  ///< Index in its bank.
+  bool scale = false;        ///< The scale of a quantised module: "h.0.mlp.3.in_scale".
 };
 
 /// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte".
@@ -80,7 +84,7 @@ void for_each_parameter(Model& model, const std::function<void(const ParameterRe
 /// As for_each_parameter, collected.
 std::vector<ParameterRef> parameters(Model& model);
 
-/// Number of weights, and bytes they take in memory.
+/// Number of weights, scales aside, and bytes that all take in memory.
 struct ModelSize {
   std::int64_t weights = 0;
   std::int64_t bytes = 0;
@@ -98,7 +102,8 @@ Module make_module(const ModelConfig& config, Kind kind, at::Generator& generato
 /// A deep copy that shares no tensor with `model`, without gradients.
 Model clone(const Model& model);
 
-/// The dtype of all floating-point parameters becomes `dtype` (new tensors where it differs).
+/// The dtype of all floating-point parameters becomes `dtype` (new tensors where it differs). Quantised modules keep
+/// their int8 codes and float32 scales.
 void convert(Model& model, at::ScalarType dtype);
 
 /// The positions of the modules to keep, ascending, for each layer and kind.

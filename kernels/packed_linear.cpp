@@ -1,0 +1,142 @@
+#include "kernels/packed_linear.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/matrix_products.h"
+#include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/tasks.h"
+
+namespace mformer::kernels {
+namespace {
+
+using cpu::kPanelColumns;
+using Order = cpu::RightMatrix::Order;
+
+void check_matrix(const char* name, const at::Tensor& x) {
+  TORCH_CHECK(x.defined() && x.dim() == 2 && x.device().is_cpu(), name, " must be a matrix on the CPU");
+}
+
+PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype, bool transposed) {
+  check_matrix("weight", weight);
+  TORCH_CHECK(weight.is_floating_point(), "weight must be of a floating dtype, got ", weight.scalar_type());
+  TORCH_CHECK(dtype == at::kFloat || dtype == at::kBFloat16, "dtype must be float32 or bfloat16, got ", dtype);
+  const at::ScalarType from = weight.scalar_type() == at::kBFloat16 && dtype == at::kBFloat16 ? dtype : at::kFloat;
+  const at::Tensor w = weight.detach().to(from).contiguous();
+  const int64_t in = w.size(transposed ? 1 : 0), out = w.size(transposed ? 0 : 1);
+  PackedWeight packed{in, out, dtype, at::empty({cpu::panels_bytes(in, out, dtype)}, at::kByte), {}};
+  cpu::write_panels({w.const_data_ptr(), from, in, out, transposed ? Order::transposed : Order::rows}, dtype,
+                    packed.panels.mutable_data_ptr());
+  return packed;
+}
+
+cpu::RightMatrix right_matrix(const PackedWeight& w) {
+  return {w.panels.const_data_ptr(),
+          w.dtype,
+          w.in,
+          w.out,
+          Order::panels,
+          w.scale.defined() ? w.scale.const_data_ptr<float>() : nullptr};
+}
+
+void check_left(const at::Tensor& x, const PackedWeight& w, const char* weight) {
+  TORCH_CHECK(!at::GradMode::is_enabled() || !x.requires_grad(),
+              "x must require no gradient: packed weights give none");
+  TORCH_CHECK(w.defined(), weight, " must be packed");
+  TORCH_CHECK(x.device().is_cpu() && x.is_contiguous() && x.dim() >= 1 && x.size(-1) == w.in,
+              "x must be contiguous [..., ", w.in, "] on the CPU, got ", x.sizes());
+  const at::ScalarType type = x.scalar_type();
+  TORCH_CHECK(type == w.dtype || (w.dtype == at::kChar && (type == at::kFloat || type == at::kBFloat16)),
+              "x must have the dtype of ", weight, ", ", w.dtype, ", got ", type);
+}
+
+}  // namespace
+
+int64_t PackedWeight::bytes() const {
+  return static_cast<int64_t>((panels.defined() ? panels.nbytes() : 0) + (scale.defined() ? scale.nbytes() : 0));
+}
+
+PackedWeight pack_weight(const at::Tensor& weight, at::ScalarType dtype) {
+  return pack(weight, dtype, false);
+}
+
+PackedWeight pack_transposed(const at::Tensor& weight, at::ScalarType dtype) {
+  return pack(weight, dtype, true);
+}
+
+PackedWeight pack_int8(const at::Tensor& codes, const at::Tensor& scale) {
+  check_matrix("codes", codes);
+  TORCH_CHECK(codes.scalar_type() == at::kChar, "codes must be int8, got ", codes.scalar_type());
+  const int64_t in = codes.size(0), out = codes.size(1);
+  TORCH_CHECK(scale.defined() && scale.scalar_type() == at::kFloat && scale.dim() == 1 && scale.size(0) == out,
+              "scale must be float32 [", out, "]");
+  PackedWeight packed{in, out, at::kChar, at::empty({cpu::panels_bytes(in, out, at::kChar)}, at::kByte),
+                      scale.detach().contiguous()};
+  const at::Tensor contiguous = codes.contiguous();
+  const auto* from = contiguous.const_data_ptr<int8_t>();
+  auto* to = packed.panels.mutable_data_ptr<uint8_t>();
+  cpu::for_each_task((out + kPanelColumns - 1) / kPanelColumns, in * out, [&](int64_t panel) {
+    const int64_t column = panel * kPanelColumns, columns = std::min(kPanelColumns, out - column);
+    for (int64_t i = 0; i < in; ++i) {
+      uint8_t* row = to + column * in + i * kPanelColumns;
+      std::memcpy(row, from + i * out + column, columns);
+      std::memset(row + columns, 0, kPanelColumns - columns);
+    }
+  });
+  return packed;
+}
+
+std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight) {
+  check_matrix("weight", weight);
+  TORCH_CHECK(weight.is_floating_point() && weight.numel() > 0, "weight must be floating-point and not empty, got ",
+              weight.scalar_type(), " ", weight.sizes());
+  const at::Tensor w = weight.detach().to(at::kFloat);
+  TORCH_CHECK(w.isfinite().all().item<bool>(), "weight must be finite");
+  at::Tensor scale = w.abs().amax(0) / 127.0;
+  scale = at::where(scale > 0, scale, 1.0);
+  return {(w / scale).round().clamp(-127, 127).to(at::kChar), scale};
+}
+
+at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias) {
+  check_left(x, w, "w");
+  TORCH_CHECK(!bias.defined() || (bias.scalar_type() == at::kFloat && bias.is_contiguous() && bias.dim() == 1 &&
+                                  bias.size(0) == w.out),
+              "bias must be contiguous float32 [", w.out, "]");
+  auto sizes = x.sizes().vec();
+  sizes.back() = w.out;
+  at::Tensor y = at::empty(sizes, x.options());
+  if (y.numel() == 0) return y;
+  cpu::products(x.scalar_type(), {{x.const_data_ptr(), x.numel() / w.in, right_matrix(w), y.mutable_data_ptr(),
+                                   bias.defined() ? bias.const_data_ptr<float>() : nullptr}});
+  return y;
+}
+
+at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
+                                 const std::vector<const PackedWeight*>& weights) {
+  TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
+  TORCH_CHECK(!weights.empty() && offset.size() == weights.size() + 1, "offset must have one entry more than weights");
+  TORCH_CHECK(offset.front() == 0 && offset.back() == x.size(0), "offset must run from 0 to ", x.size(0));
+  const int64_t out = weights[0]->out;
+  at::Tensor y = at::empty({x.size(0), out}, x.options());
+  const auto element = static_cast<int64_t>(x.element_size());
+  const auto* from = static_cast<const char*>(x.const_data_ptr());
+  auto* to = static_cast<char*>(y.mutable_data_ptr());
+  std::vector<cpu::Product> list;
+  for (size_t m = 0; m < weights.size(); ++m) {
+    const int64_t first = offset[m], rows = offset[m + 1] - first;
+    TORCH_CHECK(rows >= 0, "offset must not decrease, but does at ", m);
+    if (rows == 0) continue;
+    const PackedWeight& w = *weights[m];
+    check_left(x, w, "each of weights");
+    TORCH_CHECK(w.out == out, "weights[", m, "] must be [", x.size(1), ", ", out, "], got [", w.in, ", ", w.out, "]");
+    list.push_back({from + first * w.in * element, rows, right_matrix(w), to + first * out * element});
+  }
+  cpu::products(x.scalar_type(), list);
+  return y;
+}
+
+}  // namespace mformer::kernels

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace mformer::kernels {
+
+/// A [in, out] matrix made ready for inference: in the order in which products read it, panel after panel of 64
+/// columns, so that each product reads it once and in sequence.
+struct PackedWeight {
+  int64_t in = 0, out = 0;
+  at::ScalarType dtype = at::kFloat;  ///< Of the panels: float32, bfloat16 or int8.
+  at::Tensor panels;                  ///< Bytes; undefined = no weight.
+  at::Tensor scale;                   ///< [out] float32, what a column of int8 is multiplied by; undefined otherwise.
+
+  bool defined() const { return panels.defined(); }
+  int64_t bytes() const;
+};
+
+/// Packs `weight` [in, out], of any floating dtype, rounded to `dtype`: float32 or bfloat16.
+PackedWeight pack_weight(const at::Tensor& weight, at::ScalarType dtype);
+/// The same from the layout of dense layers, [out, in].
+PackedWeight pack_transposed(const at::Tensor& weight, at::ScalarType dtype);
+/// Packs the codes [in, out], int8, with their scale [out], float32.
+PackedWeight pack_int8(const at::Tensor& codes, const at::Tensor& scale);
+
+/// Symmetric quantisation by output channel of weight [in, out], of any floating dtype: codes [in, out], int8 in
+/// −127 … 127, and scale [out], float32, with weight ≈ codes · scale and an error of at most scale / 2. The scale is
+/// the column's largest magnitude / 127, or 1 where that is zero. Throws c10::Error where a weight is not finite.
+std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight);
+
+// Products without gradients: callers hold an at::NoGradGuard, and x requires no gradient. x is contiguous, on the CPU,
+// and has the weights' dtype; beside int8 it is float32 or bfloat16. Sums are float32, in a fixed order, and a row's
+// result does not depend on the other rows. c10::Error names the argument that does not fit.
+
+/// x [..., in] · w + bias. `bias` [out], float32, or undefined. Returns [..., out] in x's dtype.
+at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias = {});
+
+/// As grouped_linear: x [rows, in] sorted by module, module m owns rows offset[m] … offset[m + 1] − 1. All weights have
+/// the same sizes, each a dtype of its own. Returns [rows, out] in x's dtype.
+at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
+                                 const std::vector<const PackedWeight*>& weights);
+
+}  // namespace mformer::kernels
