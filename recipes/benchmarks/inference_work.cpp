@@ -52,10 +52,11 @@ Model random_model(const ModelConfig& config, at::ScalarType dtype) {
   return model;
 }
 
-/// A model that is ready to answer, and how long loading and preparing it took.
+/// A model that is ready to answer, and what loading and preparing it took.
 struct ReadyModel {
   Model model;
   double seconds = 0;
+  std::int64_t peak_memory = 0;
 };
 
 ReadyModel make_ready(const ModelChoice& choice) {
@@ -66,6 +67,7 @@ ReadyModel make_ready(const ModelChoice& choice) {
       choice.from.empty() ? random_model(config_of(choice), dtype) : load_hub_model(open_hub_folder(choice.from));
   prepare_for_inference(ready.model, dtype);
   ready.seconds = watch.lap();
+  ready.peak_memory = peak_memory();
   return ready;
 }
 
@@ -78,7 +80,8 @@ nlohmann::ordered_json describe(const char* work, const ReadyModel& ready) {
   return {{"work", work},
           {"parameters", size_of(ready.model).weights},
           {"model_bytes", size_of(ready.model).bytes},
-          {"load_seconds", ready.seconds}};
+          {"load_seconds", ready.seconds},
+          {"loaded_memory", ready.peak_memory}};
 }
 
 std::vector<double> time_repeats(std::int64_t warm_up, std::int64_t repeats, const std::function<void()>& once) {
