@@ -1,41 +1,93 @@
+#include "core/workflows/export.h"
+
 #include "cli/command.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
+#include "cli/terminal/table.h"
+#include "cli/train_report.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
-#include "core/workflows/init.h"
 
 namespace mformer::cli {
 namespace {
 
+using nlohmann::ordered_json;
+using terminal::format_fixed;
+
 struct ExportFlags {
   ExportOptions options;
+  bool no_eval = false;
   bool dry_run = false;
 };
+
+ordered_json cost_json(const QuantizationCost& cost) {
+  return {{"method", "int8"},
+          {"compared_with", cost.dtype},
+          {"weight_bytes", {{"before", cost.weight_bytes_before}, {"after", cost.weight_bytes_after}}},
+          {"tasks", tasks_json(cost.tasks)}};
+}
+
+std::string cost_table(const QuantizationCost& cost, const terminal::Style& style) {
+  const auto loss = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
+  const auto bytes = [](std::int64_t count) { return terminal::format_bytes(static_cast<std::uint64_t>(count)); };
+  terminal::Table table({{""}, {cost.dtype}, {"int8"}, {"change"}, {"tokens"}});
+  const double ratio = static_cast<double>(cost.weight_bytes_after) / static_cast<double>(cost.weight_bytes_before);
+  table.add_row({"weights", bytes(cost.weight_bytes_before), bytes(cost.weight_bytes_after),
+                 (ratio < 1 ? "-" : "+") + terminal::format_percent(std::abs(ratio - 1)), ""});
+  for (const TaskChange& task : cost.tasks) {
+    const std::optional<double> change = change_of(task);
+    table.add_row({"loss of " + task.task, loss(task.before), loss(task.after),
+                   change ? terminal::format_signed(*change) : "-", terminal::format_count(task.tokens)});
+  }
+  return table.str(style);
+}
+
+void report_cost(terminal::Report& report, const QuantizationCost& cost, bool evaluated) {
+  report.data()["quantization"] = cost_json(cost);
+  report.text()
+      << "the modules are int8 with a scale for each output channel: mformer reads that, the Python reference "
+         "does not\n\n"
+      << cost_table(cost, report.style());
+  if (!cost.tasks.empty()) {
+    report.text() << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n";
+  } else if (evaluated) {
+    report.text() << "no loss was measured: that takes a tokenizer and a task whose data can be read\n";
+  }
+}
+
+void report_dry_run(terminal::Report& report, Workspace& workspace, const ExportOptions& options) {
+  options.validate();
+  const VersionRecord version = workspace.version();
+  const ModelSize size = size_of(load_version(workspace.registry(), version).model);
+  report.data()["parameters"] = size.weights;
+  report.text() << "would write " << to_string(version) << ", " << terminal::format_count(size.weights)
+                << " parameters, to " << options.folder << '\n';
+}
 
 void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   Workspace workspace(global, "export", OpenMode::read_only);
   const VersionRecord version = workspace.version();
   terminal::Report report("export", global.json);
-  nlohmann::ordered_json& data = report.data();
+  ordered_json& data = report.data();
   data["dry_run"] = flags.dry_run;
   data["model"] = to_string(version);
   data["folder"] = flags.options.folder;
   if (flags.dry_run) {
-    const ModelSize size = size_of(load_version(workspace.registry(), version).model);
-    data["parameters"] = size.weights;
-    report.text() << "would write " << to_string(version) << ", " << terminal::format_count(size.weights)
-                  << " parameters, to " << flags.options.folder << '\n';
+    report_dry_run(report, workspace, flags.options);
     return report.print();
   }
-  const ExportReport result = export_model(workspace.registry(), version, flags.options);
+  ExportOptions options = flags.options;
+  options.evaluate = !flags.no_eval;
+  const ExportReport result = workspace.run([&] { return export_model(workspace.session(), version, options); });
   data["bytes"] = result.bytes;
   data["loadable_by_reference"] = result.loadable_by_reference;
+  data["quantization"] = nullptr;
   report.text() << "wrote " << to_string(version) << " to " << result.folder << ", "
                 << terminal::format_bytes(static_cast<std::uint64_t>(result.bytes)) << '\n';
-  if (!result.loadable_by_reference) {
+  if (!result.equal_counts) {
     report.text() << "layers differ in their number of modules: mformer reads it, the Python reference does not\n";
   }
+  if (result.quantization) report_cost(report, *result.quantization, options.evaluate);
   report.print();
 }
 
@@ -47,8 +99,21 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer export checkpoint/ --dtype bfloat16"});
   ExportOptions& options = flags->options;
   command->add_option("DIR", options.folder, "Folder to write; must not exist or be empty")->required();
-  command->add_option("--dtype", options.dtype, "float32, bfloat16 or float16; default: as the model is stored")
+  command
+      ->add_option("--dtype", options.dtype,
+                   "float32, bfloat16 or float16; default: as the model is stored, with --quantize bfloat16")
       ->type_name("NAME");
+  CLI::Option* quantize =
+      command
+          ->add_option("--quantize", options.quantize,
+                       "int8: the modules' weights in one byte each, the rest in --dtype; says what it costs")
+          ->type_name("NAME");
+  command->add_flag("--no-eval", flags->no_eval, "With --quantize: do not measure the loss")->needs(quantize);
+  command
+      ->add_option("--max-tokens", options.max_tokens,
+                   "With --quantize: held-out tokens per task for the loss; default: 8192")
+      ->check(positive_integer())
+      ->needs(quantize);
   command
       ->add_option("--max-shard-size", options.max_shard_bytes,
                    "Bytes a file, beyond which the weights are split; default: 5000000000")

@@ -16,23 +16,6 @@ ordered_json number_or_null(const std::optional<double>& value) {
   return value.has_value() ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-std::optional<double> change_of(const TaskChange& task) {
-  if (!task.before.has_value() || !task.after.has_value()) return std::nullopt;
-  return *task.after - *task.before;
-}
-
-ordered_json tasks_json(const std::vector<TaskChange>& tasks) {
-  ordered_json rows = ordered_json::array();
-  for (const TaskChange& task : tasks) {
-    rows.push_back({{"task", task.task},
-                    {"before", number_or_null(task.before)},
-                    {"after", number_or_null(task.after)},
-                    {"change", number_or_null(change_of(task))},
-                    {"tokens", task.tokens}});
-  }
-  return rows;
-}
-
 std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style) {
   const auto fixed = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
   terminal::Table table({{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}});
@@ -84,6 +67,23 @@ void training_text(std::ostream& text, const TrainReport& result) {
 }
 
 }  // namespace
+
+std::optional<double> change_of(const TaskChange& task) {
+  if (!task.before.has_value() || !task.after.has_value()) return std::nullopt;
+  return *task.after - *task.before;
+}
+
+ordered_json tasks_json(const std::vector<TaskChange>& tasks) {
+  ordered_json rows = ordered_json::array();
+  for (const TaskChange& task : tasks) {
+    rows.push_back({{"task", task.task},
+                    {"before", number_or_null(task.before)},
+                    {"after", number_or_null(task.after)},
+                    {"change", number_or_null(change_of(task))},
+                    {"tokens", task.tokens}});
+  }
+  return rows;
+}
 
 nlohmann::ordered_json to_json(const TrainableCount& trainable) {
   return {{"trunk", trainable.trunk},

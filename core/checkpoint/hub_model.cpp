@@ -27,20 +27,29 @@ void add_affine(std::vector<HubTensor>& all, const std::string& name, Affine& af
   if (affine.bias.defined()) all.push_back({name + ".bias", {&affine.bias}});
 }
 
-void add_bank(std::vector<HubTensor>& all, const std::string& prefix, const std::string& gate_type, ModuleBank& bank) {
-  HubTensor in{prefix + ".experts.weight", {}, true}, out{prefix + ".output_experts.weight", {}, true};
+/// The matrix `matrix` of every module and, where the modules are int8, its scales.
+void add_matrices(std::vector<HubTensor>& all, const std::string& name, bool quantized, ModuleBank& bank,
+                  at::Tensor Module::*matrix, at::Tensor Module::*scale) {
+  HubTensor weights{name, {}, true}, scales{name + "_scale", {}, true, true};
+  for (Module& module : bank.modules) {
+    weights.pieces.push_back(&(module.*matrix));
+    scales.pieces.push_back(&(module.*scale));
+  }
+  all.push_back(std::move(weights));
+  if (quantized) all.push_back(std::move(scales));
+}
+
+void add_bank(std::vector<HubTensor>& all, const std::string& prefix, const ModelConfig& config, ModuleBank& bank) {
+  const std::string& gate_type = config.gate_type;
+  const bool quantized = config.is_quantized();
+  add_matrices(all, prefix + ".experts.weight", quantized, bank, &Module::in, &Module::in_scale);
+  add_matrices(all, prefix + ".output_experts.weight", quantized, bank, &Module::out, &Module::out_scale);
   const std::string gate = prefix + ".gate";
   const char* row_name = gate_type == "gmm"   ? ".expert_centroids"
                          : gate_type == "mlp" ? ".w_gate.3.weight"
                                               : ".w_gate.0.weight";
   HubTensor rows{gate + row_name, {}, true};
-  for (Module& module : bank.modules) {
-    in.pieces.push_back(&module.in);
-    out.pieces.push_back(&module.out);
-    rows.pieces.push_back(&module.row);
-  }
-  all.push_back(std::move(in));
-  all.push_back(std::move(out));
+  for (Module& module : bank.modules) rows.pieces.push_back(&module.row);
   if (gate_type == "gmm") {
     all.push_back({gate + ".w_gate.weight", {&bank.router.weight}});
     all.push_back({gate + ".temperature", {&bank.router.temperature}});
@@ -105,8 +114,10 @@ Model fill(const ModelConfig& config, const Find& find) {
   bool first = true;
   for (HubTensor& entry : hub_tensors(model)) {
     const at::Tensor whole = find(entry.name);
-    widest = first ? whole.scalar_type() : c10::promoteTypes(widest, whole.scalar_type());
-    first = false;
+    if (whole.is_floating_point() && !entry.scale) {
+      widest = first ? whole.scalar_type() : c10::promoteTypes(widest, whole.scalar_type());
+      first = false;
+    }
     for (std::size_t i = 0; i < entry.pieces.size(); ++i) {
       *entry.pieces[i] = entry.stacked ? whole.select(0, static_cast<std::int64_t>(i)).clone() : whole;
     }
@@ -135,11 +146,11 @@ std::vector<HubTensor> hub_tensors(Model& model) {
     Block& block = model.blocks[l];
     const std::string name = "transformer.h." + std::to_string(l);
     add_affine(all, name + ".ln_1", block.ln_1);
-    add_bank(all, bank_prefix(name, Kind::att), model.config.gate_type, block.att);
+    add_bank(all, bank_prefix(name, Kind::att), model.config, block.att);
     add_affine(all, name + ".attn.k_proj", block.k_proj);
     add_affine(all, name + ".attn.v_proj", block.v_proj);
     add_affine(all, name + ".ln_2", block.ln_2);
-    add_bank(all, bank_prefix(name, Kind::mlp), model.config.gate_type, block.mlp);
+    add_bank(all, bank_prefix(name, Kind::mlp), model.config, block.mlp);
   }
   add_affine(all, "transformer.ln_f", model.ln_f);
   if (!model.config.tie_word_embeddings) all.push_back({"lm_head.weight", {&model.lm_head}});
@@ -150,6 +161,9 @@ Model load_hub_model(const HubFolder& folder) {
   if (folder.pickle_files().empty()) {
     check_parameters(folder);
     return fill(folder.config(), [&](const std::string& name) { return to_tensor(folder.get(name)); });
+  }
+  if (folder.config().is_quantized()) {
+    throw Error(folder.path().string() + ": int8 modules in pickled weights", "int8 is read from safetensors only");
   }
   std::map<std::string, at::Tensor> tensors;
   for (const auto& file : folder.pickle_files()) tensors.merge(read_pickled_tensors(file));

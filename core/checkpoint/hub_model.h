@@ -26,13 +26,15 @@ struct HubTensor {
   std::string name;                 ///< e.g. "transformer.h.0.mlpf.experts.weight"
   std::vector<at::Tensor*> pieces;  ///< Parameters of the Model it was made for.
   bool stacked = false;
+  bool scale = false;  ///< Of int8 modules: float32 whatever the model's dtype.
 };
 
 /// The reference's names (docs/checkpoints.md) for every parameter of `model`, in its order. The one table that maps
 /// our parameters to published ones.
 std::vector<HubTensor> hub_tensors(Model& model);
 
-/// The checkpoint's weights, in the dtype of the file (the widest, where they differ). Safetensors, or else
+/// The checkpoint's weights, in the dtype of the file (the widest, where they differ; int8
+/// modules and their scales stay what they are). Safetensors, or else
 /// `pytorch_model.bin` through LibTorch's unpickler, which builds tensors and containers and runs no code.
 /// Throws Error when a tensor is missing, unknown or misshapen.
 Model load_hub_model(const HubFolder& folder);
@@ -40,8 +42,8 @@ Model load_hub_model(const HubFolder& folder);
 /// All parameters as the reference stores them (modules stacked).
 std::vector<NamedTensor> to_hub_tensors(const Model& model);
 
-/// Writes a folder that the reference can load as it is if counts are equal in all layers. config.torch_dtype follows
-/// the weights. Throws as write_hub_folder.
+/// Writes a folder that the reference can load as it is if counts are equal in all layers and the modules are not int8.
+/// config.torch_dtype follows the weights. Throws as write_hub_folder.
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options);
 
 }  // namespace mformer

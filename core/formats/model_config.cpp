@@ -140,6 +140,26 @@ void check_model_type(json& document, const std::string& source) {
   document.erase("architectures");
 }
 
+const json& int8_description() {
+  static const json description = {
+      {"quant_method", "mformer_int8"}, {"weight_dtype", "int8"}, {"scale", "per output channel"}};
+  return description;
+}
+
+/// What `quantization` is in a file; takes the field out of it.
+std::string take_quantization(json& document, const std::string& source) {
+  const auto found = document.find("quantization_config");
+  if (found == document.end()) return "";
+  const json description = *found;
+  document.erase(found);
+  if (description.is_null()) return "";
+  if (description == int8_description()) return "int8";
+  std::string text = description.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (text.size() > 80) text = text.substr(0, 77) + "...";
+  throw Error(source + ": the weights are quantised in a way that is unknown: " + text,
+              "only what mformer export --quantize int8 writes can be read; take the checkpoint that is not quantised");
+}
+
 }  // namespace
 
 ModelConfig ModelConfig::from_json(std::string_view text, const std::string& source) {
@@ -151,6 +171,7 @@ ModelConfig ModelConfig::from_json(std::string_view text, const std::string& sou
     document.erase("dtype");
   }
   ModelConfig config;
+  config.quantization = take_quantization(document, source);
   for_each_field(config, FieldReader(document, source));
   config.extra = std::move(document);
   config.validate(source);
@@ -169,6 +190,7 @@ std::string ModelConfig::to_json() const {
       if (is_token_id(field) && value < 0) document[field] = nullptr;
     }
   });
+  if (is_quantized()) document["quantization_config"] = int8_description();
   document["model_type"] = "moduleformer";
   document["architectures"] = {"ModuleFormerForCausalLM"};
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -197,6 +219,7 @@ void ModelConfig::set_expert_counts(std::vector<std::int64_t> att, std::vector<s
 std::int64_t ModelConfig::parameter_count() const {
   std::int64_t total = 0;
   for (const ParameterSpec& parameter : parameter_layout(*this)) {
+    if (parameter.type == ParameterType::scale) continue;
     std::int64_t count = 1;
     for (const std::int64_t dimension : parameter.shape) count *= dimension;
     total += count;

@@ -49,17 +49,21 @@ struct ModelConfig {
   double initializer_range = 0.02;               ///< Standard deviation of fresh weights.
 
   // The rest.
-  bool use_cache = true;                            ///< Whether generation keeps keys and values.
-  bool tie_word_embeddings = false;                 ///< Whether the head reuses the embedding.
-  std::int64_t bos_token_id = 50256;                ///< -1 = none (null in the file).
-  std::int64_t eos_token_id = 50256;                ///< -1 = none (null in the file).
-  std::string torch_dtype = "float32";              ///< Of the weights on disk: "float32", "bfloat16" or "float16".
+  bool use_cache = true;                ///< Whether generation keeps keys and values.
+  bool tie_word_embeddings = false;     ///< Whether the head reuses the embedding.
+  std::int64_t bos_token_id = 50256;    ///< -1 = none (null in the file).
+  std::int64_t eos_token_id = 50256;    ///< -1 = none (null in the file).
+  std::string torch_dtype = "float32";  ///< Of the weights on disk: "float32", "bfloat16" or "float16".
+  /// "int8": the two matrices of every module are int8 codes with a float32 scale for each output channel, in the file
+  /// `quantization_config`; empty = they are of torch_dtype too.
+  std::string quantization;
   nlohmann::json extra = nlohmann::json::object();  ///< Fields that mformer does not know, kept for the round trip.
 
   bool operator==(const ModelConfig&) const = default;
 
   /// Reads and validates a config.json. Absent fields take the reference's defaults. `source` (the path) names the
-  /// text in errors. Throws Error on malformed JSON, another model_type, a value of the wrong type, or as validate().
+  /// text in errors. Throws Error on malformed JSON, another model_type, weights quantised by another
+  /// method than mformer's, a value of the wrong type, or as validate().
   static ModelConfig from_json(std::string_view text, const std::string& source);
 
   /// The config.json text, indented, keys sorted, ending in a newline; from_json() of it gives an equal config.
@@ -81,7 +85,10 @@ struct ModelConfig {
   /// Width of one head.
   std::int64_t head_size() const { return att_hidden / n_head; }
 
-  /// All weights of the model; the head counts once where it is tied.
+  /// Whether the modules' matrices are int8.
+  bool is_quantized() const { return !quantization.empty(); }
+
+  /// All weights of the model, scales aside; the head counts once where it is tied.
   std::int64_t parameter_count() const;
   /// Weights that take part in the computation of one token: k modules of each kind per layer, routers and trunk, and
   /// a single row of the embedding.

@@ -1,5 +1,7 @@
 #include "core/formats/parameter_layout.h"
 
+#include <cmath>
+#include <cstring>
 #include <set>
 
 #include "core/formats/quoted_name.h"
@@ -23,8 +25,14 @@ class LayoutBuilder {
   }
 
  private:
-  void add(std::string name, std::vector<std::int64_t> shape) {
-    layout_.push_back({std::move(name), std::move(shape)});
+  void add(std::string name, std::vector<std::int64_t> shape, ParameterType type = ParameterType::floating) {
+    layout_.push_back({std::move(name), std::move(shape), type});
+  }
+
+  void add_matrices(const std::string& name, std::int64_t count, std::int64_t in, std::int64_t out) {
+    if (!config_.is_quantized()) return add(name, {count, in, out});
+    add(name, {count, in, out}, ParameterType::codes);
+    add(name + "_scale", {count, out}, ParameterType::scale);
   }
 
   void add_norm(const std::string& name) {
@@ -47,8 +55,8 @@ class LayoutBuilder {
   }
 
   void add_modules(const std::string& name, std::int64_t count, std::int64_t hidden) {
-    add(name + ".experts.weight", {count, config_.n_embd, hidden});
-    add(name + ".output_experts.weight", {count, hidden, config_.n_embd});
+    add_matrices(name + ".experts.weight", count, config_.n_embd, hidden);
+    add_matrices(name + ".output_experts.weight", count, hidden, config_.n_embd);
     add_router(name + ".gate", count);
   }
 
@@ -70,6 +78,38 @@ class LayoutBuilder {
   std::vector<ParameterSpec> layout_;
 };
 
+bool may_be(DType stored, ParameterType type) {
+  switch (type) {
+    case ParameterType::codes:
+      return stored == DType::I8;
+    case ParameterType::scale:
+      return stored == DType::F32;
+    default:
+      return stored == DType::F32 || stored == DType::BF16 || stored == DType::F16;
+  }
+}
+
+const char* dtype_hint(ParameterType type) {
+  switch (type) {
+    case ParameterType::codes:
+      return "config.json says that the modules are int8: the weights must be I8";
+    case ParameterType::scale:
+      return "scales are F32: export the checkpoint again";
+    default:
+      return "weights are read as F32, BF16 or F16: convert them first";
+  }
+}
+
+void check_scales(const TensorView& tensor, const std::string& where) {
+  for (std::size_t at = 0; at < tensor.bytes; at += sizeof(float)) {
+    float scale = 0;
+    std::memcpy(&scale, tensor.data + at, sizeof scale);  // the bytes may be misaligned
+    if (std::isfinite(scale) && scale > 0) continue;
+    throw Error(where + ": '" + tensor.name + "' holds the scale " + std::to_string(scale),
+                "scales are finite and above 0: fetch or export the checkpoint again");
+  }
+}
+
 void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
   const std::string where = folder.path().string();
   const TensorView* tensor = folder.find(expected.name);
@@ -82,10 +122,11 @@ void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
                     ", but config.json asks for " + shape_text(expected.shape),
                 "the weights do not belong to this config.json");
   }
-  if (tensor->dtype != DType::F32 && tensor->dtype != DType::BF16 && tensor->dtype != DType::F16) {
+  if (!may_be(tensor->dtype, expected.type)) {
     throw Error(where + ": '" + expected.name + "' is stored as " + std::string(dtype_name(tensor->dtype)),
-                "weights are read as F32, BF16 or F16: convert them first");
+                dtype_hint(expected.type));
   }
+  if (expected.type == ParameterType::scale) check_scales(*tensor, where);
 }
 
 }  // namespace

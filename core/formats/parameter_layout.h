@@ -10,14 +10,22 @@
 
 namespace mformer {
 
+/// What a parameter may be stored as.
+enum class ParameterType {
+  floating,  ///< F32, BF16 or F16.
+  codes,     ///< I8: the matrices of a quantised module.
+  scale      ///< F32, finite and above 0: what an output channel of codes is multiplied by.
+};
+
 /// One parameter of a checkpoint.
 struct ParameterSpec {
   std::string name;                 ///< The reference's name, e.g. "transformer.h.0.mlpf.experts.weight".
   std::vector<std::int64_t> shape;  ///< As stored; docs/checkpoints.md names the dimensions.
+  ParameterType type = ParameterType::floating;
 };
 
 /// Every parameter that a model of this (validated) config has, in model order: embedding, blocks, last norm, head.
-/// A tied head is not listed.
+/// A tied head is not listed. Scales (of a quantised config) follow their codes.
 std::vector<ParameterSpec> parameter_layout(const ModelConfig& config);
 
 /// True for the buffers that the reference stores beside its parameters and that carry no information
@@ -25,7 +33,8 @@ std::vector<ParameterSpec> parameter_layout(const ModelConfig& config);
 bool is_ignored_tensor(std::string_view name, const ModelConfig& config);
 
 /// Throws Error unless the folder's safetensors hold exactly the parameters of its config (ignored ones aside): the
-/// first missing, unknown or misshapen one is named, and dtypes other than F32, BF16 and F16 are refused.
+/// first missing, unknown or misshapen one is named, as is one of another dtype than its type allows, and a scale that
+/// is not a finite number above 0.
 void check_parameters(const HubFolder& folder);
 
 }  // namespace mformer

@@ -276,6 +276,7 @@ NewModules new_modules_from_string(const std::string& text) {
 
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command) {
   check(command);
+  require_trainable(base);
   return Extension(session, base, command).report();
 }
 

@@ -1,7 +1,6 @@
 #include "core/workflows/init.h"
 
 #include "core/checkpoint/hub_model.h"
-#include "core/workflows/provenance.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -15,23 +14,8 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
     config.vocab_size = tokenizer->vocab_size();
     config.bos_token_id = config.eos_token_id = tokenizer->end_of_text();
   }
+  config.quantization.clear();  // a geometry may come from an int8 checkpoint, but fresh weights are float32
   return config;
-}
-
-std::int64_t bytes_in(const std::filesystem::path& folder) {
-  std::int64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.is_regular_file()) bytes += static_cast<std::int64_t>(entry.file_size());
-  }
-  return bytes;
-}
-
-at::ScalarType export_dtype(const std::string& name, at::ScalarType stored) {
-  if (name.empty()) return stored;
-  if (name == "float32") return at::kFloat;
-  if (name == "bfloat16") return at::kBFloat16;
-  if (name == "float16") return at::kHalf;
-  throw UsageError("unknown dtype '" + name + "'", "known: float32, bfloat16, float16");
 }
 
 }  // namespace
@@ -71,22 +55,6 @@ InitReport init_model(Session& session, const InitOptions& options) {
     report = {session.registry.commit_version(commit).version, model.config, size_of(model), tokenizer.has_value()};
   });
   return report;
-}
-
-ExportReport export_model(const Registry& registry, const VersionRecord& version, const ExportOptions& options) {
-  LoadedVersion loaded = load_version(registry, version);
-  convert(loaded.model, export_dtype(options.dtype, loaded.model.wte.scalar_type()));
-  HubWriteOptions write;
-  write.max_shard_bytes = static_cast<std::uint64_t>(options.max_shard_bytes);
-  write.overwrite = options.overwrite;
-  if (!loaded.manifest.tokenizer_object.empty()) {
-    write.tokenizer_path = registry.objects().path(loaded.manifest.tokenizer_object);
-  }
-  write.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.manifest);
-  save_hub_model(options.folder, loaded.model, write);
-  const ModelConfig& config = loaded.model.config;
-  return {options.folder, bytes_in(options.folder),
-          config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty()};
 }
 
 }  // namespace mformer

@@ -30,20 +30,4 @@ Model build_initial_model(const InitOptions& options, std::uint64_t seed, std::o
 /// Makes the first version of a new model in the session's registry. Throws UsageError if the name is taken.
 InitReport init_model(Session& session, const InitOptions& options);
 
-struct ExportOptions {
-  std::string folder;
-  std::string dtype;  ///< "float32", "bfloat16", "float16"; empty = as stored.
-  std::int64_t max_shard_bytes = 5'000'000'000;
-  bool overwrite = false;
-};
-
-struct ExportReport {
-  std::string folder;
-  std::int64_t bytes = 0;
-  bool loadable_by_reference = false;  ///< Counts are equal in all layers.
-};
-
-/// Writes a version as a checkpoint folder with its tokenizer and mformer_provenance.json.
-ExportReport export_model(const Registry& registry, const VersionRecord& version, const ExportOptions& options);
-
 }  // namespace mformer

@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/quantize.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/model/forward.h"
 #include "core/model/losses.h"
@@ -56,8 +57,14 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   how.hidden_states = true;
   if (file.find("attention_mask") != nullptr) how.attention_mask = to_tensor(file.get("attention_mask")).ne(0);
   Model model = original;
-  if (options.float64) convert(model, at::kDouble);
+  if (options.float64) {
+    dequantize(model, at::kDouble);
+    convert(model, at::kDouble);
+  }
   if (options.gradients) {
+    if (model.config.is_quantized()) {
+      throw Error("int8 modules have no gradients", "add --float64: the values of their weights have");
+    }
     model = clone(model);
     for_each_parameter(model, [](const ParameterRef& ref) { ref.tensor->set_requires_grad(true); });
     if (model.config.tie_word_embeddings) model.lm_head = model.wte;

@@ -54,6 +54,7 @@ void check(const PruneCommand& command) {
 
 PruneReport prune(Session& session, const LoadedVersion& base, const PruneCommand& command) {
   check(command);
+  if (command.heal_steps > 0) require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data);
   PruneReport report;

@@ -6,6 +6,7 @@
 #include <random>
 #include <tuple>
 
+#include "core/checkpoint/quantize.h"
 #include "core/workflows/prune.h"
 #include "modules_registry/suggest.h"
 
@@ -140,7 +141,8 @@ ModuleScore score_by(Criterion criterion, const Model& model, const std::vector<
   if (criterion != Criterion::norm) return statistic_score(criterion, model, stats);
   return [&model](std::int64_t layer, Kind kind, std::int64_t position) {
     const Module& module = model.blocks[layer].bank(kind).modules[position];
-    return frobenius(module.in) * frobenius(module.out);
+    return frobenius(dequantized(module.in, module.in_scale, at::kFloat)) *
+           frobenius(dequantized(module.out, module.out_scale, at::kFloat));
   };
 }
 

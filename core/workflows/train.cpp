@@ -18,6 +18,7 @@ struct Recipe {
 
 TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand& command, const Recipe& recipe) {
   command.options.validate();
+  require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data);
   Model model = clone(base.model);

@@ -87,11 +87,16 @@ ModuleBank load_bank(const Registry& registry, const LayerManifest& layer, Kind 
   }
   for (std::size_t i = 0; i < modules.size(); ++i) {
     const SafetensorsFile object = open_object(registry, modules[i].object_hash);
-    bank.modules.push_back({take(object, "in"), take(object, "out"),
-                            rows.select(0, static_cast<std::int64_t>(i)).clone(), modules[i].uid, modules[i].frozen});
-    if (!bank.modules.back().in.defined() || !bank.modules.back().out.defined()) {
+    Module module;
+    module.in = take(object, "in"), module.in_scale = take(object, "in_scale");
+    module.out = take(object, "out"), module.out_scale = take(object, "out_scale");
+    if (!module.in.defined() || !module.out.defined()) {
       throw Error(object.source() + " is not a module", "mformer fsck says more");
     }
+    module.row = rows.select(0, static_cast<std::int64_t>(i)).clone();
+    module.uid = modules[i].uid;
+    module.frozen = modules[i].frozen;
+    bank.modules.push_back(std::move(module));
   }
   return bank;
 }
@@ -105,21 +110,26 @@ std::string put_router(Registry& registry, const ModuleBank& bank) {
                         {"rows", at::stack(rows)}});
 }
 
-bool has_shape(const HubTensor& entry, const std::vector<std::int64_t>& shape) {
-  const std::size_t pieces = entry.stacked ? static_cast<std::size_t>(shape[0]) : 1;
-  const at::IntArrayRef one = entry.stacked ? at::IntArrayRef(shape).slice(1) : at::IntArrayRef(shape);
+bool has_type(const at::Tensor& x, ParameterType type) {
+  if (type == ParameterType::floating) return x.is_floating_point();
+  return x.scalar_type() == (type == ParameterType::codes ? at::kChar : at::kFloat);
+}
+
+bool fits(const HubTensor& entry, const ParameterSpec& spec) {
+  const std::size_t pieces = entry.stacked ? static_cast<std::size_t>(spec.shape[0]) : 1;
+  const at::IntArrayRef one = entry.stacked ? at::IntArrayRef(spec.shape).slice(1) : at::IntArrayRef(spec.shape);
   return entry.pieces.size() == pieces &&
          std::all_of(entry.pieces.begin(), entry.pieces.end(),
-                     [&](const at::Tensor* x) { return x->defined() && x->sizes() == one; });
+                     [&](const at::Tensor* x) { return x->defined() && x->sizes() == one && has_type(*x, spec.type); });
 }
 
 /// Objects carry no config: they must fit the version's.
-void require_shapes(Model& model, const std::string& version) {
+void require_fit(Model& model, const std::string& version) {
   std::map<std::string, HubTensor> tensors;
   for (HubTensor& entry : hub_tensors(model)) tensors.emplace(entry.name, std::move(entry));
   for (const ParameterSpec& spec : parameter_layout(model.config)) {
     const auto found = tensors.find(spec.name);
-    if (found == tensors.end() || !has_shape(found->second, spec.shape)) {
+    if (found == tensors.end() || !fits(found->second, spec)) {
       throw Error("the objects of " + version + " do not fit its config: '" + spec.name + "'",
                   "mformer fsck says more");
     }
@@ -139,7 +149,7 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
     loaded.model.blocks.push_back(std::move(block));
   }
   load_trunk(registry, loaded.manifest, loaded.model);
-  require_shapes(loaded.model, to_string(version));
+  require_fit(loaded.model, to_string(version));
   if (!loaded.manifest.tokenizer_object.empty()) {
     loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
                                             "the tokenizer of " + to_string(version));
@@ -153,6 +163,13 @@ const Tokenizer& require_tokenizer(const LoadedVersion& version) {
                 "import it from a folder with a tokenizer.json, or start with: mformer init --tokenizer FILE");
   }
   return *version.tokenizer;
+}
+
+void require_trainable(const LoadedVersion& version) {
+  if (!version.model.config.is_quantized()) return;
+  throw Error("the modules of " + to_string(version.record) + " are int8, which can't be trained",
+              "train the version that they were made from; or write them as bfloat16 with mformer export DIR, and "
+              "import that");
 }
 
 Manifest store_model(Registry& registry, Model& model, const std::string& tokenizer_object) {
@@ -169,8 +186,12 @@ Manifest store_model(Registry& registry, Model& model, const std::string& tokeni
       layer.router(kind) = put_router(registry, block.bank(kind));
       for (Module& module : block.bank(kind).modules) {
         if (module.uid.empty()) module.uid = random_uid();
-        layer.modules(kind).push_back(
-            {module.uid, put(registry, {{"in", module.in}, {"out", module.out}}), module.frozen});
+        layer.modules(kind).push_back({module.uid,
+                                       put(registry, {{"in", module.in},
+                                                      {"in_scale", module.in_scale},
+                                                      {"out", module.out},
+                                                      {"out_scale", module.out_scale}}),
+                                       module.frozen});
       }
     }
     manifest.layers.push_back(std::move(layer));

@@ -1,0 +1,108 @@
+#include "core/workflows/export.h"
+
+#include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/quantize.h"
+#include "core/workflows/provenance.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
+    {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
+
+at::ScalarType dtype_of(const ExportOptions& options, at::ScalarType stored) {
+  const std::string name = options.dtype.empty() && !options.quantize.empty() ? "bfloat16" : options.dtype;
+  if (name.empty()) return stored;
+  for (const auto& [known, dtype] : kDtypes) {
+    if (name == known) return dtype;
+  }
+  throw UsageError("unknown dtype '" + name + "'", "known: float32, bfloat16, float16");
+}
+
+const char* name_of(at::ScalarType dtype) {
+  for (const auto& [name, known] : kDtypes) {
+    if (dtype == known) return name;
+  }
+  return c10::toString(dtype);
+}
+
+std::int64_t bytes_in(const std::filesystem::path& folder) {
+  std::int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.is_regular_file()) bytes += static_cast<std::int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
+void make_floating(Model& model, at::ScalarType dtype) {
+  dequantize(model, dtype);
+  convert(model, dtype);
+}
+
+/// Losses of the version in `dtype` and of the int8 checkpoint that was written, one model in memory after the other.
+std::vector<TaskChange> compare(Session& session, const VersionRecord& version, const ExportOptions& options,
+                                at::ScalarType dtype) {
+  LoadedVersion base = load_version(session.registry, version);
+  if (!base.tokenizer.has_value()) return {};
+  make_floating(base.model, dtype);
+  try {
+    const std::vector<TaskData> tasks = readable_tasks(session, *base.tokenizer);
+    const auto before = losses(session, "", base.model, tasks, options.max_tokens);
+    base.model = Model();
+    const Model written = load_hub_model(open_hub_folder(options.folder));
+    return changes(tasks, before, losses(session, "", written, tasks, options.max_tokens));
+  } catch (const EvaluationInterrupted& stop) {
+    throw EvaluationInterrupted(stop.what(),
+                                "'" + options.folder + "' is written and whole: only its losses are missing");
+  }
+}
+
+void write(const Registry& registry, const VersionRecord& version, const LoadedVersion& loaded,
+           const ExportOptions& options) {
+  HubWriteOptions how;
+  how.max_shard_bytes = static_cast<std::uint64_t>(options.max_shard_bytes);
+  how.overwrite = options.overwrite;
+  if (!loaded.manifest.tokenizer_object.empty()) {
+    how.tokenizer_path = registry.objects().path(loaded.manifest.tokenizer_object);
+  }
+  how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.manifest);
+  save_hub_model(options.folder, loaded.model, how);
+}
+
+}  // namespace
+
+void ExportOptions::validate() const {
+  dtype_of(*this, at::kFloat);
+  if (!quantize.empty() && quantize != "int8") {
+    throw UsageError("unknown quantisation '" + quantize + "'", "known: int8");
+  }
+}
+
+ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options) {
+  options.validate();
+  LoadedVersion loaded = load_version(session.registry, version);
+  const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
+  ExportReport report;
+  report.folder = options.folder;
+  if (options.quantize.empty()) {
+    make_floating(loaded.model, dtype);
+  } else {
+    quantize(loaded.model);
+    convert(loaded.model, dtype);
+  }
+  write(session.registry, version, loaded, options);
+  const ModelConfig& config = loaded.model.config;
+  report.bytes = bytes_in(options.folder);
+  report.equal_counts = config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty();
+  report.loadable_by_reference = report.equal_counts && !config.is_quantized();
+  if (options.quantize.empty()) return report;
+  const ModelSize size = size_of(loaded.model);
+  const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));
+  report.quantization = {name_of(dtype), size.weights * element, size.bytes, {}};
+  loaded.model = Model();  // compare() loads two others
+  if (options.evaluate) report.quantization->tasks = compare(session, version, options, dtype);
+  return report;
+}
+
+}  // namespace mformer

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/workflows/train.h"
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+struct ExportOptions {
+  std::string folder;
+  std::string dtype;     ///< "float32", "bfloat16" or "float16"; empty = as stored, or, with `quantize`, "bfloat16".
+  std::string quantize;  ///< "int8": the modules' matrices; `dtype` is then that of everything else. Empty = none.
+  bool evaluate = true;  ///< With `quantize`: measure what it costs.
+  std::int64_t max_tokens = 8192;  ///< Held-out tokens per task for that, spread evenly; 0 = all.
+  std::int64_t max_shard_bytes = 5'000'000'000;
+  bool overwrite = false;
+
+  /// Throws UsageError for an unknown dtype or method.
+  void validate() const;
+};
+
+/// What int8 changes against the same version written in `dtype` without it.
+struct QuantizationCost {
+  std::string dtype;
+  std::int64_t weight_bytes_before = 0, weight_bytes_after = 0;  ///< Of all weights, scales included.
+  std::vector<TaskChange> tasks;  ///< Losses of the two; every task that can be read, none if it was not asked for.
+};
+
+struct ExportReport {
+  std::string folder;
+  std::int64_t bytes = 0;              ///< Of all files.
+  bool equal_counts = false;           ///< All layers have the same number of modules.
+  bool loadable_by_reference = false;  ///< Counts are equal, and the modules are not int8.
+  std::optional<QuantizationCost> quantization;
+};
+
+/// Writes a version as a checkpoint folder with its tokenizer and mformer_provenance.json. Int8 modules are written as
+/// numbers in `dtype`, or, with `quantize`, as the codes and scales that they are. The cost of int8 is measured on what
+/// was written, read again: its losses are those of evaluate_tasks() on the imported checkpoint. Throws
+/// EvaluationInterrupted when stopped meanwhile; the folder is then written.
+ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options);
+
+}  // namespace mformer
