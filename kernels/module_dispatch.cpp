@@ -1,5 +1,6 @@
 #include "kernels/module_dispatch.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -77,6 +78,12 @@ class Combine : public torch::autograd::Function<Combine> {
   }
 };
 
+/// y = x[index]; bare without gradients, where a decoded token would notice the bookkeeping.
+at::Tensor permute(const at::Tensor& x, const at::Tensor& index, const at::Tensor& inverse) {
+  if (!at::GradMode::is_enabled()) return cpu::gather_tokens(x.contiguous(), index, 1);
+  return Permute::apply(x, index, inverse);
+}
+
 }  // namespace
 
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
@@ -107,17 +114,18 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
 
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {
   check_shape("x", x, {tokens_of(dispatch), kAnyWidth});
+  if (!at::GradMode::is_enabled()) return cpu::gather_tokens(x.contiguous(), dispatch.slot_of_row, dispatch.k);
   return RowsFromTokens::apply(x, dispatch.slot_of_row, dispatch.row_of_slot, dispatch.k);
 }
 
 at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch) {
   check_shape("x", x, {tokens_of(dispatch), dispatch.k, kAnyWidth});
-  return Permute::apply(x.reshape({slots_of(dispatch), x.size(2)}), dispatch.slot_of_row, dispatch.row_of_slot);
+  return permute(x.reshape({slots_of(dispatch), x.size(2)}), dispatch.slot_of_row, dispatch.row_of_slot);
 }
 
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch) {
   check_shape("rows", rows, {slots_of(dispatch), kAnyWidth});
-  return Permute::apply(rows, dispatch.row_of_slot, dispatch.slot_of_row)
+  return permute(rows, dispatch.row_of_slot, dispatch.slot_of_row)
       .view({tokens_of(dispatch), dispatch.k, rows.size(1)});
 }
 

@@ -101,7 +101,7 @@ std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight) {
   return {(w / scale).round().clamp(-127, 127).to(at::kChar), scale};
 }
 
-at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias) {
+at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias, bool float32) {
   check_left(x, w, "w");
   TORCH_CHECK(!bias.defined() || (bias.scalar_type() == at::kFloat && bias.is_contiguous() && bias.dim() == 1 &&
                                   bias.size(0) == w.out),
@@ -112,15 +112,15 @@ at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::T
   if (y.numel() == 0) return y;
   cpu::products(x.scalar_type(), {{x.const_data_ptr(), x.numel() / w.in, right_matrix(w), y.mutable_data_ptr(),
                                    bias.defined() ? bias.const_data_ptr<float>() : nullptr}});
-  return y;
+  return float32 ? y.to(at::kFloat) : y;
 }
 
 at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                                 const std::vector<const PackedWeight*>& weights) {
+                                 const std::vector<PackedWeight>& weights) {
   TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
   TORCH_CHECK(!weights.empty() && offset.size() == weights.size() + 1, "offset must have one entry more than weights");
   TORCH_CHECK(offset.front() == 0 && offset.back() == x.size(0), "offset must run from 0 to ", x.size(0));
-  const int64_t out = weights[0]->out;
+  const int64_t out = weights[0].out;
   at::Tensor y = at::empty({x.size(0), out}, x.options());
   const auto element = static_cast<int64_t>(x.element_size());
   const auto* from = static_cast<const char*>(x.const_data_ptr());
@@ -130,7 +130,7 @@ at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>
     const int64_t first = offset[m], rows = offset[m + 1] - first;
     TORCH_CHECK(rows >= 0, "offset must not decrease, but does at ", m);
     if (rows == 0) continue;
-    const PackedWeight& w = *weights[m];
+    const PackedWeight& w = weights[m];
     check_left(x, w, "each of weights");
     TORCH_CHECK(w.out == out, "weights[", m, "] must be [", x.size(1), ", ", out, "], got [", w.in, ", ", w.out, "]");
     list.push_back({from + first * w.in * element, rows, right_matrix(w), to + first * out * element});

@@ -36,12 +36,13 @@ std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight);
 // and has the weights' dtype; beside int8 it is float32 or bfloat16. Sums are float32, in a fixed order, and a row's
 // result does not depend on the other rows. c10::Error names the argument that does not fit.
 
-/// x [..., in] · w + bias. `bias` [out], float32, or undefined. Returns [..., out] in x's dtype.
-at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias = {});
+/// x [..., in] · w + bias. `bias` [out], float32, or undefined. Returns [..., out], in float32 if `float32` (the sums
+/// as they are), in x's dtype otherwise.
+at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias = {}, bool float32 = false);
 
 /// As grouped_linear: x [rows, in] sorted by module, module m owns rows offset[m] … offset[m + 1] − 1. All weights have
 /// the same sizes, each a dtype of its own. Returns [rows, out] in x's dtype.
 at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                                 const std::vector<const PackedWeight*>& weights);
+                                 const std::vector<PackedWeight>& weights);
 
 }  // namespace mformer::kernels

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/embedding.h>
 
+#include "core/model/inference.h"
 #include "core/model/layers.h"
 #include "modules_registry/error.h"
 
@@ -36,6 +37,7 @@ at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_i
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options) {
   check_ids(model, input_ids);
   const at::Tensor key_mask = checked_mask(options, input_ids);
+  if (model.prepared != nullptr) return prepared_forward(model, input_ids, key_mask, options);
   const ModelConfig& config = model.config;
   ForwardOutput output;
   output.routing.resize(model.blocks.size());
@@ -58,6 +60,9 @@ ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const For
 }
 
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16) {
+  if (model.prepared != nullptr) {
+    return kernels::packed_linear(hidden.contiguous(), model.prepared->head, {}, /*float32=*/true);
+  }
   ForwardOptions options;
   options.bfloat16 = bfloat16;
   const at::Tensor logits = layers::linear(hidden, model.lm_head, {}, options);

@@ -31,9 +31,11 @@ struct BlockTrace {
 };
 
 /// Keys and values of the tokens seen so far, one pair a layer, grown by forward(). Room doubles when it runs out, so
-/// a step copies nothing.
+/// a step copies nothing. Where keys and values are the same tensor (models without projections) they are kept once.
 class KeyValueCache {
  public:
+  /// With room for `positions` tokens from the start.
+  explicit KeyValueCache(std::int64_t positions = 0) : positions_(positions) {}
   /// Tokens stored.
   std::int64_t length() const { return length_; }
   /// Appends [batch, tokens, heads, head_size] to layer `layer`; returns views of all keys and values so far.
@@ -46,6 +48,7 @@ class KeyValueCache {
     at::Tensor key, value;
   };
   std::vector<Layer> layers_;
+  std::int64_t positions_;
   std::int64_t length_ = 0;
 };
 
@@ -73,7 +76,9 @@ struct ForwardOutput {
   std::vector<at::Tensor> hidden_states;  ///< n_layer + 1, if asked for
 };
 
-/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary.
+/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary. Of a
+/// model prepared for inference (core/model/inference.h) there is no routing, and what else it does not give is
+/// refused.
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
 
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.

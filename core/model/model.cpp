@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "core/model/inference.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -31,8 +32,8 @@ void visit_bank(ModuleBank& bank, const std::string& block, int layer, const Vis
     Module& module = bank.modules[i];
     const auto index = static_cast<std::int64_t>(i);
     const std::string prefix = name + "." + std::to_string(i);
-    visit({prefix + ".in", &module.in, Part::module, layer, bank.kind, index});
-    visit({prefix + ".out", &module.out, Part::module, layer, bank.kind, index});
+    visit_if_defined(module.in, {prefix + ".in", nullptr, Part::module, layer, bank.kind, index}, visit);
+    visit_if_defined(module.out, {prefix + ".out", nullptr, Part::module, layer, bank.kind, index}, visit);
     visit({prefix + ".row", &module.row, Part::module, layer, bank.kind, index});
     visit_if_defined(module.in_scale, {prefix + ".in_scale", nullptr, Part::module, layer, bank.kind, index, true},
                      visit);
@@ -57,7 +58,7 @@ void for_each_parameter(Model& model, const Visit& visit) {
     visit_bank(block.mlp, name, layer, visit);
   }
   visit_affine(model.ln_f, "ln_f", -1, visit);
-  if (!model.config.tie_word_embeddings) visit({"lm_head", &model.lm_head, Part::trunk});
+  if (!model.config.tie_word_embeddings) visit_if_defined(model.lm_head, {"lm_head", nullptr, Part::trunk}, visit);
 }
 
 std::vector<ParameterRef> parameters(Model& model) {
@@ -73,6 +74,12 @@ ModelSize size_of(const Model& model) {
     size.weights += ref.scale ? 0 : ref.tensor->numel();
     size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
   });
+  if (model.prepared != nullptr) {
+    for_each_packed(*model.prepared, [&](const kernels::PackedWeight& weight) {
+      size.weights += weight.in * weight.out;
+      size.bytes += weight.bytes();
+    });
+  }
   return size;
 }
 
@@ -103,6 +110,7 @@ ModuleSelection all_modules(const Model& model) {
 }
 
 Model select(const Model& model, const ModuleSelection& keep) {
+  if (model.prepared != nullptr) throw Error("no modules can be selected from a model prepared for inference");
   Model selected = model;
   std::vector<std::int64_t> counts[2];
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ struct Block {
   const ModuleBank& bank(Kind kind) const { return kind == Kind::att ? att : mlp; }
 };
 
+struct PreparedModel;
+
 /// A ModuleFormer (arXiv 2306.04640) causal language model: plain data. Copying a Model copies handles: two models may
 /// share tensors (a pruned or masked view of another does). core/model/forward.h computes with it.
 struct Model {
@@ -64,6 +67,8 @@ struct Model {
   std::vector<Block> blocks;
   Affine ln_f;
   at::Tensor lm_head;  ///< [vocab_size, n_embd]; the same tensor as wte where config.tie_word_embeddings.
+  /// The weights packed for inference (core/model/inference.h); the matrices above are undefined then, but wte.
+  std::shared_ptr<const PreparedModel> prepared;
 };
 
 /// A parameter and where it belongs. `name` is mformer's own: "wte", "h.0.ln_1.weight", "h.0.att.router.weight",
@@ -78,7 +83,8 @@ struct ParameterRef {
   bool scale = false;        ///< The scale of a quantised module: "h.0.mlp.3.in_scale".
 };
 
-/// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte".
+/// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte", and what
+/// prepare_for_inference() has packed does not come.
 void for_each_parameter(Model& model, const std::function<void(const ParameterRef&)>& visit);
 
 /// As for_each_parameter, collected.
@@ -118,7 +124,8 @@ ModuleSelection all_modules(const Model& model);
 
 /// The model made of the selected modules only, sharing all tensors: what a mask on the routers means, and what is
 /// left after pruning. The softmax runs over what is selected. With the modules of an earlier version selected (and the
-/// rest unchanged) it is that version, bit for bit. Throws Error if a layer would keep fewer than k.
+/// rest unchanged) it is that version, bit for bit. Throws Error if a layer would keep fewer than k, or if the model is
+/// prepared for inference.
 Model select(const Model& model, const ModuleSelection& keep);
 
 }  // namespace mformer

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "core/model/forward.h"
+#include "core/model/model.h"
+#include "kernels/packed_linear.h"
+#include "kernels/row_steps.h"
+
+namespace mformer {
+
+/// The modules of one (layer, kind) with their router, packed.
+struct PreparedBank {
+  kernels::PackedWeight router;  ///< [n_embd, gating_size]; not packed where the gate is linear
+  at::Tensor router_bias;        ///< [gating_size] float32 or undefined
+  kernels::PackedWeight rows;    ///< [gating_size or n_embd, modules]; the centroids of a gmm gate at unit length
+  float temperature = 1;         ///< Logits are multiplied by it.
+  std::vector<kernels::PackedWeight> in, out;  ///< Of each module.
+};
+
+struct PreparedBlock {
+  Affine ln_1, ln_2;                     ///< float32
+  kernels::PackedWeight k_proj, v_proj;  ///< Not packed where keys and values are the input itself.
+  at::Tensor k_bias, v_bias;             ///< float32
+  PreparedBank att, mlp;
+};
+
+/// The weights of a model that only answers, each in the order in which its product reads it.
+struct PreparedModel {
+  at::ScalarType dtype;  ///< float32 or bfloat16: of the factors of products, keys and values. Sums, the residual
+                         ///< stream, norms and softmax are float32.
+  kernels::Activation activation;
+  std::vector<PreparedBlock> blocks;
+  Affine ln_f;  ///< float32
+  kernels::PackedWeight head;
+};
+
+/// Calls `visit` for every packed weight that takes the place of a parameter (the routers' rows stay where they were).
+template <typename Visit>
+void for_each_packed(const PreparedModel& prepared, const Visit& visit) {
+  for (const PreparedBlock& block : prepared.blocks) {
+    for (const PreparedBank* bank : {&block.att, &block.mlp}) {
+      visit(bank->router);
+      for (const kernels::PackedWeight& weight : bank->in) visit(weight);
+      for (const kernels::PackedWeight& weight : bank->out) visit(weight);
+    }
+    visit(block.k_proj);
+    visit(block.v_proj);
+  }
+  visit(prepared.head);
+}
+
+/// Makes `model` ready for inference in `dtype`, float32 or bfloat16: model.prepared holds all weights packed, and the
+/// matrices themselves are let go one by one, so that there are never two copies of all (unless other models hold
+/// them). forward() and logits_of() then use the packed weights. Quantised modules stay int8. With dtype int8 the
+/// others and the head are quantised, too (kernels::quantize_int8), and the rest is bfloat16. The model can no longer
+/// be trained, stored, converted or selected from. Throws Error if it is prepared already.
+void prepare_for_inference(Model& model, at::ScalarType dtype);
+
+/// forward() of a prepared model. Inference only: no gradients, dropout, routing or norms. `hidden` has the prepared
+/// dtype. Throws Error where `options` asks for what it does not do.
+ForwardOutput prepared_forward(const Model& model, const at::Tensor& input_ids, const at::Tensor& key_mask,
+                               const ForwardOptions& options);
+
+}  // namespace mformer

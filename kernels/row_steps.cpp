@@ -1,0 +1,155 @@
+#include "kernels/row_steps.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/row_steps.h"
+
+namespace mformer::kernels {
+namespace {
+
+bool is_half(const at::Tensor& x) {
+  return x.scalar_type() == at::kBFloat16;
+}
+
+void check(const char* name, const at::Tensor& x, bool bfloat16_too) {
+  TORCH_CHECK(x.defined() && x.is_contiguous() && x.device().is_cpu() && x.dim() >= 1, name,
+              " must be contiguous on the CPU");
+  TORCH_CHECK(x.scalar_type() == at::kFloat || (bfloat16_too && is_half(x)), name, " must be float32",
+              bfloat16_too ? " or bfloat16" : "", ", got ", x.scalar_type());
+}
+
+/// body(row) for all rows, in parallel where they are many.
+template <typename Body>
+void for_each_row(int64_t rows, int64_t width, const Body& body) {
+  constexpr int64_t kValuesPerThread = 32768;  // some ten microseconds: what a parallel region costs at worst
+  const int64_t grain = std::max<int64_t>(1, kValuesPerThread / std::max<int64_t>(1, width));
+  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row);
+  });
+}
+
+/// visit(pointer to the values) with their type.
+template <typename Visit>
+void with_values(const at::Tensor& x, const Visit& visit) {
+  if (is_half(x)) {
+    visit(x.const_data_ptr<c10::BFloat16>());
+  } else {
+    visit(x.const_data_ptr<float>());
+  }
+}
+template <typename Visit>
+void with_mutable_values(at::Tensor& x, const Visit& visit) {
+  if (is_half(x)) {
+    visit(x.mutable_data_ptr<c10::BFloat16>());
+  } else {
+    visit(x.mutable_data_ptr<float>());
+  }
+}
+
+int64_t rows_of(const at::Tensor& x) {
+  return x.size(-1) == 0 ? 0 : x.numel() / x.size(-1);
+}
+
+}  // namespace
+
+void activate(Activation activation, at::Tensor& x) {
+  check("x", x, true);
+  const int64_t width = x.size(-1);
+  with_mutable_values(x, [&](auto* values) {
+    for_each_row(rows_of(x), 4 * width,
+                 [&](int64_t row) { cpu::activate_row(activation, values + row * width, width); });
+  });
+}
+
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType dtype) {
+  check("x", x, false);
+  check("weight", weight, false);
+  const int64_t width = x.size(-1);
+  TORCH_CHECK(weight.numel() == width, "weight must be [", width, "], got ", weight.sizes());
+  if (bias.defined()) {
+    check("bias", bias, false);
+    TORCH_CHECK(bias.numel() == width, "bias must be [", width, "], got ", bias.sizes());
+  }
+  at::Tensor y = at::empty(x.sizes(), x.options().dtype(dtype));
+  check("dtype", y, true);
+  const float* from = x.const_data_ptr<float>();
+  const float* w = weight.const_data_ptr<float>();
+  const float* b = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  with_mutable_values(y, [&](auto* to) {
+    for_each_row(rows_of(x), width,
+                 [&](int64_t row) { cpu::layer_norm_row(from + row * width, width, w, b, to + row * width); });
+  });
+  return y;
+}
+
+void normalize_rows(at::Tensor& x) {
+  check("x", x, false);
+  const int64_t width = x.size(-1);
+  float* values = x.mutable_data_ptr<float>();
+  for_each_row(rows_of(x), width, [&](int64_t row) { cpu::to_unit_length(values + row * width, width); });
+}
+
+Choice choose(at::Tensor& logits, int64_t k) {
+  check("logits", logits, false);
+  TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1), "k must be 1 … modules, got ", k, " for logits ",
+              logits.sizes());
+  const int64_t tokens = logits.size(0), modules = logits.size(1);
+  Choice choice{at::empty({tokens, k}, at::kLong), at::empty({tokens, k}, at::kFloat)};
+  float *all = logits.mutable_data_ptr<float>(), *gates = choice.gates.mutable_data_ptr<float>();
+  auto* chosen = choice.modules.mutable_data_ptr<int64_t>();
+  for_each_row(tokens, 4 * modules, [&](int64_t t) {
+    float* p = all + t * modules;
+    cpu::softmax_row(p, modules);
+    for (int64_t c = 0; c < k; ++c) {
+      int64_t best = -1;
+      for (int64_t m = 0; m < modules; ++m) {
+        const bool taken = std::find(chosen + t * k, chosen + t * k + c, m) != chosen + t * k + c;
+        if (!taken && (best < 0 || p[m] > p[best])) best = m;
+      }
+      chosen[t * k + c] = best;
+      gates[t * k + c] = p[best];
+    }
+  });
+  return choice;
+}
+
+void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch, at::Tensor& x) {
+  check("rows", rows, true);
+  check("gates", gates, false);
+  check("x", x, false);
+  const int64_t tokens = rows_of(x), width = x.size(-1), k = dispatch.k;
+  TORCH_CHECK(dispatch.row_of_slot.numel() == tokens * k && gates.numel() == tokens * k, "gates must be [", tokens,
+              ", ", k, "] for this dispatch, got ", gates.sizes());
+  TORCH_CHECK(rows.numel() == tokens * k * width, "rows must be [", tokens * k, ", ", width, "], got ", rows.sizes());
+  const float* gate = gates.const_data_ptr<float>();
+  const auto* row_of_slot = dispatch.row_of_slot.const_data_ptr<int64_t>();
+  float* to = x.mutable_data_ptr<float>();
+  with_values(rows, [&](const auto* from) {
+    for_each_row(tokens, k * width, [&](int64_t t) {
+      for (int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
+        cpu::add_scaled_row(from + row_of_slot[slot] * width, gate[slot], width, to + t * width);
+      }
+    });
+  });
+}
+
+at::Tensor embedding(const at::Tensor& table, const at::Tensor& ids) {
+  check("table", table, true);
+  TORCH_CHECK(ids.scalar_type() == at::kLong && ids.is_contiguous() && ids.dim() == 1, "ids must be int64 [tokens]");
+  const int64_t tokens = ids.size(0), width = table.size(1);
+  const auto* id = ids.const_data_ptr<int64_t>();
+  for (int64_t t = 0; t < tokens; ++t) {
+    TORCH_CHECK(id[t] >= 0 && id[t] < table.size(0), "ids must be in 0 … ", table.size(0) - 1, ", got ", id[t]);
+  }
+  at::Tensor x = at::empty({tokens, width}, at::kFloat);
+  float* to = x.mutable_data_ptr<float>();
+  with_values(table, [&](const auto* from) {
+    for_each_row(tokens, width, [&](int64_t t) { cpu::widen_row(from + id[t] * width, width, to + t * width); });
+  });
+  return x;
+}
+
+}  // namespace mformer::kernels
