@@ -64,9 +64,10 @@ def environment_of(command):
 
 @contextlib.contextmanager
 def busy_core():
-    """A process that computes without end on the last core."""
+    """A process that computes without end on the last core; it ends by itself should this one be killed."""
     core = max(os.sched_getaffinity(0))
-    endless = f"import os\nos.sched_setaffinity(0, {{{core}}})\nx = 1.0\nwhile True:\n    x = x * 0.999 + 1.0\n"
+    endless = (f"import os\nos.sched_setaffinity(0, {{{core}}})\nx = 1.0\nwhile os.getppid() == {os.getpid()}:\n"
+               "    for _ in range(1_000_000):\n        x = x * 0.999 + 1.0\n")
     process = subprocess.Popen([sys.executable, "-c", endless])
     try:
         yield

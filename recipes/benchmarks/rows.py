@@ -52,9 +52,12 @@ class Workloads:
         self.quick, self.scratch = quick, scratch
         self.layers = ("--layers", 2) if quick else ()
 
-    def train(self, context, bfloat16, **more):
+    def train(self, context, bfloat16):
         steps = ("--steps", 1, "--warm-up", 1) if self.quick else ("--steps", 8, "--warm-up", 2)
-        return mformer("train", *self.training(context, bfloat16), *steps, **more)
+        return mformer("train", *self.training(context, bfloat16), *steps)
+
+    def memory(self, context, label="mformer"):
+        return mformer("train", *self.training(context, False), "--steps", 2, "--warm-up", 1, label=label)
 
     def reference_train(self, context, bfloat16):
         # Its TorchScript functions are compiled in the first three steps.
@@ -92,20 +95,20 @@ def training_rows(work):
 
 
 def memory_rows(work):
-    shortest = work.train(2048, False, label="mformer, context 2048")
+    shortest = work.memory(2048, label="mformer, context 2048")
     reference = peer("reference, default allocator", "reference", "train", *work.training(2048, False), "--steps", 1,
                      "--warm-up", 0, keep_memory=False)
-    yield Row("memory-2048", work.train(2048, False), reference,
+    yield Row("memory-2048", work.memory(2048), reference,
               (both("train, float32, context 2048: peak memory", "bytes", "peak_memory",
                     Goal("at_most", 2.2e9, of="value")),))
     for context in (4096, 8192):
-        yield Row(f"memory-{context}", work.train(context, False), shortest,
+        yield Row(f"memory-{context}", work.memory(context), shortest,
                   (both(f"one sequence a step, context {context}: peak memory", "bytes", "peak_memory",
                         Goal("at_most", context / 2048)),))
 
 
 def extend_row(work):
-    full = work.train(512, False, label="mformer, all trained")
+    full = dataclasses.replace(work.train(512, False), label="mformer, all trained")
     extended = mformer(*full.arguments, "--extend", "2,4")
     return Row("extend", extended, full,
                (both("extend step, 2 + 4 new modules a layer", "seconds", "seconds", Goal("at_most", 0.7)),
@@ -152,6 +155,16 @@ def busy_rows(rows):
         yield Row(f"busy-{row.key}", dataclasses.replace(row.ours, busy=True),
                   dataclasses.replace(row.ours, label="mformer, quiet"),
                   (both(f"{measure.what}, a core busy", "seconds", "seconds", Goal("at_most", 2.5)),))
+
+
+def without_repeats(rows, programs):
+    """Leaves out rows whose peer is not given and whose other side an earlier row has measured already."""
+    measured, left = [], []
+    for row in rows:
+        if programs.has(row.theirs) or row.ours not in measured:
+            left.append(row)
+        measured.append(row.ours)
+    return left
 
 
 def all_rows(quick, busy, scratch):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from contenders import Failed, Programs, measure
-from rows import all_rows, mformer
+from rows import all_rows, mformer, without_repeats
 from summary import Line, markdown_table, text_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ def build():
     return str(BUILD / "bin/mformer_model_benchmark")
 
 
-def run_row(row, programs, repeat):
+def run_row(row, programs, repeat, goals=True):
     """The lines of one row. The two commands take turns, so that a drift of the machine meets both."""
     for command in row.setup:
         measure(programs, command)
@@ -94,7 +94,7 @@ def run_row(row, programs, repeat):
         if compared:
             theirs.append(ours[-1] if row.theirs.same_run(row.ours) else measure(programs, row.theirs))
     return [Line(row.key, one.what, one.unit, tuple(map(one.ours, ours)), row.theirs.label,
-                 tuple(map(one.theirs, theirs)), one.goal) for one in row.measures]
+                 tuple(map(one.theirs, theirs)), one.goal if goals else None) for one in row.measures]
 
 
 def describe_machine(programs):
@@ -132,9 +132,9 @@ def run(options):
         options.repeat = 1
     machine = describe_machine(programs)
     lines, failed = [], False
-    for row in rows:
+    for row in without_repeats(rows, programs):
         try:
-            lines += run_row(row, programs, options.repeat)
+            lines += run_row(row, programs, options.repeat, goals=not options.quick)
         except Failed as failure:
             progress(f"error: {failure}\nhint: the other rows go on; --only {row.key} repeats this one")
             failed = True
@@ -152,6 +152,8 @@ def main():
     except UsageError as error:
         progress(f"error: {error}\nhint: {error.hint}")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Failed as failure:
         progress(f"error: not measured: {failure}\nhint: once that is repaired, run it again")
         sys.exit(1)
