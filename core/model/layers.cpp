@@ -4,13 +4,13 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
 #include "kernels/grouped_linear.h"
+#include "kernels/linear.h"
 #include "modules_registry/error.h"
 
 namespace mformer::layers {
@@ -37,8 +37,7 @@ at::Tensor layer_norm(const at::Tensor& x, const Affine& norm) {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   const ForwardOptions& options) {
-  const at::Tensor b = bias.defined() ? in_dtype(bias, options) : at::Tensor();
-  return at::linear(in_dtype(x, options), in_dtype(weight, options), b);
+  return kernels::linear(in_dtype(x, options), weight, bias);
 }
 
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options) {

@@ -5,6 +5,8 @@
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/zeros.h>
 
+#include "kernels/linear_cross_entropy.h"
+
 namespace mformer {
 namespace {
 
@@ -67,6 +69,33 @@ at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sha
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
   return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {}, at::Reduction::Mean,
                                 -100);
+}
+
+namespace {
+
+/// hidden as rows, in the dtype of the product with the head.
+at::Tensor head_input(const at::Tensor& hidden, bool bfloat16) {
+  const at::Tensor rows = hidden.reshape({-1, hidden.size(-1)});
+  return bfloat16 ? rows.to(at::kBFloat16) : rows;
+}
+
+/// Double precision and half go through all logits at once: they are for checks.
+bool is_chunked(const at::Tensor& rows) {
+  return rows.scalar_type() == at::kFloat || rows.scalar_type() == at::kBFloat16;
+}
+
+}  // namespace
+
+at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
+  const at::Tensor rows = head_input(hidden, bfloat16);
+  if (!is_chunked(rows)) return cross_entropy(logits_of(model, hidden), targets);
+  return kernels::linear_cross_entropy(rows, model.lm_head, targets.flatten());
+}
+
+at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
+  const at::Tensor rows = head_input(hidden, bfloat16);
+  if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, model.lm_head, targets.flatten());
+  return at::cross_entropy_loss(logits_of(model, rows), targets.flatten(), {}, at::Reduction::None, -100);
 }
 
 at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids) {

@@ -31,6 +31,12 @@ at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sha
 /// Mean cross-entropy, nats per token, over targets that are not −100. logits [..., vocab], targets [...], int64.
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
 
+/// The same from hidden [batch, tokens, n_embd], targets [batch, tokens], without ever holding all logits.
+at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16);
+
+/// Cross-entropy of each token, [batch · tokens], 0 where the target is −100; without gradients.
+at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16);
+
 /// The next-token loss as the reference takes it: labels = input_ids shifted by one inside, averaged over all
 /// positions, padded ones too. logits [batch, tokens, vocab].
 at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids);

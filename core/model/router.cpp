@@ -1,7 +1,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/multinomial.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
@@ -9,6 +8,7 @@
 
 #include "core/model/forward.h"
 #include "core/model/layers.h"
+#include "kernels/linear.h"
 
 namespace mformer {
 namespace {
@@ -29,12 +29,12 @@ at::Tensor router_logits(const ModelConfig& config, const ModuleBank& bank, cons
                          const ForwardOptions& options) {
   const at::Tensor rows = rows_of(bank);
   const at::Tensor input = x.to(rows.scalar_type());
-  if (config.gate_type == "linear") return at::linear(input, rows);
-  const at::Tensor z = at::linear(input, bank.router.weight, bank.router.bias);
+  if (config.gate_type == "linear") return kernels::linear(input, rows);
+  const at::Tensor z = kernels::linear(input, bank.router.weight, bank.router.bias);
   if (config.gate_type == "gmm") {
-    return at::linear(unit_length(z), unit_length(rows)) * bank.router.temperature.exp();
+    return kernels::linear(unit_length(z), unit_length(rows)) * bank.router.temperature.exp();
   }
-  return at::linear(layers::dropout(at::gelu(z), config.moe_pdrop, options), rows);
+  return kernels::linear(layers::dropout(at::gelu(z), config.moe_pdrop, options), rows);
 }
 
 }  // namespace

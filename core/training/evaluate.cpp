@@ -1,11 +1,11 @@
 #include "core/training/evaluate.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cross_entropy_loss.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "core/model/losses.h"
 #include "core/training/batch_prefetcher.h"
 
 namespace mformer {
@@ -42,10 +42,7 @@ Evaluation evaluate(const Model& model, const PackedWindows& windows, const Eval
   double sum = 0;
   Evaluation result;
   for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
-    const at::Tensor logits = logits_of(model, output.hidden, options.bfloat16);
-    const at::Tensor losses = at::cross_entropy_loss(logits.flatten(0, 1), batch.targets.flatten(), {},
-                                                     at::Reduction::None, PackedWindows::kIgnore);
-    sum += losses.sum(at::kDouble).item<double>();
+    sum += token_losses(model, output.hidden, batch.targets, options.bfloat16).sum(at::kDouble).item<double>();
     result.tokens += batch.targets.ne(PackedWindows::kIgnore).sum().item<std::int64_t>();
   });
   if (result.tokens == 0) throw Error("the data has no token to predict", "pairs need a completion that is not empty");

@@ -39,7 +39,7 @@ StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, co
   how.bfloat16 = options.bfloat16;
   how.generator = generator_of_step(options.seed, step);
   const ForwardOutput output = forward(*task.model, batch.inputs, how);
-  const at::Tensor prediction = cross_entropy(logits_of(*task.model, output.hidden, options.bfloat16), batch.targets);
+  const at::Tensor prediction = cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16);
   const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;
   at::Tensor total = prediction;
   double balance = 0.0;

@@ -15,11 +15,12 @@ using c10::BFloat16;
 
 /// Rows that share one packing of a panel: many enough to make it cheap, few enough to stay in the second-level cache.
 constexpr int64_t kRowsPerTask = 512;
-/// Rows of sums kept in the first-level cache on their way to another dtype.
-constexpr int64_t kRowsPerBlock = 48;
-/// Rows of a weight gradient's factors at a time, and panels that share a packing of x.
+/// Rows of a panel at a time: 256 KB of float32 in the second-level cache. A multiple of two.
+constexpr int64_t kInnerPerBlock = 1024;
+/// Rows of a weight gradient's factors at a time; columns and rows of the gradient that share a packing of the factors.
 constexpr int64_t kRowsPerChunk = 256;
 constexpr int64_t kPanelsPerTask = 4;
+constexpr int64_t kGradientRowsPerTask = 512;
 
 // What scratch() buffers are for.
 enum Buffer { kPanelBuffer, kSumBuffer, kLeftBuffer };
@@ -32,62 +33,63 @@ int64_t panels_of(int64_t columns) {
   return divided_up(columns, kPanelColumns);
 }
 
+/// Packs rows `first` … `first + inner` − 1 of the panel that begins at `column`.
 template <typename T>
-void pack(const RightMatrix& w, int64_t column, T* panel) {
+void pack(const RightMatrix& w, int64_t column, int64_t first, int64_t inner, T* panel) {
   const int64_t columns = std::min(kPanelColumns, w.columns - column);
   const PanelKernels& kernels = panel_kernels();
   const bool transposed = w.order == RightMatrix::Order::transposed;
-  const int64_t first = transposed ? column * w.inner : column, stride = transposed ? w.inner : w.columns;
+  const int64_t stride = transposed ? w.inner : w.columns;
+  const int64_t at = transposed ? column * stride + first : first * stride + column;
   if constexpr (std::is_same_v<T, float>) {
-    const float* from = static_cast<const float*>(w.data) + first;
-    (transposed ? kernels.pack_transposed : kernels.pack)(w.inner, columns, from, stride, panel);
+    const float* from = static_cast<const float*>(w.data) + at;
+    (transposed ? kernels.pack_transposed : kernels.pack)(inner, columns, from, stride, panel);
   } else if (w.dtype == at::kFloat) {
-    const float* from = static_cast<const float*>(w.data) + first;
-    (transposed ? kernels.pack_transposed_rounded : kernels.pack_rounded)(w.inner, columns, from, stride, panel);
+    const float* from = static_cast<const float*>(w.data) + at;
+    (transposed ? kernels.pack_transposed_rounded : kernels.pack_rounded)(inner, columns, from, stride, panel);
   } else {
-    const BFloat16* from = static_cast<const BFloat16*>(w.data) + first;
-    (transposed ? kernels.pack_transposed_bfloat16 : kernels.pack_bfloat16)(w.inner, columns, from, stride, panel);
+    const BFloat16* from = static_cast<const BFloat16*>(w.data) + at;
+    (transposed ? kernels.pack_transposed_bfloat16 : kernels.pack_bfloat16)(inner, columns, from, stride, panel);
   }
 }
 
-/// The panel that begins at `column`: where it lies, or packed into scratch.
+/// The same rows of that panel: where they lie, or packed into scratch. `first` is even.
 template <typename T>
-const T* panel_at(const RightMatrix& w, int64_t column) {
-  const int64_t size = panel_size<T>(w.inner);
-  if (w.order == RightMatrix::Order::panels && w.dtype != at::kChar) {
-    return static_cast<const T*>(w.data) + column / kPanelColumns * size;
-  }
-  T* panel = scratch<T, kPanelBuffer>(size);
+const T* panel_at(const RightMatrix& w, int64_t column, int64_t first, int64_t inner) {
+  const int64_t skipped = column / kPanelColumns * panel_size<T>(w.inner) + first * kPanelColumns;
+  if (w.order == RightMatrix::Order::panels && w.dtype != at::kChar) return static_cast<const T*>(w.data) + skipped;
+  T* panel = scratch<T, kPanelBuffer>(panel_size<T>(inner));
   if (w.dtype == at::kChar) {
-    const auto* from = static_cast<const int8_t*>(w.data) + column * w.inner;
+    const auto* from = static_cast<const int8_t*>(w.data) + column * w.inner + first * kPanelColumns;
     if constexpr (std::is_same_v<T, float>) {
-      panel_kernels().widen(w.inner, from, panel);
+      panel_kernels().widen(inner, from, panel);
     } else {
-      panel_kernels().widen_bfloat16(w.inner, from, panel);
+      panel_kernels().widen_bfloat16(inner, from, panel);
     }
   } else {
-    pack(w, column, panel);
+    pack(w, column, first, inner, panel);
   }
   return panel;
 }
 
-void multiply(int64_t rows, int64_t inner, int64_t columns, const float* x, const float* panel, const Target& to) {
-  panel_kernels().float32(rows, inner, columns, {x, inner, 1}, panel, kPanelColumns, to);
-}
-void multiply(int64_t rows, int64_t inner, int64_t columns, const BFloat16* x, const BFloat16* panel,
+void multiply(int64_t rows, int64_t inner, int64_t columns, const float* x, int64_t x_row, const float* panel,
               const Target& to) {
-  panel_kernels().bfloat16(rows, inner, columns, {x, inner, 2}, panel, to);
+  panel_kernels().float32(rows, inner, columns, {x, x_row, 1}, panel, kPanelColumns, to);
+}
+void multiply(int64_t rows, int64_t inner, int64_t columns, const BFloat16* x, int64_t x_row, const BFloat16* panel,
+              const Target& to) {
+  panel_kernels().bfloat16(rows, inner, columns, {x, x_row, 2}, panel, to);
 }
 
 /// sums [rows, 64] → y, scaled, with bias.
-template <typename T>
-void finish(const Product& p, int64_t column, int64_t rows, int64_t columns, float* sums, T* y) {
+template <typename Y>
+void finish(const Product& p, int64_t column, int64_t rows, int64_t columns, float* sums, Y* y) {
   for (int64_t r = 0; r < rows && (p.w.scale != nullptr || p.bias != nullptr); ++r) {
     float* sum = sums + r * kPanelColumns;
     for (int64_t c = 0; c < columns && p.w.scale != nullptr; ++c) sum[c] *= p.w.scale[column + c];
     for (int64_t c = 0; c < columns && p.bias != nullptr; ++c) sum[c] += p.bias[column + c];
   }
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<Y, float>) {
     for (int64_t r = 0; r < rows; ++r) std::copy_n(sums + r * kPanelColumns, columns, y + r * p.w.columns);
   } else {
     panel_kernels().round(rows, columns, sums, y, p.w.columns);
@@ -113,75 +115,106 @@ void multiply_int8(const Product& p, int64_t column, int64_t rows, const T* x, f
 /// Rows up to which int8 is widened in registers.
 constexpr int64_t kFewRows = 6;
 
-template <typename T>
+/// A block of rows times one panel, while it is in the cache.
+template <typename T, typename Y>
 void run(const Product& p, int64_t first_row, int64_t column) {
-  const int64_t rows = std::min(kRowsPerTask, p.rows - first_row);
+  const int64_t rows = std::min(kRowsPerTask, p.rows - first_row), inner = p.w.inner;
   const int64_t columns = std::min(kPanelColumns, p.w.columns - column), width = whole_vectors(columns);
-  const T* x = static_cast<const T*>(p.x) + first_row * p.w.inner;
-  T* y = static_cast<T*>(p.y) + first_row * p.w.columns + column;
-  float* sums = scratch<float, kSumBuffer>(kRowsPerBlock * kPanelColumns);
+  const T* x = static_cast<const T*>(p.x) + first_row * inner;
+  Y* y = static_cast<Y*>(p.y) + first_row * p.w.columns + column;
+  float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
   if (p.w.dtype == at::kChar && rows <= kFewRows) {
     multiply_int8(p, column, rows, x, sums);
     return finish(p, column, rows, columns, sums, y);
   }
-  const T* panel = panel_at<T>(p.w, column);
-  if constexpr (std::is_same_v<T, float>) {
-    if (p.w.scale == nullptr && p.bias == nullptr && width == columns) {
-      return multiply(rows, p.w.inner, width, x, panel, {y, p.w.columns});
-    }
+  Target to{sums, kPanelColumns};
+  bool direct = false;
+  if constexpr (std::is_same_v<Y, float>) {
+    direct = p.w.scale == nullptr && p.bias == nullptr && width == columns;
+    if (direct) to = {y, p.w.columns};
   }
-  for (int64_t r = 0; r < rows; r += kRowsPerBlock) {
-    const int64_t block = std::min(kRowsPerBlock, rows - r);
-    multiply(block, p.w.inner, width, x + r * p.w.inner, panel, {sums, kPanelColumns});
-    finish(p, column, block, columns, sums, y + r * p.w.columns);
+  for (int64_t first = 0; first < inner; first += kInnerPerBlock) {
+    const int64_t block = std::min(kInnerPerBlock, inner - first);
+    to.add = first > 0;
+    multiply(rows, block, width, x + first, inner, panel_at<T>(p.w, column, first, block), to);
   }
+  if (!direct) finish(p, column, rows, columns, sums, y);
 }
 
+/// Where a task begins in its product, or in its weight gradient.
 struct Task {
   size_t product;
   int64_t row, column;
 };
 
+/// A chunk of a weight gradient's rows for one task: dw[i, columns] from rows [row, row + rows).
 template <typename T>
-void run_outer(const OuterProduct& p, int64_t first_column) {
-  const PanelKernels& kernels = panel_kernels();
-  const T *x = static_cast<const T*>(p.x), *dy = static_cast<const T*>(p.dy);
-  const int64_t end = std::min(first_column + kPanelsPerTask * kPanelColumns, p.out);
-  const int64_t size = panel_size<T>(kRowsPerChunk);
-  T* panels = scratch<T, kPanelBuffer>(kPanelsPerTask * size);
-  float* sums = scratch<float, kSumBuffer>(kPanelColumns * kPanelColumns);
-  for (int64_t row = 0; row < p.rows; row += kRowsPerChunk) {
-    const int64_t rows = std::min(kRowsPerChunk, p.rows - row);
-    const bool add = p.add || row > 0;
-    for (int64_t column = first_column; column < end; column += kPanelColumns) {
-      const RightMatrix chunk{dy + row * p.out, std::is_same_v<T, float> ? at::kFloat : at::kBFloat16, rows, p.out};
-      pack(chunk, column, panels + (column - first_column) / kPanelColumns * size);
+struct OuterChunk {
+  const OuterProduct& p;
+  int64_t row, rows, first_column, end_column;
+  T* panels;  // of dy
+
+  const T* x() const { return static_cast<const T*>(p.x) + row * p.in; }
+  T* panel(int64_t column) const {
+    return panels + (column - first_column) / kPanelColumns * panel_size<T>(kRowsPerChunk);
+  }
+  void pack_dy() const {
+    const RightMatrix dy{static_cast<const T*>(p.dy), std::is_same_v<T, float> ? at::kFloat : at::kBFloat16, p.rows,
+                         p.out};
+    for (int64_t c = first_column; c < end_column; c += kPanelColumns) pack(dy, c, row, rows, panel(c));
+  }
+};
+
+void multiply_transposed(const OuterChunk<float>& chunk, int64_t i, int64_t ins, int64_t width, const float* panel,
+                         const Target& to) {
+  panel_kernels().float32(ins, chunk.rows, width, {chunk.x() + i, 1, chunk.p.in}, panel, kPanelColumns, to);
+}
+/// In bfloat16 the sum runs over pairs of rows, which must be neighbours: x is packed as a panel, too.
+void multiply_transposed(const OuterChunk<BFloat16>& chunk, int64_t /*i*/, int64_t ins, int64_t width,
+                         const BFloat16* panel, const Target& to) {
+  const BFloat16* left = scratch<BFloat16, kLeftBuffer>(panel_size<BFloat16>(kRowsPerChunk));
+  panel_kernels().bfloat16(ins, (chunk.rows + 1) / 2 * 2, width, {left, 2, 2 * kPanelColumns}, panel, to);
+}
+
+void add_rows(int64_t rows, int64_t columns, const float* sums, bool add, float* dw, int64_t dw_row) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      dw[r * dw_row + c] = sums[r * kPanelColumns + c] + (add ? dw[r * dw_row + c] : 0.0F);
     }
-    for (int64_t i = 0; i < p.in; i += kPanelColumns) {
-      const int64_t ins = std::min(kPanelColumns, p.in - i);
-      // In bfloat16 the sum runs over pairs of rows, which must be neighbours: x is packed as a panel, too.
-      T* left = nullptr;
-      if constexpr (!std::is_same_v<T, float>) {
-        left = scratch<T, kLeftBuffer>(size);
-        kernels.pack_bfloat16(rows, ins, x + row * p.in + i, p.in, left);
-      }
-      for (int64_t column = first_column; column < end; column += kPanelColumns) {
-        const int64_t columns = std::min(kPanelColumns, end - column), width = whole_vectors(columns);
-        const T* panel = panels + (column - first_column) / kPanelColumns * size;
-        float* dw = p.dw + i * p.out + column;
-        const bool direct = width == columns;
-        const Target to = direct ? Target{dw, p.out, add} : Target{sums, kPanelColumns};
-        if constexpr (std::is_same_v<T, float>) {
-          kernels.float32(ins, rows, width, {x + row * p.in + i, 1, p.in}, panel, kPanelColumns, to);
-        } else {
-          kernels.bfloat16(ins, (rows + 1) / 2 * 2, width, {left, 2, 2 * kPanelColumns}, panel, to);
-        }
-        for (int64_t r = 0; r < ins && !direct; ++r) {
-          for (int64_t c = 0; c < columns; ++c) {
-            dw[r * p.out + c] = sums[r * kPanelColumns + c] + (add ? dw[r * p.out + c] : 0.0F);
-          }
-        }
-      }
+  }
+}
+
+/// Up to 64 rows of dw.
+template <typename T>
+void run_outer_rows(const OuterChunk<T>& chunk, int64_t i, int64_t ins, bool add) {
+  const OuterProduct& p = chunk.p;
+  if constexpr (!std::is_same_v<T, float>) {
+    T* left = scratch<T, kLeftBuffer>(panel_size<T>(kRowsPerChunk));
+    panel_kernels().pack_bfloat16(chunk.rows, ins, chunk.x() + i, p.in, left);
+  }
+  float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
+  for (int64_t column = chunk.first_column; column < chunk.end_column; column += kPanelColumns) {
+    const int64_t columns = std::min(kPanelColumns, chunk.end_column - column), width = whole_vectors(columns);
+    float* dw = p.dw + i * p.out + column;
+    if (width == columns) {
+      multiply_transposed(chunk, i, ins, width, chunk.panel(column), {dw, p.out, add});
+    } else {
+      multiply_transposed(chunk, i, ins, width, chunk.panel(column), {sums, kPanelColumns});
+      add_rows(ins, columns, sums, add, dw, p.out);
+    }
+  }
+}
+
+template <typename T>
+void run_outer(const OuterProduct& p, int64_t first_in, int64_t first_column) {
+  const int64_t end_in = std::min(first_in + kGradientRowsPerTask, p.in);
+  const int64_t end_column = std::min(first_column + kPanelsPerTask * kPanelColumns, p.out);
+  T* panels = scratch<T, kPanelBuffer>(kPanelsPerTask * panel_size<T>(kRowsPerChunk));
+  for (int64_t row = 0; row < p.rows; row += kRowsPerChunk) {
+    const OuterChunk<T> chunk{p, row, std::min(kRowsPerChunk, p.rows - row), first_column, end_column, panels};
+    chunk.pack_dy();
+    for (int64_t i = first_in; i < end_in; i += kPanelColumns) {
+      run_outer_rows(chunk, i, std::min(kPanelColumns, end_in - i), p.add || row > 0);
     }
   }
 }
@@ -199,10 +232,13 @@ void products(at::ScalarType dtype, const std::vector<Product>& list) {
   }
   for_each_task(static_cast<int64_t>(tasks.size()), operations, [&](int64_t i) {
     const Task& task = tasks[i];
+    const Product& product = list[task.product];
     if (dtype == at::kFloat) {
-      run<float>(list[task.product], task.row, task.column);
+      run<float, float>(product, task.row, task.column);
+    } else if (product.float32) {
+      run<BFloat16, float>(product, task.row, task.column);
     } else {
-      run<BFloat16>(list[task.product], task.row, task.column);
+      run<BFloat16, BFloat16>(product, task.row, task.column);
     }
   });
 }
@@ -211,16 +247,18 @@ void outer_products(at::ScalarType dtype, const std::vector<OuterProduct>& list)
   std::vector<Task> tasks;
   int64_t operations = 0;
   for (size_t p = 0; p < list.size(); ++p) {
-    for (int64_t column = 0; column < list[p].out; column += kPanelsPerTask * kPanelColumns) {
-      tasks.push_back({p, 0, column});
+    for (int64_t in = 0; in < list[p].in; in += kGradientRowsPerTask) {
+      for (int64_t column = 0; column < list[p].out; column += kPanelsPerTask * kPanelColumns) {
+        tasks.push_back({p, in, column});
+      }
     }
     operations += 2 * list[p].rows * list[p].in * list[p].out;
   }
   for_each_task(static_cast<int64_t>(tasks.size()), operations, [&](int64_t i) {
     if (dtype == at::kFloat) {
-      run_outer<float>(list[tasks[i].product], tasks[i].column);
+      run_outer<float>(list[tasks[i].product], tasks[i].row, tasks[i].column);
     } else {
-      run_outer<BFloat16>(list[tasks[i].product], tasks[i].column);
+      run_outer<BFloat16>(list[tasks[i].product], tasks[i].row, tasks[i].column);
     }
   });
 }
@@ -234,9 +272,9 @@ int64_t panels_bytes(int64_t inner, int64_t columns, at::ScalarType dtype) {
 void write_panels(const RightMatrix& w, at::ScalarType dtype, void* to) {
   for_each_task(panels_of(w.columns), w.inner * w.columns, [&](int64_t panel) {
     if (dtype == at::kFloat) {
-      pack(w, panel * kPanelColumns, static_cast<float*>(to) + panel * panel_size<float>(w.inner));
+      pack(w, panel * kPanelColumns, 0, w.inner, static_cast<float*>(to) + panel * panel_size<float>(w.inner));
     } else {
-      pack(w, panel * kPanelColumns, static_cast<BFloat16*>(to) + panel * panel_size<BFloat16>(w.inner));
+      pack(w, panel * kPanelColumns, 0, w.inner, static_cast<BFloat16*>(to) + panel * panel_size<BFloat16>(w.inner));
     }
   });
 }

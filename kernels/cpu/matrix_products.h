@@ -21,17 +21,18 @@ struct RightMatrix {
   const float* scale = nullptr;  ///< [columns] what a column of int8 is multiplied by.
 };
 
-/// y [rows, columns] = x [rows, inner] · w + bias; x and y contiguous.
+/// y [rows, columns] = x [rows, inner] · w + bias; x and y contiguous, of one dtype, float32 or bfloat16.
 struct Product {
   const void* x;
   int64_t rows;
   RightMatrix w;
   void* y;
   const float* bias = nullptr;  ///< [columns]
+  bool float32 = false;         ///< y is float32 whatever x is: the sums as they are.
 };
 
-/// All products, in one parallel region. `dtype`: that of x and y, float32 or bfloat16; w's values are rounded to it
-/// where they are finer, and sums are float32.
+/// All products, in one parallel region. `dtype`: that of x; w's values are rounded to it where they are finer, and
+/// sums are float32.
 void products(at::ScalarType dtype, const std::vector<Product>& list);
 
 /// dw [in, out] = xᵀ · dy for x [rows, in] and dy [rows, out], all contiguous: the gradient of y = x · w.

@@ -1,0 +1,71 @@
+#include "kernels/linear_cross_entropy.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "kernels/cpu/linear_cross_entropy.h"
+
+namespace mformer::kernels {
+namespace {
+
+void check(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  TORCH_CHECK(hidden.dim() == 2, "hidden must be [tokens, in], got ", hidden.sizes());
+  TORCH_CHECK(weight.dim() == 2 && weight.size(1) == hidden.size(1), "weight must be [vocab, ", hidden.size(1),
+              "], got ", weight.sizes());
+  TORCH_CHECK(targets.scalar_type() == at::kLong && targets.dim() == 1 && targets.size(0) == hidden.size(0),
+              "targets must be int64 [", hidden.size(0), "], got ", targets.scalar_type(), " ", targets.sizes());
+  TORCH_CHECK(hidden.scalar_type() == at::kFloat || hidden.scalar_type() == at::kBFloat16,
+              "hidden must be float32 or bfloat16, got ", hidden.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == at::kFloat ||
+                  (weight.scalar_type() == at::kBFloat16 && hidden.scalar_type() == at::kBFloat16),
+              "weight must be float32, or bfloat16 beside bfloat16 hidden, got ", weight.scalar_type());
+  const auto* target = targets.const_data_ptr<int64_t>();
+  for (int64_t t = 0; t < targets.numel(); ++t) {
+    TORCH_CHECK(target[t] == kIgnoredTarget || (target[t] >= 0 && target[t] < weight.size(0)), "targets[", t, "] is ",
+                target[t], ", there are ", weight.size(0), " tokens");
+  }
+}
+
+class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden,
+                            const at::Tensor& weight, const at::Tensor& targets, bool hidden_grad, bool weight_grad) {
+    at::Tensor dh = hidden_grad ? at::empty_like(hidden) : at::Tensor();
+    at::Tensor dw = weight_grad ? at::empty(weight.sizes(), weight.options().dtype(at::kFloat)) : at::Tensor();
+    const at::Tensor losses = cpu::linear_cross_entropy(hidden, weight, targets, dh, dw);
+    context->save_for_backward({dh, dw});
+    context->saved_data["weight_dtype"] = static_cast<int64_t>(weight.scalar_type());
+    const auto counted = targets.ne(kIgnoredTarget).sum().item<int64_t>();
+    return losses.sum(at::kDouble).div_(counted).to(at::kFloat);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const double upstream = grads[0].item<double>();
+    const auto times_upstream = [&](const at::Tensor& x) { return upstream == 1.0 || !x.defined() ? x : x * upstream; };
+    at::Tensor dw = times_upstream(saved[1]);
+    if (dw.defined()) dw = dw.to(static_cast<at::ScalarType>(context->saved_data["weight_dtype"].toInt()));
+    return {times_upstream(saved[0]), dw, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  check(hidden, weight, targets);
+  const bool gradients = at::GradMode::is_enabled();
+  return LinearCrossEntropy::apply(hidden.contiguous(), weight.contiguous(), targets.contiguous(),
+                                   gradients && hidden.requires_grad(), gradients && weight.requires_grad());
+}
+
+at::Tensor linear_cross_entropy_losses(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  check(hidden, weight, targets);
+  at::Tensor none;
+  return cpu::linear_cross_entropy(hidden.contiguous(), weight.contiguous(), targets.contiguous(), none, none);
+}
+
+}  // namespace mformer::kernels
