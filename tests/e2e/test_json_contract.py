@@ -10,7 +10,7 @@ PROBE = ("probe", "--input", "ids.safetensors", "--out", "out.safetensors")
 # One working line for each command; later lines find what earlier ones made.
 LINES = (
     ("init", "--preset", "tiny", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
-    ("export", "exported"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
+    ("export", "exported"), ("export", "int8", "--quantize", "int8", "--max-tokens", "100"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
     ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
     ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", *TRAIN), ("freeze", "layer=0"),
     ("unfreeze", "layer=0"), ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),

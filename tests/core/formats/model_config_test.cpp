@@ -71,6 +71,31 @@ TEST(ModelConfig, NewerTransformersCallTheDtypeJustDtype) {
   EXPECT_EQ(ModelConfig::from_json(R"({"dtype": "bfloat16"})", "c").torch_dtype, "bfloat16");
 }
 
+TEST(ModelConfig, SaysThatModulesAreInt8AndReadsItBack) {
+  auto config = small_config();
+  EXPECT_FALSE(json::parse(config.to_json()).contains("quantization_config"));
+  const auto weights = config.parameter_count();
+  config.quantization = "int8";
+  EXPECT_EQ(json::parse(config.to_json())["quantization_config"],
+            json::parse(R"({"quant_method": "mformer_int8", "weight_dtype": "int8", "scale": "per output channel"})"));
+  const auto back = ModelConfig::from_json(config.to_json(), "config.json");
+  EXPECT_EQ(back, config);
+  EXPECT_FALSE(back.extra.contains("quantization_config"));
+  EXPECT_EQ(back.parameter_count(), weights);
+  EXPECT_FALSE(ModelConfig::from_json(R"({"quantization_config": null})", "c").is_quantized());
+}
+
+TEST(ModelConfig, RefusesWeightsThatAreQuantisedInAnotherWay) {
+  for (const char* other :
+       {R"({"quant_method": "gptq", "bits": 4})", R"({"quant_method": "mformer_int8"})", R"("int8")", "true", "[]",
+        R"({"quant_method": "mformer_int8", "weight_dtype": "int8", "scale": "per tensor"})"}) {
+    const std::string text = std::string(R"({"quantization_config": )") + other + "}";
+    EXPECT_THAT(error_of([&] { ModelConfig::from_json(text, "dir/config.json"); }),
+                StartsWith("dir/config.json: the weights are quantised in a way that is unknown: "))
+        << other;
+  }
+}
+
 TEST(ModelConfig, CountsPerLayerVanishWhereAllAreEqual) {
   auto config = small_config();
   config.set_expert_counts({5, 5, 5}, {8, 2, 7});
@@ -163,6 +188,7 @@ TEST(ModelConfig, EveryImpossibleValueHasItsSentenceAndAHint) {
       {[](ModelConfig& c) { c.att_hidden = -16; }, "'att_hidden' is -16"},
       {[](ModelConfig& c) { c.ffd_hidden = 0; }, "'ffd_hidden' is 0"},
       {[](ModelConfig& c) { c.gating_size = 0; }, "'gating_size' is 0"},
+      {[](ModelConfig& c) { c.quantization = "int3"; }, "'quantization' is 'int3'"},
       {[](ModelConfig& c) { c.n_head = 3; }, "'n_head' is 3, which does not divide 'att_hidden' (16)"},
       {[](ModelConfig& c) { c.n_att_experts = 0; }, "'n_att_experts' is 0"},
       {[](ModelConfig& c) { c.n_mlp_experts = 2'000'000'000; }, "'n_mlp_experts' is 2000000000"},

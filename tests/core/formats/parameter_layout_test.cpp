@@ -65,6 +65,22 @@ TEST(ParameterLayout, FollowsRouterCountsTyingAndIdentityKeys) {
   EXPECT_FALSE(shapes(config).contains("transformer.h.0.attn.k_proj.weight"));
 }
 
+TEST(ParameterLayout, OfInt8ModulesHasAScaleForEachOutputChannel) {
+  ModelConfig config = two_layer_config();
+  const auto before = shapes(config);
+  config.quantization = "int8";
+  auto after = shapes(config);
+  EXPECT_EQ(after["transformer.h.1.attn.q_proj.experts.weight_scale"], (std::vector<std::int64_t>{3, 2}));
+  EXPECT_EQ(after["transformer.h.1.attn.q_proj.output_experts.weight_scale"], (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(after["transformer.h.0.mlpf.experts.weight_scale"], (std::vector<std::int64_t>{4, 3}));
+  EXPECT_EQ(after["transformer.h.0.mlpf.output_experts.weight_scale"], (std::vector<std::int64_t>{4, 4}));
+  EXPECT_EQ(after.size(), before.size() + 8);
+  for (const ParameterSpec& parameter : parameter_layout(config)) {
+    const bool matrix = parameter.name.ends_with("experts.weight"), scale = parameter.name.ends_with("weight_scale");
+    EXPECT_EQ(parameter.type, matrix ? ParameterType::codes : scale ? ParameterType::scale : ParameterType::floating);
+  }
+}
+
 std::string complaint(const ModelConfig& config, const std::vector<OwnedTensor>& tensors) {
   const ScratchFolder scratch;
   write_hub_folder(scratch / "m", config, to_write(tensors));
@@ -87,6 +103,28 @@ TEST(CheckParameters, ATiedHeadMayBePresentOrNot) {
   EXPECT_EQ(complaint(config, tensors), "");
   tensors.pop_back();
   EXPECT_EQ(complaint(config, tensors), "");
+}
+
+TEST(CheckParameters, WantsCodesAndScalesWhereTheConfigSaysInt8AndOnlyThere) {
+  ModelConfig config = two_layer_config();
+  const auto floating = random_weights(config);
+  config.quantization = "int8";
+  std::vector<OwnedTensor> tensors;
+  std::mt19937 random(7);
+  for (const ParameterSpec& parameter : parameter_layout(config)) {
+    const DType dtype = parameter.type == ParameterType::codes ? DType::I8 : DType::F32;
+    tensors.push_back(random_tensor(parameter.name, dtype, parameter.shape, random));
+    if (parameter.type != ParameterType::scale) continue;
+    const float scale = 0.25;
+    for (std::size_t at = 0; at < tensors.back().bytes.size(); at += sizeof scale) {
+      std::memcpy(tensors.back().bytes.data() + at, &scale, sizeof scale);
+    }
+  }
+  EXPECT_EQ(complaint(config, tensors), "");
+  EXPECT_THAT(complaint(config, floating), HasSubstr("q_proj.experts.weight' is stored as F32"));
+  EXPECT_THAT(complaint(two_layer_config(), tensors), HasSubstr("q_proj.experts.weight' is stored as I8"));
+  std::erase_if(tensors, [](const OwnedTensor& tensor) { return tensor.name.ends_with("mlpf.experts.weight_scale"); });
+  EXPECT_THAT(complaint(config, tensors), HasSubstr("mlpf.experts.weight_scale' is missing"));
 }
 
 TEST(CheckParameters, NamesTheMissingTheUnknownAndTheMisshapen) {
