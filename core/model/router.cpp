@@ -9,6 +9,7 @@
 #include "core/model/forward.h"
 #include "core/model/layers.h"
 #include "kernels/linear.h"
+#include "kernels/softmax_top_k.h"
 
 namespace mformer {
 namespace {
@@ -43,12 +44,13 @@ RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at
                      const ForwardOptions& options) {
   RouterDecision decision;
   decision.logits = router_logits(config, bank, x, options);
-  decision.probs = at::softmax(decision.logits.to(at::promote_types(decision.logits.scalar_type(), at::kFloat)), 1);
+  const at::Tensor logits = decision.logits.to(at::promote_types(decision.logits.scalar_type(), at::kFloat));
   const std::int64_t drawn = options.training ? config.sample_topk : 0;
   if (drawn == 0) {
-    std::tie(decision.gates, decision.indices) = decision.probs.topk(bank.k, 1);
+    std::tie(decision.probs, decision.gates, decision.indices) = kernels::softmax_top_k(logits, bank.k);
     return decision;
   }
+  decision.probs = at::softmax(logits, 1);
   const at::Tensor best = std::get<1>(decision.probs.topk(bank.k - drawn, 1));
   const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0);
   decision.indices = at::cat({best, at::multinomial(others, drawn, false, options.generator)}, 1);
