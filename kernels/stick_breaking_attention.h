@@ -19,11 +19,10 @@ namespace mformer::kernels {
 /// key_mask  [batch, keys], bool, true = a real token; padded keys have β = 0. Absent: all real.
 ///
 /// Returns [batch, tokens, k, heads, head_size] in query's dtype. Scores, sticks and sums are float32 (float64 for
-/// float64); for bfloat16 the weights, and in the backward pass the gradients of the scores, are rounded to it when they
-/// are multiplied. Differentiable in query, key and value; works in tiles and recomputes them in the backward pass, so
-/// memory is linear in `keys`. The same input gives the same bits, whatever the number of threads. A rest of the stick
-/// below 1e-35 counts as nothing left.
-/// Throws c10::Error naming the argument on any mismatch.
+/// float64); for bfloat16 the weights, and in the backward pass the gradients of the scores, are rounded to it when
+/// they are multiplied. Differentiable in query, key and value; works in tiles and recomputes them in the backward
+/// pass, so memory is linear in `keys`. The same input gives the same bits, whatever the number of threads. A rest of
+/// the stick below 1e-35 counts as nothing left. Throws c10::Error naming the argument on any mismatch.
 at::Tensor stick_breaking_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                     const std::optional<at::Tensor>& key_mask = std::nullopt);
 

@@ -73,7 +73,10 @@ void decode(benchmark::State& state, at::ScalarType dtype, bool lasting) {
   std::vector<Inputs> layers;
   for (int layer = 0; layer < 12; ++layer) {
     Inputs in = random_inputs(state, 1, dtype, lasting);
-    const auto in_room = [&](const at::Tensor& x) { return at::cat({x, x}, 1).narrow(1, 0, keys); };
+    // [batch, heads, positions, head_size] in memory, as the model's cache has it.
+    const auto in_room = [&](const at::Tensor& x) {
+      return at::cat({x, x}, 1).transpose(1, 2).contiguous().transpose(1, 2).narrow(1, 0, keys);
+    };
     layers.push_back({in.query, in_room(in.key), in_room(in.value)});
   }
   std::size_t layer = 0;

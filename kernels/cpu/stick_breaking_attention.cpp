@@ -3,7 +3,10 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 
+#include <cmath>
+
 #include "kernels/cpu/stick_breaking_backward.h"
+#include "kernels/cpu/stick_breaking_decode.h"
 #include "kernels/cpu/stick_breaking_forward.h"
 
 namespace mformer::kernels::cpu {
@@ -28,11 +31,17 @@ Strided<T> written(at::Tensor& x) {
 
 template <typename T>
 Problem<T> problem(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask) {
-  return {query.size(0),     query.size(1),
-          query.size(2),     query.size(3),
-          query.size(4),     key.size(1),
-          rows_of<T>(query), keys_of<T>(key),
-          keys_of<T>(value), mask.defined() ? mask.const_data_ptr<bool>() : nullptr};
+  return {query.size(0),
+          query.size(1),
+          query.size(2),
+          query.size(3),
+          query.size(4),
+          key.size(1),
+          rows_of<T>(query),
+          keys_of<T>(key),
+          keys_of<T>(value),
+          mask.defined() ? mask.const_data_ptr<bool>() : nullptr,
+          1.0 / std::sqrt(static_cast<double>(query.size(4)))};
 }
 
 /// With neighbours within a head, and rows at equal distances for queries.
@@ -48,8 +57,11 @@ at::Tensor stick_breaking_forward(const at::Tensor& query, const at::Tensor& key
                                   const at::Tensor& key_mask) {
   const at::Tensor q = readable(query), k = readable(key), v = readable(value);
   at::Tensor output = at::empty(query.sizes(), query.options());
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, query.scalar_type(), "stick_breaking_forward",
-                                  [&] { forward(problem<scalar_t>(q, k, v, key_mask), written<scalar_t>(output)); });
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, query.scalar_type(), "stick_breaking_forward", [&] {
+    const auto p = problem<scalar_t>(q, k, v, key_mask);
+    const auto to = written<scalar_t>(output);
+    is_decoding(p) ? decode(p, to) : forward(p, to);
+  });
   return output;
 }
 

@@ -125,7 +125,7 @@ void backward_block(const Problem<T>& p, const QueryBlock& block, const Gradient
     const int64_t at = sticks.at(block, tile);
     backward_tile(p, block, tile, panels, sticks.weights + at, sticks.beta + at, before, sums, dq);
   }
-  write_rows(block.rows, p.head_size, dq, p.width(), static_cast<Sum>(p.scale()),
+  write_rows(block.rows, p.head_size, dq, p.width(), static_cast<Sum>(p.scale),
              grad.query.at(block.batch, block.first, block.head), grad.query.row);
 }
 
@@ -162,7 +162,7 @@ void write_key_gradients(const Problem<T>& p, int64_t pair, int64_t tile, const 
                          const Gradients<T>& grad) {
   const int64_t first = tile * kKeysPerTile;
   const KeyTile keys{first, std::min(kKeysPerTile, p.keys - first)};
-  write_key_gradients(p, pair, keys, parts, count, &KeySums<Sum>::key, p.scale(), grad.key);
+  write_key_gradients(p, pair, keys, parts, count, &KeySums<Sum>::key, p.scale, grad.key);
   write_key_gradients(p, pair, keys, parts, count, &KeySums<Sum>::value, 1.0, grad.value);
 }
 

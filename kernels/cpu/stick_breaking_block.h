@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -31,6 +30,7 @@ struct Problem {
   int64_t batch, tokens, k, heads, head_size, keys;
   Strided<const T> query, key, value;
   const bool* key_mask;  // [batch, keys]; null = all real
+  double scale;          // of the scores
 
   int64_t rows() const { return tokens * k; }
   int64_t blocks() const { return (rows() + kRowsPerBlock - 1) / kRowsPerBlock; }
@@ -38,7 +38,6 @@ struct Problem {
   int64_t pairs() const { return batch * heads; }
   /// Columns of a buffer of rows of head_size.
   int64_t width() const { return whole_vectors(head_size); }
-  double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_size)); }
   /// Roughly, of one product of all queries with all keys.
   int64_t operations() const { return 2 * pairs() * rows() * keys * head_size; }
 };
@@ -60,6 +59,11 @@ QueryBlock block_at(const Problem<T>& p, int64_t pair, int64_t index) {
 struct KeyTile {
   int64_t first, keys;
 };
+
+/// The tile that is visited after this one; without keys where there is none.
+inline KeyTile tile_before(const KeyTile& tile) {
+  return {std::max<int64_t>(0, tile.first - kKeysPerTile), std::min(kKeysPerTile, tile.first)};
+}
 
 /// Visits the block's key tiles from the last key to the first; `visit` returns false when no stick has anything left.
 template <typename Visit>
@@ -112,6 +116,17 @@ auto value_rows(const Problem<T>& p, const QueryBlock& block, const KeyTile& til
   return factors<kValueRows>(p.value.at(block.batch, tile.first, block.head), p.value.row, tile.keys, p.head_size);
 }
 
+/// Asks for rows that are needed soon: no processor foresees those that lie far apart.
+template <typename T>
+void prefetch(const Strided<const T>& from, const QueryBlock& block, const KeyTile& tile, int64_t width) {
+  for (int64_t key = tile.first; key < tile.first + tile.keys; ++key) {
+    const auto* row = reinterpret_cast<const char*>(from.at(block.batch, key, block.head));
+    for (int64_t byte = 0; byte < width * static_cast<int64_t>(sizeof(T)); byte += 64) {
+      __builtin_prefetch(row + byte, 0, 2);  // into the second-level cache: a tile is too large for the first
+    }
+  }
+}
+
 /// Fills first_row: the first of the block's rows that sees each key of the tile. Null where all rows see all keys.
 template <typename T>
 const int64_t* causal_bounds(const Problem<T>& p, const QueryBlock& block, const KeyTile& tile, int64_t* first_row) {
@@ -134,17 +149,24 @@ auto query_rows(const Problem<T>& p, const QueryBlock& block) {
   return factors<kQueryRows>(p.query.at(block.batch, block.first, block.head), p.query.row, block.rows, p.head_size);
 }
 
-/// Attention weights of one tile into z, and β into `beta` unless it is null. False when no stick has anything left.
+/// Turns the tile's scores z into attention weights, and keeps β in `beta` unless it is null. False when no stick has
+/// anything left.
+template <typename T, typename Sum>
+bool break_tile(const Problem<T>& p, const QueryBlock& block, const KeyTile& tile, Sum* z, Sum* beta, Sum* rest) {
+  int64_t first_row[kKeysPerTile];
+  const bool* mask = p.key_mask == nullptr ? nullptr : p.key_mask + block.batch * p.keys + tile.first;
+  return break_sticks(StickTile<Sum>{tile.keys, block.columns, causal_bounds(p, block, tile, first_row), mask,
+                                     static_cast<Sum>(p.scale), z, rest},
+                      beta);
+}
+
+/// The same with the scores computed first.
 template <typename T, typename Factor, typename Sum>
 bool tile_weights(const Problem<T>& p, const QueryBlock& block, const KeyTile& tile, const Factor* queries, Sum* z,
                   Sum* beta, Sum* rest) {
-  int64_t first_row[kKeysPerTile];
   Products<Factor>::multiply(tile.keys, p.head_size, block.columns, Products<Factor>::left(key_rows(p, block, tile)),
                              queries, Sums<Sum>{z, kTileColumns, false});
-  const bool* mask = p.key_mask == nullptr ? nullptr : p.key_mask + block.batch * p.keys + tile.first;
-  return break_sticks(StickTile<Sum>{tile.keys, block.columns, causal_bounds(p, block, tile, first_row), mask,
-                                     static_cast<Sum>(p.scale()), z, rest},
-                      beta);
+  return break_tile(p, block, tile, z, beta, rest);
 }
 
 /// Writes sums [rows, width] times `scale` in the tensors' dtype.

@@ -182,16 +182,46 @@ TEST(StickBreakingAttention, TakesViewsThatAreNotContiguous) {
 
 TEST(StickBreakingAttention, ReadsCachesThatAreViewsOfALargerRoom) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
-    const Inputs in = random_inputs(3, 2, 130, 2, 2, 24, dtype);
-    const at::Tensor expected = stick_breaking_attention(in.query, in.key, in.value);
-    // What lies outside the view would spoil every sum.
-    const auto in_room = [](const at::Tensor& x) {
-      at::Tensor room = at::full({x.size(0), 200, x.size(2), x.size(3)}, NAN, x.options());
-      room.narrow(1, 40, x.size(1)).copy_(x);
-      return room.narrow(1, 40, x.size(1));
-    };
-    EXPECT_TRUE(stick_breaking_attention(in.query, in_room(in.key), in_room(in.value)).equal(expected)) << dtype;
+    for (const std::int64_t tokens : {1, 2}) {
+      const Inputs in = random_inputs(3, tokens, 130, 2, 2, 24, dtype);
+      const at::Tensor expected = stick_breaking_attention(in.query, in.key, in.value);
+      // What lies outside the view would spoil every sum. With `heads_first` the positions of a head are neighbours.
+      const auto in_room = [](const at::Tensor& x, bool heads_first) {
+        at::Tensor room = at::full({x.size(0), 200, x.size(2), x.size(3)}, NAN, x.options());
+        if (heads_first) room = room.transpose(1, 2).contiguous().transpose(1, 2);
+        room.narrow(1, 40, x.size(1)).copy_(x);
+        return room.narrow(1, 40, x.size(1));
+      };
+      for (const bool heads_first : {false, true}) {
+        const at::Tensor key = in_room(in.key, heads_first), value = in_room(in.value, heads_first);
+        EXPECT_TRUE(stick_breaking_attention(in.query, key, value).equal(expected)) << dtype << ' ' << heads_first;
+      }
+    }
   }
+}
+
+class Decoding : public ::testing::TestWithParam<std::tuple<std::int64_t, std::int64_t, std::int64_t>> {};
+
+TEST_P(Decoding, MatchesTheFormulaForEveryNumberOfHeadsAndChoices) {
+  const auto [heads, k, head_size] = GetParam();
+  at::Tensor mask = at::ones({2, 140}, at::kBool);
+  mask[1].narrow(0, 0, 80).fill_(false);
+  expect_formula(random_inputs(2, 1, 140, k, heads, head_size), testing::kFloat64, mask);
+  expect_formula(random_inputs(2, 1, 140, k, heads, head_size, at::kFloat), testing::kFloat32, mask);
+  expect_formula(random_inputs(2, 1, 140, k, heads, head_size, at::kBFloat16), testing::kTwoBFloat16Roundings, mask);
+}
+
+// Sixteen rows go together: on either side of that, and heads that do not share out evenly.
+INSTANTIATE_TEST_SUITE_P(HeadsAndChoices, Decoding, Combine(Values(1, 5, 16), Values(1, 2, 16, 17), Values(7, 64)));
+
+TEST(StickBreakingAttention, DecodesToTheSameBitsWithEveryNumberOfThreads) {
+  const Inputs in = random_inputs(1, 1, 300, 2, 12, 16, at::kFloat);
+  const auto run = [&](int threads) {
+    const ThreadCount count(threads);
+    return stick_breaking_attention(in.query, in.key, in.value);
+  };
+  EXPECT_TRUE(run(1).equal(run(2)));
+  EXPECT_TRUE(run(1).equal(run(3)));
 }
 
 TEST(StickBreakingAttention, DoesNotCopyTheCache) {
