@@ -232,8 +232,6 @@ TEST_F(Int8Export, IsNotTrained) {
 
 TEST_F(Int8Export, IsRefusedWhenTheStoredObjectsAreNotInt8) {
   LoadedVersion base = imported();
-  dequantize(base.model, at::kBFloat16);
-  base.model.config.quantization = "int8";
   Session session = workspace_.session("import");
   run_operation(session, "odd", {}, [&](std::int64_t operation) {
     Commit commit;
@@ -242,6 +240,7 @@ TEST_F(Int8Export, IsRefusedWhenTheStoredObjectsAreNotInt8) {
     for (Block& block : base.model.blocks) {
       for (Module& module : block.att.modules) module.uid.clear();
       for (Module& module : block.mlp.modules) module.uid.clear();
+      for (Module& module : block.mlp.modules) module.in = module.in.to(at::kBFloat16);  // beside its scale
     }
     commit.manifest = store_model(workspace_.registry(), base.model, "");
     commit.new_modules = birth_records(base.model, {}, "import", "");
