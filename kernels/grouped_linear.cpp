@@ -40,9 +40,11 @@ void for_each_group(const std::vector<int64_t>& offset, const Visit& visit) {
   }
 }
 
+using Frozen = c10::intrusive_ptr<FrozenPanels>;
+
 /// y = x · W of each row's module, or x · Wᵀ if `transposed`.
 void multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
-              at::Tensor& y) {
+              const Frozen& frozen, at::Tensor& y) {
   if (!is_fast(x, weights)) {
     for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
       at::Tensor part = y.narrow(0, first, rows);
@@ -58,12 +60,12 @@ void multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::Tenso
   std::vector<at::Tensor> keep;  // contiguous copies of weights that are not
   std::vector<cpu::Product> list;
   for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
-    keep.push_back(weights[m].contiguous());
+    const bool kept = frozen && !weights[m].requires_grad() && weights[m].is_contiguous();
+    keep.push_back(kept ? frozen->of(weights[m], transposed, x.scalar_type()) : weights[m].contiguous());
     const at::Tensor& w = keep.back();
-    list.push_back({from + first * x.size(1) * element,
-                    rows,
-                    {w.const_data_ptr(), w.scalar_type(), x.size(1), y.size(1), order},
-                    to + first * y.size(1) * element});
+    const cpu::RightMatrix right{w.const_data_ptr(), kept ? x.scalar_type() : w.scalar_type(), x.size(1), y.size(1),
+                                 kept ? cpu::RightMatrix::Order::panels : order};
+    list.push_back({from + first * x.size(1) * element, rows, right, to + first * y.size(1) * element});
   });
   cpu::products(x.scalar_type(), list);
 }
@@ -96,13 +98,14 @@ std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& 
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::vector<int64_t>& offset, at::TensorList weights) {
+                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen) {
     at::Tensor y = at::empty({x.size(0), weights[0].size(1)}, x.options());
-    multiply(x, offset, weights, false, y);
+    multiply(x, offset, weights, false, frozen, y);
     std::vector<at::Tensor> saved = weights.vec();
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
     context->saved_data["offset"] = offset;
+    if (frozen) context->saved_data["frozen"] = c10::IValue::make_capsule(frozen);
     return y;
   }
 
@@ -114,12 +117,17 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
     const auto offset = context->saved_data["offset"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
 
-    torch::autograd::variable_list result(2);  // x, offset, one per weight
+    torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen
     if (context->needs_input_grad(0)) {
       result[0] = at::empty(x.sizes(), x.options());
-      multiply(grad, offset, weights, true, result[0]);
+      Frozen frozen;
+      if (context->saved_data.count("frozen") != 0) {
+        frozen = c10::static_intrusive_pointer_cast<FrozenPanels>(context->saved_data["frozen"].toCapsule());
+      }
+      multiply(grad, offset, weights, true, frozen, result[0]);
     }
     for (at::Tensor& gradient : weight_gradients(x, grad, offset, weights)) result.push_back(std::move(gradient));
+    result.emplace_back();
     return result;
   }
 };
@@ -127,9 +135,9 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
 }  // namespace
 
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                          const std::vector<at::Tensor>& weights) {
+                          const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen) {
   check(x, offset, weights);
-  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights));
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen);
 }
 
 }  // namespace mformer::kernels

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/frozen_panels.h"
+
 namespace mformer::kernels {
 
 /// y[row] = x[row] · weights[m], where m is the module that owns the row: one matrix product a module.
@@ -12,9 +14,10 @@ namespace mformer::kernels {
 /// offset   [modules + 1], non-decreasing, first 0, last = rows (ModuleDispatch::offset). Empty modules are fine.
 /// weights  one [in, out] tensor a module, x's dtype, or any other beside bfloat16 x (then rounded to bfloat16 for the
 ///          product, which is accumulated in float32). A weight that needs no gradient (a frozen module) costs none.
+/// frozen   where weights that need no gradient are kept packed between calls; null: each call packs anew.
 /// Returns [rows, out] in x's dtype. Differentiable in x and the weights.
 /// Throws c10::Error naming the argument on any mismatch.
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                          const std::vector<at::Tensor>& weights);
+                          const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen = {});
 
 }  // namespace mformer::kernels

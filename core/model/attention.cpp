@@ -23,7 +23,7 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
 
   const at::Tensor input = options.bfloat16 ? flat.to(at::kBFloat16) : flat;
   const at::Tensor queries =
-      through_modules(kernels::rows_from_tokens(input, dispatch), block.att, &Module::in, dispatch);
+      through_modules(kernels::rows_from_tokens(input, dispatch), block.att, &Module::in, dispatch, options);
   const at::Tensor query =
       kernels::slots_from_rows(queries, dispatch).view({batch, tokens, k, config.n_head, config.head_size()});
   at::Tensor key = projected(x, block.k_proj, config, options).to(query.scalar_type());
@@ -33,7 +33,7 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
   const auto mask = key_mask.defined() ? std::optional(key_mask) : std::nullopt;
   const at::Tensor read = kernels::stick_breaking_attention(query, key, value, mask);
   const at::Tensor rows = kernels::rows_from_slots(read.view({batch * tokens, k, config.att_hidden}), dispatch);
-  const at::Tensor out = through_modules(rows, block.att, &Module::out, dispatch);
+  const at::Tensor out = through_modules(rows, block.att, &Module::out, dispatch, options);
   if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
   return kernels::combine(out, trace.decision.gates, dispatch).view_as(x);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/model/model.h"
+#include "kernels/frozen_panels.h"
 
 namespace mformer {
 
@@ -68,6 +69,8 @@ struct ForwardOptions {
   /// Compute matrix products in bfloat16 with float32 weights (autocast); norms, routers' softmax and losses in
   /// float32.
   bool bfloat16 = false;
+  /// Where modules that are not trained are kept ready for their products from one step to the next; may be null.
+  c10::intrusive_ptr<kernels::FrozenPanels> frozen_panels;
 };
 
 struct ForwardOutput {

@@ -56,14 +56,16 @@ at::Tensor activate(const std::string& name, const at::Tensor& x) {
 }
 
 at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
-                           const kernels::ModuleDispatch& dispatch) {
+                           const kernels::ModuleDispatch& dispatch, const ForwardOptions& options) {
   std::vector<at::Tensor> weights;
   weights.reserve(bank.modules.size());
+  bool lasting = true;  // dequantised weights are gone after the product
   for (std::size_t m = 0; m < bank.modules.size(); ++m) {
     const bool used = dispatch.offset[m + 1] > dispatch.offset[m];
     weights.push_back(floating(bank.modules[m], which, rows.scalar_type(), used));
+    lasting = lasting && weights.back().is_same(bank.modules[m].*which);
   }
-  return kernels::grouped_linear(rows, dispatch.offset, weights);
+  return kernels::grouped_linear(rows, dispatch.offset, weights, lasting ? options.frozen_panels : nullptr);
 }
 
 at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch) {
@@ -76,8 +78,9 @@ at::Tensor feed_forward(const ModelConfig& config, const ModuleBank& bank, const
   trace.decision = route(config, bank, x, options);
   const auto dispatch = kernels::plan_dispatch(trace.decision.indices, static_cast<std::int64_t>(bank.modules.size()));
   const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
-  const at::Tensor hidden = activate(config.activation_function, through_modules(rows, bank, &Module::in, dispatch));
-  const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch);
+  const at::Tensor hidden =
+      activate(config.activation_function, through_modules(rows, bank, &Module::in, dispatch, options));
+  const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch, options);
   if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
   return kernels::combine(out, trace.decision.gates, dispatch);
 }

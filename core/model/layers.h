@@ -34,7 +34,7 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
 
 /// rows [tokens · k, in] through each module's map `which` (&Module::in or &Module::out).
 at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
-                           const kernels::ModuleDispatch& dispatch);
+                           const kernels::ModuleDispatch& dispatch, const ForwardOptions& options);
 
 /// ‖row‖ of each slot: rows [tokens · k, n_embd] → [tokens, k].
 at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch);

@@ -33,8 +33,12 @@ struct StepLoss {
   double cross_entropy, balance, total;
 };
 
-StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch, std::int64_t step) {
+using FrozenPanels = c10::intrusive_ptr<kernels::FrozenPanels>;
+
+StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch, std::int64_t step,
+                          const FrozenPanels& frozen) {
   ForwardOptions how;
+  how.frozen_panels = frozen;
   how.training = true;
   how.bfloat16 = options.bfloat16;
   how.generator = generator_of_step(options.seed, step);
@@ -100,7 +104,7 @@ class Run {
     const Clock::time_point start = Clock::now();
     const Batch batch = batches.next();
     optimizer_.clear_gradients();
-    const StepLoss loss = forward_backward(task_, options_, batch, step);
+    const StepLoss loss = forward_backward(task_, options_, batch, step, frozen_);
     const double norm = optimizer_.gradient_norm();
     if (!std::isfinite(loss.total) || !std::isfinite(norm)) diverged(step, loss.total);
     const double scale = options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
@@ -153,6 +157,7 @@ class Run {
   TrainTask& task_;
   const TrainOptions& options_;
   const TrainHooks& hooks_;
+  FrozenPanels frozen_ = c10::make_intrusive<kernels::FrozenPanels>();
   AdamW optimizer_;
   Schedule schedule_;
   std::int64_t first_ = 0;

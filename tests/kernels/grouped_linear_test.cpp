@@ -129,6 +129,35 @@ TEST(GroupedLinear, NeedsNoGradientOfTheRowsToTrainWeights) {
   EXPECT_FALSE(x.grad().defined());
 }
 
+TEST(GroupedLinear, KeepsFrozenWeightsPackedAndNoticesWhenOneChanges) {
+  at::manual_seed(11);
+  const Offsets offset{0, 3, 3, 9};
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    auto weights = random_weights(3, 40, 70, at::kFloat);
+    weights[2].requires_grad_(true);
+    const auto frozen = c10::make_intrusive<FrozenPanels>();
+    const auto run = [&](const c10::intrusive_ptr<FrozenPanels>& panels) {
+      at::manual_seed(12);
+      const at::Tensor x = at::randn({9, 40}, dtype).requires_grad_(true);
+      const at::Tensor y = grouped_linear(x, offset, weights, panels);
+      y.square().sum().backward();
+      return std::pair(y.detach(), x.grad());
+    };
+    const auto expect_equal = [](const auto& a, const auto& b) {
+      EXPECT_TRUE(at::equal(a.first, b.first));
+      EXPECT_TRUE(at::equal(a.second, b.second));
+    };
+    expect_equal(run(frozen), run({}));
+    // Module 0 in both directions; module 1 has no rows, module 2 is trained.
+    const std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(dtype)) * (40 * 128 + 70 * 64);
+    EXPECT_EQ(frozen->bytes(), bytes);
+    expect_equal(run(frozen), run({}));
+    EXPECT_EQ(frozen->bytes(), bytes);
+    weights[0].mul_(2);
+    expect_equal(run(frozen), run({}));
+  }
+}
+
 TEST(GroupedLinear, GivesTheSameBitsInEveryRun) {
   at::manual_seed(7);
   const at::Tensor x = at::randn({200, 64});
