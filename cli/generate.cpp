@@ -30,15 +30,16 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
   options.seed = global.seed.value_or(0);
   options.validate();
   Workspace workspace(global, "generate", OpenMode::read_only);
-  const LoadedVersion version = workspace.load();
+  LoadedVersion version = workspace.load();
+  const VersionRecord record = version.record;
   terminal::Report report("generate", global.json);
   const auto show = [&report](const std::string& text) {
     report.text() << (report.style().terminal ? without_controls(text) : text);
     report.print_text_so_far();
   };
-  const Generated result = generate(version, options, show, [] { return interrupted(); });
-  report.data() = {{"model", to_string(version.record)},
-                   {"hash", version.record.hash},
+  const Generated result = generate(std::move(version), options, show, [] { return interrupted(); });
+  report.data() = {{"model", to_string(record)},
+                   {"hash", record.hash},
                    {"prompt", options.prompt},
                    {"text", result.text},
                    {"prompt_tokens", result.prompt_tokens},
@@ -76,6 +77,11 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
                    "Draw from the likeliest tokens that together have this probability, 1 = all; default: 0.95")
       ->check(fraction());
   command->add_option("--stop", options->stop, "Stop before any of these texts appears")->type_name("TEXT");
+  command
+      ->add_option("--dtype", options->dtype,
+                   "Compute in float32, bfloat16 or int8 (one byte a weight of modules and head, a little less exact); "
+                   "default: as the model is stored")
+      ->type_name("NAME");
   command->callback([options, &global] { run_generate(*options, global); });
 }
 

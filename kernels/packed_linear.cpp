@@ -108,11 +108,11 @@ at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::T
               "bias must be contiguous float32 [", w.out, "]");
   auto sizes = x.sizes().vec();
   sizes.back() = w.out;
-  at::Tensor y = at::empty(sizes, x.options());
+  at::Tensor y = at::empty(sizes, float32 ? x.options().dtype(at::kFloat) : x.options());
   if (y.numel() == 0) return y;
   cpu::products(x.scalar_type(), {{x.const_data_ptr(), x.numel() / w.in, right_matrix(w), y.mutable_data_ptr(),
-                                   bias.defined() ? bias.const_data_ptr<float>() : nullptr}});
-  return float32 ? y.to(at::kFloat) : y;
+                                   bias.defined() ? bias.const_data_ptr<float>() : nullptr, float32}});
+  return y;
 }
 
 at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,

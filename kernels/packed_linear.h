@@ -34,7 +34,8 @@ std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight);
 
 // Products without gradients: callers hold an at::NoGradGuard, and x requires no gradient. x is contiguous, on the CPU,
 // and has the weights' dtype; beside int8 it is float32 or bfloat16. Sums are float32, in a fixed order, and a row's
-// result does not depend on the other rows. c10::Error names the argument that does not fit.
+// result does not depend on the other rows (beside int8 and bfloat16 together but for rounding: a few rows are summed
+// otherwise than many). c10::Error names the argument that does not fit.
 
 /// x [..., in] · w + bias. `bias` [out], float32, or undefined. Returns [..., out], in float32 if `float32` (the sums
 /// as they are), in x's dtype otherwise.

@@ -13,7 +13,7 @@ using kernels::PackedWeight;
 void check(const ForwardOptions& options) {
   const char* asked = at::GradMode::is_enabled() ? "gradients"
                       : options.training         ? "training"
-                      : options.norms            ? "the norms of module outputs"
+                      : options.norms            ? "norms of module outputs"
                                                  : nullptr;
   if (asked != nullptr) {
     throw Error(std::string("a model prepared for inference gives no ") + asked, "use the model as it was loaded");

@@ -12,11 +12,22 @@
 #include <cmath>
 
 #include "core/model/forward.h"
+#include "core/model/inference.h"
 #include "core/text/utf8.h"
+#include "core/training/retain_memory.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
+
+/// Room for keys and values that is reserved at once; longer texts double it.
+constexpr std::int64_t kMostPositionsReserved = 4096;
+
+/// bfloat16 weights are computed with as they are, all others in float32, if the user does not say otherwise.
+at::ScalarType inference_dtype(const Model& model, const std::string& name) {
+  if (name.empty()) return model.wte.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
 
 /// Draws a token from logits [vocab].
 std::int64_t draw(const at::Tensor& logits, const GenerateOptions& options, std::int64_t tokens,
@@ -103,9 +114,11 @@ void GenerateOptions::validate() const {
   require(top_k >= 0, "--top-k must not be negative", "0 = no limit");
   require(top_p > 0 && top_p <= 1, "--top-p must be above 0 and at most 1", "1 = no limit");
   for (const std::string& one : stop) require(!one.empty(), "--stop must not be empty", "for example --stop '###'");
+  require(dtype.empty() || dtype == "float32" || dtype == "bfloat16" || dtype == "int8",
+          "--dtype must be float32, bfloat16 or int8", "without it the model computes as it is stored");
 }
 
-Generated generate(const LoadedVersion& version, const GenerateOptions& options,
+Generated generate(LoadedVersion version, const GenerateOptions& options,
                    const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop) {
   options.validate();
   const at::NoGradGuard no_grad;
@@ -117,8 +130,10 @@ Generated generate(const LoadedVersion& version, const GenerateOptions& options,
   result.prompt_tokens = static_cast<std::int64_t>(ids.size());
   if (ids.empty()) ids.push_back(end_of_text);
 
+  retain_freed_memory();
+  prepare_for_inference(version.model, inference_dtype(version.model, options.dtype));
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
-  KeyValueCache cache;
+  KeyValueCache cache(std::min(static_cast<std::int64_t>(ids.size()) + options.max_tokens, kMostPositionsReserved));
   ForwardOptions how;
   how.cache = &cache;
   TextStream stream(options.stop, on_text);

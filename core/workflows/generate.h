@@ -17,6 +17,7 @@ struct GenerateOptions {
   double top_p = 0.95;            ///< … among the fewest tokens that hold this probability.
   std::vector<std::string> stop;  ///< Stop before any of these appears.
   std::uint64_t seed = 0;
+  std::string dtype;  ///< "float32", "bfloat16" or "int8" (prepare_for_inference()); empty = as the model is stored.
 
   /// Throws UsageError naming the option.
   void validate() const;
@@ -30,8 +31,9 @@ struct Generated {
   std::string stopped_by;   ///< "length", "end of text", "stop string" or "interrupt".
 };
 
-/// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come.
-Generated generate(const LoadedVersion& version, const GenerateOptions& options,
+/// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come. The
+/// version's model is prepared for inference: pass a temporary, or both the model and its packed copy stay in memory.
+Generated generate(LoadedVersion version, const GenerateOptions& options,
                    const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop);
 
 }  // namespace mformer

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/row_steps.h"
 #include "kernels/cpu/tasks.h"
 
 namespace mformer::kernels::cpu {
@@ -84,10 +85,15 @@ void multiply(int64_t rows, int64_t inner, int64_t columns, const BFloat16* x, i
 /// sums [rows, 64] → y, scaled, with bias.
 template <typename Y>
 void finish(const Product& p, int64_t column, int64_t rows, int64_t columns, float* sums, Y* y) {
-  for (int64_t r = 0; r < rows && (p.w.scale != nullptr || p.bias != nullptr); ++r) {
+  const float *scale = p.w.scale, *bias = p.bias;
+  for (int64_t r = 0; r < rows && (scale != nullptr || bias != nullptr); ++r) {
     float* sum = sums + r * kPanelColumns;
-    for (int64_t c = 0; c < columns && p.w.scale != nullptr; ++c) sum[c] *= p.w.scale[column + c];
-    for (int64_t c = 0; c < columns && p.bias != nullptr; ++c) sum[c] += p.bias[column + c];
+    if (scale != nullptr) {
+      for (int64_t c = 0; c < columns; ++c) sum[c] *= scale[column + c];
+    }
+    if (bias != nullptr) {
+      for (int64_t c = 0; c < columns; ++c) sum[c] += bias[column + c];
+    }
   }
   if constexpr (std::is_same_v<Y, float>) {
     for (int64_t r = 0; r < rows; ++r) std::copy_n(sums + r * kPanelColumns, columns, y + r * p.w.columns);
@@ -105,7 +111,7 @@ void multiply_int8(const Product& p, int64_t column, int64_t rows, const T* x, f
     left = x;
   } else {
     float* widened = scratch<float, kLeftBuffer>(rows * inner);
-    std::copy_n(x, rows * inner, widened);
+    widen_row(x, rows * inner, widened);
     left = widened;
   }
   const auto* panel = static_cast<const int8_t*>(p.w.data) + column * inner;

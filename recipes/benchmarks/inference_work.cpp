@@ -8,17 +8,13 @@
 
 #include "core/checkpoint/hub_model.h"
 #include "core/model/forward.h"
+#include "core/model/inference.h"
 #include "recipes/benchmarks/machine_peaks.h"
 #include "recipes/benchmarks/report.h"
 #include "recipes/benchmarks/work.h"
 
 namespace mformer::benchmarks {
 namespace {
-
-/// All that is done once to a loaded model before it answers.
-void prepare_for_inference(Model& model, at::ScalarType dtype) {
-  convert(model, dtype);
-}
 
 ModelConfig config_of(const ModelChoice& choice) {
   ModelConfig config = preset(choice.geometry);
@@ -60,11 +56,14 @@ struct ReadyModel {
 };
 
 ReadyModel make_ready(const ModelChoice& choice) {
-  const at::ScalarType dtype = choice.dtype == "float32" ? at::kFloat : at::kBFloat16;
+  const at::ScalarType dtype = choice.dtype == "float32" ? at::kFloat
+                               : choice.dtype == "int8"  ? at::kChar
+                                                         : at::kBFloat16;
+  const at::ScalarType stored = dtype == at::kChar ? at::kBFloat16 : dtype;
   Stopwatch watch;
   ReadyModel ready;
   ready.model =
-      choice.from.empty() ? random_model(config_of(choice), dtype) : load_hub_model(open_hub_folder(choice.from));
+      choice.from.empty() ? random_model(config_of(choice), stored) : load_hub_model(open_hub_folder(choice.from));
   prepare_for_inference(ready.model, dtype);
   ready.seconds = watch.lap();
   ready.peak_memory = peak_memory();
@@ -103,9 +102,11 @@ double active_bytes(const Model& model) {
 }
 
 /// Read bandwidth from the weights themselves.
-double weights_bandwidth(Model model) {
+double weights_bandwidth(const Model& model) {
   std::vector<at::Tensor> weights;
-  for_each_parameter(model, [&](const ParameterRef& ref) { weights.push_back(*ref.tensor); });
+  for_each_packed(*model.prepared, [&](const kernels::PackedWeight& weight) {
+    if (weight.defined()) weights.push_back(weight.panels);
+  });
   return read_bandwidth(weights);
 }
 

@@ -47,7 +47,7 @@ void add_model_options(CLI::App& command, ModelChoice& model) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command.add_option("--dtype", model.dtype, "Of the weights")
-      ->check(CLI::IsMember({"bfloat16", "float32"}))
+      ->check(CLI::IsMember({"bfloat16", "float32", "int8"}))
       ->capture_default_str();
   command.add_option("--from", model.from, "A checkpoint folder instead of random weights");
 }

@@ -11,6 +11,7 @@
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/safetensors.h"
 #include "core/model/forward.h"
+#include "core/model/inference.h"
 #include "core/model/losses.h"
 #include "core/training/adamw.h"
 #include "core/training/trainable.h"
@@ -46,6 +47,22 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
   at::Tensor loss(const ForwardOutput& output) const {
     return next_token_loss(logits_of(model_, output.hidden), want("input_ids")) +
            model_.config.aux_loss_weight * balance_loss(model_.config, output.routing);
+  }
+
+  /// The logits of the prompt's last token and of each after it, one at a time.
+  at::Tensor decoded_logits() const {
+    const at::NoGradGuard no_grad;
+    const at::Tensor ids = want("input_ids");
+    const auto prefill = want("cache.prefill").item<std::int64_t>();
+    KeyValueCache cache;
+    ForwardOptions how;
+    how.cache = &cache;
+    std::vector<at::Tensor> logits = {
+        logits_of(model_, forward(model_, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
+    for (std::int64_t step = 0; step + 1 < want("cache.logits").size(1); ++step) {
+      logits.push_back(logits_of(model_, forward(model_, ids.narrow(1, prefill + step, 1), how).hidden));
+    }
+    return at::cat(logits, 1);
   }
 
   void expect_close(const at::Tensor& actual, const std::string& name, double tolerance = kFloat32) {
@@ -117,18 +134,19 @@ TEST_P(GoldenTest, GradientsInFloat64MatchToTheRoundingOfTheRecording) {
 
 TEST_P(GoldenTest, CachedDecodingMatchesTheReference) {
   if (!has("cache.logits")) GTEST_SKIP() << "this folder records no cached decoding";
+  expect_close(decoded_logits(), "cache.logits");
+  prepare_for_inference(model_, at::kFloat);
+  expect_close(decoded_logits(), "cache.logits");
+}
+
+TEST_P(GoldenTest, AModelPreparedForInferenceMatchesTheReference) {
   const at::NoGradGuard no_grad;
-  const at::Tensor ids = want("input_ids"), expected = want("cache.logits");
-  const auto prefill = want("cache.prefill").item<std::int64_t>();
-  KeyValueCache cache;
-  ForwardOptions how;
-  how.cache = &cache;
-  std::vector<at::Tensor> logits = {
-      logits_of(model_, forward(model_, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
-  for (std::int64_t step = 0; step + 1 < expected.size(1); ++step) {
-    logits.push_back(logits_of(model_, forward(model_, ids.narrow(1, prefill + step, 1), how).hidden));
+  prepare_for_inference(model_, at::kFloat);
+  const ForwardOutput output = forward(model_, want("input_ids"), options());
+  for (std::size_t i = 0; i < output.hidden_states.size(); ++i) {
+    expect_close(output.hidden_states[i], "hidden." + std::to_string(i));
   }
-  expect_close(at::cat(logits, 1), "cache.logits");
+  expect_close(logits_of(model_, output.hidden), "logits");
 }
 
 TEST_P(GoldenTest, TenOptimiserStepsMatchTheReference) {

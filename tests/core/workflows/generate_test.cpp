@@ -82,6 +82,20 @@ TEST_F(GenerateTest, IsGreedyWhenOnlyOneTokenMayBeDrawn) {
   EXPECT_EQ(run(options).text, likeliest);
 }
 
+TEST_F(GenerateTest, ComputesInTheTypeThatIsAskedFor) {
+  for (const char* dtype : {"float32", "bfloat16", "int8"}) {
+    GenerateOptions options = greedy(20);
+    options.dtype = dtype;
+    // The likeliest first token leads by more than any rounding.
+    EXPECT_EQ(run(options).text.substr(0, 1), run(greedy(20)).text.substr(0, 1)) << dtype;
+  }
+  convert(version_.model, at::kBFloat16);
+  GenerateOptions options = greedy(20);
+  const std::string stored = run(options).text;
+  options.dtype = "bfloat16";
+  EXPECT_EQ(run(options).text, stored);
+}
+
 TEST_F(GenerateTest, RepeatsItselfWithTheSameSeedOnly) {
   GenerateOptions options = greedy();
   options.temperature = 1.0;
@@ -168,6 +182,7 @@ TEST_F(GenerateTest, RefusesOptionsOutOfRangeAndModelsWithoutATokenizer) {
   refuse("--top-k", [](GenerateOptions& o) { o.top_k = -1; });
   refuse("--top-p", [](GenerateOptions& o) { o.top_p = 0; });
   refuse("--stop", [](GenerateOptions& o) { o.stop.emplace_back(); });
+  refuse("--dtype", [](GenerateOptions& o) { o.dtype = "float16"; });
   version_.tokenizer.reset();
   EXPECT_FALSE(expect_error<Error>([&] { run(greedy()); }, "no tokenizer").empty());
 }
