@@ -56,15 +56,13 @@ struct ReadyModel {
 };
 
 ReadyModel make_ready(const ModelChoice& choice) {
-  const at::ScalarType dtype = choice.dtype == "float32" ? at::kFloat
-                               : choice.dtype == "int8"  ? at::kChar
-                                                         : at::kBFloat16;
-  const at::ScalarType stored = dtype == at::kChar ? at::kBFloat16 : dtype;
+  const bool int8 = choice.dtype == "int8";
+  const at::ScalarType dtype = choice.dtype == "float32" ? at::kFloat : at::kBFloat16;
   Stopwatch watch;
   ReadyModel ready;
   ready.model =
-      choice.from.empty() ? random_model(config_of(choice), stored) : load_hub_model(open_hub_folder(choice.from));
-  prepare_for_inference(ready.model, dtype);
+      choice.from.empty() ? random_model(config_of(choice), dtype) : load_hub_model(open_hub_folder(choice.from));
+  prepare_for_inference(ready.model, int8 ? at::kChar : dtype);
   ready.seconds = watch.lap();
   ready.peak_memory = peak_memory();
   return ready;
@@ -94,11 +92,24 @@ std::vector<double> time_repeats(std::int64_t warm_up, std::int64_t repeats, con
   return samples;
 }
 
-/// Bytes of the weights that one token is computed with.
+double bank_bytes(const PreparedBank& bank, std::int64_t chosen) {
+  double modules = 0;
+  for (const auto* weights : {&bank.in, &bank.out}) {
+    for (const kernels::PackedWeight& weight : *weights) modules += static_cast<double>(weight.bytes());
+  }
+  const auto share = static_cast<double>(chosen) / static_cast<double>(bank.in.size());
+  return static_cast<double>(bank.router.bytes() + bank.rows.bytes()) + share * modules;
+}
+
+/// Bytes of the packed weights that one token is computed with.
 double active_bytes(const Model& model) {
-  const ModelSize size = size_of(model);
-  return static_cast<double>(model.config.active_parameter_count()) * static_cast<double>(size.bytes) /
-         static_cast<double>(size.weights);
+  const PreparedModel& prepared = *model.prepared;
+  auto bytes = static_cast<double>(prepared.head.bytes());
+  for (const PreparedBlock& block : prepared.blocks) {
+    bytes += static_cast<double>(block.k_proj.bytes() + block.v_proj.bytes());
+    bytes += bank_bytes(block.att, model.config.k_att) + bank_bytes(block.mlp, model.config.k_mlp);
+  }
+  return bytes;
 }
 
 /// Read bandwidth from the weights themselves.

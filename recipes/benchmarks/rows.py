@@ -78,8 +78,8 @@ class Workloads:
     def prompts(self):
         return ("--batch", 4, "--tokens", 512, "--steps", 1 if self.quick else 3)
 
-    def decode(self, batch):
-        return mformer("decode", *self.layers, *self.decoding(batch))
+    def decode(self, batch, dtype="bfloat16"):
+        return mformer("decode", *self.layers, *self.decoding(batch), "--dtype", dtype)
 
     def decoding(self, batch):
         return ("--batch", batch, "--prompt", 64, "--tokens", 4 if self.quick else 32)
@@ -125,6 +125,9 @@ def inference_rows(work):
     yield Row("decode-1", one, dataclasses.replace(one, label="reading its weights once"),
               (Measure("decode, batch 1, bfloat16", "tokens/s", field("tokens_per_second"),
                        lambda result: 1 / result["floor"], Goal("at_least", 0.7)),))
+    yield Row("decode-1-int8", work.decode(1, "int8"), dataclasses.replace(one, label="mformer, bfloat16"),
+              (both("decode, batch 1, int8", "tokens/s", "tokens_per_second", Goal("at_least", 1.7)),
+               both("int8: the model in memory", "bytes", "model_bytes")))
     for batch, goal in ((1, None), (16, Goal("at_least", 4))):
         reference = peer("reference", "reference", "decode", "--bfloat16", *work.layers, *work.decoding(batch),
                          "--warm-up", 4)
