@@ -6,4 +6,7 @@ namespace mformer::kernels::bench {
 /// once a process: what the other benchmarks are held against.
 double float32_peak();
 
+/// Bytes a second that all threads read together from 1 GiB of memory, measured once a process.
+double read_bandwidth();
+
 }  // namespace mformer::kernels::bench

@@ -15,8 +15,9 @@ namespace {
 
 using Order = RightMatrix::Order;
 
-/// Logits at a time, 8 MB of float32: they stay in the last-level cache from their product to their gradients.
-constexpr int64_t kLogitsPerChunk = 2'000'000;
+/// Logits at a time, 32 MB of float32 at most: each chunk reads and writes the whole gradient of the weights, so there
+/// are few of them, and memory still does not grow with the batch.
+constexpr int64_t kLogitsPerChunk = 8'000'000;
 
 int64_t tokens_per_chunk(int64_t vocab) {
   return std::clamp<int64_t>(kLogitsPerChunk / vocab / 6 * 6, 48, 510);  // six rows a tile
