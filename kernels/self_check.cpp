@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "kernels/grouped_linear.h"
+#include "kernels/linear_cross_entropy.h"
 #include "kernels/module_dispatch.h"
 #include "kernels/stick_breaking_attention.h"
 
@@ -103,12 +104,27 @@ SelfCheck check_attention(at::Generator& generator) {
   return compare("stick-breaking attention", stick_breaking_attention(query, key, value), y);
 }
 
+SelfCheck check_cross_entropy(at::Generator& generator) {
+  constexpr int64_t tokens = 9, in = 21, vocab = 70;
+  const at::Tensor hidden = random(generator, {tokens, in}), head = random(generator, {vocab, in});
+  const at::Tensor targets = at::randint(vocab, {tokens}, generator, at::TensorOptions(at::kLong));
+  at::Tensor losses = at::zeros({tokens}, at::kDouble);
+  for (int64_t t = 0; t < tokens; ++t) {
+    double sum = 0;
+    const auto logit = [&](int64_t v) { return hidden[t].to(at::kDouble).dot(head[v].to(at::kDouble)).item<double>(); };
+    for (int64_t v = 0; v < vocab; ++v) sum += std::exp(logit(v));
+    losses[t] = std::log(sum) - logit(targets[t].item<int64_t>());
+  }
+  return compare("cross-entropy", linear_cross_entropy_losses(hidden, head, targets), losses);
+}
+
 }  // namespace
 
 std::vector<SelfCheck> self_check() {
   const at::NoGradGuard no_grad;
   at::Generator generator = at::detail::createCPUGenerator(1);
-  return {check_grouped_linear(generator), check_dispatch(generator), check_attention(generator)};
+  return {check_grouped_linear(generator), check_dispatch(generator), check_attention(generator),
+          check_cross_entropy(generator)};
 }
 
 }  // namespace mformer::kernels

@@ -5,6 +5,7 @@
 # Safe to run at any time: when everything is there it does nothing and says so.
 #
 #   --lint          also the packages of the `lint` target: clang-format and clang-tidy
+#   --benchmarks    also Google Benchmark, for the target mformer_kernel_bench
 #   MFORMER_CACHE   where LibTorch goes (default: ~/.cache/mformer)
 #   CMAKE_PREFIX_PATH naming a LibTorch of your own skips step 2.
 set -euo pipefail
@@ -22,7 +23,8 @@ fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit "${3:-1}"; }
 for argument in "$@"; do
   case $argument in
     --lint) packages+=(clang-format clang-tidy) ;;
-    *) fail "unknown argument: $argument" 'the only one is --lint; without it, what the build needs is installed' 2 ;;
+    --benchmarks) packages+=(libbenchmark-dev) ;;
+    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks; without them, what the build needs is installed' 2 ;;
   esac
 done
 

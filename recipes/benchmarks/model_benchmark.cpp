@@ -37,6 +37,11 @@ void setup_train(CLI::App& app) {
   command->add_option("--extend", work->extend, "New attention,feed-forward modules a layer; train only them")
       ->delimiter(',')
       ->expected(2);
+  command->add_option("--modules", work->modules, "Attention,feed-forward modules a layer")
+      ->delimiter(',')
+      ->expected(2);
+  command->add_option("--k", work->k, "Modules of each kind that a token chooses; 0 = as the preset")
+      ->capture_default_str();
   command->callback([work] { run_train(*work); });
 }
 

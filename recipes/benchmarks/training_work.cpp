@@ -39,6 +39,11 @@ void run_train(const TrainWork& work) {
   ModelConfig config = preset(work.preset);
   config.vocab_size = work.vocabulary;
   config.block_size = work.context;
+  if (!work.modules.empty()) {
+    config.n_att_experts = work.modules[0];
+    config.n_mlp_experts = work.modules[1];
+  }
+  if (work.k > 0) config.k_att = config.k_mlp = work.k;
   Model model = make_model(config, 1);
   if (!work.extend.empty()) extend(model, work.extend);
   const std::int64_t rows = work.tokens_per_step / work.context;

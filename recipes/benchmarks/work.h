@@ -19,6 +19,8 @@ struct TrainWork {
   bool bfloat16 = false;
   /// {attention, feed-forward} modules added to each layer; all else is frozen. Empty = everything is trained.
   std::vector<std::int64_t> extend;
+  std::vector<std::int64_t> modules;  ///< {attention, feed-forward} modules a layer; empty = as the preset.
+  std::int64_t k = 0;                 ///< Chosen per token, of each kind; 0 = as the preset.
 };
 void run_train(const TrainWork& work);
 
