@@ -151,7 +151,17 @@ void run(const Product& p, int64_t first_row, int64_t column) {
 struct Task {
   size_t product;
   int64_t row, column;
+  int64_t end_column = 0;  ///< Of a product.
 };
+
+/// Neighbouring panels that a task reads one after the other where rows are few and all waits for memory: the longer a
+/// thread reads on, the better the processor foresees what comes. Enough tasks are left to share out.
+int64_t panels_per_task(const std::vector<Product>& list) {
+  constexpr int64_t kMost = 8, kTasksPerThread = 4;
+  int64_t panels = 0;
+  for (const Product& p : list) panels += p.rows <= kFewRows ? panels_of(p.w.columns) : 0;
+  return std::clamp<int64_t>(panels / (kTasksPerThread * at::get_num_threads()), 1, kMost);
+}
 
 /// A chunk of a weight gradient's rows for one task: dw[i, columns] from rows [row, row + rows).
 template <typename T>
@@ -228,23 +238,29 @@ void run_outer(const OuterProduct& p, int64_t first_in, int64_t first_column) {
 }  // namespace
 
 void products(at::ScalarType dtype, const std::vector<Product>& list) {
+  const int64_t together = panels_per_task(list);
   std::vector<Task> tasks;
   int64_t operations = 0;
   for (size_t p = 0; p < list.size(); ++p) {
+    const int64_t columns = list[p].rows <= kFewRows ? together * kPanelColumns : kPanelColumns;
     for (int64_t row = 0; row < list[p].rows; row += kRowsPerTask) {
-      for (int64_t column = 0; column < list[p].w.columns; column += kPanelColumns) tasks.push_back({p, row, column});
+      for (int64_t column = 0; column < list[p].w.columns; column += columns) {
+        tasks.push_back({p, row, column, std::min(column + columns, list[p].w.columns)});
+      }
     }
     operations += 2 * list[p].rows * list[p].w.inner * list[p].w.columns;
   }
   for_each_task(static_cast<int64_t>(tasks.size()), operations, [&](int64_t i) {
     const Task& task = tasks[i];
     const Product& product = list[task.product];
-    if (dtype == at::kFloat) {
-      run<float, float>(product, task.row, task.column);
-    } else if (product.float32) {
-      run<BFloat16, float>(product, task.row, task.column);
-    } else {
-      run<BFloat16, BFloat16>(product, task.row, task.column);
+    for (int64_t column = task.column; column < task.end_column; column += kPanelColumns) {
+      if (dtype == at::kFloat) {
+        run<float, float>(product, task.row, column);
+      } else if (product.float32) {
+        run<BFloat16, float>(product, task.row, column);
+      } else {
+        run<BFloat16, BFloat16>(product, task.row, column);
+      }
     }
   });
 }
