@@ -55,14 +55,17 @@ struct ReadyModel {
   std::int64_t peak_memory = 0;
 };
 
+/// Of the weights as they are stored: int8 is made from bfloat16.
+at::ScalarType dtype_of(const ModelChoice& choice) {
+  return choice.dtype == "float32" ? at::kFloat : at::kBFloat16;
+}
+
 ReadyModel make_ready(const ModelChoice& choice) {
-  const bool int8 = choice.dtype == "int8";
-  const at::ScalarType dtype = choice.dtype == "float32" ? at::kFloat : at::kBFloat16;
   Stopwatch watch;
   ReadyModel ready;
-  ready.model =
-      choice.from.empty() ? random_model(config_of(choice), dtype) : load_hub_model(open_hub_folder(choice.from));
-  prepare_for_inference(ready.model, int8 ? at::kChar : dtype);
+  ready.model = choice.from.empty() ? random_model(config_of(choice), dtype_of(choice))
+                                    : load_hub_model(open_hub_folder(choice.from));
+  prepare_for_inference(ready.model, choice.dtype == "int8" ? at::kChar : dtype_of(choice));
   ready.seconds = watch.lap();
   ready.peak_memory = peak_memory();
   return ready;
@@ -156,7 +159,7 @@ void run_decode(const DecodeWork& work) {
 void run_write(const WriteWork& work) {
   const at::NoGradGuard no_grad;
   Stopwatch watch;
-  save_hub_model(work.folder, make_ready(work.model).model, {});
+  save_hub_model(work.folder, random_model(config_of(work.model), dtype_of(work.model)), {});
   print_report({{"work", "write"}}, {watch.lap()}, 0);
 }
 
