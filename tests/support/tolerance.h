@@ -24,7 +24,8 @@ inline constexpr double kFiniteDifference = 1e-6;
 inline constexpr double kBFloat16 = 3e-2;
 /// A result computed in float32 and rounded to bfloat16 once: half of 2^-8 at most.
 inline constexpr double kOneBFloat16Rounding = 2e-3;
-/// The same from factors that were rounded to bfloat16 once: the errors of both roundings, which do not know each other.
+/// The same from factors that were rounded to bfloat16 once: the errors of both roundings, which do not know each
+/// other.
 inline constexpr double kTwoBFloat16Roundings = 3e-3;
 
 /// ‖actual − expected‖ / ‖expected‖, both in float64. Two empty or two zero tensors are equal.
