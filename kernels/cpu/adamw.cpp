@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/cpu/clones.h"
+
 namespace mformer::kernels::cpu {
 namespace {
 
@@ -54,13 +56,6 @@ template <typename Value>
 }
 
 }  // namespace
-
-// One binary for every x86-64: the loader picks the widest vectors the processor has.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define MFORMER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define MFORMER_CLONES
-#endif
 
 MFORMER_CLONES void adamw_update(const AdamWChunk<float>& chunk, const AdamWFactors& factors) {
   update_chunk(chunk, factors);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/exponentials.h"
 #include "kernels/cpu/matrix_products.h"
-#include "kernels/cpu/softmax_row.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/linear_cross_entropy.h"
 

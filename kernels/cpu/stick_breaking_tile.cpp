@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/cpu/clones.h"
+
 namespace mformer::kernels::cpu {
 namespace {
 
@@ -131,13 +133,6 @@ template <typename Real>
 }
 
 }  // namespace
-
-// One binary for every x86-64: the loader picks the widest vectors the processor has.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define MFORMER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define MFORMER_CLONES
-#endif
 
 MFORMER_CLONES bool break_sticks(const StickTile<float>& tile, float* beta) {
   return break_any_tile(tile, beta);

@@ -8,12 +8,14 @@
 #include <gtest/gtest.h>
 
 #include "kernels/grouped_linear.h"
+#include "tests/support/refusal.h"
 #include "tests/support/threads.h"
 #include "tests/support/tolerance.h"
 
 namespace mformer::kernels {
 namespace {
 
+using mformer::testing::refusal;
 using mformer::testing::relative_error;
 using mformer::testing::ThreadCount;
 using ::testing::HasSubstr;
@@ -108,16 +110,6 @@ TEST(QuantizeInt8, GivesAColumnOfZerosTheScaleOne) {
   const auto [codes, scale] = quantize_int8(w);
   EXPECT_EQ(scale[1].item<float>(), 1.0F);
   EXPECT_FALSE(codes.select(1, 1).any().item<bool>());
-}
-
-template <typename F>
-std::string refusal(const F& f) {
-  try {
-    f();
-  } catch (const c10::Error& e) {
-    return e.what_without_backtrace();
-  }
-  return "nothing was refused";
 }
 
 TEST(PackedLinear, RefusesArgumentsThatDoNotFitByName) {

@@ -7,11 +7,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/refusal.h"
 #include "tests/support/tolerance.h"
 
 namespace mformer::kernels {
 namespace {
 
+using mformer::testing::refusal;
 using mformer::testing::relative_error;
 using ::testing::HasSubstr;
 
@@ -100,16 +102,6 @@ TEST(RowSteps, NormalisesRowsAndLeavesZerosAlone) {
   const at::Tensor expected = x / x.norm(2, {1}, true).clamp_min(1e-12);
   normalize_rows(x);
   EXPECT_LE(relative_error(x, expected), 1e-6);
-}
-
-template <typename F>
-std::string refusal(const F& f) {
-  try {
-    f();
-  } catch (const c10::Error& e) {
-    return e.what_without_backtrace();
-  }
-  return "nothing was refused";
 }
 
 TEST(RowSteps, RefuseArgumentsThatDoNotFitByName) {

@@ -1,4 +1,4 @@
-#include "kernels/cpu/softmax_row.h"
+#include "kernels/cpu/exponentials.h"
 
 #include "kernels/cpu/clones.h"
 #include "kernels/cpu/vector_math.h"
