@@ -6,6 +6,7 @@
 #include "cli/terminal/table.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/model/posterior.h"
 #include "core/workflows/evaluate_tasks.h"
 
 namespace mformer::cli {
@@ -14,24 +15,55 @@ namespace {
 using namespace terminal;
 using nlohmann::ordered_json;
 
+ordered_json shares_json(const EvalReport& result, const PosteriorSummary& posterior) {
+  ordered_json shares = ordered_json::object();
+  for (std::size_t h = 0; h < posterior.shares.size(); ++h) shares[result.hypotheses[h]] = posterior.shares[h];
+  return shares;
+}
+
+ordered_json row_json(const EvalReport& result, const EvalRow& row) {
+  if (!row.held_out) return {{"task", row.task}, {"loss", nullptr}, {"perplexity", nullptr}, {"tokens", 0}};
+  const Evaluation& held_out = *row.held_out;
+  ordered_json json = {
+      {"task", row.task}, {"loss", held_out.loss}, {"perplexity", held_out.perplexity()}, {"tokens", held_out.tokens}};
+  if (held_out.posterior.has_value()) {
+    const PosteriorSummary& posterior = *held_out.posterior;
+    json["shares"] = shares_json(result, posterior);
+    json["documents"] = posterior.documents;
+    json["bound"] = rise_bound(0, result.hypotheses.size() - 1, posterior.documents, posterior.observed) /
+                    static_cast<double>(held_out.tokens);
+  }
+  return json;
+}
+
+std::vector<std::string> row_cells(const EvalReport& result, const EvalRow& row) {
+  std::vector<std::string> cells = {row.task, "-", "-", "0"};
+  if (row.held_out) {
+    cells = {row.task, format_fixed(row.held_out->loss), format_fixed(row.held_out->perplexity(), 2),
+             format_count(row.held_out->tokens)};
+    if (row.held_out->posterior) {
+      for (const double share : row.held_out->posterior->shares) cells.push_back(format_percent(share));
+    }
+  }
+  cells.resize(4 + (result.hypotheses.size() > 1 ? result.hypotheses.size() : 0), "-");
+  return cells;
+}
+
 void report_rows(Report& report, const EvalReport& result) {
   auto& rows = report.data()["tasks"] = ordered_json::array();
-  Table table({{"task", Align::left}, {"loss"}, {"perplexity"}, {"tokens"}});
+  std::vector<Column> columns = {{"task", Align::left}, {"loss"}, {"perplexity"}, {"tokens"}};
+  if (result.hypotheses.size() > 1) {
+    for (const std::string& name : result.hypotheses) columns.push_back({"by " + name});
+  }
+  Table table(columns);
   for (const EvalRow& row : result.rows) {
-    if (!row.held_out) {
-      rows.push_back({{"task", row.task}, {"loss", nullptr}, {"perplexity", nullptr}, {"tokens", 0}});
-      table.add_row({row.task, "-", "-", "0"});
-      continue;
-    }
-    const Evaluation& held_out = *row.held_out;
-    rows.push_back({{"task", row.task},
-                    {"loss", held_out.loss},
-                    {"perplexity", held_out.perplexity()},
-                    {"tokens", held_out.tokens}});
-    table.add_row(
-        {row.task, format_fixed(held_out.loss), format_fixed(held_out.perplexity(), 2), format_count(held_out.tokens)});
+    rows.push_back(row_json(result, row));
+    table.add_row(row_cells(result, row));
   }
   report.text() << table.str(report.style()) << "held-out text; loss in nats per token: less is better\n";
+  if (result.hypotheses.size() > 1) {
+    report.text() << "by …: the share of the prediction that the posterior gave to each hypothesis\n";
+  }
 }
 
 void run_eval(const EvalCommand& options, const GlobalOptions& global) {
@@ -52,6 +84,8 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
     report.text() << " as of " << to_string(as_of) << ": " << format_count(result.masked_modules)
                   << " modules born later are masked";
   }
+  report.data()["domain"] = options.domain.empty() ? ordered_json(nullptr) : ordered_json(options.domain);
+  if (!options.domain.empty()) report.text() << " as '" << options.domain << "' alone";
   report.data()["masked_modules"] = result.masked_modules;
   report.text() << '\n';
   report_rows(report, result);
@@ -68,6 +102,13 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--data", options->data, "Folder or file of text instead of tasks")->type_name("DIR");
   command->add_option("--as-of", options->as_of, "Mask the modules born after this version: the model as it was then")
       ->type_name("REF");
+  command
+      ->add_option(
+          "--domain", options->domain,
+          "One domain, or base: no posterior decides; default: the posterior over births, if there are domains")
+      ->type_name("NAME");
+  command->add_flag("--exact", options->exact,
+                    "Run every hypothesis over every token, where else those without weight rest");
   command->add_option("--max-tokens", options->max_tokens, "Held-out tokens per task, spread evenly; default: all")
       ->check(positive_integer());
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")

@@ -18,13 +18,29 @@ namespace {
 struct ExtendFlags {
   ExtendCommand command;
   std::string start = "copy";
+  std::string experts, heads;  ///< "auto", a number, or empty: the default of the mode.
 };
+
+constexpr std::int64_t kSingleMaskExperts = 4, kSingleMaskHeads = 2;
+
+/// A number of modules per layer; nothing = "auto", as many as the budget allows.
+std::optional<std::int64_t> number_of_modules(const std::string& text, bool single_mask, std::int64_t fixed) {
+  if (text.empty()) return single_mask ? std::optional(fixed) : std::nullopt;
+  if (text == "auto") return std::nullopt;
+  return std::stoll(text);
+}
+
+nlohmann::ordered_json number_or_auto(const std::optional<std::int64_t>& number) {
+  return number.has_value() ? nlohmann::ordered_json(*number) : nlohmann::ordered_json("auto");
+}
 
 nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
   const ExtendCommand& command = flags.command;
   nlohmann::ordered_json arguments = train_arguments(command);
-  arguments.update({{"experts", command.experts},
-                    {"heads", command.heads},
+  arguments.update({{"single_mask", command.single_mask},
+                    {"experts", number_or_auto(command.experts)},
+                    {"heads", number_or_auto(command.heads)},
+                    {"budget", command.budget},
                     {"layers", command.layers},
                     {"start", flags.start},
                     {"replay", command.replay},
@@ -75,10 +91,16 @@ bool new_task_is_measured(const ExtendReport& result) {
 void report_extension(terminal::Report& report, const ExtendReport& result) {
   report.data()["new_modules"] = {{"att", result.new_att}, {"mlp", result.new_mlp}};
   report.data()["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
+  report.data()["domain"] =
+      result.domain.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(result.domain);
   report.text() << (result.version ? "added     " : "would add ") << result.new_att << " attention and "
                 << result.new_mlp << " feed-forward modules: " << terminal::format_count(result.size_before.weights)
                 << " parameters become " << terminal::format_count(result.size_after.weights) << '\n';
   if (!result.version) return;
+  if (!result.domain.empty()) {
+    report.text() << "domain    '" << result.domain << "': the posterior decides which text it reads; --domain "
+                  << result.domain << " forces it, --domain base the model as it was\n";
+  }
   const bool measured = new_task_is_measured(result);
   report.data()["use"] = measured ? nlohmann::ordered_json(result.use) : nlohmann::ordered_json(nullptr);
   report.data()["leak"] = leak_json(result.leak);
@@ -96,7 +118,10 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
 }
 
 void run_extend(ExtendFlags flags, const GlobalOptions& global) {
-  flags.command.start = new_modules_from_string(flags.start);
+  ExtendCommand& command = flags.command;
+  command.start = new_modules_from_string(flags.start);
+  command.experts = number_of_modules(flags.experts, command.single_mask, kSingleMaskExperts);
+  command.heads = number_of_modules(flags.heads, command.single_mask, kSingleMaskHeads);
   set_seed(flags.command.options, global);
   Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
@@ -113,20 +138,34 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
   const auto add = [&command](const char* name, auto& value, const char* text) {
     return command.add_option(name, value, text)->group("New modules");
   };
-  add("--experts", options.experts, "New feed-forward modules in each layer; default: 4")
-      ->check(non_negative_integer());
-  add("--heads", options.heads, "New attention modules in each layer; default: 2")->check(non_negative_integer());
+  command
+      .add_flag("--single-mask", options.single_mask,
+                "New modules join the old ones for all text: one path, but old text leaks into them")
+      ->group("New modules");
+  const CLI::Validator number_or_auto = non_negative_integer() | CLI::IsMember({"auto"});
+  add("--experts", flags.experts,
+      "New feed-forward modules in each layer; auto: as many as --budget allows; default: auto, single mask: 4")
+      ->type_name("N|auto")
+      ->check(number_or_auto);
+  add("--heads", flags.heads, "New attention modules in each layer; default: auto, single mask: 2")
+      ->type_name("N|auto")
+      ->check(number_or_auto);
+  add("--budget", options.budget, "Largest share of parameters that auto adds, private ones included; default: 0.3")
+      ->check(positive_number());
   add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
   add("--start", flags.start,
-      "copy: of the modules that the new data uses most; random; unchanged: they add nothing at first; default: copy")
+      "copy: of the modules that the new data uses most (a domain has them in their place); random; unchanged: they "
+      "add "
+      "nothing at first; default: copy")
       ->type_name("copy|random|unchanged");
-  add("--replay", options.replay, "Share of training sequences from earlier tasks, below 1; default: 0")
+  add("--replay", options.replay, "Single mask: share of training sequences from earlier tasks, below 1; default: 0")
       ->check(share());
   add("--penalty", options.penalty,
-      "Weight of the router mass on new modules in the loss (of replayed text where there is any); default: 0")
+      "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any); "
+      "default: 0")
       ->check(non_negative_number());
   add("--review-steps", options.review_steps,
-      "Last steps that train only the new router rows on old and new text; default: 0")
+      "Single mask: last steps that train only the new router rows on old and new text; default: 0")
       ->check(non_negative_integer());
 }
 

@@ -1,5 +1,7 @@
 #include "cli/train_report.h"
 
+#include <algorithm>
+
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 
@@ -18,11 +20,16 @@ ordered_json number_or_null(const std::optional<double>& value) {
 
 std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style) {
   const auto fixed = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
-  terminal::Table table({{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}});
+  const bool bounded = std::any_of(tasks.begin(), tasks.end(), [](const TaskChange& task) { return task.bound; });
+  std::vector<terminal::Column> columns = {{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}};
+  if (bounded) columns.insert(columns.begin() + 4, {"at most"});
+  terminal::Table table(columns);
   for (const TaskChange& task : tasks) {
     const std::optional<double> change = change_of(task);
-    table.add_row({task.task, fixed(task.before), fixed(task.after), change ? format_signed(*change) : "-",
-                   format_count(task.tokens)});
+    std::vector<std::string> row = {task.task, fixed(task.before), fixed(task.after),
+                                    change ? format_signed(*change) : "-", format_count(task.tokens)};
+    if (bounded) row.insert(row.begin() + 4, task.bound ? format_signed(*task.bound) : "-");
+    table.add_row(row);
   }
   return table.str(style);
 }
@@ -80,6 +87,7 @@ ordered_json tasks_json(const std::vector<TaskChange>& tasks) {
                     {"before", number_or_null(task.before)},
                     {"after", number_or_null(task.after)},
                     {"change", number_or_null(change_of(task))},
+                    {"bound", number_or_null(task.bound)},
                     {"tokens", task.tokens}});
   }
   return rows;

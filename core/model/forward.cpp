@@ -35,6 +35,8 @@ at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_i
 }  // namespace
 
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options) {
+  if (!model.domains.empty())
+    throw Error("a model with domains is run as one of its views", "see core/model/domains.h");
   check_ids(model, input_ids);
   const at::Tensor key_mask = checked_mask(options, input_ids);
   if (model.prepared != nullptr) return prepared_forward(model, input_ids, key_mask, options);

@@ -79,9 +79,9 @@ struct ForwardOutput {
   std::vector<at::Tensor> hidden_states;  ///< n_layer + 1, if asked for
 };
 
-/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary. Of a
-/// model prepared for inference (core/model/inference.h) there is no routing, and what else it does not give is
-/// refused.
+/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary, and
+/// for a model with domains, which stands for several: give one of its views (core/model/domains.h). Of a model
+/// prepared for inference (core/model/inference.h) there is no routing, and what else it does not give is refused.
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
 
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.

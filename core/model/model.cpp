@@ -1,7 +1,10 @@
 #include "core/model/model.h"
 
+#include <ATen/ops/tensor.h>
+
 #include <numeric>
 
+#include "core/model/domains.h"
 #include "core/model/inference.h"
 #include "modules_registry/error.h"
 
@@ -59,6 +62,11 @@ void for_each_parameter(Model& model, const Visit& visit) {
   }
   visit_affine(model.ln_f, "ln_f", -1, visit);
   if (!model.config.tie_word_embeddings) visit_if_defined(model.lm_head, {"lm_head", nullptr, Part::trunk}, visit);
+  for (Domain& domain : model.domains) {
+    for (PrivatePart& part : domain.parts) {
+      visit({"domain " + domain.name + "/" + part.name, &part.value, Part::domain});
+    }
+  }
 }
 
 std::vector<ParameterRef> parameters(Model& model) {
@@ -109,6 +117,29 @@ ModuleSelection all_modules(const Model& model) {
   return all;
 }
 
+namespace {
+
+/// Of the rows that each domain keeps for this bank's base modules, those of the modules that stay.
+void select_private_rows(Model& model, const std::string& bank_name, const ModuleBank& from,
+                         const std::vector<std::int64_t>& positions) {
+  for (Domain& domain : model.domains) {
+    std::vector<std::int64_t> number(from.modules.size(), -1), kept;  // of each module among those with such a row
+    std::int64_t count = 0;
+    for (std::size_t i = 0; i < from.modules.size(); ++i) {
+      if (is_base_module_of(from.modules[i], domain)) number[i] = count++;
+    }
+    for (const std::int64_t position : positions) {
+      if (number.at(position) >= 0) kept.push_back(number[position]);
+    }
+    if (static_cast<std::int64_t>(kept.size()) == count) continue;
+    for (PrivatePart& part : domain.parts) {
+      if (part.name == bank_name + ".rows") part.value = part.value.index_select(0, at::tensor(kept, at::kLong));
+    }
+  }
+}
+
+}  // namespace
+
 Model select(const Model& model, const ModuleSelection& keep) {
   if (model.prepared != nullptr) throw Error("no modules can be selected from a model prepared for inference");
   Model selected = model;
@@ -123,6 +154,7 @@ Model select(const Model& model, const ModuleSelection& keep) {
                         std::string(to_string(kind)) + " modules, but each token uses " + std::to_string(from.k),
                     "keep at least k modules of each kind in every layer");
       }
+      select_private_rows(selected, "h." + std::to_string(l) + "." + std::string(to_string(kind)), from, positions);
       to.modules.clear();
       for (const std::int64_t position : positions) to.modules.push_back(from.modules.at(position));
       counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(positions.size()));

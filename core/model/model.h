@@ -23,6 +23,8 @@ struct Module {
   at::Tensor in_scale, out_scale;
   std::string uid;      ///< Lasting identity in the registry; empty for a model that no registry knows.
   bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
+  std::string domain;   ///< The Domain that alone sees it; empty = the base's, which every hypothesis may see.
+  std::vector<std::string> hidden_from = {};  ///< Of a base module: domains that have a copy in its place.
 };
 
 /// What the modules of one (layer, kind) share for choosing among them. Tensors the gate type has no use for are
@@ -57,6 +59,23 @@ struct Block {
   const ModuleBank& bank(Kind kind) const { return kind == Kind::att ? att : mlp; }
 };
 
+/// A domain's own copy of a piece of the trunk or of a router.
+struct PrivatePart {
+  /// As ParameterRef::name: "wte", "lm_head", "ln_f.weight", "h.0.k_proj.weight", "h.0.att.router.bias"; and
+  /// "h.0.att.rows" for the router rows of the base modules that the domain sees, [modules, gating_size], in order.
+  std::string name;
+  at::Tensor rows;   ///< int64 [n]: the rows of "wte" or "lm_head" that `value` replaces; undefined = all of it.
+  at::Tensor value;  ///< What the domain has in its place.
+};
+
+/// What an extension keeps apart from the rest of the model, so that text of other domains never meets it: the modules
+/// of its name (Module::domain) and its private parts. See core/model/domains.h.
+struct Domain {
+  std::string name;
+  bool alone = false;  ///< Its hypothesis sees its own modules only, not the base's.
+  std::vector<PrivatePart> parts;
+};
+
 struct PreparedModel;
 
 /// A ModuleFormer (arXiv 2306.04640) causal language model: plain data. Copying a Model copies handles: two models may
@@ -67,6 +86,8 @@ struct Model {
   std::vector<Block> blocks;
   Affine ln_f;
   at::Tensor lm_head;  ///< [vocab_size, n_embd]; the same tensor as wte where config.tie_word_embeddings.
+  /// Empty for a plain model. Otherwise forward() runs on one of its views, see core/model/domains.h.
+  std::vector<Domain> domains;
   /// The weights packed for inference (core/model/inference.h); the matrices above are undefined then, but wte.
   std::shared_ptr<const PreparedModel> prepared;
 };
@@ -76,11 +97,11 @@ struct Model {
 struct ParameterRef {
   std::string name;
   at::Tensor* tensor;
-  enum class Part { trunk, router, module } part;
-  int layer = -1;            ///< -1 outside the blocks.
-  Kind kind = Kind::att;     ///< Of routers and modules.
-  std::int64_t module = -1;  ///< Index in its bank.
-  bool scale = false;        ///< The scale of a quantised module: "h.0.mlp.3.in_scale".
+  enum class Part { trunk, router, module, domain } part;  ///< domain: a private part, "domain german/ln_f.weight".
+  int layer = -1;                                          ///< -1 outside the blocks.
+  Kind kind = Kind::att;                                   ///< Of routers and modules.
+  std::int64_t module = -1;                                ///< Index in its bank.
+  bool scale = false;                                      ///< The scale of a quantised module: "h.0.mlp.3.in_scale".
 };
 
 /// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte", and what

@@ -67,6 +67,12 @@ Window PackedWindows::window(int64_t index) const {
     window.inputs[at] = tokens[at] & TokenData::kIdMask;
     if ((target & TokenData::kNoLoss) == 0) window.targets[at] = target;
   }
+  const auto first = static_cast<size_t>(index) * length + 1;  // token that the first input predicts
+  const auto starts = data_.starts();
+  for (auto start = std::lower_bound(starts.begin(), starts.end(), first);
+       start != starts.end() && *start < first + used; ++start) {
+    window.starts.push_back(static_cast<int64_t>(*start - first));
+  }
   return window;
 }
 

@@ -9,9 +9,10 @@ namespace mformer {
 
 /// One row of a batch.
 struct Window {
-  std::vector<int64_t> inputs;   ///< [context] ids
-  std::vector<int64_t> targets;  ///< [context] the id that follows each input, or -100 where there is no loss
-  int64_t tokens = 0;            ///< inputs that are tokens of the data; those after them are padding
+  std::vector<int64_t> inputs;       ///< [context] ids
+  std::vector<int64_t> targets;      ///< [context] the id that follows each input, or -100 where there is no loss
+  int64_t tokens = 0;                ///< inputs that are tokens of the data; those after them are padding
+  std::vector<int64_t> starts = {};  ///< positions whose target is the first token of a document, ascending
 };
 
 /// What happens to the tokens after the last whole window.

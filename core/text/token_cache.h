@@ -31,6 +31,8 @@ class TokenData {
   int64_t documents() const;
   /// The tokens of document `index`, end-of-text included. Throws Error when out of range.
   std::span<const uint32_t> document(int64_t index) const;
+  /// Index of the first token of each document, ascending, and last the number of tokens.
+  std::span<const uint64_t> starts() const;
 
   int64_t text_bytes() const;               ///< bytes of text the tokens stand for
   const std::string& content_hash() const;  ///< of the whole corpus, as CorpusSummary::content_hash

@@ -53,6 +53,10 @@ std::span<const uint32_t> TokenData::tokens() const {
   return data_->tokens;
 }
 
+std::span<const uint64_t> TokenData::starts() const {
+  return data_->starts;
+}
+
 int64_t TokenData::documents() const {
   return static_cast<int64_t>(data_->starts.size()) - 1;
 }

@@ -17,13 +17,15 @@ void set_row(Batch& batch, std::int64_t row, const Window& window) {
   std::copy(window.targets.begin(), window.targets.end(),
             batch.targets.mutable_data_ptr<std::int64_t>() + row * context);
   batch.lengths[row] = window.tokens;
+  batch.starts[row] = window.starts;
 }
 
 Batch empty_batch(std::int64_t rows, std::int64_t context) {
   return {at::empty({rows, context}, at::kLong),
           at::empty({rows, context}, at::kLong),
           {},
-          std::vector<std::int64_t>(rows, context)};
+          std::vector<std::int64_t>(rows, context),
+          std::vector<std::vector<std::int64_t>>(rows)};
 }
 
 std::int64_t total_windows(const std::vector<PackedWindows>& sets) {

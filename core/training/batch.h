@@ -17,6 +17,8 @@ struct Batch {
   at::Tensor targets;  ///< [batch, context], int64, −100 where there is no loss
   at::Tensor replay;   ///< [batch], bool: rows of earlier tasks' data; undefined where there are none
   std::vector<std::int64_t> lengths = {};  ///< [batch] inputs of each row that are tokens; the rest is padding
+  /// [batch] of each row the positions whose target is the first token of a document, ascending.
+  std::vector<std::vector<std::int64_t>> starts = {};
 };
 
 /// Batch of step `step` (from 0): a pure function of the step, so that a resumed run sees what it would have seen.

@@ -5,18 +5,50 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/model/domains.h"
 #include "core/model/losses.h"
 #include "core/training/batch_prefetcher.h"
+#include "core/training/evaluate_posterior.h"
 
 namespace mformer {
+namespace {
+
+Evaluation finished(Evaluation result, double sum) {
+  if (result.tokens == 0) throw Error("the data has no token to predict", "pairs need a completion that is not empty");
+  result.loss = sum / static_cast<double>(result.tokens);
+  return result;
+}
+
+Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
+  const PosteriorEvaluator evaluator(views_of(model), options.posterior, options.bfloat16, options.exact);
+  double sum = 0;
+  Evaluation result;
+  PosteriorSummary summary;
+  summary.shares.resize(model.domains.size() + 1);
+  for_each_batch(windows, options, [&](const Batch& batch) {
+    const PosteriorLosses posterior = evaluator.losses(batch);
+    const at::Tensor counts = batch.targets.ne(PackedWindows::kIgnore);
+    sum += (posterior.losses * counts).sum().item<double>();
+    result.tokens += counts.sum().item<std::int64_t>();
+    summary.documents += posterior.documents, summary.observed += posterior.observed;
+    const at::Tensor weights = posterior.weights.flatten(0, 1).sum(0);
+    for (std::size_t h = 0; h < summary.shares.size(); ++h) {
+      summary.shares[h] += weights[static_cast<std::int64_t>(h)].item<double>();
+    }
+  });
+  for (double& share : summary.shares) share /= static_cast<double>(std::max<std::int64_t>(1, summary.observed));
+  result.posterior = summary;
+  return finished(result, sum);
+}
+
+}  // namespace
 
 double Evaluation::perplexity() const {
   return std::exp(loss);
 }
 
-void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
-                      const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit) {
-  const at::NoGradGuard no_grad;
+void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
+                    const std::function<void(const Batch&)>& visit) {
   std::int64_t used = windows.size();
   if (options.max_tokens > 0) {
     used = std::clamp<std::int64_t>(options.max_tokens / windows.context(), 1, windows.size());
@@ -30,13 +62,19 @@ void for_each_forward(const Model& model, const PackedWindows& windows, const Ev
   BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
   for (std::int64_t first = 0; first < used; first += options.batch_size) {
     if (options.should_stop && options.should_stop()) throw EvaluationInterrupted("interrupted; nothing was changed");
-    const Batch batch = batches.next();
-    visit(batch, forward(model, batch.inputs, how));
+    visit(batches.next());
     if (options.progress) options.progress(std::min(used, first + options.batch_size), used);
   }
 }
 
+void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
+                      const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit) {
+  const at::NoGradGuard no_grad;
+  for_each_batch(windows, options, [&](const Batch& batch) { visit(batch, forward(model, batch.inputs, how)); });
+}
+
 Evaluation evaluate(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
+  if (!model.domains.empty()) return evaluate_mixture(model, windows, options);
   ForwardOptions how;
   how.bfloat16 = options.bfloat16;
   double sum = 0;
@@ -45,9 +83,7 @@ Evaluation evaluate(const Model& model, const PackedWindows& windows, const Eval
     sum += token_losses(model, output.hidden, batch.targets, options.bfloat16).sum(at::kDouble).item<double>();
     result.tokens += batch.targets.ne(PackedWindows::kIgnore).sum().item<std::int64_t>();
   });
-  if (result.tokens == 0) throw Error("the data has no token to predict", "pairs need a completion that is not empty");
-  result.loss = sum / static_cast<double>(result.tokens);
-  return result;
+  return finished(result, sum);
 }
 
 }  // namespace mformer

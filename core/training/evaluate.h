@@ -2,8 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <vector>
 
 #include "core/model/forward.h"
+#include "core/model/posterior.h"
 #include "core/text/packing.h"
 #include "core/training/batch.h"
 #include "modules_registry/error.h"
@@ -14,6 +17,8 @@ struct EvaluateOptions {
   std::int64_t max_tokens = 0;  ///< Stop after this many tokens of input, spread evenly over the data; 0 = all.
   std::int64_t batch_size = 8;
   bool bfloat16 = false;
+  PosteriorOptions posterior;  ///< Of models with domains.
+  bool exact = false;          ///< Of models with domains: run every hypothesis over everything (PosteriorEvaluator).
   std::function<bool()> should_stop;  ///< Asked between batches; true throws EvaluationInterrupted.
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
@@ -23,17 +28,30 @@ class EvaluationInterrupted : public Error {
   using Error::Error;
 };
 
+/// Which hypotheses of a model with domains predicted.
+struct PosteriorSummary {
+  std::vector<double> shares;                ///< [hypotheses] mean weight over the tokens observed.
+  std::int64_t documents = 0, observed = 0;  ///< As PosteriorLosses; with them rise_bound() tells what is at stake.
+};
+
 struct Evaluation {
-  double loss = 0;          ///< Mean cross-entropy, nats per token, over the targets that count.
-  std::int64_t tokens = 0;  ///< How many these were.
+  double loss = 0;                                 ///< Mean cross-entropy, nats per token, over the targets that count.
+  std::int64_t tokens = 0;                         ///< How many these were.
+  std::optional<PosteriorSummary> posterior = {};  ///< Of a model with domains.
   double perplexity() const;
 };
 
-/// Loss of the model on these windows; no gradients. The sum runs in double, in a fixed order.
+/// Loss of the model on these windows; no gradients. The sum runs in double, in a fixed order. With domains it is the
+/// loss of the posterior mixture (core/model/posterior.h).
 Evaluation evaluate(const Model& model, const PackedWindows& windows, const EvaluateOptions& options = {});
 
-/// Runs the model over the windows and hands each batch's forward pass on; what evaluate() and statistics share.
+/// Runs the model, which must be plain, over the windows and hands each batch's forward pass on; what evaluate() and
+/// statistics share.
 void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
                       const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit);
+
+/// The batches that evaluation visits, in order: windows spread evenly over the data, at most `max_tokens` of input.
+void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
+                    const std::function<void(const Batch&)>& visit);
 
 }  // namespace mformer

@@ -1,7 +1,9 @@
 #include "core/workflows/evaluate_tasks.h"
 
+#include <algorithm>
 #include <map>
 
+#include "core/model/domains.h"
 #include "core/workflows/train.h"
 
 namespace mformer {
@@ -15,7 +17,10 @@ void require_unchanged(const Registry& registry, const LoadedVersion& later, con
                     ": masking can't bring the earlier model back",
                 "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
   };
-  if (before.parts != later.manifest.parts) refuse("the trunk");
+  for (const TrunkPart& part : before.parts) {
+    const auto& parts = later.manifest.parts;
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) refuse("the trunk's part '" + part.name + "'");
+  }
   std::map<std::string, std::string> objects;
   for (const LayerManifest& layer : later.manifest.layers) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
@@ -62,10 +67,35 @@ Model masked_as_of(const Registry& registry, const LoadedVersion& version, const
                 "mformer log shows which version came from which");
   }
   require_unchanged(registry, version, earlier);
-  Model masked = select(version.model, born_by(version.model, registry.manifest(earlier.hash)));
-  require_same_routers(masked, load_version(registry, earlier).model, to_string(earlier));
+  const Model before = load_version(registry, earlier).model;
+  Model masked = version.model;
+  for (const Domain& domain : version.model.domains) {
+    if (find_domain(before, domain.name) == nullptr) masked = without_domain(masked, domain.name);
+  }
+  masked = select(masked, born_by(masked, registry.manifest(earlier.hash)));
+  require_same_routers(masked, before, to_string(earlier));
   return masked;
 }
+
+namespace {
+
+std::int64_t count_modules(const Model& model) {
+  std::size_t count = 0;
+  for (const Block& block : model.blocks) count += block.att.modules.size() + block.mlp.modules.size();
+  return static_cast<std::int64_t>(count);
+}
+
+/// What the command asks for: as of a version, or one hypothesis, or all there is.
+Model evaluated_model(const Session& session, const LoadedVersion& version, const EvalCommand& command,
+                      EvalReport& report) {
+  Model model = version.model;
+  if (!command.as_of.empty()) model = masked_as_of(session.registry, version, command.as_of);
+  if (!command.domain.empty()) model = view_of(model, command.domain);
+  report.masked_modules = count_modules(version.model) - count_modules(model);
+  return model;
+}
+
+}  // namespace
 
 EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const EvalCommand& command,
                           bool keep_scores) {
@@ -84,24 +114,15 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
     throw UsageError("there is no task to evaluate",
                      "name data: --data DIR, or add a task: mformer task add NAME --data DIR");
   EvalReport report;
-  const Model* model = &version.model;
-  Model masked;
-  if (!command.as_of.empty()) {
-    masked = masked_as_of(session.registry, version, command.as_of);
-    for (std::size_t l = 0; l < masked.blocks.size(); ++l) {
-      for (const Kind kind : {Kind::att, Kind::mlp}) {
-        report.masked_modules += static_cast<std::int64_t>(version.model.blocks[l].bank(kind).modules.size()) -
-                                 static_cast<std::int64_t>(masked.blocks[l].bank(kind).modules.size());
-      }
-    }
-    model = &masked;
-  }
-  const bool keep = keep_scores && command.as_of.empty() && command.data.empty() && command.context == 0;
+  const Model model = evaluated_model(session, version, command, report);
+  report.hypotheses = hypotheses(model);
+  const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() && !command.exact &&
+                    command.data.empty() && command.context == 0;
   for (const TaskData& task : tasks) {
-    report.rows.push_back(
-        {task.record.name,
-         keep ? scored(session, version.record.hash, *model, task, command.max_tokens)
-              : evaluate_task(session, *model, task, Split::held_out, command.max_tokens, command.context)});
+    report.rows.push_back({task.record.name, keep
+                                                 ? scored(session, version.record.hash, model, task, command.max_tokens)
+                                                 : evaluate_task(session, model, task, Split::held_out,
+                                                                 command.max_tokens, command.context, command.exact)});
   }
   return report;
 }

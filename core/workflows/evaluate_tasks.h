@@ -11,6 +11,8 @@ struct EvalCommand {
   std::vector<std::string> tasks;  ///< Known tasks; empty = all.
   std::string data;                ///< A folder instead of tasks; need not be a task.
   std::string as_of;               ///< A version: modules born after it are masked. Empty = nothing is masked.
+  std::string domain;              ///< One hypothesis, "base" or a domain's name; empty = the posterior decides.
+  bool exact = false;              ///< Every hypothesis runs over everything.
   std::int64_t max_tokens = 0;     ///< Held-out tokens per task; 0 = all.
   std::int64_t context = 0;        ///< 0 = the model's block size.
 };
@@ -23,14 +25,16 @@ struct EvalRow {
 struct EvalReport {
   std::vector<EvalRow> rows;
   std::int64_t masked_modules = 0;
+  std::vector<std::string> hypotheses;  ///< What the posterior chose among; one where nothing was to be chosen.
 };
 
 /// Held-out loss of each task. Without --as-of and with write access the scores are kept in the registry.
 EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const EvalCommand& command, bool keep_scores);
 
-/// `version`'s model with every module born after version `as_of` masked: with the other parameters unchanged since
-/// then, its logits are bit for bit those of `as_of`. Throws Error if `as_of` is no ancestor, or if something that both
-/// share (the trunk, a router, an old module) changed, since then a mask can't bring the old model back.
+/// `version`'s model with every module and domain born after version `as_of` masked: with the other parameters
+/// unchanged since then, its logits are bit for bit those of `as_of`. Throws Error if `as_of` is no ancestor, or if
+/// something that both share (the trunk, a router, an old module) changed, since then a mask can't bring the old model
+/// back.
 Model masked_as_of(const Registry& registry, const LoadedVersion& version, const std::string& as_of);
 
 }  // namespace mformer

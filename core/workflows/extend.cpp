@@ -1,84 +1,16 @@
 #include "core/workflows/extend.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/randn_like.h>
 #include <ATen/ops/repeat_interleave.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <map>
-#include <numeric>
 
+#include "core/model/domains.h"
 #include "core/workflows/commit.h"
-#include "core/workspace/parse_range.h"
+#include "core/workflows/domain_extension.h"
+#include "core/workflows/new_modules.h"
 
 namespace mformer {
 namespace {
-
-constexpr double kCopyNoise = 0.02;  // of the weights' own spread: enough for copies to part, too little to hurt
-
-using Origins = std::map<std::pair<int, Kind>, std::vector<std::string>>;  // uids, in the order of the new modules
-
-/// Positions of the bank's modules by how much the domain uses them, most used first.
-std::vector<std::int64_t> by_use(const std::vector<RoutingStat>& stats, int layer, Kind kind, std::size_t modules) {
-  std::vector<double> mass;
-  for (const RoutingStat& stat : stats) {
-    if (stat.layer == layer && stat.kind == kind) mass.push_back(stat.gate_mass);
-  }
-  mass.resize(modules, 0.0);
-  std::vector<std::int64_t> order(modules);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return mass[a] > mass[b]; });
-  return order;
-}
-
-at::Tensor with_noise(const at::Tensor& weight, at::Generator& generator) {
-  const at::Tensor spread = weight.std(/*unbiased=*/false);
-  return weight.clone() +
-         kCopyNoise * spread * at::randn_like(weight.to(at::kFloat), generator).to(weight.scalar_type());
-}
-
-Module new_module(const ModelConfig& config, const ModuleBank& bank, std::int64_t from, NewModules start,
-                  at::Generator& generator) {
-  if (start == NewModules::random) {
-    Module fresh = make_module(config, bank.kind, generator);
-    const at::ScalarType dtype = bank.modules[0].in.scalar_type();
-    fresh.in = fresh.in.to(dtype), fresh.out = fresh.out.to(dtype), fresh.row = fresh.row.to(dtype);
-    return fresh;
-  }
-  const Module& parent = bank.modules.at(from);
-  Module copy;
-  copy.in = with_noise(parent.in, generator);
-  copy.out = start == NewModules::unchanged ? at::zeros_like(parent.out) : with_noise(parent.out, generator);
-  copy.row = with_noise(parent.row, generator);
-  return copy;
-}
-
-/// Appends the new modules to every chosen layer; says which module each was copied from.
-Origins add_modules(Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats) {
-  const auto [first, last] = parse_range(command.layers, model.config.n_layer, "--layers");
-  at::Generator generator = at::detail::createCPUGenerator(command.options.seed ^ 0x657874656e64ULL);
-  Origins origins;
-  std::vector<std::int64_t> att, mlp;
-  for (std::int64_t l = 0; l < model.config.n_layer; ++l) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      ModuleBank& bank = model.blocks[l].bank(kind);
-      const std::int64_t added = l < first || l > last ? 0 : kind == Kind::att ? command.heads : command.experts;
-      const auto order = by_use(stats, static_cast<int>(l), kind, bank.modules.size());
-      std::vector<Module> fresh;
-      for (std::int64_t i = 0; i < added; ++i) {
-        const std::int64_t from = order[static_cast<std::size_t>(i) % order.size()];
-        fresh.push_back(new_module(model.config, bank, from, command.start, generator));
-        origins[{static_cast<int>(l), kind}].push_back(command.start == NewModules::random ? ""
-                                                                                           : bank.modules[from].uid);
-      }
-      bank.modules.insert(bank.modules.end(), fresh.begin(), fresh.end());
-      (kind == Kind::att ? att : mlp).push_back(static_cast<std::int64_t>(bank.modules.size()));
-    }
-  }
-  model.config.set_expert_counts(att, mlp);
-  return origins;
-}
 
 /// Mean router probability that the (replayed, if any) tokens give to modules without a uid, summed over routers.
 at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, const Batch& batch) {
@@ -120,13 +52,38 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
 
 void check(const ExtendCommand& command) {
   command.options.validate();
-  if (command.experts < 0 || command.heads < 0 || command.experts + command.heads == 0) {
+  const std::int64_t experts = command.experts.value_or(1), heads = command.heads.value_or(1);
+  if (experts < 0 || heads < 0 || experts + heads == 0) {
     throw UsageError("--experts and --heads must not be negative, and not both 0", "for example --experts 4 --heads 2");
   }
+  if (!(command.budget > 0)) throw UsageError("--budget must be positive", "for example --budget 0.3");
   if (!(command.replay >= 0 && command.replay < 1))
     throw UsageError("--replay is a share from 0 to below 1", "for example --replay 0.01");
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
   if (command.review_steps < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
+  if (!command.single_mask && (command.replay > 0 || command.penalty > 0 || command.review_steps > 0)) {
+    throw UsageError("--replay, --penalty and --review-steps belong to --single-mask",
+                     "a domain of its own needs none of them: other text never meets it");
+  }
+}
+
+void check(const ExtendCommand& command, const LoadedVersion& base) {
+  if (command.single_mask && !base.model.domains.empty()) {
+    throw Error(to_string(base.record) + " has domains, and a single mask would change what each of them reads",
+                "extend it without --single-mask, or take the domains away first: mformer drop");
+  }
+  if (command.single_mask || command.start != NewModules::copy) return;
+  for (const auto& [kind, number] : {std::pair{Kind::att, command.heads}, std::pair{Kind::mlp, command.experts}}) {
+    for (const Block& block : base.model.blocks) {
+      const auto& modules = block.bank(kind).modules;
+      const auto own = std::count_if(modules.begin(), modules.end(), [](const Module& m) { return m.domain.empty(); });
+      if (number.value_or(0) > own) {
+        throw UsageError("a domain copies each module at most once, and a layer has " + std::to_string(own) + " " +
+                             std::string(to_string(kind)) + " modules",
+                         "ask for fewer, or start the new ones otherwise: --start random");
+      }
+    }
+  }
 }
 
 /// The workflow, step by step; the members are what the steps share.
@@ -139,23 +96,21 @@ class Extension {
         tokenizer_(require_tokenizer(base)),
         task_(open_task(session, tokenizer_, command.task, command.data)),
         context_(context_of(command.options, base.model)),
-        model_(clone(base.model)) {}
+        parent_(view_of(base.model, kBaseHypothesis)),
+        model_(clone(parent_)) {}
 
   ExtendReport report() {
     PackedWindows windows(task_.tokens.require(Split::train), context_, LastWindow::drop);
-    report_.size_before = size_of(model_);
-    std::vector<RoutingStat> stats;
-    if (command_.start != NewModules::random && !command_.dry_run) {
-      stats = collect_routing(session_, base_.model, task_, Split::train, command_.eval_tokens);
-    }
-    const Origins origins = add_modules(model_, command_, stats);
-    count_new();
+    report_.size_before = size_of(base_.model);
+    grow();
     TrainTask training;
     training.model = &model_;
-    training.parameters = make_trainable(model_, [&](const ParameterRef& ref) { return is_new(model_, ref); });
+    training.parameters = trained();
     report_.trainable = count_trainable(model_);
     report_.optimizer_bytes = report_.trainable.optimizer_bytes();
-    report_.size_after = size_of(model_);
+    report_.size_after = report_.size_before;
+    report_.size_after.weights += added_weights();
+    report_.size_after.bytes += added_weights() * static_cast<std::int64_t>(model_.wte.element_size());
     if (command_.dry_run) return report_;
 
     const OperationData data{"train", task_.record.name, task_.record.data_path, task_.record.content_hash};
@@ -168,9 +123,11 @@ class Extension {
       learn(training, windows, tasks, folder);
       review(windows, tasks, folder / "review");
       make_untrainable(model_);
-      commit(operation, origins);
+      commit(operation);
+      report_.size_after = size_of(model_);
       report_.tasks =
-          changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens));
+          changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),
+                  base_.model.domains.size(), model_.domains.size());
       measure_leak(tasks);
       finish_run(folder);
       finish_run(folder / "review");
@@ -179,6 +136,40 @@ class Extension {
   }
 
  private:
+  /// Appends the new modules to model_.
+  void grow() {
+    const bool open = !command_.experts.has_value() || !command_.heads.has_value();
+    std::vector<RoutingStat> stats;
+    if (open || (command_.start != NewModules::random && !command_.dry_run)) {
+      stats = collect_routing(session_, parent_, task_, Split::train, command_.eval_tokens);
+    }
+    std::int64_t weights = static_cast<std::int64_t>(command_.budget * static_cast<double>(size_of(parent_).weights));
+    if (!command_.single_mask) weights -= private_weights(parent_, task_);
+    plan_ = plan_new_modules(parent_, command_, stats, weights);
+    const bool replace = !command_.single_mask && command_.start == NewModules::copy;
+    add_new_modules(model_, plan_, command_.start, replace, command_.options.seed);
+    count_new();
+  }
+
+  std::vector<TrainedParameter> trained() {
+    if (!command_.single_mask) return train_domain(model_, task_);
+    return make_trainable(model_, [&](const ParameterRef& ref) { return is_new(model_, ref); });
+  }
+
+  std::int64_t added_weights() const {
+    const std::int64_t modules = size_of(model_).weights - size_of(parent_).weights;
+    if (command_.single_mask) return modules;
+    std::int64_t copied = 0;  // model_ has them in the place of the originals
+    for (const auto& [bank, positions] : plan_) {
+      if (command_.start != NewModules::copy) break;
+      for (const std::int64_t position : positions) {
+        const Module& module = parent_.blocks[bank.first].bank(bank.second).modules[position];
+        copied += module.in.numel() + module.out.numel() + module.row.numel();
+      }
+    }
+    return modules + copied + private_weights(parent_, task_);
+  }
+
   void count_new() {
     for (const Block& block : model_.blocks) {
       for (const Module& module : block.att.modules) report_.new_att += module.uid.empty() ? 1 : 0;
@@ -228,10 +219,15 @@ class Extension {
     train(training, options, hooks_for(session_, "review", options));
   }
 
-  void commit(std::int64_t operation, const Origins& origins) {
-    const auto origin = [&](Kind kind, int layer, std::int64_t index) {
-      const auto& old = base_.model.blocks[layer].bank(kind).modules;
-      return origins.at({layer, kind}).at(index - static_cast<std::int64_t>(old.size()));
+  void commit(std::int64_t operation) {
+    if (!command_.single_mask) {
+      report_.domain = free_domain_name(base_.model, task_.record.name);
+      model_ = with_domain(base_.model, model_, report_.domain, plan_, command_.start == NewModules::copy);
+    }
+    const auto origin = [&](Kind kind, int layer, std::int64_t index) -> std::string {
+      if (command_.start == NewModules::random) return "";
+      const auto old = static_cast<std::int64_t>(base_.model.blocks[layer].bank(kind).modules.size());
+      return parent_.blocks[layer].bank(kind).modules[plan_.at({layer, kind}).at(index - old)].uid;
     };
     const CommitResult result =
         commit_model(session_, operation, base_, model_, command_.into, task_.record.name, origin);
@@ -261,7 +257,9 @@ class Extension {
   const Tokenizer& tokenizer_;
   TaskData task_;
   std::int64_t context_;
-  Model model_;
+  Model parent_;  ///< The base hypothesis.
+  Model model_;   ///< Trained: parent_ and what is new; in the end the whole that is committed.
+  NewModulePlan plan_;
   ExtendReport report_;
 };
 
@@ -277,6 +275,7 @@ NewModules new_modules_from_string(const std::string& text) {
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command) {
   check(command);
   require_trainable(base);
+  check(command, base);
   return Extension(session, base, command).report();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,25 @@ enum class NewModules {
 /// Throws UsageError with the known names.
 NewModules new_modules_from_string(const std::string& text);
 
+/// Two ways to add a domain:
+///
+/// A domain (the default) is kept apart: its modules, and private copies of routers, norms, key and value maps and of
+/// the embedding and head rows of its tokens, are seen by its own hypothesis alone, and a posterior over births
+/// (core/model/posterior.h) decides which text it reads. Copied modules take the place of what they were copied from,
+/// so that it begins as the base was and is free to go anywhere: other text never meets it.
+///
+/// `single_mask`: the new modules join those that are there, for all text, in one softmax. One path, no posterior; old
+/// text leaks into new modules and is forgotten by the measure of `replay`, `penalty` and `review_steps`.
 struct ExtendCommand : TrainCommand {
-  std::int64_t experts = 4;  ///< New feed-forward modules in each chosen layer.
-  std::int64_t heads = 2;    ///< New attention modules in each chosen layer.
-  std::string layers;        ///< "0-3" or "2"; empty = all.
+  bool single_mask = false;
+  /// New feed-forward and attention modules in each chosen layer; nothing = as many as `budget` allows, so that in
+  /// every bank they take an equal part of the new domain's router mass.
+  std::optional<std::int64_t> experts, heads;
+  double budget = 0.3;  ///< Largest share of the base's parameters that may be added where the number is not given.
+  std::string layers;   ///< "0-3" or "2"; empty = all.
   NewModules start = NewModules::copy;
-  double replay = 0;              ///< Share of training windows from earlier tasks, 0 … 1.
-  double penalty = 0;             ///< Weight of the router mass that old text gives to new modules.
+  double replay = 0;   ///< Share of training windows from earlier tasks, 0 … 1; single mask only, as the next.
+  double penalty = 0;  ///< Weight of the router mass that old text gives to new modules.
   std::int64_t review_steps = 0;  ///< Further steps that train only the new router rows, on a half-and-half mix.
 };
 
@@ -35,15 +48,17 @@ struct TaskLeak {
 };
 
 struct ExtendReport : TrainReport {
+  std::string domain;                     ///< Its name; empty for a single mask.
   std::int64_t new_att = 0, new_mlp = 0;  ///< Modules added in all.
   std::vector<TaskLeak> leak;             ///< For every task but the new one.
   double use = 0;                         ///< The new domain's share of slots in new modules.
   ModelSize size_before, size_after;
 };
 
-/// Adds modules to every chosen layer and trains only them and their router rows on the new domain; everything old is
-/// frozen and keeps its objects. `penalty` weighs the mean router probability that tokens give to new modules: of
-/// replayed tokens where there is replay, of all tokens otherwise.
+/// Adds modules to every chosen layer and trains only what is new (see ExtendCommand) on the new domain; everything old
+/// keeps its objects. `penalty` weighs the mean router probability that tokens give to new modules: of replayed tokens
+/// where there is replay, of all tokens otherwise. Throws UsageError for options that do not go together, and Error for
+/// a single mask on a model with domains, whose hypotheses would all change.
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command);
 
 }  // namespace mformer

@@ -19,6 +19,7 @@ struct Recipe {
 TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand& command, const Recipe& recipe) {
   command.options.validate();
   require_trainable(base);
+  require_plain(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data);
   Model model = clone(base.model);
@@ -97,13 +98,19 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
 
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& before,
-                                const std::vector<std::optional<Evaluation>>& after) {
+                                const std::vector<std::optional<Evaluation>>& after, std::size_t domains_before,
+                                std::size_t domains_after) {
   std::vector<TaskChange> all;
   all.reserve(tasks.size());
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     TaskChange change{tasks[i].record.name, std::nullopt, std::nullopt, 0};
     if (before[i].has_value()) change.before = before[i]->loss, change.tokens = before[i]->tokens;
     if (after[i].has_value()) change.after = after[i]->loss, change.tokens = after[i]->tokens;
+    if (domains_after > domains_before && after[i].has_value() && after[i]->posterior.has_value()) {
+      const PosteriorSummary& posterior = *after[i]->posterior;
+      change.bound = rise_bound(domains_before, domains_after, posterior.documents, posterior.observed) /
+                     static_cast<double>(after[i]->tokens);
+    }
     all.push_back(std::move(change));
   }
   return all;

@@ -24,6 +24,8 @@ struct TaskChange {
   std::string task;
   std::optional<double> before, after;  ///< Held-out, nats per token.
   std::int64_t tokens = 0;
+  /// The most by which a new domain can have raised the loss, nats per token (rise_bound()); only where there is one.
+  std::optional<double> bound = {};
 };
 
 struct TrainReport {
@@ -59,10 +61,11 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
                                               const std::vector<TaskData>& tasks, std::int64_t max_tokens,
                                               std::int64_t operation = 0);
 
-/// Pairs up losses() of two models.
+/// Pairs up losses() of two models. Where the later one has more domains, the bound of the rise comes with them.
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& before,
-                                const std::vector<std::optional<Evaluation>>& after);
+                                const std::vector<std::optional<Evaluation>>& after, std::size_t domains_before = 0,
+                                std::size_t domains_after = 0);
 
 /// Validation loss as a hook for the trainer; empty if the task has no validation documents.
 std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,

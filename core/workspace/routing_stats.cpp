@@ -1,5 +1,6 @@
 #include "core/workspace/routing_stats.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
@@ -8,6 +9,9 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+
+#include "core/model/domains.h"
+#include "core/training/evaluate_posterior.h"
 
 namespace mformer {
 namespace {
@@ -44,6 +48,74 @@ std::map<BankKey, std::vector<std::int64_t>> slots_by_bank(const std::vector<Rou
 
 }  // namespace
 
+namespace {
+
+/// Sums of all banks of one plain model.
+class RoutingSums {
+ public:
+  explicit RoutingSums(const Model& model) : model_(model) {}
+
+  void add(const Batch& batch, const ForwardOutput& output) {
+    const at::Tensor positions = token_positions(batch);
+    tokens_ += positions.numel();
+    for (std::size_t l = 0; l < output.routing.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const auto modules = static_cast<std::int64_t>(model_.blocks[l].bank(kind).modules.size());
+        sums_[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules, positions);
+      }
+    }
+  }
+
+  /// Adds up with what other models' sums have put there already, module by module.
+  void add_to(std::map<std::string, RoutingStat>& by_uid) const {
+    for (const auto& [key, sum] : sums_) {
+      const auto& modules = model_.blocks[key.first].bank(key.second).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        const auto index = static_cast<std::int64_t>(i);
+        RoutingStat& stat = by_uid[modules[i].uid];
+        stat.slots += static_cast<std::int64_t>(sum.slots[index].item<double>());
+        stat.gate_mass += sum.gates[index].item<double>();
+        stat.weighted_output_norm += sum.norms[index].item<double>();
+      }
+    }
+  }
+
+  std::int64_t tokens() const { return tokens_; }
+
+ private:
+  const Model& model_;
+  std::map<BankKey, BankSums> sums_;
+  std::int64_t tokens_ = 0;
+};
+
+/// The statistics in the order of the model's modules; those that no view ran have zeros.
+std::vector<RoutingStat> in_order(const Model& model, std::map<std::string, RoutingStat>& by_uid, std::int64_t tokens) {
+  std::vector<RoutingStat> stats;
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (const Module& module : model.blocks[l].bank(kind).modules) {
+        RoutingStat stat = by_uid[module.uid];
+        stat.layer = static_cast<int>(l), stat.kind = kind, stat.module_uid = module.uid, stat.tokens = tokens;
+        stats.push_back(std::move(stat));
+      }
+    }
+  }
+  return stats;
+}
+
+/// The rows of a batch.
+Batch rows_of(const Batch& batch, const std::vector<std::int64_t>& rows) {
+  const at::Tensor index = at::tensor(rows, at::kLong);
+  Batch part{batch.inputs.index_select(0, index), batch.targets.index_select(0, index), {}};
+  for (const std::int64_t row : rows) {
+    part.lengths.push_back(batch.lengths[row]);
+    part.starts.push_back(batch.starts[row]);
+  }
+  return part;
+}
+
+}  // namespace
+
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
                                          std::int64_t max_tokens) {
   EvaluateOptions options;
@@ -56,30 +128,26 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   };
   ForwardOptions how;
   how.norms = true;
-  std::map<BankKey, BankSums> sums;
-  std::int64_t tokens = 0;
+  const at::NoGradGuard no_grad;
+  const std::vector<Model> views = views_of(model);
+  const PosteriorEvaluator evaluator(views, options.posterior, options.bfloat16);
+  std::vector<RoutingSums> sums(views.begin(), views.end());
   const PackedWindows windows(task.tokens.require(split), model.config.block_size, LastWindow::pad);
-  for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
-    const at::Tensor positions = token_positions(batch);
-    tokens += positions.numel();
-    for (std::size_t l = 0; l < output.routing.size(); ++l) {
-      for (const Kind kind : {Kind::att, Kind::mlp}) {
-        const auto modules = static_cast<std::int64_t>(model.blocks[l].bank(kind).modules.size());
-        sums[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules, positions);
-      }
+  for_each_batch(windows, options, [&](const Batch& batch) {
+    std::vector<std::vector<std::int64_t>> rows(views.size());
+    const auto chosen =
+        views.size() == 1 ? std::vector<std::size_t>(batch.inputs.size(0), 0) : evaluator.likeliest(batch);
+    for (std::size_t row = 0; row < chosen.size(); ++row) rows[chosen[row]].push_back(static_cast<std::int64_t>(row));
+    for (std::size_t h = 0; h < views.size(); ++h) {
+      if (rows[h].empty()) continue;
+      const Batch part = rows_of(batch, rows[h]);
+      sums[h].add(part, forward(views[h], part.inputs, how));
     }
   });
-  std::vector<RoutingStat> stats;
-  for (const auto& [key, sum] : sums) {
-    const auto& modules = model.blocks[key.first].bank(key.second).modules;
-    for (std::size_t i = 0; i < modules.size(); ++i) {
-      const auto index = static_cast<std::int64_t>(i);
-      stats.push_back({key.first, key.second, modules[i].uid,
-                       static_cast<std::int64_t>(sum.slots[index].item<double>()), sum.gates[index].item<double>(),
-                       sum.norms[index].item<double>(), tokens});
-    }
-  }
-  return stats;
+  std::map<std::string, RoutingStat> by_uid;
+  std::int64_t tokens = 0;
+  for (const RoutingSums& sum : sums) sum.add_to(by_uid), tokens += sum.tokens();
+  return in_order(model, by_uid, tokens);
 }
 
 Split measurable_split(const Session& session, const TaskData& task) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 
 namespace mformer {
 namespace {
@@ -99,11 +100,12 @@ void record_task(Session& session, TaskData& task, std::int64_t operation, bool 
 }
 
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
-                                        std::int64_t max_tokens, std::int64_t context) {
+                                        std::int64_t max_tokens, std::int64_t context, bool exact) {
   const TokenData& tokens = task.tokens.split(split);
   if (tokens.tokens().size() < 2) return std::nullopt;
   EvaluateOptions options;
   options.max_tokens = max_tokens;
+  options.exact = exact;
   options.should_stop = session.watcher.should_stop;
   options.progress = [&](std::int64_t done, std::int64_t total) {
     if (session.watcher.progress)
@@ -113,16 +115,55 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
                   options);
 }
 
+namespace {
+
+/// What is kept of one evaluation, by the metric's name without its number of tokens.
+using Metrics = std::map<std::string, double>;
+
+Metrics metrics_of(const Evaluation& evaluation) {
+  Metrics metrics = {{"loss", evaluation.loss}};
+  if (evaluation.posterior.has_value()) {
+    metrics["documents"] = static_cast<double>(evaluation.posterior->documents);
+    metrics["observed"] = static_cast<double>(evaluation.posterior->observed);
+    for (std::size_t h = 0; h < evaluation.posterior->shares.size(); ++h) {
+      metrics["share." + std::to_string(h)] = evaluation.posterior->shares[h];
+    }
+  }
+  return metrics;
+}
+
+Evaluation from_metrics(const Metrics& metrics, std::int64_t tokens) {
+  Evaluation evaluation{metrics.at("loss"), tokens};
+  if (metrics.count("documents") != 0 && metrics.count("observed") != 0) {
+    PosteriorSummary summary{{}, std::llround(metrics.at("documents")), std::llround(metrics.at("observed"))};
+    for (std::size_t h = 0; metrics.count("share." + std::to_string(h)) != 0; ++h) {
+      summary.shares.push_back(metrics.at("share." + std::to_string(h)));
+    }
+    evaluation.posterior = summary;
+  }
+  return evaluation;
+}
+
+}  // namespace
+
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation) {
-  const std::string metric = "loss@" + std::to_string(max_tokens);
+  const std::string suffix = std::to_string(max_tokens);
+  Metrics known;
+  std::int64_t tokens = 0;
   for (const Score& score : session.registry.scores(version, task.record.name)) {
-    if (score.metric == metric && score.split == "held_out") return Evaluation{score.value, score.token_count};
+    const std::size_t at = score.metric.rfind('@');
+    if (score.split != "held_out" || at == std::string::npos || score.metric.substr(at + 1) != suffix) continue;
+    known[score.metric.substr(0, at)] = score.value;
+    tokens = score.token_count;
   }
+  if (known.count("loss") != 0) return from_metrics(known, tokens);
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
   if (result.has_value() && std::isfinite(result->loss)) {
-    session.registry.put_score(
-        {version, task.record.name, "held_out", metric, result->loss, result->tokens, operation, 0});
+    for (const auto& [metric, value] : metrics_of(*result)) {
+      session.registry.put_score(
+          {version, task.record.name, "held_out", metric + "@" + suffix, value, result->tokens, operation, 0});
+    }
   }
   return result;
 }

@@ -59,10 +59,11 @@ void record_task(Session& session, TaskData& task, std::int64_t operation, bool 
 
 /// Loss on a task's split; nothing if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
-                                        std::int64_t max_tokens, std::int64_t context = 0);
+                                        std::int64_t max_tokens, std::int64_t context = 0, bool exact = false);
 
-/// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss") and taken from
-/// there when it is known for the same number of tokens. `model` must be that version's.
+/// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss@max_tokens"), for a
+/// model with domains also "documents@…", "observed@…" and "share.H@…" of its PosteriorSummary, and taken from there
+/// when it is known. `model` must be that version's.
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation = 0);
 

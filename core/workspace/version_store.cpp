@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 
+#include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/parameter_layout.h"
+#include "core/model/domains.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -72,6 +74,25 @@ void load_trunk(const Registry& registry, const Manifest& manifest, Model& model
     if (!slot.weight->defined()) throw Error(file.source() + " has no weight", "mformer fsck says more");
   }
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+}
+
+/// "domain german/h.0.ln_1.weight" → "german", "h.0.ln_1.weight"; the parts of the trunk have no such prefix.
+constexpr std::string_view kPrivatePrefix = "domain ";
+
+void load_private_parts(const Registry& registry, const Manifest& manifest, Model& model) {
+  for (const TrunkPart& part : manifest.parts) {
+    if (!part.name.starts_with(kPrivatePrefix)) continue;
+    const std::size_t slash = part.name.find('/');
+    const std::string owner = part.name.substr(kPrivatePrefix.size(), slash - kPrivatePrefix.size());
+    const auto domain =
+        std::find_if(model.domains.begin(), model.domains.end(), [&](const Domain& d) { return d.name == owner; });
+    const SafetensorsFile file = open_object(registry, part.object_hash);
+    const at::Tensor value = take(file, "value");
+    if (domain == model.domains.end() || slash == std::string::npos || !value.defined()) {
+      throw Error(file.source() + " is no private part of a domain", "mformer fsck says more");
+    }
+    domain->parts.push_back({part.name.substr(slash + 1), take(file, "rows"), value});
+  }
 }
 
 ModuleBank load_bank(const Registry& registry, const LayerManifest& layer, Kind kind, std::int64_t k) {
@@ -150,6 +171,9 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
   }
   load_trunk(registry, loaded.manifest, loaded.model);
   require_fit(loaded.model, to_string(version));
+  take_domains(loaded.model, "the config of " + to_string(version));
+  load_private_parts(registry, loaded.manifest, loaded.model);
+  for (const std::string& name : hypotheses(loaded.model)) view_of(loaded.model, name);  // do the parts fit?
   if (!loaded.manifest.tokenizer_object.empty()) {
     loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
                                             "the tokenizer of " + to_string(version));
@@ -172,13 +196,25 @@ void require_trainable(const LoadedVersion& version) {
               "import that");
 }
 
+void require_plain(const LoadedVersion& version) {
+  if (version.model.domains.empty()) return;
+  throw Error(to_string(version.record) + " has domains: training its base would change what each of them reads",
+              "add to it with mformer extend; or name the version before the domains: --model NAME@N");
+}
+
 Manifest store_model(Registry& registry, Model& model, const std::string& tokenizer_object) {
   Manifest manifest;
-  manifest.config_json = model.config.to_json();
+  manifest.config_json = config_with_domains(model).to_json();
   manifest.tokenizer_object = tokenizer_object;
   for (const TrunkSlot& slot : trunk_slots(model)) {
     const at::Tensor bias = slot.bias == nullptr ? at::Tensor() : *slot.bias;
     manifest.parts.push_back({slot.name, put(registry, {{"weight", *slot.weight}, {"bias", bias}})});
+  }
+  for (const Domain& domain : model.domains) {
+    for (const PrivatePart& part : domain.parts) {
+      manifest.parts.push_back({std::string(kPrivatePrefix) + domain.name + "/" + part.name,
+                                put(registry, {{"value", part.value}, {"rows", part.rows}})});
+    }
   }
   for (Block& block : model.blocks) {
     LayerManifest layer;

@@ -13,7 +13,8 @@ namespace mformer {
 
 /// A version in memory. Objects are safetensors files: a module holds `in` and `out` and, where these are int8,
 /// `in_scale` and `out_scale`; a router `rows` (its modules'
-/// rows, stacked) and, as its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and `bias`.
+/// rows, stacked) and, as its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and `bias`;
+/// a domain's private part `value` and maybe `rows`.
 struct LoadedVersion {
   VersionRecord record;
   Manifest manifest;
@@ -32,6 +33,9 @@ const Tokenizer& require_tokenizer(const LoadedVersion& version);
 
 /// Throws Error with a hint if the version's modules are int8: no trainer changes those.
 void require_trainable(const LoadedVersion& version);
+
+/// Throws Error with a hint if the version has domains: what would change the base changes what each of them reads.
+void require_plain(const LoadedVersion& version);
 
 /// Puts the model's parts into the object store (what is there already is not written again) and returns its manifest.
 /// Modules without a uid are new: they get one, in `model` and in the manifest.

@@ -25,6 +25,7 @@ ExtendCommand short_command(const TinyWorkspace& workspace) {
   ExtendCommand command;
   command.task = "german";
   command.data = workspace.corpus("german");
+  command.single_mask = true;
   command.experts = 2;
   command.heads = 1;
   command.eval_tokens = 200;

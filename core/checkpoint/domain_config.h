@@ -1,0 +1,24 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/model/model.h"
+
+namespace mformer {
+
+/// The field of config.json that says which modules belong to which domain:
+///     "mformer_domains": [{"name": "german", "alone": false, "att": [[8, 9], [8]], "mlp": [[16], []],
+///                          "hidden_att": [[3, 5], [0]], "hidden_mlp": [[7], []]}]
+/// with the positions, in each layer, of the domain's modules and of the base modules that it does not see. Absent for
+/// a plain model.
+inline constexpr const char* kDomainsField = "mformer_domains";
+
+/// model.config with the field, made from the modules' own marks.
+ModelConfig config_with_domains(const Model& model);
+
+/// The other way: takes the field out of model.config, marks the modules and appends the domains, without parts.
+/// Throws Error, naming `source`, when the field is malformed or names modules that are not there.
+void take_domains(Model& model, const std::string& source);
+
+}  // namespace mformer

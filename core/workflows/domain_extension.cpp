@@ -1,0 +1,122 @@
+#include "core/workflows/domain_extension.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "core/model/domains.h"
+
+namespace mformer {
+namespace {
+
+/// [vocab_size], bool: the tokens of the training text.
+at::Tensor tokens_used(std::int64_t vocabulary, const TaskData& task) {
+  at::Tensor used = at::zeros({vocabulary}, at::kBool);
+  bool* flags = used.mutable_data_ptr<bool>();
+  for (const std::uint32_t token : task.tokens.train.tokens()) flags[token & TokenData::kIdMask] = true;
+  return used;
+}
+
+bool is_vocabulary(const ParameterRef& ref) {
+  return ref.name == "wte" || ref.name == "lm_head";
+}
+
+bool is_row(const ParameterRef& ref) {
+  return ref.part == ParameterRef::Part::module && ref.name.ends_with(".row");
+}
+
+/// The base hypothesis without the modules that have a copy in their place.
+Model without_originals(Model view, const NewModulePlan& plan) {
+  for (const auto& [bank, positions] : plan) {
+    auto& modules = view.blocks[bank.first].bank(bank.second).modules;
+    for (const std::int64_t position : positions) modules[position].uid.clear();
+  }
+  for (Block& block : view.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::erase_if(block.bank(kind).modules, [](const Module& module) { return module.uid.empty(); });
+    }
+  }
+  return view;
+}
+
+/// Says of the originals that the domain does not see them; `bank` may hold other domains' modules between them.
+void hide(ModuleBank& bank, const std::vector<std::int64_t>& positions, const std::string& domain) {
+  std::vector<Module*> own;
+  for (Module& module : bank.modules) {
+    if (module.domain.empty()) own.push_back(&module);
+  }
+  for (const std::int64_t position : positions) own.at(position)->hidden_from.push_back(domain);
+}
+
+}  // namespace
+
+std::int64_t private_weights(const Model& parent, const TaskData& task) {
+  const std::int64_t rows = tokens_used(parent.config.vocab_size, task).sum().item<std::int64_t>();
+  std::int64_t weights = 0;
+  Model handles = parent;
+  for_each_parameter(handles, [&](const ParameterRef& ref) {
+    if (is_vocabulary(ref)) {
+      weights += rows * ref.tensor->size(1);
+    } else if (ref.part != ParameterRef::Part::module || is_row(ref)) {
+      weights += ref.tensor->numel();
+    }
+  });
+  return weights;
+}
+
+std::vector<TrainedParameter> train_domain(Model& model, const TaskData& task) {
+  const auto is_new = [&](const ParameterRef& ref) {
+    return ref.part == ParameterRef::Part::module &&
+           model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
+  };
+  for (Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (Module& module : block.bank(kind).modules) module.frozen = false;
+    }
+  }
+  auto parameters = make_trainable(model, [&](const ParameterRef& ref) {
+    return is_new(ref) || is_row(ref) || ref.part != ParameterRef::Part::module;
+  });
+  const at::Tensor used = tokens_used(model.config.vocab_size, task).unsqueeze(1);
+  for (TrainedParameter& parameter : parameters) {
+    if (parameter.name != "wte" && parameter.name != "lm_head") continue;
+    parameter.decay = false;  // without a gradient and without decay a row does not move
+    parameter.tensor.register_hook([used](const at::Tensor& gradient) { return gradient * used; });
+  }
+  return parameters;
+}
+
+Model with_domain(const Model& base, const Model& tuned, const std::string& name, const NewModulePlan& plan,
+                  bool replaced) {
+  Model view = view_of(base, kBaseHypothesis);
+  if (replaced) view = without_originals(view, plan);
+  Model whole = base;
+  whole.domains.push_back({name, false, private_parts(view, tuned)});
+  std::vector<std::int64_t> counts[2];
+  for (std::size_t l = 0; l < whole.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      ModuleBank& bank = whole.blocks[l].bank(kind);
+      const auto planned = plan.find({static_cast<int>(l), kind});
+      if (replaced && planned != plan.end()) hide(bank, planned->second, name);
+      for (Module module : tuned.blocks[l].bank(kind).modules) {
+        if (!module.uid.empty()) continue;
+        module.domain = name;
+        bank.modules.push_back(std::move(module));
+      }
+      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
+    }
+  }
+  whole.config.set_expert_counts(counts[0], counts[1]);
+  return whole;
+}
+
+std::string free_domain_name(const Model& model, const std::string& wanted) {
+  const auto taken = [&](const std::string& name) {
+    return name == kBaseHypothesis || find_domain(model, name) != nullptr;
+  };
+  std::string name = wanted;
+  for (int number = 2; taken(name); ++number) name = wanted + "-" + std::to_string(number);
+  return name;
+}
+
+}  // namespace mformer

@@ -1,0 +1,142 @@
+#include "core/workflows/new_modules.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/randn_like.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+#include "core/workspace/parse_range.h"
+
+namespace mformer {
+namespace {
+
+constexpr double kCopyNoise = 0.02;  // of the weights' own spread: enough for copies to part, too little to hurt
+
+/// Router mass of the bank's modules, each as a share of the bank's.
+std::vector<double> shares_of(const std::vector<RoutingStat>& stats, int layer, Kind kind, std::size_t modules) {
+  std::vector<double> mass;
+  for (const RoutingStat& stat : stats) {
+    if (stat.layer == layer && stat.kind == kind) mass.push_back(stat.gate_mass);
+  }
+  mass.resize(modules, 0.0);
+  const double sum = std::max(1e-30, std::accumulate(mass.begin(), mass.end(), 0.0));
+  for (double& one : mass) one /= sum;
+  return mass;
+}
+
+std::vector<std::int64_t> most_first(const std::vector<double>& shares) {
+  std::vector<std::int64_t> order(shares.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return shares[a] > shares[b]; });
+  return order;
+}
+
+/// A module that might be copied, when the number is open.
+struct Candidate {
+  double taken;  ///< Share of its bank's mass that goes before it.
+  int layer;
+  Kind kind;
+  std::int64_t position, weights;
+};
+
+NewModulePlan within_budget(std::vector<Candidate> candidates, std::int64_t weights) {
+  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.taken, a.layer, a.kind) < std::tie(b.taken, b.layer, b.kind);
+  });
+  NewModulePlan plan;
+  for (const Candidate& one : candidates) {
+    if (one.weights > weights) break;
+    weights -= one.weights;
+    plan[{one.layer, one.kind}].push_back(one.position);
+  }
+  return plan;
+}
+
+at::Tensor with_noise(const at::Tensor& weight, at::Generator& generator) {
+  const at::Tensor spread = weight.std(/*unbiased=*/false);
+  return weight.clone() +
+         kCopyNoise * spread * at::randn_like(weight.to(at::kFloat), generator).to(weight.scalar_type());
+}
+
+Module new_module(const ModelConfig& config, const ModuleBank& bank, std::int64_t from, NewModules start, bool replace,
+                  at::Generator& generator) {
+  if (start == NewModules::random) {
+    Module fresh = make_module(config, bank.kind, generator);
+    const at::ScalarType dtype = bank.modules[0].in.scalar_type();
+    fresh.in = fresh.in.to(dtype), fresh.out = fresh.out.to(dtype), fresh.row = fresh.row.to(dtype);
+    return fresh;
+  }
+  const Module& parent = bank.modules.at(from);
+  const auto copied = [&](const at::Tensor& x) { return replace ? x.clone() : with_noise(x, generator); };
+  Module copy;
+  copy.in = copied(parent.in);
+  copy.out = start == NewModules::unchanged ? at::zeros_like(parent.out) : copied(parent.out);
+  copy.row = copied(parent.row);
+  return copy;
+}
+
+void remove_originals(ModuleBank& bank, std::vector<std::int64_t> positions) {
+  std::sort(positions.rbegin(), positions.rend());
+  for (const std::int64_t position : positions) bank.modules.erase(bank.modules.begin() + position);
+}
+
+}  // namespace
+
+NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
+                               std::int64_t weights) {
+  const auto [first, last] = parse_range(command.layers, model.config.n_layer, "--layers");
+  NewModulePlan plan;
+  std::vector<Candidate> open;
+  for (int l = static_cast<int>(first); l <= last; ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const ModuleBank& bank = model.blocks[l].bank(kind);
+      const std::vector<double> shares = shares_of(stats, l, kind, bank.modules.size());
+      const std::vector<std::int64_t> order = most_first(shares);
+      const auto number = kind == Kind::att ? command.heads : command.experts;
+      double taken = 0;
+      for (std::size_t i = 0; number.has_value() ? static_cast<std::int64_t>(i) < *number : i < order.size(); ++i) {
+        const std::int64_t position = order[i % order.size()];
+        const Module& module = bank.modules[position];
+        if (number.has_value()) {
+          plan[{l, kind}].push_back(position);
+        } else {
+          open.push_back({taken, l, kind, position, module.in.numel() + module.out.numel() + module.row.numel()});
+        }
+        taken += shares[position];
+      }
+    }
+  }
+  for (const auto& [bank, positions] : plan) {
+    for (const std::int64_t position : positions) {
+      const Module& module = model.blocks[bank.first].bank(bank.second).modules[position];
+      weights -= module.in.numel() + module.out.numel() + module.row.numel();
+    }
+  }
+  plan.merge(within_budget(std::move(open), weights));
+  return plan;
+}
+
+void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, bool replace, std::uint64_t seed) {
+  at::Generator generator = at::detail::createCPUGenerator(seed ^ 0x657874656e64ULL);
+  std::vector<std::int64_t> counts[2];
+  for (int l = 0; l < model.config.n_layer; ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      ModuleBank& bank = model.blocks[l].bank(kind);
+      if (const auto planned = plan.find({l, kind}); planned != plan.end()) {
+        std::vector<Module> fresh;
+        for (const std::int64_t from : planned->second) {
+          fresh.push_back(new_module(model.config, bank, from, start, replace, generator));
+        }
+        if (replace) remove_originals(bank, planned->second);
+        bank.modules.insert(bank.modules.end(), fresh.begin(), fresh.end());
+      }
+      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
+    }
+  }
+  model.config.set_expert_counts(counts[0], counts[1]);
+}
+
+}  // namespace mformer

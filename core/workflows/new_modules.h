@@ -1,0 +1,25 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/workflows/extend.h"
+
+namespace mformer {
+
+/// Where new modules come from: positions in the base's bank, in the order of the new modules.
+using NewModulePlan = std::map<std::pair<int, Kind>, std::vector<std::int64_t>>;
+
+/// Chooses them: the modules that the new domain uses most (`stats`, from collect_routing on `model`), as many in each
+/// chosen layer as the command says. Where it leaves the number open, modules are taken in the order of the router mass
+/// that their bank's better ones already hold, until `weights` would be exceeded.
+NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
+                               std::int64_t weights);
+
+/// Appends new modules by the plan to the model's banks. Copies that take another's place (`replace`) begin as exact
+/// copies, and the originals leave the model; others get a little noise, so that the two can part.
+void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, bool replace, std::uint64_t seed);
+
+}  // namespace mformer
