@@ -41,7 +41,7 @@ mformer task add qa --data $text/qa
 record train train --data $text/english --steps $base_steps
 base=$("$program" --workspace $work --json models | python3 -c 'import json, sys; m = json.load(sys.stdin)["models"][0]; print(m["version"]["ref"])')
 
-record extend extend --task german --steps $extend_steps --replay 0.1 --penalty 0.5 --review-steps 30
+record extend extend --task german --steps $extend_steps
 record as_of eval --as-of "$base" --max-tokens 65536
 # What people do without modules: every parameter tuned on the new text, from the same base, with the same steps.
 record naive --model "$base" train --task german --steps $extend_steps --into naive --lr 5e-4

@@ -2,7 +2,7 @@ import unittest
 
 import mformer
 
-EXTEND = ("extend", "--data", "german", "--steps", "6", *mformer.QUICK)
+EXTEND = ("extend", "--data", "german", "--single-mask", "--steps", "6", *mformer.QUICK)
 
 
 class ExtendTest(mformer.EndToEndTest):
@@ -51,7 +51,7 @@ class ExtendTest(mformer.EndToEndTest):
         work = self.workspace()
         made = work.run(*EXTEND, "--layers", "1", "--heads", "0", "--experts", "3", "--start", "random", "--json").json
         self.assertEqual(made["new_modules"], {"att": 0, "mlp": 3})
-        work.run("extend", "--task", "german", "--steps", "2", "--start", "unchanged", *mformer.QUICK)
+        work.run("extend", "--task", "german", "--single-mask", "--steps", "2", "--start", "unchanged", *mformer.QUICK)
         table = work.run("inspect", "modules", "--json").json["modules"]
         self.assertEqual({row["copied_from"] for row in table if row["layer"] == 0 and row["born_by"] == "init"}, {""})
         self.assertTrue(all(row["copied_from"] for row in table[-4:]))
@@ -68,7 +68,7 @@ class ExtendTest(mformer.EndToEndTest):
         source = mformer.trained_folder()
         work.run("init", "--from", source / "checkpoint")
         work.run("task", "add", "german", "--data", source / "german")
-        work.refuses("extend", "--task", "german", "--replay", "0.5", "--steps", "2", *mformer.QUICK, code=1,
+        work.refuses("extend", "--task", "german", "--single-mask", "--replay", "0.5", "--steps", "2", *mformer.QUICK, code=1,
                      says="--replay needs an earlier task", hint="task add")
 
     def test_dry_run_changes_nothing(self):

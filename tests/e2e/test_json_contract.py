@@ -12,7 +12,7 @@ LINES = (
     ("init", "--preset", "tiny", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
     ("export", "exported"), ("export", "int8", "--quantize", "int8", "--max-tokens", "100"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
     ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
-    ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", *TRAIN), ("freeze", "layer=0"),
+    ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", "--into", "grown", *TRAIN), ("freeze", "layer=0"),
     ("unfreeze", "layer=0"), ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), ("eval", "--max-tokens", "100"), PROBE,
     ("generate", "--max-tokens", "2"), ("models",), ("use", "base"), ("log",), ("undo",), ("gc",),
