@@ -84,6 +84,10 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   data["quantization"] = nullptr;
   report.text() << "wrote " << to_string(version) << " to " << result.folder << ", "
                 << terminal::format_bytes(static_cast<std::uint64_t>(result.bytes)) << '\n';
+  if (result.domains > 0) {
+    report.text() << result.domains
+                  << " domains are written with it, which only mformer reads; for others: --domain NAME\n";
+  }
   if (!result.equal_counts) {
     report.text() << "layers differ in their number of modules: mformer reads it, the Python reference does not\n";
   }
@@ -119,6 +123,9 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
                    "Bytes a file, beyond which the weights are split; default: 5000000000")
       ->check(positive_integer());
   command->add_flag("--overwrite", options.overwrite, "Replace what is in the folder");
+  command
+      ->add_option("--domain", options.domain, "Write one hypothesis alone, a domain or base; default: the whole model")
+      ->type_name("NAME");
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_export(*flags, global); });
 }

@@ -9,6 +9,7 @@
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/model/domains.h"
 
 namespace mformer::cli {
 namespace {
@@ -32,6 +33,7 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
   Workspace workspace(global, "generate", OpenMode::read_only);
   LoadedVersion version = workspace.load();
   const VersionRecord record = version.record;
+  const std::vector<std::string> names = hypotheses(version.model);
   terminal::Report report("generate", global.json);
   const auto show = [&report](const std::string& text) {
     report.text() << (report.style().terminal ? without_controls(text) : text);
@@ -47,6 +49,9 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
                    {"stopped_by", result.stopped_by},
                    {"seconds", result.seconds},
                    {"tokens_per_second", tokens_per_second(result)}};
+  if (result.weights.size() > 1) {
+    for (std::size_t h = 0; h < names.size(); ++h) report.data()["weights"][names[h]] = result.weights[h];
+  }
   report.text() << '\n';
   report.print();
   if (interrupted()) throw Interrupted("stopped after " + std::to_string(result.tokens) + " tokens");
@@ -81,6 +86,10 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--dtype", options->dtype,
                    "Compute in float32, bfloat16 or int8 (one byte a weight of modules and head, a little less exact); "
                    "default: as the model is stored")
+      ->type_name("NAME");
+  command
+      ->add_option("--domain", options->domain,
+                   "Write as one domain, or base; default: the posterior over births decides by the prompt")
       ->type_name("NAME");
   command->callback([options, &global] { run_generate(*options, global); });
 }

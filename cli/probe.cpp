@@ -6,6 +6,7 @@
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
 #include "core/checkpoint/hub_model.h"
+#include "core/model/domains.h"
 #include "core/workflows/evaluate_tasks.h"
 
 namespace mformer::cli {
@@ -15,6 +16,7 @@ struct ProbeFlags {
   ProbeOptions options;
   std::string from;
   std::string as_of;
+  std::string domain;
 };
 
 /// A model and how a reader of the report would name it.
@@ -23,7 +25,7 @@ struct NamedModel {
   Model model;
 };
 
-NamedModel load(const ProbeFlags& flags, const GlobalOptions& global) {
+NamedModel load_all(const ProbeFlags& flags, const GlobalOptions& global) {
   if (!flags.from.empty()) {
     apply_device_options(global);
     return {flags.from, load_hub_model(open_hub_folder(flags.from))};
@@ -33,6 +35,12 @@ NamedModel load(const ProbeFlags& flags, const GlobalOptions& global) {
   const std::string name = to_string(version.record);
   if (flags.as_of.empty()) return {name, version.model};
   return {name + " as of " + flags.as_of, masked_as_of(workspace.registry(), version, flags.as_of)};
+}
+
+NamedModel load(const ProbeFlags& flags, const GlobalOptions& global) {
+  NamedModel loaded = load_all(flags, global);
+  if (flags.domain.empty()) return loaded;
+  return {loaded.name + " as '" + flags.domain + "'", view_of(loaded.model, flags.domain)};
 }
 
 void run_probe(const ProbeFlags& flags, const GlobalOptions& global) {
@@ -72,6 +80,10 @@ void setup_probe(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--as-of", flags->as_of, "Mask the modules born after this version")
       ->type_name("REF")
       ->excludes(from);
+  command
+      ->add_option("--domain", flags->domain,
+                   "One domain, or base; default: the posterior over births, if the model has domains")
+      ->type_name("NAME");
   command->callback([flags, &global] { run_probe(*flags, global); });
 }
 

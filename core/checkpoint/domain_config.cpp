@@ -81,10 +81,19 @@ void take_domains(Model& model, const std::string& source) {
   model.config.extra.erase(field);
   try {
     for (const nlohmann::json& entry : entries) take_domain(model, entry);
-    for (const std::string& name : hypotheses(model)) view_of(model, name);
+    views_of(model);
   } catch (const std::exception& e) {
     throw Error(source + ": the field '" + kDomainsField + "' does not fit the model: " + e.what(),
                 "was the file changed by hand?");
+  }
+}
+
+void require_views(const Model& model, const std::string& source) {
+  try {
+    views_of(model);
+  } catch (const std::exception& e) {
+    throw Error(source + ": the domains' private parts do not fit the model: " + e.what(),
+                "the weights do not belong together");
   }
 }
 

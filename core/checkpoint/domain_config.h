@@ -21,4 +21,7 @@ ModelConfig config_with_domains(const Model& model);
 /// Throws Error, naming `source`, when the field is malformed or names modules that are not there.
 void take_domains(Model& model, const std::string& source);
 
+/// Throws Error, naming `source`, unless every hypothesis of the model can be made: its parts fit.
+void require_views(const Model& model, const std::string& source);
+
 }  // namespace mformer

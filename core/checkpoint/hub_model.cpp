@@ -4,9 +4,11 @@
 #include <ATen/ops/stack.h>
 #include <c10/core/ScalarType.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
+#include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/pickle.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/parameter_layout.h"
@@ -126,6 +128,43 @@ Model fill(const ModelConfig& config, const Find& find) {
   return model;
 }
 
+/// Private parts of the domains: "german/ln_f.weight" and, of vocabulary rows, their numbers in "german/wte.rows".
+constexpr const char* kDomainsFile = "mformer_domains.safetensors";
+constexpr const char* kRowsSuffix = ".rows_replaced";
+
+std::string domains_file(const Model& model) {
+  std::vector<NamedTensor> tensors;
+  for (const Domain& domain : model.domains) {
+    for (const PrivatePart& part : domain.parts) {
+      const std::string name = domain.name + "/" + part.name;
+      tensors.push_back({name, part.value.detach().contiguous()});
+      if (part.rows.defined()) tensors.push_back({name + kRowsSuffix, part.rows.contiguous()});
+    }
+  }
+  const auto bytes = serialize_safetensors(to_write(tensors));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void read_domains(Model& model, const HubFolder& folder) {
+  take_domains(model, folder.path().string() + "/config.json");
+  if (model.domains.empty()) return;
+  const SafetensorsFile file = SafetensorsFile::open(folder.path() / kDomainsFile);
+  for (const TensorView& view : file.tensors()) {
+    const std::string name(view.name);
+    if (name.ends_with(kRowsSuffix)) continue;
+    const std::size_t slash = name.find('/');
+    const auto domain = std::find_if(model.domains.begin(), model.domains.end(),
+                                     [&](const Domain& d) { return d.name == name.substr(0, slash); });
+    if (slash == std::string::npos || domain == model.domains.end()) {
+      throw Error(file.source() + ": the tensor '" + name + "' belongs to no domain of config.json");
+    }
+    const TensorView* rows = file.find(name + kRowsSuffix);
+    domain->parts.push_back(
+        {name.substr(slash + 1), rows == nullptr ? at::Tensor() : to_tensor(*rows), to_tensor(view)});
+  }
+  require_views(model, file.source());
+}
+
 const char* dtype_text(at::ScalarType type) {
   return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32";
 }
@@ -160,7 +199,9 @@ std::vector<HubTensor> hub_tensors(Model& model) {
 Model load_hub_model(const HubFolder& folder) {
   if (folder.pickle_files().empty()) {
     check_parameters(folder);
-    return fill(folder.config(), [&](const std::string& name) { return to_tensor(folder.get(name)); });
+    Model model = fill(folder.config(), [&](const std::string& name) { return to_tensor(folder.get(name)); });
+    read_domains(model, folder);
+    return model;
   }
   if (folder.config().is_quantized()) {
     throw Error(folder.path().string() + ": int8 modules in pickled weights", "int8 is read from safetensors only");
@@ -184,9 +225,11 @@ std::vector<NamedTensor> to_hub_tensors(const Model& model) {
 
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
   const std::vector<NamedTensor> tensors = to_hub_tensors(model);
-  ModelConfig config = model.config;
+  ModelConfig config = config_with_domains(model);
   config.torch_dtype = dtype_text(model.wte.scalar_type());
-  write_hub_folder(folder, config, to_write(tensors), options);
+  HubWriteOptions how = options;
+  if (!model.domains.empty()) how.extra_files[kDomainsFile] = domains_file(model);
+  write_hub_folder(folder, config, to_write(tensors), how);
 }
 
 }  // namespace mformer

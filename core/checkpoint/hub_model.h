@@ -43,7 +43,9 @@ Model load_hub_model(const HubFolder& folder);
 std::vector<NamedTensor> to_hub_tensors(const Model& model);
 
 /// Writes a folder that the reference can load as it is if counts are equal in all layers and the modules are not int8.
-/// config.torch_dtype follows the weights. Throws as write_hub_folder.
+/// config.torch_dtype follows the weights. A model with domains has the field "mformer_domains" in config.json and
+/// their private parts in mformer_domains.safetensors beside the weights; the reference would take all modules for one
+/// model: write one of the views for it. Throws as write_hub_folder.
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options);
 
 }  // namespace mformer

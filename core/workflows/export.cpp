@@ -2,6 +2,7 @@
 
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/quantize.h"
+#include "core/model/domains.h"
 #include "core/workflows/provenance.h"
 #include "modules_registry/error.h"
 
@@ -44,6 +45,7 @@ void make_floating(Model& model, at::ScalarType dtype) {
 std::vector<TaskChange> compare(Session& session, const VersionRecord& version, const ExportOptions& options,
                                 at::ScalarType dtype) {
   LoadedVersion base = load_version(session.registry, version);
+  if (!options.domain.empty()) base.model = view_of(base.model, options.domain);
   if (!base.tokenizer.has_value()) return {};
   make_floating(base.model, dtype);
   try {
@@ -66,7 +68,7 @@ void write(const Registry& registry, const VersionRecord& version, const LoadedV
   if (!loaded.manifest.tokenizer_object.empty()) {
     how.tokenizer_path = registry.objects().path(loaded.manifest.tokenizer_object);
   }
-  how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.manifest);
+  how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model);
   save_hub_model(options.folder, loaded.model, how);
 }
 
@@ -82,6 +84,7 @@ void ExportOptions::validate() const {
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options) {
   options.validate();
   LoadedVersion loaded = load_version(session.registry, version);
+  if (!options.domain.empty()) loaded.model = view_of(loaded.model, options.domain);
   const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
   ExportReport report;
   report.folder = options.folder;
@@ -95,7 +98,8 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   const ModelConfig& config = loaded.model.config;
   report.bytes = bytes_in(options.folder);
   report.equal_counts = config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty();
-  report.loadable_by_reference = report.equal_counts && !config.is_quantized();
+  report.domains = loaded.model.domains.size();
+  report.loadable_by_reference = report.equal_counts && !config.is_quantized() && report.domains == 0;
   if (options.quantize.empty()) return report;
   const ModelSize size = size_of(loaded.model);
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));

@@ -11,7 +11,8 @@ namespace mformer {
 
 struct ExportOptions {
   std::string folder;
-  std::string dtype;     ///< "float32", "bfloat16" or "float16"; empty = as stored, or, with `quantize`, "bfloat16".
+  std::string domain;  ///< Write this hypothesis alone, a plain model: "base" or a domain's name; empty = all there is.
+  std::string dtype;   ///< "float32", "bfloat16" or "float16"; empty = as stored, or, with `quantize`, "bfloat16".
   std::string quantize;  ///< "int8": the modules' matrices; `dtype` is then that of everything else. Empty = none.
   bool evaluate = true;  ///< With `quantize`: measure what it costs.
   std::int64_t max_tokens = 8192;  ///< Held-out tokens per task for that, spread evenly; 0 = all.
@@ -32,8 +33,9 @@ struct QuantizationCost {
 struct ExportReport {
   std::string folder;
   std::int64_t bytes = 0;              ///< Of all files.
+  std::size_t domains = 0;             ///< Written with it.
   bool equal_counts = false;           ///< All layers have the same number of modules.
-  bool loadable_by_reference = false;  ///< Counts are equal, and the modules are not int8.
+  bool loadable_by_reference = false;  ///< Counts are equal, no module is int8, and there are no domains.
   std::optional<QuantizationCost> quantization;
 };
 

@@ -5,16 +5,16 @@
 #include <ATen/ops/multinomial.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/sort.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
-#include "core/model/forward.h"
-#include "core/model/inference.h"
+#include "core/model/domains.h"
 #include "core/text/utf8.h"
 #include "core/training/retain_memory.h"
+#include "core/workflows/mixture_decoder.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -131,18 +131,16 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   if (ids.empty()) ids.push_back(end_of_text);
 
   retain_freed_memory();
-  prepare_for_inference(version.model, inference_dtype(version.model, options.dtype));
+  if (!options.domain.empty()) version.model = view_of(version.model, options.domain);
+  const at::ScalarType dtype = inference_dtype(version.model, options.dtype);
+  const auto room = std::min(static_cast<std::int64_t>(ids.size()) + options.max_tokens, kMostPositionsReserved);
+  MixtureDecoder decoder(std::exchange(version.model, Model()), dtype, room);
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
-  KeyValueCache cache(std::min(static_cast<std::int64_t>(ids.size()) + options.max_tokens, kMostPositionsReserved));
-  ForwardOptions how;
-  how.cache = &cache;
   TextStream stream(options.stop, on_text);
-  at::Tensor input = at::tensor(ids).unsqueeze(0);
   result.stopped_by = "length";
   auto start = std::chrono::steady_clock::now();
   while (result.tokens < options.max_tokens) {
-    const at::Tensor hidden = forward(version.model, input, how).hidden;
-    const at::Tensor logits = logits_of(version.model, hidden.narrow(1, hidden.size(1) - 1, 1)).flatten();
+    const at::Tensor logits = decoder.read(ids);
     if (result.tokens == 0) start = std::chrono::steady_clock::now();
     const auto id = static_cast<std::int32_t>(draw(logits, options, tokenizer.vocab_size(), generator));
     if (id == end_of_text) {
@@ -158,11 +156,12 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
       result.stopped_by = "interrupt";
       break;
     }
-    input = at::tensor(std::vector<std::int64_t>{id}).unsqueeze(0);
+    ids = {id};
   }
   stream.finish();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.text = replace_invalid_utf8(stream.text());
+  result.weights = decoder.weights();
   return result;
 }
 

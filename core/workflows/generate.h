@@ -19,6 +19,8 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
   std::string dtype;  ///< "float32", "bfloat16" or "int8" (prepare_for_inference()); empty = as the model is stored.
 
+  std::string domain;  ///< One hypothesis of a model with domains; empty = the posterior over births decides.
+
   /// Throws UsageError naming the option.
   void validate() const;
 };
@@ -26,9 +28,10 @@ struct GenerateOptions {
 struct Generated {
   std::string text;  ///< Without the prompt and the stop string.
   std::int64_t prompt_tokens = 0;
-  std::int64_t tokens = 0;  ///< Drawn.
-  double seconds = 0;       ///< Of drawing them, the prompt aside.
-  std::string stopped_by;   ///< "length", "end of text", "stop string" or "interrupt".
+  std::int64_t tokens = 0;      ///< Drawn.
+  double seconds = 0;           ///< Of drawing them, the prompt aside.
+  std::string stopped_by;       ///< "length", "end of text", "stop string" or "interrupt".
+  std::vector<double> weights;  ///< Of the hypotheses at the end; one number for a plain model.
 };
 
 /// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come. The

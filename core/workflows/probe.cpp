@@ -1,14 +1,19 @@
 #include "core/workflows/probe.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/quantize.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/model/domains.h"
 #include "core/model/forward.h"
 #include "core/model/losses.h"
+#include "core/model/posterior.h"
 #include "core/training/trainable.h"
 #include "modules_registry/error.h"
 
@@ -44,6 +49,41 @@ void add_gradients(std::vector<NamedTensor>& all, Model& model) {
   }
 }
 
+/// The posterior mixture on ids [batch, tokens], each row one document.
+ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const ForwardOptions& how,
+                          const ProbeOptions& options) {
+  if (options.gradients) {
+    throw UsageError("the mixture of a model with domains has no gradients here", "name one hypothesis: --domain NAME");
+  }
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> log_probs;  // of each hypothesis, [batch, tokens, vocab]
+  for (const Model& view : views_of(model)) {
+    log_probs.push_back(at::log_softmax(logits_of(view, forward(view, ids, how).hidden).to(at::kDouble), -1));
+  }
+  const auto hypotheses = static_cast<std::int64_t>(log_probs.size());
+  const at::Tensor weights = at::zeros({ids.size(0), ids.size(1), hypotheses}, at::kDouble);
+  double sum = 0;
+  for (std::int64_t row = 0; row < ids.size(0); ++row) {
+    Posterior posterior(model.domains.size(), {});
+    for (std::int64_t t = 0; t < ids.size(1); ++t) {
+      std::vector<double> next;
+      for (std::int64_t h = 0; h < hypotheses; ++h) {
+        weights[row][t][h] = posterior.weights()[h];
+        if (t + 1 < ids.size(1)) next.push_back(log_probs[h][row][t][ids[row][t + 1]].item<double>());
+      }
+      if (!next.empty()) sum += posterior.observe(next);
+    }
+  }
+  const at::Tensor mixed = (at::stack(log_probs, 3).exp() * weights.unsqueeze(2)).sum(3).log();
+  const double loss = sum / static_cast<double>(ids.size(0) * (ids.size(1) - 1));
+  std::vector<NamedTensor> tensors;
+  add(tensors, "logits", mixed);
+  add(tensors, "weights", weights);
+  add(tensors, "loss", at::scalar_tensor(loss, at::kDouble));
+  write_safetensors(options.output, to_write(tensors));
+  return {ids.size(0), ids.size(1), loss, 0.0, tensors.size()};
+}
+
 }  // namespace
 
 ProbeReport probe(const Model& original, const ProbeOptions& options) {
@@ -61,6 +101,7 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
     dequantize(model, at::kDouble);
     convert(model, at::kDouble);
   }
+  if (!model.domains.empty()) return probe_mixture(model, ids, how, options);
   if (options.gradients) {
     if (model.config.is_quantized()) {
       throw Error("int8 modules have no gradients", "add --float64: the values of their weights have");

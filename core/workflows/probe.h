@@ -20,7 +20,10 @@ struct ProbeReport {
 };
 
 /// Writes what the model makes of the input under the names of tests/data/golden (logits, hidden.I, loss, aux_loss,
-/// routing.layer.L.{att,mlp}.{indices,gates,aux}), float32: for comparing with other implementations.
+/// routing.layer.L.{att,mlp}.{indices,gates,aux}), float32: for comparing with other implementations. Of a model with
+/// domains: `logits` (log-probabilities of the posterior mixture), `weights` [batch, tokens, hypotheses] with which
+/// each predicts the next token, and `loss`; each row is one document, every hypothesis runs. Throws UsageError where
+/// `options` asks for gradients of a mixture.
 ProbeReport probe(const Model& model, const ProbeOptions& options);
 
 }  // namespace mformer

@@ -18,14 +18,26 @@ std::map<std::string, std::int64_t> positions(const Manifest& manifest) {
   return result;
 }
 
+std::map<std::string, std::int64_t> positions(const Model& model) {
+  std::map<std::string, std::int64_t> result;
+  for (const Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const auto& modules = block.bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) result[modules[i].uid] = static_cast<std::int64_t>(i);
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
-std::string provenance_json(const Registry& registry, const VersionRecord& version, const Manifest& manifest) {
+std::string provenance_json(const Registry& registry, const VersionRecord& version, const Model& model) {
   std::map<std::string, std::int64_t> before;
   if (!version.parent.empty()) before = positions(registry.manifest(version.parent));
-  const auto now = positions(manifest);
+  const auto now = positions(model);
   nlohmann::ordered_json modules = nlohmann::ordered_json::array();
   for (const ModuleRecord& record : registry.modules(version.hash)) {
+    if (now.count(record.uid) == 0) continue;
     nlohmann::ordered_json entry = {{"uid", record.uid},
                                     {"layer", record.layer},
                                     {"kind", to_string(record.kind)},

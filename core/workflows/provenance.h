@@ -2,12 +2,14 @@
 
 #include <string>
 
+#include "core/model/model.h"
 #include "modules_registry/registry.h"
 
 namespace mformer {
 
 /// The text of mformer_provenance.json (docs/checkpoints.md): the version, and for every module its identity, birth and
-/// place, with its place in the parent version where it was there ("old → new").
-std::string provenance_json(const Registry& registry, const VersionRecord& version, const Manifest& manifest);
+/// place, with its place in the parent version where it was there ("old → new"). `model` is the version's, or what is
+/// written of it.
+std::string provenance_json(const Registry& registry, const VersionRecord& version, const Model& model);
 
 }  // namespace mformer

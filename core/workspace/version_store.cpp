@@ -173,7 +173,7 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
   require_fit(loaded.model, to_string(version));
   take_domains(loaded.model, "the config of " + to_string(version));
   load_private_parts(registry, loaded.manifest, loaded.model);
-  for (const std::string& name : hypotheses(loaded.model)) view_of(loaded.model, name);  // do the parts fit?
+  require_views(loaded.model, "the objects of " + to_string(version));
   if (!loaded.manifest.tokenizer_object.empty()) {
     loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
                                             "the tokenizer of " + to_string(version));

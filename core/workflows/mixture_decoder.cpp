@@ -1,0 +1,103 @@
+#include "core/workflows/mixture_decoder.h"
+
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/model/domains.h"
+#include "core/model/inference.h"
+
+namespace mformer {
+namespace {
+
+/// Tokens of a prompt that several hypotheses read at once: the logits of all of them are in memory together, and after
+/// these few there is mostly one hypothesis left.
+constexpr std::size_t kMostAtOnce = 256;
+
+}  // namespace
+
+struct MixtureDecoder::Hypothesis {
+  Model model;
+  KeyValueCache cache;
+
+  /// Log-probabilities [tokens, vocab], float64, of what follows each of these tokens; or, `last_only`, [1, vocab]
+  /// logits as they are.
+  at::Tensor read(const at::Tensor& ids, bool last_only) {
+    ForwardOptions how;
+    how.cache = &cache;
+    const at::Tensor hidden = forward(model, ids, how).hidden;
+    if (last_only) return logits_of(model, hidden.narrow(1, hidden.size(1) - 1, 1))[0];
+    return at::log_softmax(logits_of(model, hidden)[0].to(at::kDouble), -1);
+  }
+};
+
+MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t positions,
+                               const PosteriorOptions& options)
+    : posterior_(model.domains.size(), options), options_(options) {
+  std::vector<Model> views = views_of(model);
+  model = Model();  // a single view then holds its matrices alone, and preparing it lets them go one by one
+  for (Model& view : views) {
+    prepare_for_inference(view, dtype);
+    hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(view), KeyValueCache(positions)}));
+  }
+}
+
+MixtureDecoder::~MixtureDecoder() = default;
+
+at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
+  const auto left = std::count_if(hypotheses_.begin(), hypotheses_.end(), [](const auto& h) { return h != nullptr; });
+  if (left > 1 && ids.size() > kMostAtOnce) {
+    read({ids.begin(), ids.begin() + kMostAtOnce});
+    return read({ids.begin() + kMostAtOnce, ids.end()});
+  }
+  const at::Tensor input = at::tensor(ids).unsqueeze(0);
+  std::vector<at::Tensor> log_probs(hypotheses_.size());
+  for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
+    if (hypotheses_[h] == nullptr) continue;
+    log_probs[h] = hypotheses_[h]->read(input, left == 1);
+    if (left == 1) return log_probs[h].flatten();
+  }
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    std::vector<double> seen(hypotheses_.size(), -std::numeric_limits<double>::infinity());
+    for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
+      if (!log_probs[h].defined()) continue;
+      if (next_.empty() && t == 0) break;  // nothing predicted the first token
+      const at::Tensor before = t == 0 ? next_[h] : log_probs[h][static_cast<std::int64_t>(t) - 1];
+      seen[h] = before[ids[t]].item<double>();
+    }
+    if (!next_.empty() || t > 0) posterior_.observe(seen);
+  }
+  next_.assign(hypotheses_.size(), {});
+  for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
+    if (log_probs[h].defined()) next_[h] = log_probs[h][static_cast<std::int64_t>(ids.size()) - 1];
+  }
+  rule_out();
+  return mixed(next_);
+}
+
+std::vector<double> MixtureDecoder::weights() const {
+  std::vector<double> weights = posterior_.weights();
+  for (std::size_t h = 0; h < weights.size(); ++h) weights[h] = hypotheses_[h] == nullptr ? 0.0 : weights[h];
+  return weights;
+}
+
+at::Tensor MixtureDecoder::mixed(const std::vector<at::Tensor>& log_probs) const {
+  at::Tensor sum;
+  for (std::size_t h = 0; h < log_probs.size(); ++h) {
+    if (hypotheses_[h] == nullptr) continue;
+    const at::Tensor part = log_probs[h].exp() * posterior_.weights()[h];
+    sum = sum.defined() ? sum + part : part;
+  }
+  return sum.log();
+}
+
+void MixtureDecoder::rule_out() {
+  for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
+    if (posterior_.weights()[h] < options_.negligible) hypotheses_[h].reset();
+  }
+}
+
+}  // namespace mformer
