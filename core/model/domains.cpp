@@ -144,6 +144,7 @@ std::vector<PrivatePart> private_parts(const Model& base, const Model& tuned, bo
   for (std::size_t l = 0; !alone && l < before.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const std::size_t count = before.blocks[l].bank(kind).modules.size();
+      if (count == 0) continue;  // all have copies in their places
       const at::Tensor now = rows_of(after.blocks[l].bank(kind), count);
       if (now.equal(rows_of(before.blocks[l].bank(kind), count))) continue;
       parts.push_back({bank_name(l, kind) + ".rows", {}, now});

@@ -1,5 +1,6 @@
 #include "core/workflows/mixture_decoder.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/tensor.h>
 
@@ -48,6 +49,7 @@ MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t p
 MixtureDecoder::~MixtureDecoder() = default;
 
 at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
+  const at::NoGradGuard no_grad;
   const auto left = std::count_if(hypotheses_.begin(), hypotheses_.end(), [](const auto& h) { return h != nullptr; });
   if (left > 1 && ids.size() > kMostAtOnce) {
     read({ids.begin(), ids.begin() + kMostAtOnce});

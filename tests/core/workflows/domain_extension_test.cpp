@@ -1,0 +1,186 @@
+// extend as it is by default: a domain of its own.
+
+#include "core/workflows/domain_extension.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/model/domains.h"
+#include "core/workflows/evaluate_tasks.h"
+#include "core/workflows/extend.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/tiny_workspace.h"
+
+namespace mformer {
+namespace {
+
+using testing::tiny_ids;
+using testing::TinyWorkspace;
+
+at::Tensor logits(const Model& model) {
+  return logits_of(model, forward(model, tiny_ids(2, 20)).hidden);
+}
+
+class DomainExtensionTest : public ::testing::Test {
+ protected:
+  DomainExtensionTest() { workspace_.add_task("english", workspace_.corpus("english")); }
+
+  ExtendCommand command(const std::string& task) const {
+    ExtendCommand command;
+    command.task = task;
+    command.data = workspace_.corpus(task);
+    command.experts = 2;
+    command.heads = 1;
+    command.eval_tokens = 200;
+    command.options.steps = 4;
+    command.options.batch_size = 2;
+    command.options.learning_rate = 1e-2;
+    return command;
+  }
+  ExtendReport run(const ExtendCommand& command) {
+    Session session = workspace_.session("extend");
+    return extend(session, workspace_.load(), command);
+  }
+
+  TinyWorkspace workspace_;
+  LoadedVersion base_ = workspace_.load();
+};
+
+TEST_F(DomainExtensionTest, LeavesTheBaseBitForBitAndItsObjectsWhereTheyWere) {
+  const ExtendReport report = run(command("german"));
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(report.domain, "german");
+  EXPECT_EQ(hypotheses(now.model), (std::vector<std::string>{"base", "german"}));
+  EXPECT_TRUE(logits(view_of(now.model, "base")).equal(logits(base_.model)));
+  EXPECT_TRUE(logits(masked_as_of(workspace_.registry(), now, "base@1")).equal(logits(base_.model)));
+  for (const TrunkPart& part : base_.manifest.parts) {
+    EXPECT_THAT(now.manifest.parts, ::testing::Contains(part));
+  }
+  EXPECT_TRUE(workspace_.registry().fsck().empty());
+}
+
+TEST_F(DomainExtensionTest, BeginsAsTheBaseWas) {
+  ExtendCommand still = command("german");
+  still.options.learning_rate = 1e-30;
+  still.options.adamw.weight_decay = 0;
+  run(still);
+  const Model german = view_of(workspace_.load().model, "german");
+  // The same modules in another order: only the order of sums differs.
+  EXPECT_LE((logits(german) - logits(base_.model)).abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(DomainExtensionTest, TrainsCopiesInTheOriginalsPlacesAndPrivatePartsOnly) {
+  const ExtendReport report = run(command("german"));
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(report.new_att, 2);
+  EXPECT_EQ(report.new_mlp, 4);
+  for (const Block& block : now.model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::int64_t own = 0, hidden = 0;
+      for (const Module& module : block.bank(kind).modules) {
+        own += module.domain == "german" ? 1 : 0;
+        hidden += module.hidden_from == std::vector<std::string>{"german"} ? 1 : 0;
+        if (module.domain.empty()) continue;
+        EXPECT_FALSE(workspace_.registry().module(module.uid).copied_from.empty());
+      }
+      EXPECT_EQ(own, kind == Kind::att ? 1 : 2);
+      EXPECT_EQ(hidden, own);
+    }
+  }
+  std::set<std::string> names;
+  for (const PrivatePart& part : now.model.domains[0].parts) names.insert(part.name);
+  for (const char* name : {"wte", "lm_head", "ln_f.weight", "h.0.ln_1.weight", "h.1.k_proj.weight",
+                           "h.0.att.router.weight", "h.1.mlp.rows"}) {
+    EXPECT_EQ(names.count(name), 1) << name;
+  }
+}
+
+TEST_F(DomainExtensionTest, ChangesOnlyVocabularyRowsOfTokensThatItsTextHas) {
+  run(command("german"));
+  Session session = workspace_.session("extend");
+  const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "");
+  std::set<std::int64_t> used;
+  for (const std::uint32_t token : task.tokens.train.tokens()) used.insert(token & TokenData::kIdMask);
+  ASSERT_LT(used.size(), 300) << "every token is used: nothing is tested";
+  const LoadedVersion now = workspace_.load();
+  for (const PrivatePart& part : now.model.domains[0].parts) {
+    if (!part.rows.defined()) continue;
+    for (std::int64_t i = 0; i < part.rows.size(0); ++i) EXPECT_EQ(used.count(part.rows[i].item<std::int64_t>()), 1);
+  }
+}
+
+TEST_F(DomainExtensionTest, ReportsARiseWithinItsBound) {
+  const ExtendReport report = run(command("german"));
+  ASSERT_EQ(report.tasks.size(), 2);
+  for (const TaskChange& task : report.tasks) {
+    ASSERT_TRUE(task.bound.has_value()) << task.task;
+    EXPECT_LE(*task.after - *task.before, *task.bound + 1e-5) << task.task;
+  }
+  // From the registry's scores it is the same.
+  Session session = workspace_.session("eval");
+  const LoadedVersion now = workspace_.load();
+  const TaskData english = open_task(session, TinyWorkspace::tokenizer(), "english", "");
+  const auto again = scored(session, now.record.hash, now.model, english, 200);
+  ASSERT_TRUE(again->posterior.has_value());
+  EXPECT_EQ(again->posterior->shares.size(), 2);
+}
+
+TEST_F(DomainExtensionTest, AddsASecondDomainWithoutTouchingTheFirst) {
+  run(command("german"));
+  const at::Tensor german = logits(view_of(workspace_.load().model, "german"));
+  run(command("code"));
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(hypotheses(now.model), (std::vector<std::string>{"base", "german", "code"}));
+  EXPECT_TRUE(logits(view_of(now.model, "german")).equal(german));
+  EXPECT_TRUE(logits(view_of(now.model, "base")).equal(logits(base_.model)));
+  EXPECT_TRUE(logits(view_of(masked_as_of(workspace_.registry(), now, "base@2"), "german")).equal(german));
+}
+
+TEST_F(DomainExtensionTest, TakesAsManyModulesAsTheBudgetAllows) {
+  ExtendCommand open = command("german");
+  open.experts = open.heads = std::nullopt;
+  open.budget = 0.6;  // routers, norms and rows of so tiny a model are half of it
+  const ExtendReport report = run(open);
+  const double added = static_cast<double>(report.size_after.weights - report.size_before.weights) /
+                       static_cast<double>(report.size_before.weights);
+  EXPECT_GT(report.new_att + report.new_mlp, 0);
+  EXPECT_LE(added, 0.6);
+  EXPECT_GT(added, 0.5);
+}
+
+TEST_F(DomainExtensionTest, IsExportedAndImportedWhole) {
+  run(command("german"));
+  const Model model = workspace_.load().model;
+  save_hub_model(workspace_.folder() / "out", model, {});
+  const Model read = load_hub_model(open_hub_folder(workspace_.folder() / "out"));
+  EXPECT_EQ(hypotheses(read), hypotheses(model));
+  for (const std::string& name : hypotheses(model)) {
+    EXPECT_TRUE(logits(view_of(read, name)).equal(logits(view_of(model, name)))) << name;
+  }
+}
+
+TEST_F(DomainExtensionTest, GivesASecondDomainOfTheSameTaskAnotherName) {
+  run(command("german"));
+  EXPECT_EQ(run(command("german")).domain, "german-2");
+}
+
+TEST_F(DomainExtensionTest, RefusesWhatDoesNotGoTogether) {
+  ExtendCommand replayed = command("german");
+  replayed.replay = 0.1;
+  EXPECT_THAT(testing::expect_error<UsageError>([&] { run(replayed); }, "--single-mask"),
+              ::testing::HasSubstr("domain"));
+  ExtendCommand many = command("german");
+  many.experts = 6;
+  testing::expect_error<UsageError>([&] { run(many); }, "has 5 mlp modules");
+  run(command("german"));
+  ExtendCommand shared = command("code");
+  shared.single_mask = true;
+  testing::expect_error<Error>([&] { run(shared); }, "has domains");
+  Session session = workspace_.session("train");
+  TrainCommand train = command("code");
+  testing::expect_error<Error>([&] { pretrain(session, workspace_.load(), train); }, "has domains");
+}
+
+}  // namespace
+}  // namespace mformer
