@@ -1,14 +1,21 @@
 #include "cli/command.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
+#include "cli/validators.h"
 #include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {
 
-void run_train(TrainCommand options, const GlobalOptions& global) {
+nlohmann::ordered_json arguments_of(const PretrainCommand& command) {
+  nlohmann::ordered_json arguments = train_arguments(command);
+  if (command.replay > 0) arguments["replay"] = command.replay;  // runs begun without it go on
+  return arguments;
+}
+
+void run_train(PretrainCommand options, const GlobalOptions& global) {
   set_seed(options.options, global);
-  Workspace workspace(global, "train", OpenMode::read_write, train_arguments(options));
+  Workspace workspace(global, "train", OpenMode::read_write, arguments_of(options));
   const LoadedVersion base = workspace.load();
   const TrainReport result = workspace.run([&] { return pretrain(workspace.session(), base, options); });
   terminal::Report report("train", global.json);
@@ -19,10 +26,13 @@ void run_train(TrainCommand options, const GlobalOptions& global) {
 }  // namespace
 
 void setup_train(CLI::App& parent, const GlobalOptions& global) {
-  auto options = std::make_shared<TrainCommand>();
+  auto options = std::make_shared<PretrainCommand>();
   CLI::App* command =
       add_command(parent, {"train", groups::learning, "Pretrain the whole model, frozen modules aside, on a data set",
                            "mformer train --data english/ --steps 2000"});
+  command
+      ->add_option("--replay", options->replay, "Share of training sequences from earlier tasks, below 1; default: 0")
+      ->check(share());
   add_train_flags(*command, *options);
   command->callback([options, &global] { run_train(*options, global); });
 }

@@ -39,17 +39,6 @@ bool is_new(const Model& model, const ParameterRef& ref) {
          model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
 }
 
-std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks, const std::string& except,
-                                             std::int64_t context) {
-  std::vector<PackedWindows> windows;
-  for (const TaskData& task : tasks) {
-    if (task.record.name == except) continue;
-    if (static_cast<std::int64_t>(task.tokens.train.tokens().size()) <= context) continue;
-    windows.emplace_back(task.tokens.train, context, LastWindow::drop);
-  }
-  return windows;
-}
-
 void check(const ExtendCommand& command) {
   command.options.validate();
   const std::int64_t experts = command.experts.value_or(1), heads = command.heads.value_or(1);
@@ -57,8 +46,7 @@ void check(const ExtendCommand& command) {
     throw UsageError("--experts and --heads must not be negative, and not both 0", "for example --experts 4 --heads 2");
   }
   if (!(command.budget > 0)) throw UsageError("--budget must be positive", "for example --budget 0.3");
-  if (!(command.replay >= 0 && command.replay < 1))
-    throw UsageError("--replay is a share from 0 to below 1", "for example --replay 0.01");
+  require_replay_share(command.replay);
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
   if (command.review_steps < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
   if (!command.single_mask && (command.replay > 0 || command.penalty > 0 || command.review_steps > 0)) {
@@ -180,16 +168,7 @@ class Extension {
   void learn(TrainTask& training, const PackedWindows& windows, const std::vector<TaskData>& tasks,
              const std::filesystem::path& folder) {
     const TrainOptions& options = command_.options;
-    training.batches = shuffled_batches(windows, options.seed, options.batch_size);
-    if (command_.replay > 0) {
-      auto others = windows_of_others(tasks, task_.record.name, context_);
-      if (others.empty()) {
-        throw Error("--replay needs an earlier task whose data can be read, and there is none",
-                    "record one: mformer task add NAME --data DIR");
-      }
-      training.batches =
-          batches_with_replay(windows, std::move(others), command_.replay, options.seed, options.batch_size);
-    }
+    training.batches = task_batches(windows, tasks, task_.record.name, command_.replay, options);
     training.balance = false;
     if (command_.penalty > 0) {
       training.extra_loss = [this](const ForwardOutput& output, const Batch& batch) {

@@ -13,6 +13,7 @@ namespace {
 struct Recipe {
   TrainFilter filter;
   bool balance = true;
+  double replay = 0;
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
 };
 
@@ -33,7 +34,6 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (command.dry_run) return report;
 
-  training.batches = shuffled_batches(std::move(windows), command.options.seed, command.options.batch_size);
   training.balance = recipe.balance;
   training.extra_loss = recipe.extra_loss;
   training.run_folder = run_folder(session, base.record.hash, task.record.content_hash, command.restart);
@@ -42,6 +42,7 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
+    training.batches = task_batches(windows, tasks, task.record.name, recipe.replay, command.options);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
     report.training = train(training, command.options,
                             hooks_for(session, session.command, command.options,
@@ -59,8 +60,9 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
 
 }  // namespace
 
-TrainReport pretrain(Session& session, const LoadedVersion& base, const TrainCommand& command) {
-  return run(session, base, command, {[](const ParameterRef&) { return true; }, true, {}});
+TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
+  require_replay_share(command.replay);
+  return run(session, base, command, {[](const ParameterRef&) { return true; }, true, command.replay, {}});
 }
 
 TrainReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command) {
@@ -94,6 +96,33 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
                                   : scored(session, version, model, task, max_tokens, operation));
   }
   return all;
+}
+
+void require_replay_share(double replay) {
+  if (!(replay >= 0 && replay < 1))
+    throw UsageError("--replay is a share from 0 to below 1", "for example --replay 0.01");
+}
+
+std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks, const std::string& except,
+                                             std::int64_t context) {
+  std::vector<PackedWindows> windows;
+  for (const TaskData& task : tasks) {
+    if (task.record.name == except) continue;
+    if (static_cast<std::int64_t>(task.tokens.train.tokens().size()) <= context) continue;
+    windows.emplace_back(task.tokens.train, context, LastWindow::drop);
+  }
+  return windows;
+}
+
+BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
+                         double replay, const TrainOptions& options) {
+  if (replay == 0) return shuffled_batches(windows, options.seed, options.batch_size);
+  auto others = windows_of_others(tasks, own, windows.context());
+  if (others.empty()) {
+    throw Error("--replay needs an earlier task whose data can be read, and there is none",
+                "record one: mformer task add NAME --data DIR");
+  }
+  return batches_with_replay(windows, std::move(others), replay, options.seed, options.batch_size);
 }
 
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,

@@ -39,8 +39,13 @@ struct TrainReport {
   std::string run_folder;
 };
 
-/// Pretrains: all parameters (frozen modules aside), with the balance loss.
-TrainReport pretrain(Session& session, const LoadedVersion& base, const TrainCommand& command);
+struct PretrainCommand : TrainCommand {
+  double replay = 0;  ///< Share of training windows from earlier tasks, 0 … 1.
+};
+
+/// Pretrains: all parameters (frozen modules aside), with the balance loss. Throws Error where there is to be replay
+/// and no other task can be read.
+TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command);
 
 struct FinetuneCommand : TrainCommand {
   std::string modules = "all";  ///< Selector of what is trained.
@@ -60,6 +65,18 @@ std::int64_t context_of(const TrainOptions& options, const Model& model);
 std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
                                               const std::vector<TaskData>& tasks, std::int64_t max_tokens,
                                               std::int64_t operation = 0);
+
+/// Throws UsageError unless 0 ≤ `replay` < 1.
+void require_replay_share(double replay);
+
+/// Training windows of all `tasks` but the one named `except`; those too short for a single window are left out.
+std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks, const std::string& except,
+                                             std::int64_t context);
+
+/// Shuffled windows of the task `own`, of which a share `replay`, 0 … 1, comes from the others of `tasks` instead.
+/// Throws Error if there is to be replay and no other task has a window.
+BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
+                         double replay, const TrainOptions& options);
 
 /// Pairs up losses() of two models. Where the later one has more domains, the bound of the rise comes with them.
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,

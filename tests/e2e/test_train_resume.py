@@ -88,6 +88,21 @@ class TrainTest(mformer.EndToEndTest):
         work.run("train", "--task", "english", "--steps", "1", "--into", "english-only", *mformer.QUICK)
         self.assertEqual(work.versions(), ["base@2", "english-only@1"])
 
+    def test_replay_mixes_earlier_text_into_the_training(self):
+        plain, mixed = self.untouched("plain"), self.untouched("mixed")
+        train = ("train", "--data", "german", "--steps", "40", "--lr", "3e-3", *mformer.QUICK, "--json")
+        without = plain.run(*train).json["tasks"]
+        replayed = mixed.run(*train, "--replay", "0.5").json["tasks"]
+        self.assertEqual([task["task"] for task in replayed], ["english", "german"])
+        self.assertLess(replayed[0]["after"], without[0]["after"])
+        self.assertGreater(replayed[1]["after"], without[1]["after"])
+
+    def test_replay_is_refused_where_nothing_can_be_replayed(self):
+        work = self.untouched()
+        work.refuses("train", "--task", "english", "--replay", "0.1", *mformer.QUICK, code=1,
+                     says="--replay needs an earlier task", hint="task add")
+        work.refuses("train", "--task", "english", "--replay", "1", *mformer.QUICK, code=2, says="--replay")
+
 
 if __name__ == "__main__":
     unittest.main()

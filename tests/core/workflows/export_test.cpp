@@ -54,7 +54,7 @@ class Int8Export : public ::testing::Test {
   }
   /// Trains base a little, so that its losses are no accident of its first weights.
   void train_base() {
-    TrainCommand command;
+    PretrainCommand command;
     command.task = "english";
     command.data = workspace_.corpus("english");
     command.options.steps = 20;
@@ -207,7 +207,7 @@ TEST_F(Int8Export, IsNotTrained) {
     EXPECT_NE(hint.find("bfloat16"), std::string::npos);
   };
   refused([&](Session& session) {
-    TrainCommand command;
+    PretrainCommand command;
     command.data = workspace_.corpus("german");
     pretrain(session, base, command);
   });

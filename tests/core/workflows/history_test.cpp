@@ -212,7 +212,9 @@ TEST_F(FreezeTest, IsObeyedByEveryTrainer) {
   freeze("layer=0,kind=mlp", true);
   const LoadedVersion base = workspace_.load();
   Session session = workspace_.session("train");
-  EXPECT_EQ(pretrain(session, base, short_command()).trainable.mlp_modules, 5 * 2 * 16 * 12);
+  PretrainCommand whole;
+  static_cast<TrainCommand&>(whole) = short_command();
+  EXPECT_EQ(pretrain(session, base, whole).trainable.mlp_modules, 5 * 2 * 16 * 12);
   const LoadedVersion now = workspace_.load();
   EXPECT_EQ(now.manifest.layers[0].mlp, base.manifest.layers[0].mlp);
   EXPECT_NE(now.manifest.layers[1].mlp, base.manifest.layers[1].mlp);
