@@ -19,8 +19,10 @@ void setup_freeze(CLI::App& parent, const GlobalOptions& global);
 void setup_unfreeze(CLI::App& parent, const GlobalOptions& global);
 void setup_finetune(CLI::App& parent, const GlobalOptions& global);
 void setup_prune(CLI::App& parent, const GlobalOptions& global);
+void setup_graft(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global);
+void setup_inspect_keep_curve(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_modules(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_lineage(CLI::App& parent, const GlobalOptions& global);
 void setup_eval(CLI::App& parent, const GlobalOptions& global);
@@ -50,6 +52,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_unfreeze(root, global);
   setup_finetune(root, global);
   setup_prune(root, global);
+  setup_graft(root, global);
   setup_inspect(root, global);
   setup_eval(root, global);
   setup_probe(root, global);

@@ -1,49 +1,123 @@
+#include "core/workflows/finetune.h"
+
 #include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/prune_report.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/table.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
+#include "cli/tune_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/workflows/hypothesis.h"
 
 namespace mformer::cli {
 namespace {
 
-nlohmann::ordered_json arguments_of(const FinetuneCommand& options) {
+struct FinetuneFlags {
+  FinetuneCommand command;
+  ChoiceFlags choice;
+  const CLI::Option* keep = nullptr;
+  std::vector<const CLI::Option*> of_keep;  ///< Options that mean nothing without --keep.
+};
+
+nlohmann::ordered_json arguments_of(const FinetuneFlags& flags) {
+  const FinetuneCommand& options = flags.command;
   nlohmann::ordered_json arguments = train_arguments(options);
-  arguments.update({{"modules", options.modules}, {"concentrate", options.concentrate}, {"sharpen", options.sharpen}});
+  arguments.update({{"modules", options.modules},
+                    {"concentrate", options.loss.concentrate},
+                    {"concentrate_warmup", options.loss.concentrate_warmup},
+                    {"sharpen", options.loss.sharpen}});
+  if (!options.domain.empty()) arguments["domain"] = options.domain;
+  arguments.update(distill_arguments(options.loss));
+  if (options.choice.has_value()) arguments.update(choice_arguments(flags.choice));
   return arguments;
 }
 
-void run_finetune(FinetuneCommand options, const GlobalOptions& global) {
-  set_seed(options.options, global);
-  Workspace workspace(global, "finetune", OpenMode::read_write, arguments_of(options));
+void read_choice(FinetuneFlags& flags) {
+  if (flags.keep->count() > 0) {
+    flags.command.choice = flags.choice.read();
+    return;
+  }
+  for (const CLI::Option* option : flags.of_keep) {
+    if (option->count() == 0) continue;
+    throw UsageError(option->get_name() + " says which modules stay, but all stay without --keep",
+                     "for example --keep 0.3");
+  }
+}
+
+void report_concentration(terminal::Report& report, const FinetuneReport& result) {
+  auto& rows = report.data()["concentration"] = nlohmann::ordered_json::array();
+  if (result.concentration.empty()) return;
+  terminal::Table table({{"task"}, {"before"}, {"after"}});
+  for (const TaskConcentration& task : result.concentration) {
+    rows.push_back({{"task", task.task}, {"before", task.before}, {"after", task.after}});
+    table.add_row({task.task, terminal::format_percent(task.before), terminal::format_percent(task.after)});
+  }
+  report.text() << "\nshare of the modules in use that takes 90 % of the routing slots\n" << table.str(report.style());
+}
+
+void report_choice(terminal::Report& report, const LoadedVersion& base, const FinetuneReport& result) {
+  if (!result.kept.has_value()) return;
+  report.data()["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
+  report.text() << '\n';
+  report_kept(report, base, *result.kept);
+  report.text() << terminal::format_count(result.size_before.weights) << " parameters "
+                << (result.version ? "became " : "would become ") << terminal::format_count(result.size_after.weights)
+                << '\n';
+}
+
+void run_finetune(FinetuneFlags flags, const GlobalOptions& global) {
+  read_choice(flags);
+  set_seed(flags.command.options, global);
+  Workspace workspace(global, "finetune", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
-  const TrainReport result = workspace.run([&] { return finetune(workspace.session(), base, options); });
+  const FinetuneReport result = workspace.run([&] { return finetune(workspace.session(), base, flags.command); });
   terminal::Report report("finetune", global.json);
-  report_training(report, result, size_of(base.model).bytes);
+  report_training(report, result, result.size_after.bytes);
+  report_choice(report, hypothesis_of(base, flags.command.domain), result);
+  report_concentration(report, result);
   report.print();
+}
+
+void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {
+  TuneLoss& loss = flags.command.loss;
+  command
+      .add_option(
+          "--modules", flags.command.modules,
+          "What is trained: clauses such as kind=mlp,layer=0-3,born=extend:de or share(qa)>=0.02; default: all, "
+          "and with --keep everything that stays, trunk included")
+      ->type_name("SELECTOR");
+  flags.keep = add_choice_flags(command, flags.choice);
+  for (const char* name : {"--criterion", "--scope", "--stat-tokens"}) {
+    flags.of_keep.push_back(command.get_option(name));
+  }
+  command
+      .add_option("--concentrate", loss.concentrate,
+                  "Weight of the entropy of the mean routing: the task settles on few modules; default: 0")
+      ->check(non_negative_number());
+  command.add_option("--sharpen", loss.sharpen, "Weight of the entropy of each token's routing; default: 0")
+      ->check(non_negative_number());
+  command
+      .add_option("--concentrate-warmup", loss.concentrate_warmup,
+                  "Share of the steps over which these two weights grow from 0; default: 0")
+      ->check(share());
+  add_domain_flag(command, flags.command.domain);
+  add_distill_flags(command, loss);
 }
 
 }  // namespace
 
 void setup_finetune(CLI::App& parent, const GlobalOptions& global) {
-  auto options = std::make_shared<FinetuneCommand>();
-  options->options.steps = 200;
-  options->options.learning_rate = 3e-4;  // trained weights are moved gently
-  CLI::App* command = add_command(parent, {"finetune", groups::learning, "Train chosen modules and their router rows",
-                                           "mformer finetune --task qa --data qa/ --modules kind=mlp,layer=2-3"});
-  command
-      ->add_option(
-          "--modules", options->modules,
-          "What is trained: clauses such as kind=mlp,layer=0-3,born=extend:de or share(qa)>=0.02; default: all")
-      ->type_name("SELECTOR");
-  command
-      ->add_option("--concentrate", options->concentrate,
-                   "Weight of the entropy of the mean routing: the task settles on few modules; default: 0")
-      ->check(non_negative_number());
-  command->add_option("--sharpen", options->sharpen, "Weight of the entropy of each token's routing; default: 0")
-      ->check(non_negative_number());
-  add_train_flags(*command, *options);
-  command->callback([options, &global] { run_finetune(*options, global); });
+  auto flags = std::make_shared<FinetuneFlags>();
+  flags->command.options.steps = 200;
+  flags->command.options.learning_rate = kTuneLearningRate;
+  CLI::App* command = add_command(parent, {"finetune", groups::learning, "Train chosen modules, or keep and train few",
+                                           "mformer finetune --task qa --data qa/ --keep 0.3"});
+  add_finetune_flags(*command, *flags);
+  add_train_flags(*command, flags->command);
+  command->callback([flags, &global] { run_finetune(*flags, global); });
 }
 
 }  // namespace mformer::cli

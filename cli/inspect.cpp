@@ -8,6 +8,7 @@ void setup_inspect(CLI::App& parent, const GlobalOptions& global) {
       parent, {"inspect", groups::inspect, "Show who routes where, what exists and where it came from",
                "mformer inspect routing"});
   setup_inspect_routing(*group, global);
+  setup_inspect_keep_curve(*group, global);
   setup_inspect_modules(*group, global);
   setup_inspect_lineage(*group, global);
 }

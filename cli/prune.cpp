@@ -4,75 +4,57 @@
 #include "cli/commands.h"
 #include "cli/prune_report.h"
 #include "cli/train_options.h"
+#include "cli/tune_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/workflows/hypothesis.h"
 
 namespace mformer::cli {
 namespace {
 
 struct PruneFlags {
   PruneCommand command;
-  std::string criterion = "gate-mass";
-  std::string scope = "layer";
+  ChoiceFlags choice;
+  const CLI::Option* learning_rate = nullptr;
   bool show_map = false;
 };
 
-PruneScope scope_from_string(const std::string& text) {
-  if (text == "layer") return PruneScope::layer;
-  if (text == "global") return PruneScope::global;
-  throw UsageError("unknown scope '" + text + "'", "known scopes: layer, global");
-}
-
 nlohmann::ordered_json arguments_of(const PruneFlags& flags) {
-  const PruneCommand& command = flags.command;
-  nlohmann::ordered_json arguments = {{"keep", command.keep},
-                                      {"criterion", flags.criterion},
-                                      {"scope", flags.scope},
-                                      {"stat_tokens", command.stat_tokens},
-                                      {"heal_steps", command.heal_steps}};
-  arguments.update(train_arguments(command));
-  arguments.erase("steps");  // heal_steps says it
+  nlohmann::ordered_json arguments = choice_arguments(flags.choice);
+  arguments.update({{"heal_steps", flags.command.heal_steps}, {"tune_steps", flags.command.tune_steps}});
+  if (!flags.command.domain.empty()) arguments["domain"] = flags.command.domain;
+  arguments.update(distill_arguments(flags.command.loss));
+  arguments.update(train_arguments(flags.command));
+  arguments.erase("steps");  // heal_steps and tune_steps say it
   return arguments;
 }
 
 void run_prune(PruneFlags flags, const GlobalOptions& global) {
   PruneCommand& command = flags.command;
-  command.criterion = criterion_from_string(flags.criterion);
-  command.scope = scope_from_string(flags.scope);
+  static_cast<ModuleChoice&>(command) = flags.choice.read();
+  if (command.tune_steps > 0 && flags.learning_rate->count() == 0) command.options.learning_rate = kTuneLearningRate;
   set_seed(command.options, global);
   const OpenMode mode = command.dry_run ? OpenMode::read_only : OpenMode::read_write;
   Workspace workspace(global, "prune", mode, arguments_of(flags));
   const LoadedVersion base = workspace.load();
   const PruneReport result = workspace.run([&] { return prune(workspace.session(), base, command); });
   terminal::Report report("prune", global.json);
-  report_pruning(report, base, result, flags.show_map);
+  report_pruning(report, hypothesis_of(base, command.domain), result, flags.show_map);
   report.print();
 }
 
 void add_prune_flags(CLI::App& command, PruneFlags& flags) {
+  add_choice_flags(command, flags.choice)->required();
   command
-      .add_option("--keep", flags.command.keep,
-                  "Share of the modules of each kind that stays, rounded up, and never fewer in a layer than a token "
-                  "uses")
-      ->required()
-      ->check(fraction());
-  command
-      .add_option("--criterion", flags.criterion,
-                  "What a module is worth to the task: frequency, gate-mass, reap, norm or random; default: "
-                  "gate-mass")
-      ->type_name("NAME");
-  command
-      .add_option("--scope", flags.scope,
-                  "Where the share is kept: in each layer, or of all layers together; default: layer")
-      ->type_name("layer|global");
-  command
-      .add_option("--stat-tokens", flags.command.stat_tokens,
-                  "Training tokens that the criterion looks at, 0 = all; default: 65536")
+      .add_option("--tune-steps", flags.command.tune_steps,
+                  "Steps that then train all that is left on the task; default: 0")
       ->check(non_negative_integer());
   command
       .add_option("--heal-steps", flags.command.heal_steps,
-                  "Steps that train the routers of what is left on the task; default: 0")
+                  "Steps that train only the routers of what is left on the task; default: 0")
       ->check(non_negative_integer());
+  add_domain_flag(command, flags.command.domain);
+  add_distill_flags(command, flags.command.loss);
   command.add_flag("--map", flags.show_map, "Also list each module's old and new place");
 }
 
@@ -82,10 +64,12 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
   auto flags = std::make_shared<PruneFlags>();
   CLI::App* command =
       add_command(parent, {"prune", groups::learning, "Make a smaller version with the modules that a task uses",
-                           "mformer prune --task qa --keep 0.3"});
+                           "mformer prune --task qa --keep 0.3 --tune-steps 200"});
   add_prune_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  command->remove_option(command->get_option("--steps"));  // --heal-steps says it
+  command->remove_option(command->get_option("--steps"));  // --tune-steps and --heal-steps say it
+  flags->learning_rate = command->get_option("--lr");
+  command->get_option("--lr")->description("Peak learning rate; default: 0.0003 with --tune-steps, 0.001 to heal");
   command->callback([flags, &global] { run_prune(*flags, global); });
 }
 

@@ -4,6 +4,7 @@
 
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
+#include "cli/train_report.h"
 
 namespace mformer::cli {
 namespace {
@@ -132,17 +133,25 @@ void fill_data(ordered_json& data, const LoadedVersion& base, const PruneReport&
     data["hash"] = result.version->hash;
     data["kept_beside"] = result.kept_beside;
   }
-  data["kept"] = kept_json(base, result.kept);
   data["parameters"] = pair(result.size_before.weights, result.size_after.weights);
   data["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);
   data["disk_bytes"] = pair(result.stored_before, result.stored_after);
   data["evaluation_seconds"] = pair(result.seconds_before, result.seconds_after);
   data["tasks"] = tasks_json(result);
   data["run_folder"] = result.run_folder.empty() ? ordered_json() : ordered_json(result.run_folder);
-  data["map"] = map_json(base, result.kept);
+  if (result.training) {
+    data["training"] = to_json(*result.training);
+    data["trainable_parameters"] = to_json(result.trainable);
+  }
 }
 
 }  // namespace
+
+void report_kept(Report& report, const LoadedVersion& base, const ModuleSelection& kept) {
+  report.data()["kept"] = kept_json(base, kept);
+  report.data()["map"] = map_json(base, kept);
+  report.text() << kept_table(base, kept, report.style());
+}
 
 void report_pruning(Report& report, const LoadedVersion& base, const PruneReport& result, bool show_map) {
   fill_data(report.data(), base, result);
@@ -151,15 +160,23 @@ void report_pruning(Report& report, const LoadedVersion& base, const PruneReport
                   << (result.kept_beside ? ", a model of its own: another command moved the model meanwhile\n\n"
                                          : "\n\n");
   } else {
-    report.text() << "would prune " << to_string(base.record) << "; before healing:\n\n";
+    report.text() << "would prune " << to_string(base.record) << "; before any training:\n\n";
   }
   Table table({{""}, {"before", Align::right}, {"after", Align::right}, {"change", Align::right}});
   size_rows(table, result);
   loss_rows(table, result);
   table.add_row({"evaluation", format_duration(result.seconds_before), format_duration(result.seconds_after),
                  change_text(result.seconds_before, result.seconds_after)});
-  report.text() << kept_table(base, result.kept, report.style()) << '\n' << table.str(report.style());
+  report_kept(report, base, result.kept);
+  report.text() << '\n' << table.str(report.style());
   report.text() << "losses on held-out text, in nats per token: less is better\n";
+  if (result.training) {
+    report.text() << "trained " << format_count(result.trainable.total()) << " parameters, loss "
+                  << format_fixed(result.training->loss) << " on training text at the end"
+                  << (result.training->validation_loss
+                          ? ", " + format_fixed(*result.training->validation_loss) + " on validation text\n"
+                          : "\n");
+  }
   if (show_map) report.text() << '\n' << map_table(base, result.kept, report.style());
 }
 

@@ -18,22 +18,6 @@ ordered_json number_or_null(const std::optional<double>& value) {
   return value.has_value() ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style) {
-  const auto fixed = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
-  const bool bounded = std::any_of(tasks.begin(), tasks.end(), [](const TaskChange& task) { return task.bound; });
-  std::vector<terminal::Column> columns = {{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}};
-  if (bounded) columns.insert(columns.begin() + 4, {"at most"});
-  terminal::Table table(columns);
-  for (const TaskChange& task : tasks) {
-    const std::optional<double> change = change_of(task);
-    std::vector<std::string> row = {task.task, fixed(task.before), fixed(task.after),
-                                    change ? format_signed(*change) : "-", format_count(task.tokens)};
-    if (bounded) row.insert(row.begin() + 4, task.bound ? format_signed(*task.bound) : "-");
-    table.add_row(row);
-  }
-  return table.str(style);
-}
-
 void trainable_text(std::ostream& text, const TrainableCount& trainable) {
   text << format_count(trainable.total()) << " parameters";
   const char* separator = " (";
@@ -48,15 +32,6 @@ void trainable_text(std::ostream& text, const TrainableCount& trainable) {
   part(trainable.mlp_modules, "feed-forward modules");
   part(trainable.module_rows, "router rows");
   text << (separator[0] == ',' ? ")\n" : "\n");
-}
-
-ordered_json training_json(const TrainResult& training) {
-  return {{"first_step", training.first_step},
-          {"loss", training.loss},
-          {"validation_loss", number_or_null(training.validation_loss)},
-          {"tokens", training.tokens},
-          {"seconds", training.seconds},
-          {"tokens_per_second", training.tokens_per_second}};
 }
 
 void training_text(std::ostream& text, const TrainReport& result) {
@@ -78,6 +53,22 @@ void training_text(std::ostream& text, const TrainReport& result) {
 std::optional<double> change_of(const TaskChange& task) {
   if (!task.before.has_value() || !task.after.has_value()) return std::nullopt;
   return *task.after - *task.before;
+}
+
+std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style) {
+  const auto fixed = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
+  const bool bounded = std::any_of(tasks.begin(), tasks.end(), [](const TaskChange& task) { return task.bound; });
+  std::vector<terminal::Column> columns = {{"task"}, {"loss before"}, {"after"}, {"change"}, {"tokens"}};
+  if (bounded) columns.insert(columns.begin() + 4, {"at most"});
+  terminal::Table table(columns);
+  for (const TaskChange& task : tasks) {
+    const std::optional<double> change = change_of(task);
+    std::vector<std::string> row = {task.task, fixed(task.before), fixed(task.after),
+                                    change ? format_signed(*change) : "-", format_count(task.tokens)};
+    if (bounded) row.insert(row.begin() + 4, task.bound ? format_signed(*task.bound) : "-");
+    table.add_row(row);
+  }
+  return table.str(style);
 }
 
 ordered_json tasks_json(const std::vector<TaskChange>& tasks) {
@@ -102,6 +93,15 @@ nlohmann::ordered_json to_json(const TrainableCount& trainable) {
           {"total", trainable.total()}};
 }
 
+nlohmann::ordered_json to_json(const TrainResult& training) {
+  return {{"first_step", training.first_step},
+          {"loss", training.loss},
+          {"validation_loss", number_or_null(training.validation_loss)},
+          {"tokens", training.tokens},
+          {"seconds", training.seconds},
+          {"tokens_per_second", training.tokens_per_second}};
+}
+
 void report_training(terminal::Report& report, const TrainReport& result, std::int64_t weight_bytes) {
   ordered_json& data = report.data();
   data["dry_run"] = !result.version.has_value();
@@ -119,7 +119,7 @@ void report_training(terminal::Report& report, const TrainReport& result, std::i
   data["hash"] = result.version->hash;
   data["kept_beside"] = result.kept_beside;
   data["tasks"] = tasks_json(result.tasks);
-  data["training"] = training_json(result.training);
+  data["training"] = to_json(result.training);
   data["added_bytes"] = result.added_bytes;
   data["run_folder"] = result.run_folder;
   report.text() << "made " << to_string(*result.version)

@@ -15,7 +15,13 @@ std::optional<double> change_of(const TaskChange& task);
 /// An array with a task's losses before and after, their difference and the tokens they are means of; null = unknown.
 nlohmann::ordered_json tasks_json(const std::vector<TaskChange>& tasks);
 
+/// The same as a table.
+std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::Style& style);
+
 /// Trained weights by what they are, and in all.
 nlohmann::ordered_json to_json(const TrainableCount& trainable);
+
+/// Losses, tokens and speed of a training.
+nlohmann::ordered_json to_json(const TrainResult& training);
 
 }  // namespace mformer::cli

@@ -13,7 +13,9 @@ namespace {
 /// H(p | x): mean over tokens of the entropy of each router distribution.
 at::Tensor conditional_entropy(const RouterDecision& decision) {
   const at::Tensor log_probs = at::log_softmax(decision.logits.to(decision.probs.scalar_type()), -1);
-  return -(decision.probs * log_probs).sum() / decision.probs.size(0);
+  // Row by row, then few numbers: a sum of everything would be split among threads, and its bits depend on their
+  // number.
+  return -(decision.probs * log_probs).sum(-1).sum() / decision.probs.size(0);
 }
 
 /// H(p̄), the entropy of the mean distribution.

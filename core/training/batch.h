@@ -19,6 +19,7 @@ struct Batch {
   std::vector<std::int64_t> lengths = {};  ///< [batch] inputs of each row that are tokens; the rest is padding
   /// [batch] of each row the positions whose target is the first token of a document, ascending.
   std::vector<std::vector<std::int64_t>> starts = {};
+  std::int64_t step = 0;  ///< The training step, from 0, that sees it; the trainer fills it in.
 };
 
 /// Batch of step `step` (from 0): a pure function of the step, so that a resumed run sees what it would have seen.

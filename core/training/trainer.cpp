@@ -102,7 +102,8 @@ class Run {
 
   StepReport one_step(std::int64_t step, BatchPrefetcher& batches) {
     const Clock::time_point start = Clock::now();
-    const Batch batch = batches.next();
+    Batch batch = batches.next();
+    batch.step = step;
     optimizer_.clear_gradients();
     const StepLoss loss = forward_backward(task_, options_, batch, step, frozen_);
     const double norm = optimizer_.gradient_norm();

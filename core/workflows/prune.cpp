@@ -3,35 +3,36 @@
 #include <chrono>
 
 #include "core/workflows/commit.h"
-#include "core/workspace/routing_stats.h"
+#include "core/workflows/hypothesis.h"
 
 namespace mformer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Trains only the routers (their rows and what they share) of the pruned model on the task.
-void heal(Session& session, const LoadedVersion& base, const PruneCommand& command, const TaskData& task, Model& model,
-          PruneReport& report) {
-  if (command.heal_steps == 0) return;
-  const std::int64_t context = context_of(command.options, model);
-  TrainOptions options = command.options;
-  options.steps = command.heal_steps;
+bool is_anything(const ParameterRef&) {
+  return true;
+}
+
+bool is_of_router(const ParameterRef& ref) {
+  return ref.part == ParameterRef::Part::router ||
+         (ref.part == ParameterRef::Part::module && ref.name.ends_with(".row"));
+}
+
+/// Trains what is left, on the task: the routers (their rows and what they share), or everything.
+void train_rest(Session& session, const LoadedVersion& base, PruneCommand command, const TaskData& task,
+                const Teacher& teacher, Model& model, PruneReport& report) {
+  const bool heals = command.heal_steps > 0;
+  if (!heals && command.tune_steps == 0) return;
+  command.options.steps = heals ? command.heal_steps : command.tune_steps;
+  const TrainFilter filter = heals ? is_of_router : is_anything;
   model = clone(model);
-  TrainTask training;
-  training.model = &model;
-  training.balance = false;
-  training.parameters = make_trainable(model, [](const ParameterRef& ref) {
-    return ref.part == ParameterRef::Part::router ||
-           (ref.part == ParameterRef::Part::module && ref.name.ends_with(".row"));
-  });
-  training.batches = shuffled_batches(PackedWindows(task.tokens.require(Split::train), context, LastWindow::drop),
-                                      options.seed, options.batch_size);
-  training.run_folder = run_folder(session, base.record.hash, task.record.content_hash, command.restart);
-  report.run_folder = training.run_folder.string();
-  train(training, options,
-        hooks_for(session, "heal", options, validation_of(session, model, task, context, command.eval_tokens)));
-  make_untrainable(model);
+  make_trainable(model, filter);
+  report.trainable = count_trainable(model);
+  const auto folder = tuning_folder(session, base, command, task, teacher);
+  report.run_folder = folder.string();
+  report.training =
+      tune(session, base, command, {model, task, heals ? "heal" : "tune", filter, command.loss, teacher}, folder);
 }
 
 std::optional<Evaluation> timed(double& seconds, const std::function<std::optional<Evaluation>()>& evaluate) {
@@ -43,28 +44,30 @@ std::optional<Evaluation> timed(double& seconds, const std::function<std::option
 
 void check(const PruneCommand& command) {
   command.options.validate();
-  if (!(command.keep > 0 && command.keep <= 1)) {
-    throw UsageError("--keep must be a fraction above 0 and at most 1",
-                     "for example --keep 0.3 keeps 30 % of the modules");
-  }
+  command.validate();
+  command.loss.validate();
   if (command.heal_steps < 0) throw UsageError("--heal-steps must not be negative", "0 = no healing");
+  if (command.tune_steps < 0) throw UsageError("--tune-steps must not be negative", "0 = no tuning");
+  if (command.heal_steps > 0 && command.tune_steps > 0) {
+    throw UsageError("--heal-steps and --tune-steps exclude each other", "tuning trains the routers too");
+  }
+  if (command.loss.distill > 0 && command.heal_steps + command.tune_steps == 0) {
+    throw UsageError("--distill needs steps that train", "for example --tune-steps 200, or --heal-steps 50");
+  }
 }
 
 }  // namespace
 
 PruneReport prune(Session& session, const LoadedVersion& base, const PruneCommand& command) {
   check(command);
-  if (command.heal_steps > 0) require_trainable(base);
+  if (command.heal_steps + command.tune_steps > 0) require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data);
+  const LoadedVersion from = hypothesis_of(base, command.domain);
+  const Teacher teacher = load_teacher(session.registry, from, command.loss);
   PruneReport report;
-  std::vector<RoutingStat> stats;
-  if (command.criterion != Criterion::norm && command.criterion != Criterion::random) {
-    stats = collect_routing(session, base.model, task, Split::train, command.stat_tokens);
-  }
-  report.kept =
-      keep_best(base.model, command.keep, command.scope, score_by(command.criterion, base.model, stats, session.seed));
-  Model model = select(base.model, report.kept);
+  report.kept = choose_modules(session, from.model, task, command);
+  Model model = select(from.model, report.kept);
   report.size_before = size_of(base.model);
   report.size_after = size_of(model);
   report.stored_before = session.registry.version_bytes(base.record.hash);
@@ -80,7 +83,7 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   const OperationData data{"prune", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
-    heal(session, base, command, task, model, report);
+    train_rest(session, base, command, task, teacher, model, report);
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;

@@ -1,3 +1,5 @@
+#include "core/workflows/prune_selection.h"
+
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <algorithm>
@@ -7,7 +9,7 @@
 #include <tuple>
 
 #include "core/checkpoint/quantize.h"
-#include "core/workflows/prune.h"
+#include "core/workspace/routing_stats.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
@@ -119,6 +121,35 @@ Criterion criterion_from_string(const std::string& text) {
     throw UsageError("unknown criterion '" + text + "'", suggestion_hint(text, names, "criteria", ""));
   }
   return static_cast<Criterion>(found - names.begin());
+}
+
+const std::string& to_string(Criterion criterion) {
+  return criterion_names().at(static_cast<std::size_t>(criterion));
+}
+
+bool needs_statistics(Criterion criterion) {
+  return criterion != Criterion::norm && criterion != Criterion::random;
+}
+
+PruneScope scope_from_string(const std::string& text) {
+  if (text == "layer") return PruneScope::layer;
+  if (text == "global") return PruneScope::global;
+  throw UsageError("unknown scope '" + text + "'", "known scopes: layer, global");
+}
+
+void ModuleChoice::validate() const {
+  if (keep > 0 && keep <= 1) return;
+  throw UsageError("--keep must be a fraction above 0 and at most 1",
+                   "for example --keep 0.3 keeps 30 % of the modules");
+}
+
+ModuleSelection choose_modules(const Session& session, const Model& model, const TaskData& task,
+                               const ModuleChoice& choice) {
+  std::vector<RoutingStat> stats;
+  if (needs_statistics(choice.criterion)) {
+    stats = collect_routing(session, model, task, Split::train, choice.stat_tokens);
+  }
+  return keep_best(model, choice.keep, choice.scope, score_by(choice.criterion, model, stats, session.seed));
 }
 
 ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, const ModuleScore& score) {

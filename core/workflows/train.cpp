@@ -1,23 +1,13 @@
 #include "core/workflows/train.h"
 
-#include <algorithm>
 #include <optional>
 
-#include "core/model/losses.h"
 #include "core/workflows/commit.h"
 
 namespace mformer {
-namespace {
 
-/// What differs between pretraining and finetuning.
-struct Recipe {
-  TrainFilter filter;
-  bool balance = true;
-  double replay = 0;
-  std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
-};
-
-TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand& command, const Recipe& recipe) {
+TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
+  require_replay_share(command.replay);
   command.options.validate();
   require_trainable(base);
   require_plain(base);
@@ -27,22 +17,20 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
   TrainReport report;
   TrainTask training;
   training.model = &model;
-  training.parameters = make_trainable(model, recipe.filter);
+  training.parameters = make_trainable(model, [](const ParameterRef&) { return true; });
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
   const std::int64_t context = context_of(command.options, model);
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (command.dry_run) return report;
 
-  training.balance = recipe.balance;
-  training.extra_loss = recipe.extra_loss;
   training.run_folder = run_folder(session, base.record.hash, task.record.content_hash, command.restart);
   report.run_folder = training.run_folder.string();
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
-    training.batches = task_batches(windows, tasks, task.record.name, recipe.replay, command.options);
+    training.batches = task_batches(windows, tasks, task.record.name, command.replay, command.options);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
     report.training = train(training, command.options,
                             hooks_for(session, session.command, command.options,
@@ -56,30 +44,6 @@ TrainReport run(Session& session, const LoadedVersion& base, const TrainCommand&
     finish_run(training.run_folder);
   });
   return report;
-}
-
-}  // namespace
-
-TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
-  require_replay_share(command.replay);
-  return run(session, base, command, {[](const ParameterRef&) { return true; }, true, command.replay, {}});
-}
-
-TrainReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command) {
-  const ModuleSelection selected = select_modules(session.registry, base.record.hash, base.manifest, command.modules);
-  Recipe recipe;
-  recipe.balance = false;
-  recipe.filter = [&](const ParameterRef& ref) {
-    if (ref.part != ParameterRef::Part::module) return false;
-    const auto& positions = selected.of(ref.kind).at(ref.layer);
-    return std::find(positions.begin(), positions.end(), ref.module) != positions.end();
-  };
-  if (command.concentrate > 0 || command.sharpen > 0) {
-    recipe.extra_loss = [&](const ForwardOutput& output, const Batch&) {
-      return concentration_loss(output.routing, command.sharpen, command.concentrate);
-    };
-  }
-  return run(session, base, command, recipe);
 }
 
 std::int64_t context_of(const TrainOptions& options, const Model& model) {

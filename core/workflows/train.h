@@ -47,15 +47,6 @@ struct PretrainCommand : TrainCommand {
 /// and no other task can be read.
 TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command);
 
-struct FinetuneCommand : TrainCommand {
-  std::string modules = "all";  ///< Selector of what is trained.
-  double concentrate = 0;       ///< c of the load concentration; see concentration_loss().
-  double sharpen = 0;           ///< Its a.
-};
-
-/// Trains the selected modules and their router rows only, without the balance loss.
-TrainReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command);
-
 // ---- Shared by the workflows that train ----------------------------------------------------------------------------
 
 /// Context of a command: the option, or the model's block size.

@@ -7,6 +7,7 @@ import tensors
 TRAIN = ("--steps", "2", *mformer.QUICK)
 PRUNE = ("prune", "--task", "english", "--keep", "0.5", "--eval-tokens", "600")
 PROBE = ("probe", "--input", "ids.safetensors", "--out", "out.safetensors")
+CURVE = ("inspect", "keep-curve", "--task", "english", "--fractions", "0.5", "--criteria", "norm", "--max-tokens", "100")
 # One working line for each command; later lines find what earlier ones made.
 LINES = (
     ("init", "--preset", "tiny", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
@@ -14,7 +15,8 @@ LINES = (
     ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
     ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", "--into", "grown", *TRAIN), ("freeze", "layer=0"),
     ("unfreeze", "layer=0"), ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
-    ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), ("eval", "--max-tokens", "100"), PROBE,
+    (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
+    ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"), PROBE,
     ("generate", "--max-tokens", "2"), ("models",), ("use", "base"), ("log",), ("undo",), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))
 GROUPS = ("inspect", "task", "tokenizer")
@@ -83,7 +85,7 @@ class JsonContractTest(mformer.EndToEndTest):
         (work / ".mformer").chmod(0o555)
         for line in (("models",), ("log",), ("tasks",), ("fsck",), ("eval", "--max-tokens", "100"), ("inspect", "routing"),
                      ("inspect", "routing", "--refresh"), ("inspect", "modules"), ("inspect", "lineage"),
-                     ("generate", "--max-tokens", "2"), ("diff", "base@1", "base@2"), ("gc", "--dry-run"),
+                     CURVE, ("generate", "--max-tokens", "2"), ("diff", "base@1", "base@2"), ("gc", "--dry-run"),
                      ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), (*PRUNE, "--dry-run"), ("doctor",),
                      ("probe", "--input", self.temporary / "ids.safetensors", "--out", self.temporary / "out")):
             with self.subTest(command=line):

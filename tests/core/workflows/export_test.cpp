@@ -9,6 +9,7 @@
 #include "core/model/forward.h"
 #include "core/workflows/evaluate_tasks.h"
 #include "core/workflows/extend.h"
+#include "core/workflows/finetune.h"
 #include "core/workflows/probe.h"
 #include "core/workflows/prune.h"
 #include "tests/support/expect_error.h"

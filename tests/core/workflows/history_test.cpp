@@ -6,6 +6,7 @@
 #include "core/model/forward.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/evaluate_tasks.h"
+#include "core/workflows/finetune.h"
 #include "core/workflows/freeze.h"
 #include "core/workflows/train.h"
 #include "core/workflows/undo.h"
@@ -222,41 +223,6 @@ TEST_F(FreezeTest, IsObeyedByEveryTrainer) {
   FinetuneCommand frozen_only = short_command();
   frozen_only.modules = "frozen";
   expect_error<Error>([&] { finetune(tuning, now, frozen_only); }, "nothing to train");
-}
-
-using FinetuneTest = HistoryTest;
-
-TEST_F(FinetuneTest, ChangesTheSelectedModulesAndTheirRowsOnly) {
-  const LoadedVersion base = workspace_.load();
-  Session session = workspace_.session("finetune");
-  FinetuneCommand command = short_command();
-  command.modules = "kind=mlp,layer=1,index=0-2";
-  const TrainReport report = finetune(session, base, command);
-  EXPECT_EQ(report.trainable.total(), 3 * (2 * 16 * 12 + 8));
-  const LoadedVersion now = workspace_.load();
-  EXPECT_EQ(now.manifest.parts, base.manifest.parts);
-  EXPECT_EQ(now.manifest.layers[0], base.manifest.layers[0]);
-  EXPECT_EQ(now.manifest.layers[1].att, base.manifest.layers[1].att);
-  for (std::size_t i = 0; i < 5; ++i) {
-    EXPECT_EQ(now.manifest.layers[1].mlp[i] == base.manifest.layers[1].mlp[i], i > 2) << i;
-    EXPECT_EQ(now.model.blocks[1].mlp.modules[i].row.equal(base.model.blocks[1].mlp.modules[i].row), i > 2) << i;
-  }
-  ASSERT_EQ(report.tasks.size(), 1U);
-  EXPECT_TRUE(report.tasks[0].before.has_value() && report.tasks[0].after.has_value());
-}
-
-TEST_F(FinetuneTest, ConcentratesTheLoad) {
-  const LoadedVersion base = workspace_.load();
-  Session session = workspace_.session("finetune");
-  FinetuneCommand command = short_command();
-  finetune(session, base, command);
-  const Model plain = workspace_.load().model;
-  command.concentrate = 5.0;
-  command.into = "sharp";
-  command.restart = true;
-  finetune(session, base, command);
-  EXPECT_FALSE(same_bits(workspace_.load("sharp").model, plain)) << "the option has no effect";
-  EXPECT_EQ(to_string(workspace_.load("sharp").record), "sharp@1");
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "core/workflows/prune.h"
+#include "core/workflows/prune_selection.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"
 
@@ -139,7 +139,10 @@ TEST(Criterion, IsReadByItsName) {
   const std::vector<Criterion> all = {Criterion::frequency, Criterion::gate_mass, Criterion::reap, Criterion::norm,
                                       Criterion::random};
   ASSERT_EQ(criterion_names().size(), all.size());
-  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(criterion_from_string(criterion_names()[i]), all[i]);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(criterion_from_string(criterion_names()[i]), all[i]);
+    EXPECT_EQ(to_string(all[i]), criterion_names()[i]);
+  }
   EXPECT_EQ(criterion_from_string("gate-mass"), Criterion::gate_mass);
   EXPECT_EQ(criterion_from_string("random"), Criterion::random);
   EXPECT_THAT(expect_error<UsageError>([] { criterion_from_string("gatemass"); }, "gatemass"), HasSubstr("gate-mass"));

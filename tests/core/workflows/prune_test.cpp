@@ -140,5 +140,27 @@ TEST_F(PruneTest, RefusesFractionsOutOfRange) {
   expect_error<UsageError>([&] { run(command); }, "--heal-steps");
 }
 
+TEST_F(PruneTest, RefusesTrainingOptionsWithoutAnEffect) {
+  PruneCommand command = half(workspace_);
+  command.heal_steps = command.tune_steps = 2;
+  expect_error<UsageError>([&] { run(command); }, "exclude each other");
+  command.heal_steps = command.tune_steps = 0;
+  command.loss.distill = 1;
+  expect_error<UsageError>([&] { run(command); }, "--distill");
+}
+
+TEST_F(PruneTest, HealsByDistillationToo) {
+  PruneCommand command = half(workspace_);
+  command.heal_steps = 3;
+  command.into = "healed";
+  run(command);
+  command.into = "taught";
+  command.loss.distill = 5;
+  run(command);
+  const LoadedVersion healed = workspace_.load("healed"), taught = workspace_.load("taught");
+  EXPECT_EQ(healed.manifest.layers[0].mlp, taught.manifest.layers[0].mlp);
+  EXPECT_NE(healed.manifest.layers[0].mlp_router, taught.manifest.layers[0].mlp_router);
+}
+
 }  // namespace
 }  // namespace mformer

@@ -1,0 +1,98 @@
+#include "core/workflows/graft.h"
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/train_report.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+struct GraftFlags {
+  GraftCommand command;
+  std::string small, full;
+};
+
+nlohmann::ordered_json arguments_of(const GraftFlags& flags) {
+  nlohmann::ordered_json arguments = {{"small", flags.small}, {"onto", flags.full}, {"domain", flags.command.domain}};
+  if (!flags.command.into.empty()) arguments["into"] = flags.command.into;
+  return arguments;
+}
+
+void report_graft(terminal::Report& report, const LoadedVersion& full, const LoadedVersion& small,
+                  const GraftReport& result) {
+  using terminal::format_count;
+  auto& data = report.data();
+  data["dry_run"] = !result.version.has_value();
+  data["full"] = to_string(full.record);
+  data["small"] = to_string(small.record);
+  data["domain"] = result.domain;
+  data["new_modules"] = {{"att", result.att_modules}, {"mlp", result.mlp_modules}};
+  data["private_parameters"] = result.private_weights;
+  data["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
+  std::ostream& text = report.text();
+  if (result.version) {
+    data["model"] = to_string(*result.version);
+    data["hash"] = result.version->hash;
+    data["kept_beside"] = result.kept_beside;
+    data["tasks"] = tasks_json(result.tasks);
+    data["added_bytes"] = result.added_bytes;
+    text << "made " << to_string(*result.version) << " from " << to_string(full.record) << " and "
+         << to_string(small.record)
+         << (result.kept_beside ? ", a model of its own: another command moved the model meanwhile\n\n" : "\n\n")
+         << tasks_table(result.tasks, report.style())
+         << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n\n";
+  }
+  text << (result.version ? "domain    " : "would add the domain ") << result.domain << ": " << result.att_modules
+       << " attention and " << result.mlp_modules << " feed-forward modules, " << format_count(result.private_weights)
+       << " private parameters of trunk and routers\n"
+       << format_count(result.size_before.weights) << " parameters become " << format_count(result.size_after.weights)
+       << '\n';
+}
+
+/// The full model is the one that changes: --onto stands where other commands have --model.
+void run_graft(const GraftFlags& flags, const GlobalOptions& global) {
+  if (!flags.full.empty() && !global.model.empty()) {
+    throw UsageError("--onto and --model both name the model that is changed", "keep --onto");
+  }
+  GlobalOptions of_full = global;
+  if (!flags.full.empty()) of_full.model = flags.full;
+  Workspace workspace(of_full, "graft", flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write,
+                      arguments_of(flags));
+  const LoadedVersion full = workspace.load();
+  const LoadedVersion small = load_version(workspace.registry(), workspace.registry().resolve(flags.small));
+  const GraftReport result = workspace.run([&] { return graft(workspace.session(), full, small, flags.command); });
+  terminal::Report report("graft", global.json);
+  report_graft(report, full, small, result);
+  report.print();
+}
+
+}  // namespace
+
+void setup_graft(CLI::App& parent, const GlobalOptions& global) {
+  auto flags = std::make_shared<GraftFlags>();
+  CLI::App* command =
+      add_command(parent, {"graft", groups::learning, "Put a tuned small version back into the full one",
+                           "mformer graft qa-small --onto base"});
+  command->add_option("SMALL", flags->small, "Version that prune or finetune --keep made from the full one")
+      ->required();
+  command->add_option("--onto", flags->full, "The full version; default: the current model")->type_name("REF");
+  command
+      ->add_option("--domain", flags->command.domain,
+                   "Name of the domain that it becomes; default: the task that it was made for")
+      ->type_name("NAME");
+  command
+      ->add_option("--into", flags->command.into, "Model that gets the new version; default: the one it is made from")
+      ->type_name("NAME");
+  command
+      ->add_option("--eval-tokens", flags->command.eval_tokens,
+                   "Held-out tokens per task for the losses that are reported, 0 = all; default: 65536")
+      ->check(non_negative_integer());
+  add_dry_run(*command, flags->command.dry_run);
+  command->callback([flags, &global] { run_graft(*flags, global); });
+}
+
+}  // namespace mformer::cli

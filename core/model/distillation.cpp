@@ -1,0 +1,101 @@
+#include "core/model/distillation.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "kernels/linear.h"
+#include "kernels/linear_cross_entropy.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+/// Logits of one model at a time: 16 MB of float32.
+constexpr std::int64_t kLogitsPerChunk = 4'000'000;
+
+std::int64_t tokens_per_chunk(std::int64_t vocab) {
+  return std::clamp<std::int64_t>(kLogitsPerChunk / vocab, 16, 512);
+}
+
+at::ScalarType softmax_dtype(const at::Tensor& head) {
+  return head.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+/// log softmax(rows · headᵀ / T), [tokens, vocab].
+at::Tensor log_probabilities(const at::Tensor& rows, const at::Tensor& head, double temperature) {
+  const at::Tensor logits = kernels::linear(rows.to(head.scalar_type()), head).to(softmax_dtype(head));
+  return at::log_softmax(logits.div_(temperature), -1);
+}
+
+/// Gradients are made along with the loss, chunk by chunk: no chunk's logits outlive it.
+class Distillation : public torch::autograd::Function<Distillation> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows, const at::Tensor& head,
+                            const at::Tensor& teacher_rows, const at::Tensor& teacher_head, double temperature,
+                            bool rows_grad, bool head_grad) {
+    const std::int64_t tokens = rows.size(0), step = tokens_per_chunk(head.size(0));
+    const at::ScalarType dtype = head.scalar_type();
+    double sum = 0;
+    at::Tensor d_rows = rows_grad ? at::empty_like(rows) : at::Tensor();
+    at::Tensor d_head = head_grad ? at::zeros(head.sizes(), head.options().dtype(softmax_dtype(head))) : at::Tensor();
+    const at::Tensor head_columns = rows_grad ? head.t().contiguous() : at::Tensor();
+    for (std::int64_t first = 0; first < tokens; first += step) {
+      const std::int64_t count = std::min(step, tokens - first);
+      const at::Tensor x = rows.narrow(0, first, count);
+      const at::Tensor of_teacher = log_probabilities(teacher_rows.narrow(0, first, count), teacher_head, temperature);
+      const at::Tensor of_student = log_probabilities(x, head, temperature);
+      const at::Tensor p = of_teacher.exp();
+      // Row by row, then few numbers: no sum is split among threads.
+      sum += (p * (of_teacher - of_student)).sum(-1).sum(at::kDouble).item<double>();
+      // d(T² KL)/d logits = T (q − p), and the mean divides by the tokens.
+      const at::Tensor dz = (of_student.exp() - p).mul_(temperature / static_cast<double>(tokens)).to(dtype);
+      if (rows_grad) d_rows.narrow(0, first, count).copy_(kernels::linear(dz, head_columns));
+      if (head_grad) d_head += kernels::linear(dz.t().contiguous(), x.to(dtype).t().contiguous());
+    }
+    context->save_for_backward({d_rows, d_head});
+    context->saved_data["head_dtype"] = static_cast<std::int64_t>(dtype);
+    const double mean = sum / static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    return at::scalar_tensor(temperature * temperature * mean, at::TensorOptions(softmax_dtype(head)));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const double upstream = grads[0].item<double>();
+    const auto times_upstream = [&](const at::Tensor& x) { return x.defined() ? x * upstream : x; };
+    at::Tensor d_head = times_upstream(saved[1]);
+    if (d_head.defined()) d_head = d_head.to(static_cast<at::ScalarType>(context->saved_data["head_dtype"].toInt()));
+    return {times_upstream(saved[0]), d_head, {}, {}, {}, {}, {}};
+  }
+};
+
+/// The rows of [batch, tokens, width] at these positions of the flattened batch.
+at::Tensor rows_at(const at::Tensor& hidden, const at::Tensor& positions) {
+  return hidden.reshape({-1, hidden.size(-1)}).index_select(0, positions);
+}
+
+}  // namespace
+
+at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, const Model& teacher,
+                             const at::Tensor& teacher_hidden, const at::Tensor& targets, double temperature) {
+  if (student.lm_head.size(0) != teacher.lm_head.size(0)) {
+    throw Error("the teacher has " + std::to_string(teacher.lm_head.size(0)) + " tokens, the student " +
+                    std::to_string(student.lm_head.size(0)),
+                "a teacher needs the same tokenizer");
+  }
+  const at::Tensor counted = targets.flatten().ne(kernels::kIgnoredTarget).nonzero().squeeze(1);
+  const at::Tensor rows = rows_at(hidden, counted);
+  const bool gradients = at::GradMode::is_enabled();
+  return Distillation::apply(rows, student.lm_head, rows_at(teacher_hidden, counted).detach(), teacher.lm_head.detach(),
+                             temperature, gradients && rows.requires_grad(),
+                             gradients && student.lm_head.requires_grad());
+}
+
+}  // namespace mformer

@@ -1,0 +1,118 @@
+#include "core/workflows/keep_curve.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "core/workflows/hypothesis.h"
+#include "core/workspace/routing_stats.h"
+#include "core/workspace/selector.h"
+
+namespace mformer {
+namespace {
+
+std::int64_t count_of(const ModuleSelection& selection, Kind kind) {
+  std::int64_t sum = 0;
+  for (const auto& positions : selection.of(kind)) sum += static_cast<std::int64_t>(positions.size());
+  return sum;
+}
+
+/// Mean and sample standard deviation.
+void summarise(KeepCurvePoint& point) {
+  const auto n = static_cast<double>(point.losses.size());
+  for (const double loss : point.losses) point.mean += loss / n;
+  double squares = 0;
+  for (const double loss : point.losses) squares += (loss - point.mean) * (loss - point.mean);
+  point.spread = point.losses.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0;
+}
+
+class Curve {
+ public:
+  Curve(Session& session, const LoadedVersion& version, const KeepCurveCommand& command)
+      : session_(session),
+        model_(hypothesis_of(version, command.domain).model),
+        command_(command),
+        task_(open_task(session, require_tokenizer(version), command.task, "")) {
+    const auto needs = [](Criterion criterion) { return needs_statistics(criterion); };
+    if (std::any_of(command.criteria.begin(), command.criteria.end(), needs)) {
+      stats_ = collect_routing(session, model_, task_, Split::train, command.stat_tokens);
+    }
+  }
+
+  KeepCurve measure() {
+    KeepCurve curve;
+    const ModuleSelection all = all_modules(model_);
+    const Evaluation full = loss_of(all);
+    curve.full_loss = full.loss;
+    curve.tokens = full.tokens;
+    curve.att_modules = count_of(all, Kind::att);
+    curve.mlp_modules = count_of(all, Kind::mlp);
+    for (std::int64_t i = 0; i < command_.seeds; ++i) {
+      curve.seeds.push_back(session_.seed + static_cast<std::uint64_t>(i));
+    }
+    for (const Criterion criterion : command_.criteria) {
+      for (const double keep : command_.fractions) curve.points.push_back(measure(criterion, keep, curve.seeds));
+    }
+    return curve;
+  }
+
+ private:
+  KeepCurvePoint measure(Criterion criterion, double keep, const std::vector<std::uint64_t>& seeds) {
+    KeepCurvePoint point;
+    point.criterion = criterion;
+    point.keep = keep;
+    const std::size_t draws = criterion == Criterion::random ? seeds.size() : 1;
+    for (std::size_t i = 0; i < draws; ++i) {
+      const ModuleSelection kept =
+          keep_best(model_, keep, command_.scope, score_by(criterion, model_, stats_, seeds[i]));
+      point.att_kept = count_of(kept, Kind::att);
+      point.mlp_kept = count_of(kept, Kind::mlp);
+      point.losses.push_back(loss_of(kept).loss);
+    }
+    summarise(point);
+    return point;
+  }
+
+  Evaluation loss_of(const ModuleSelection& kept) {
+    const auto key = std::make_pair(kept.att, kept.mlp);
+    const auto known = measured_.find(key);
+    if (known != measured_.end()) return known->second;
+    const auto result = evaluate_task(session_, select(model_, kept), task_, command_.split, command_.max_tokens);
+    if (!result.has_value()) {
+      const bool validation = command_.split == Split::validation;
+      throw Error(
+          "task '" + task_.record.name + "' has no " + (validation ? "validation" : "held-out") + " text",
+          validation ? "measure on held-out text, only to report: --split held-out" : "it needs more documents");
+    }
+    return measured_[key] = *result;
+  }
+
+  Session& session_;
+  Model model_;
+  const KeepCurveCommand& command_;
+  TaskData task_;
+  std::vector<RoutingStat> stats_;
+  std::map<std::pair<std::vector<std::vector<std::int64_t>>, std::vector<std::vector<std::int64_t>>>, Evaluation>
+      measured_;
+};
+
+}  // namespace
+
+void KeepCurveCommand::validate() const {
+  if (fractions.empty()) throw UsageError("--fractions names none", "for example --fractions 1,0.5,0.3");
+  for (const double keep : fractions) {
+    if (!(keep > 0 && keep <= 1)) {
+      throw UsageError("--fractions are above 0 and at most 1", "for example --fractions 1,0.5,0.3");
+    }
+  }
+  if (criteria.empty()) throw UsageError("--criteria names none", "for example --criteria gate-mass,random");
+  if (seeds < 1) throw UsageError("--seeds must be at least 1", "for example --seeds 3");
+}
+
+KeepCurve keep_curve(Session& session, const LoadedVersion& version, const KeepCurveCommand& command) {
+  command.validate();
+  return Curve(session, version, command).measure();
+}
+
+}  // namespace mformer

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/workspace/session.h"
+
+namespace mformer {
+
+/// What a module's worth for a task is taken to be, on tokens of the task's training split.
+enum class Criterion {
+  frequency,  ///< Share of its bank's top-k slots.
+  gate_mass,  ///< Mean gate over all tokens.
+  reap,       ///< Mean over its tokens of gate · ‖output‖ (after REAP, arXiv 2510.13999).
+  norm,       ///< ‖in‖ · ‖out‖ (Frobenius), no data needed.
+  random      ///< By the seed: the control.
+};
+/// In the order of the enumeration.
+const std::vector<std::string>& criterion_names();
+/// Throws UsageError with the nearest names.
+Criterion criterion_from_string(const std::string& text);
+const std::string& to_string(Criterion criterion);
+/// Whether the criterion is read from routing statistics.
+bool needs_statistics(Criterion criterion);
+
+enum class PruneScope {
+  layer,  ///< The fraction is kept in each (layer, kind).
+  global  ///< The fraction is kept of each kind over all layers, and at least k in each layer.
+};
+/// "layer" or "global"; throws UsageError for anything else.
+PruneScope scope_from_string(const std::string& text);
+
+/// Which modules of a model a task keeps.
+struct ModuleChoice {
+  double keep =
+      0.5;  ///< Fraction of the modules of each kind, 0 < keep ≤ 1, rounded up, never fewer than k in a layer.
+  Criterion criterion = Criterion::gate_mass;
+  PruneScope scope = PruneScope::layer;
+  std::int64_t stat_tokens = 65536;  ///< Training tokens that the statistics are taken from; 0 = all.
+
+  /// Throws UsageError for a fraction out of range.
+  void validate() const;
+};
+
+/// The modules to keep, by statistics of this model on the task's training split.
+ModuleSelection choose_modules(const Session& session, const Model& model, const TaskData& task,
+                               const ModuleChoice& choice);
+
+/// The selection behind it: `score` by (layer, kind, position).
+using ModuleScore = std::function<double(std::int64_t layer, Kind kind, std::int64_t position)>;
+ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, const ModuleScore& score);
+
+/// Scores of all modules of `model` by a criterion; `stats` as from collect_routing (unused by norm and random).
+ModuleScore score_by(Criterion criterion, const Model& model, const std::vector<RoutingStat>& stats,
+                     std::uint64_t seed);
+
+}  // namespace mformer

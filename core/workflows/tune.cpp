@@ -1,0 +1,126 @@
+#include "core/workflows/tune.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/model/distillation.h"
+#include "core/model/losses.h"
+
+namespace mformer {
+namespace {
+
+using ExtraLoss = std::function<at::Tensor(const ForwardOutput&, const Batch&)>;
+
+void require_weight(double value, const char* option) {
+  if (std::isfinite(value) && value >= 0) return;
+  throw UsageError(std::string(option) + " must not be negative", "0 leaves it out");
+}
+
+ExtraLoss concentration(const TuneLoss& loss, std::int64_t steps) {
+  return [loss, steps](const ForwardOutput& output, const Batch& batch) {
+    const double share = loss.concentration_at(batch.step, steps);
+    return concentration_loss(output.routing, share * loss.sharpen, share * loss.concentrate);
+  };
+}
+
+/// The teacher sees the same tokens, without dropout. Its weights stay, so they are packed for their products once.
+ExtraLoss distillation(const TuneLoss& loss, const Model& student, const Teacher& teacher, bool bfloat16) {
+  ForwardOptions how;
+  how.bfloat16 = bfloat16;
+  how.frozen_panels = c10::make_intrusive<kernels::FrozenPanels>();
+  return [loss, how, &student, model = teacher.model](const ForwardOutput& output, const Batch& batch) {
+    at::Tensor hidden;
+    {
+      const at::NoGradGuard no_grad;
+      hidden = forward(*model, batch.inputs, how).hidden;
+    }
+    return loss.distill * distillation_loss(student, output.hidden, *model, hidden, batch.targets, loss.temperature);
+  };
+}
+
+ExtraLoss sum_of(std::vector<ExtraLoss> terms) {
+  if (terms.empty()) return {};
+  return [terms = std::move(terms)](const ForwardOutput& output, const Batch& batch) {
+    at::Tensor total = terms[0](output, batch);
+    for (std::size_t i = 1; i < terms.size(); ++i) total = total + terms[i](output, batch);
+    return total;
+  };
+}
+
+}  // namespace
+
+void TuneLoss::validate() const {
+  require_weight(concentrate, "--concentrate");
+  require_weight(sharpen, "--sharpen");
+  require_weight(distill, "--distill");
+  if (!(concentrate_warmup >= 0 && concentrate_warmup <= 1)) {
+    throw UsageError("--concentrate-warmup is a share of the steps, between 0 and 1",
+                     "for example --concentrate-warmup 0.5");
+  }
+  if (concentrate_warmup > 0 && concentrate == 0 && sharpen == 0) {
+    throw UsageError("--concentrate-warmup has nothing to warm up", "give --concentrate or --sharpen a weight");
+  }
+  if (!(std::isfinite(temperature) && temperature > 0)) {
+    throw UsageError("--distill-temperature must be a positive number", "for example --distill-temperature 2");
+  }
+  if (distill == 0 && !teacher.empty()) {
+    throw UsageError("--teacher names a version to learn from, but --distill is 0", "for example --distill 1");
+  }
+}
+
+double TuneLoss::concentration_at(std::int64_t step, std::int64_t steps) const {
+  const double growing = concentrate_warmup * static_cast<double>(steps);
+  return growing < 1.0 ? 1.0 : std::min(1.0, static_cast<double>(step + 1) / growing);
+}
+
+Teacher load_teacher(const Registry& registry, const LoadedVersion& base, const TuneLoss& loss) {
+  if (loss.distill == 0) return {};
+  if (loss.teacher.empty()) return {std::make_shared<const Model>(base.model), base.record.hash};
+  const LoadedVersion teacher = load_version(registry, registry.resolve(loss.teacher));
+  if (teacher.manifest.tokenizer_object != base.manifest.tokenizer_object) {
+    throw Error("the teacher " + to_string(teacher.record) + " has another tokenizer than " + to_string(base.record),
+                "a teacher must see the same tokens: name a version of the same family");
+  }
+  if (!teacher.model.domains.empty()) {
+    throw Error("the teacher " + to_string(teacher.record) + " has domains",
+                "name a version without: one that prune or finetune made");
+  }
+  return {std::make_shared<const Model>(teacher.model), teacher.record.hash};
+}
+
+TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand& command, const Tuning& tuning,
+                 const std::filesystem::path& folder) {
+  const TrainOptions& options = command.options;
+  const std::int64_t context = context_of(options, base.model);
+  TrainTask training;
+  training.model = &tuning.model;
+  training.parameters = make_trainable(tuning.model, tuning.filter);
+  training.batches =
+      shuffled_batches(PackedWindows(tuning.task.tokens.require(Split::train), context, LastWindow::drop), options.seed,
+                       options.batch_size);
+  training.balance = false;
+  std::vector<ExtraLoss> terms;
+  if (tuning.loss.concentrate > 0 || tuning.loss.sharpen > 0) {
+    terms.push_back(concentration(tuning.loss, options.steps));
+  }
+  if (tuning.teacher.model != nullptr) {
+    terms.push_back(distillation(tuning.loss, tuning.model, tuning.teacher, options.bfloat16));
+  }
+  training.extra_loss = sum_of(std::move(terms));
+  training.run_folder = folder;
+  const TrainResult result =
+      train(training, options,
+            hooks_for(session, tuning.stage, options,
+                      validation_of(session, tuning.model, tuning.task, context, command.eval_tokens)));
+  make_untrainable(tuning.model);
+  return result;
+}
+
+std::filesystem::path tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
+                                    const TaskData& task, const Teacher& teacher) {
+  return run_folder(session, base.record.hash, task.record.content_hash + teacher.version, command.restart);
+}
+
+}  // namespace mformer

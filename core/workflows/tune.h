@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/workflows/train.h"
+
+namespace mformer {
+
+/// Peak learning rate for weights that are trained already: they are moved gently.
+inline constexpr double kTuneLearningRate = 3e-4;
+
+/// What the loss of tuning adds to the cross-entropy on the task; everything 0 = nothing.
+struct TuneLoss {
+  double concentrate = 0;  ///< c of the load concentration, see concentration_loss().
+  double sharpen = 0;      ///< Its a.
+  double concentrate_warmup =
+      0;                   ///< Share of the steps over which both grow from 0, linearly; 0 = full from the start.
+  double distill = 0;      ///< Weight of distillation_loss().
+  double temperature = 1;  ///< Its T.
+  std::string teacher;     ///< Version to learn from; empty = the one that is tuned, before pruning.
+
+  /// Throws UsageError naming the option for values out of range, and for a teacher without distillation.
+  void validate() const;
+  /// Share of the weights of load concentration that counts at `step`, from 0, of `steps`.
+  double concentration_at(std::int64_t step, std::int64_t steps) const;
+};
+
+/// The model to learn from, and the hash of its version; empty and "" without distillation. It shares `base`'s tensors
+/// where that is the teacher. Throws Error if its tokenizer is another than base's.
+struct Teacher {
+  std::shared_ptr<const Model> model;
+  std::string version;
+};
+Teacher load_teacher(const Registry& registry, const LoadedVersion& base, const TuneLoss& loss);
+
+/// One training of a part of a model on a task.
+struct Tuning {
+  Model& model;  ///< Changed in place; must share no tensor with a model that is still needed.
+  const TaskData& task;
+  std::string stage;  ///< For the progress: "finetune", "heal".
+  TrainFilter filter;
+  const TuneLoss& loss;
+  const Teacher& teacher;
+};
+
+/// Trains without the balance loss. The run is found again by the session's arguments, base, teacher and data.
+TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand& command, const Tuning& tuning,
+                 const std::filesystem::path& folder);
+
+/// Where tune() keeps its snapshots.
+std::filesystem::path tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
+                                    const TaskData& task, const Teacher& teacher);
+
+}  // namespace mformer
