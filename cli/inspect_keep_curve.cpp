@@ -119,11 +119,10 @@ void add_keep_curve_flags(CLI::App& command, KeepCurveFlags& flags) {
   command.add_option("--task", options.task, "Known task")->type_name("NAME")->required();
   command.add_option("--fractions", options.fractions, "Shares to keep; default: 1,0.75,0.5,0.4,0.3,0.25,0.125")
       ->delimiter(',')
-      ->check(fraction())
-      ->type_name("F,F,...");
+      ->check(fraction());
   command.add_option("--criteria", flags.criteria, "Of gate-mass, frequency, reap, norm and random; default: all")
       ->delimiter(',')
-      ->type_name("NAME,NAME,...");
+      ->type_name("NAME");
   command.add_option("--seeds", options.seeds, "Draws of the random criterion, from --seed on; default: 3")
       ->check(positive_integer());
   add_domain_flag(command, options.domain);
