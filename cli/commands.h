@@ -20,6 +20,8 @@ void setup_unfreeze(CLI::App& parent, const GlobalOptions& global);
 void setup_finetune(CLI::App& parent, const GlobalOptions& global);
 void setup_prune(CLI::App& parent, const GlobalOptions& global);
 void setup_graft(CLI::App& parent, const GlobalOptions& global);
+void setup_merge(CLI::App& parent, const GlobalOptions& global);
+void setup_drop(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_keep_curve(CLI::App& parent, const GlobalOptions& global);
@@ -53,6 +55,8 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_finetune(root, global);
   setup_prune(root, global);
   setup_graft(root, global);
+  setup_merge(root, global);
+  setup_drop(root, global);
   setup_inspect(root, global);
   setup_eval(root, global);
   setup_probe(root, global);

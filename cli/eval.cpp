@@ -1,6 +1,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/eval_matrix.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -96,6 +97,7 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
 
 void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<EvalCommand>();
+  auto matrix = std::make_shared<MatrixFlags>();
   CLI::App* command =
       add_command(parent, {"eval", groups::inspect, "Measure the loss on held-out text", "mformer eval --task qa"});
   command->add_option("--task", options->tasks, "Tasks to measure; default: all that are known")->type_name("NAME");
@@ -113,7 +115,11 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
       ->check(positive_integer());
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")
       ->check(positive_integer());
-  command->callback([options, &global] { run_eval(*options, global); });
+  add_matrix_flags(*command, *matrix);
+  command->callback([options, matrix, &global] {
+    require_matrix_flags_together(*matrix);
+    matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
+  });
 }
 
 }  // namespace mformer::cli

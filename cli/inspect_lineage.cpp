@@ -10,6 +10,7 @@
 #include "cli/terminal/table.h"
 #include "cli/workspace.h"
 #include "core/workflows/diff.h"
+#include "core/workflows/lineage.h"
 
 namespace mformer::cli {
 namespace {
@@ -17,15 +18,17 @@ namespace {
 using namespace terminal;
 using nlohmann::ordered_json;
 
-/// The model's versions and those of other models that they were made from, newest first.
+/// The model's versions and those of other models that they were made from or merged with, newest first.
 std::vector<VersionRecord> history(const Registry& registry, const VersionRecord& current) {
   std::map<std::string, VersionRecord> found;
   std::vector<VersionRecord> open = registry.versions(current.model);
   while (!open.empty()) {
     const VersionRecord version = open.back();
     open.pop_back();
-    if (!found.emplace(version.hash, version).second || version.parent.empty()) continue;
-    open.push_back(registry.version(version.parent));
+    if (!found.emplace(version.hash, version).second) continue;
+    if (!version.parent.empty()) open.push_back(registry.version(version.parent));
+    const auto branch = merged_branch(registry, version);
+    if (branch && branch->version) open.push_back(*branch->version);
   }
   std::vector<VersionRecord> versions;
   versions.reserve(found.size());
@@ -79,9 +82,11 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
     const ModuleCounts counts = count_changes(diff);
     const std::int64_t bytes = registry.added_bytes(version.hash);
     const bool is_current = version.hash == current.hash;
+    const auto branch = merged_branch(registry, version);
     rows.push_back({{"version", version_json(version)},
                     {"current", is_current},
                     {"parent", version_json(registry, version.parent)},
+                    {"merged", branch ? ordered_json(branch->name) : ordered_json()},
                     {"created_ms", version.created_ms},
                     {"operation", operation.id},
                     {"command", operation.command},
@@ -94,7 +99,8 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
                     {"unfrozen", counts.unfrozen},
                     {"trunk", diff.trunk},
                     {"routers", diff.routers}});
-    table.add_row({is_current ? "*" : "", to_string(version), version_name(registry, version.parent),
+    table.add_row({is_current ? "*" : "", to_string(version),
+                   version_name(registry, version.parent) + (branch ? " + " + branch->name : ""),
                    utc_time(version.created_ms), operation.command, tasks_of(operation),
                    format_bytes(static_cast<std::uint64_t>(bytes)), summary(diff)});
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/workspace/session.h"
 
@@ -12,6 +13,11 @@ namespace mformer {
 CommitResult commit_model(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
                           const std::string& into, const std::string& task = "",
                           const std::function<std::string(Kind, int, std::int64_t)>& origin = {});
+
+/// The same for a model all of whose modules have uids: `births` says how those came to be that the registry may not
+/// know.
+CommitResult commit_joined(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
+                           const std::string& into, std::vector<ModuleRecord> births);
 
 /// The model that a writing command moves: `into`, or base's own.
 std::string target_model(const LoadedVersion& base, const std::string& into);

@@ -14,10 +14,14 @@ LINES = (
     ("export", "exported"), ("export", "int8", "--quantize", "int8", "--max-tokens", "100"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
     ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
     ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", "--into", "grown", *TRAIN), ("freeze", "layer=0"),
-    ("unfreeze", "layer=0"), ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
+    ("extend", "--data", "qa", "--model", "base@3", "--into", "branch", *TRAIN),
+    ("merge", "grown", "branch", "--into", "both", "--eval-tokens", "100"),
+    ("drop", "--born", "extend:qa", "--model", "both", "--eval-tokens", "100"), ("unfreeze", "layer=0"),
+    ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
     (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
-    ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"), PROBE,
-    ("generate", "--max-tokens", "2"), ("models",), ("use", "base"), ("log",), ("undo",), ("gc",),
+    ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
+    ("eval", "--matrix", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("use", "base"),
+    ("log",), ("undo",), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))
 GROUPS = ("inspect", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text

@@ -1,0 +1,95 @@
+#include "core/workflows/drop.h"
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/terminal/format.h"
+#include "cli/terminal/report.h"
+#include "cli/terminal/table.h"
+#include "cli/train_report.h"
+#include "cli/validators.h"
+#include "cli/workspace.h"
+
+namespace mformer::cli {
+namespace {
+
+using namespace terminal;
+using nlohmann::ordered_json;
+
+struct DropFlags {
+  DropCommand command;
+  std::vector<std::string> births;
+};
+
+std::string bytes(std::int64_t count) {
+  return format_bytes(static_cast<std::uint64_t>(count));
+}
+
+void report_sizes(Report& report, const DropReport& result) {
+  const auto pair = [](auto before, auto after) { return ordered_json{{"before", before}, {"after", after}}; };
+  report.data()["parameters"] = pair(result.size_before.weights, result.size_after.weights);
+  report.data()["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);
+  report.data()["disk_bytes"] = pair(result.stored_before, result.stored_after);
+  report.text() << "parameters  " << format_count(result.size_before.weights) << " become "
+                << format_count(result.size_after.weights) << "\nmemory      " << bytes(result.size_before.bytes)
+                << " become " << bytes(result.size_after.bytes) << "\ndisk        " << bytes(result.stored_before)
+                << " become " << bytes(result.stored_after) << '\n';
+}
+
+void report_drop(Report& report, const LoadedVersion& base, const DropReport& result) {
+  report.data()["dry_run"] = !result.version.has_value();
+  report.data()["base"] = to_string(base.record);
+  if (result.version) {
+    report.data()["model"] = to_string(*result.version);
+    report.data()["hash"] = result.version->hash;
+    report.data()["kept_beside"] = result.kept_beside;
+    report.text() << "made " << to_string(*result.version) << " from " << to_string(base.record) << '\n';
+  }
+  report.data()["dropped"] = {{"att", result.dropped_att}, {"mlp", result.dropped_mlp}};
+  report.data()["domains"] = result.domains;
+  report.text() << (result.version ? "dropped " : "would drop ") << result.dropped_att << " attention and "
+                << result.dropped_mlp << " feed-forward modules";
+  for (const std::string& name : result.domains) report.text() << ", domain '" << name << "'";
+  report.text() << "\n\n";
+  report.data()["tasks"] = tasks_json(result.tasks);
+  report.text() << tasks_table(result.tasks, report.style())
+                << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n\n";
+  report_sizes(report, result);
+}
+
+void run_drop(DropFlags flags, const GlobalOptions& global) {
+  for (const std::string& birth : flags.births) flags.command.selectors.push_back("born=" + birth);
+  ordered_json arguments = {{"selectors", flags.command.selectors}};
+  if (!flags.command.into.empty()) arguments["into"] = flags.command.into;
+  const OpenMode mode = flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write;
+  Workspace workspace(global, "drop", mode, arguments);
+  const LoadedVersion base = workspace.load();
+  const DropReport result = workspace.run([&] { return drop(workspace.session(), base, flags.command); });
+  Report report("drop", global.json);
+  report_drop(report, base, result);
+  report.print();
+}
+
+}  // namespace
+
+void setup_drop(CLI::App& parent, const GlobalOptions& global) {
+  auto flags = std::make_shared<DropFlags>();
+  CLI::App* command =
+      add_command(parent, {"drop", groups::learning, "Make a version without the modules that an extension added",
+                           "mformer drop --born extend:german"});
+  command->add_option("SELECTOR", flags->command.selectors,
+                      "Modules that go: clauses that must all hold, such as born=extend:de,layer=0-3; all that one of "
+                      "several selectors picks");
+  command->add_option("--born", flags->births, "Short for the selector born=...: extend:de, or extend for all tasks")
+      ->type_name("COMMAND[:TASK]");
+  command
+      ->add_option("--into", flags->command.into, "Model that gets the new version; default: the one it is made from")
+      ->type_name("NAME");
+  command
+      ->add_option("--eval-tokens", flags->command.eval_tokens,
+                   "Held-out tokens per task for the losses that are reported, 0 = all; default: 65536")
+      ->check(non_negative_integer());
+  add_dry_run(*command, flags->command.dry_run);
+  command->callback([flags, &global] { run_drop(*flags, global); });
+}
+
+}  // namespace mformer::cli

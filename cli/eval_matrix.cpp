@@ -1,0 +1,68 @@
+#include "cli/eval_matrix.h"
+
+#include <filesystem>
+
+#include "cli/describe.h"
+#include "cli/matrix_report.h"
+#include "cli/workspace.h"
+#include "core/workflows/score_matrix.h"
+
+namespace mformer::cli {
+namespace {
+
+MatrixCommand command_of(const EvalCommand& options, const MatrixFlags& flags) {
+  if (!options.data.empty() || !options.as_of.empty() || options.context > 0) {
+    throw UsageError("--matrix measures tasks along the lineage, not with --data, --as-of or --context",
+                     "leave those out; --task and --max-tokens choose what is measured");
+  }
+  MatrixCommand command;
+  command.tasks = options.tasks;
+  command.measure = !flags.no_measure;
+  if (options.max_tokens > 0) command.max_tokens = options.max_tokens;
+  return command;
+}
+
+/// Known before the measuring, which may be long.
+void require_folder_of(const std::string& csv) {
+  const std::filesystem::path folder = std::filesystem::absolute(csv).parent_path();
+  if (csv.empty() || std::filesystem::is_directory(folder)) return;
+  throw UsageError("--csv " + csv + ": there is no folder " + folder.string(), "make it first: mkdir");
+}
+
+}  // namespace
+
+void add_matrix_flags(CLI::App& command, MatrixFlags& flags) {
+  const char* group = "Matrix";
+  command
+      .add_flag("--matrix", flags.wanted,
+                "Losses after every step of the lineage that was trained, with forgetting, transfer and leak; "
+                "--max-tokens is 65536 then, as in the reports of the steps")
+      ->group(group);
+  command.add_option("--csv", flags.csv, "With --matrix: also write figure,step,version,task,value to this file")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_flag("--no-measure", flags.no_measure, "With --matrix: show '-' for what the registry does not have")
+      ->group(group);
+}
+
+void require_matrix_flags_together(const MatrixFlags& flags) {
+  if (flags.wanted || (flags.csv.empty() && !flags.no_measure)) return;
+  throw UsageError("--csv and --no-measure belong to --matrix", "add --matrix, or leave them out");
+}
+
+void run_eval_matrix(const EvalCommand& options, const MatrixFlags& flags, const GlobalOptions& global) {
+  require_folder_of(flags.csv);
+  const MatrixCommand command = command_of(options, flags);
+  const OpenMode mode = mode_for_measuring(global);
+  Workspace workspace(global, "eval", mode);
+  const ScoreMatrix matrix = workspace.run(
+      [&] { return score_matrix(workspace.session(), workspace.version(), command, mode == OpenMode::read_write); });
+  if (!flags.csv.empty()) write_matrix_csv(flags.csv, matrix);
+  terminal::Report report("eval", global.json);
+  report.data()["max_tokens"] = command.max_tokens;
+  report_matrix(report, matrix);
+  if (!flags.csv.empty()) report.data()["csv"] = flags.csv;
+  report.print();
+}
+
+}  // namespace mformer::cli

@@ -1,0 +1,59 @@
+#include "core/workflows/lineage.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace mformer {
+
+std::vector<VersionRecord> ancestry(const Registry& registry, const VersionRecord& version) {
+  std::vector<VersionRecord> line = {version};
+  while (!line.back().parent.empty()) line.push_back(registry.version(line.back().parent));
+  return line;
+}
+
+std::optional<VersionRecord> common_ancestor(const Registry& of_a, const VersionRecord& a, const Registry& of_b,
+                                             const VersionRecord& b) {
+  std::set<std::string> line_of_b;
+  for (const VersionRecord& version : ancestry(of_b, b)) line_of_b.insert(version.hash);
+  for (const VersionRecord& version : ancestry(of_a, a)) {
+    if (line_of_b.count(version.hash) != 0) return version;
+  }
+  return std::nullopt;
+}
+
+std::optional<MergedBranch> merged_branch(const Registry& registry, const VersionRecord& version) {
+  const OperationRecord operation = registry.operation(version.operation_id);
+  if (operation.command != "merge") return std::nullopt;
+  const auto arguments = nlohmann::json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
+  if (!arguments.is_object()) return std::nullopt;
+  MergedBranch branch{arguments.value("b", ""), std::nullopt};
+  if (arguments.contains("from")) {
+    branch.name += " of " + arguments.value("from", "");
+  } else {
+    branch.version = registry.version(arguments.value("b_hash", ""));
+  }
+  return branch;
+}
+
+std::vector<std::string> tasks_trained_by(const Registry& registry, const VersionRecord& version) {
+  std::vector<std::string> tasks;
+  for (const OperationData& data : registry.operation(version.operation_id).data) {
+    if ((data.role == "train" || data.role == "merge") && !data.task.empty()) tasks.push_back(data.task);
+  }
+  return tasks;
+}
+
+std::vector<std::string> tasks_trained_until(const Registry& registry, const VersionRecord& version) {
+  std::vector<VersionRecord> line = ancestry(registry, version);
+  std::reverse(line.begin(), line.end());
+  std::vector<std::string> tasks;
+  for (const VersionRecord& step : line) {
+    for (const std::string& task : tasks_trained_by(registry, step)) {
+      if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
+    }
+  }
+  return tasks;
+}
+
+}  // namespace mformer

@@ -1,0 +1,174 @@
+#include "core/workflows/score_matrix.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/workflows/inspect.h"
+#include "core/workflows/lineage.h"
+#include "core/workspace/version_store.h"
+
+namespace mformer {
+namespace {
+
+std::vector<MatrixStep> steps_of(const Registry& registry, const VersionRecord& last, ScoreMatrix& matrix) {
+  std::vector<VersionRecord> line = ancestry(registry, last);
+  std::reverse(line.begin(), line.end());
+  std::vector<MatrixStep> steps;
+  for (const VersionRecord& version : line) {
+    std::vector<std::string> tasks = tasks_trained_by(registry, version);
+    if (tasks.empty() && (steps.empty() || version.hash != last.hash)) continue;
+    if (steps.empty() && !version.parent.empty()) matrix.initial = registry.version(version.parent);
+    steps.push_back({version, registry.operation(version.operation_id).command, std::move(tasks)});
+  }
+  if (steps.empty()) {
+    throw Error("no version in the lineage of " + to_string(last) + " was trained on a task",
+                "train it first: mformer train --data DIR");
+  }
+  return steps;
+}
+
+std::optional<std::size_t> first_step(const std::vector<MatrixStep>& steps, const std::string& task) {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (std::find(steps[i].tasks.begin(), steps[i].tasks.end(), task) != steps[i].tasks.end()) return i;
+  }
+  return std::nullopt;
+}
+
+std::vector<MatrixTask> columns(const Registry& registry, const std::vector<MatrixStep>& steps,
+                                const std::vector<std::string>& wanted) {
+  std::vector<MatrixTask> tasks;
+  if (wanted.empty()) {
+    for (const TaskRecord& task : registry.tasks()) tasks.push_back({task.name, first_step(steps, task.name)});
+  }
+  for (const std::string& name : wanted) tasks.push_back({registry.task(name).name, first_step(steps, name)});
+  const auto rank = [&](const MatrixTask& task) { return task.learned.value_or(steps.size()); };
+  std::stable_sort(tasks.begin(), tasks.end(),
+                   [&](const MatrixTask& a, const MatrixTask& b) { return rank(a) < rank(b); });
+  return tasks;
+}
+
+/// The held-out loss that scored() kept for the same number of tokens.
+std::optional<double> known_loss(const Registry& registry, const std::string& version, const std::string& task,
+                                 std::int64_t max_tokens) {
+  for (const Score& score : registry.scores(version, task)) {
+    if (score.split == "held_out" && score.metric == "loss@" + std::to_string(max_tokens)) return score.value;
+  }
+  return std::nullopt;
+}
+
+/// The workflow; the members are what its steps share.
+class Measurement {
+ public:
+  Measurement(Session& session, const VersionRecord& version, const MatrixCommand& command, bool keep)
+      : session_(session), command_(command), keep_(keep) {
+    matrix_.steps = steps_of(session.registry, version, matrix_);
+    matrix_.tasks = columns(session.registry, matrix_.steps, command.tasks);
+    data_.resize(matrix_.tasks.size());
+  }
+
+  ScoreMatrix run() {
+    if (matrix_.initial) matrix_.initial_losses = losses_of(*matrix_.initial);
+    matrix_.initial_losses.resize(matrix_.tasks.size());
+    for (const MatrixStep& step : matrix_.steps) matrix_.losses.push_back(losses_of(step.version));
+    look_at_routing();
+    return std::move(matrix_);
+  }
+
+ private:
+  /// A task's data where it can be read and has held-out text; asked for once.
+  const TaskData* data_of(std::size_t task, const Tokenizer& tokenizer) {
+    auto& [asked, data] = data_[task];
+    if (!std::exchange(asked, true)) {
+      const std::string& name = matrix_.tasks[task].name;
+      try {
+        data = open_task(session_, tokenizer, name, "");
+        if (data->tokens.held_out.tokens().size() < 2) {
+          session_.watcher.say("task '" + name + "' has no held-out text");
+          data.reset();
+        }
+      } catch (const Error& e) {
+        session_.watcher.say("task '" + name + "' can't be measured: " + e.what());
+      }
+    }
+    return data ? &*data : nullptr;
+  }
+
+  /// The version's weights, one version at a time.
+  const LoadedVersion& loaded(const VersionRecord& version) {
+    if (!loaded_ || loaded_->record.hash != version.hash) loaded_ = load_version(session_.registry, version);
+    return *loaded_;
+  }
+
+  std::vector<std::optional<double>> losses_of(const VersionRecord& version) {
+    std::vector<std::optional<double>> losses;
+    for (std::size_t j = 0; j < matrix_.tasks.size(); ++j) {
+      losses.push_back(known_loss(session_.registry, version.hash, matrix_.tasks[j].name, command_.max_tokens));
+      if (!losses.back() && command_.measure) losses.back() = measured(version, j);
+    }
+    return losses;
+  }
+
+  std::optional<double> measured(const VersionRecord& version, std::size_t task) {
+    const LoadedVersion& model = loaded(version);
+    const TaskData* data = data_of(task, require_tokenizer(model));
+    if (data == nullptr) return std::nullopt;
+    const auto result = keep_ ? scored(session_, version.hash, model.model, *data, command_.max_tokens)
+                              : evaluate_task(session_, model.model, *data, Split::held_out, command_.max_tokens);
+    return result ? std::optional<double>(result->loss) : std::nullopt;
+  }
+
+  /// Routing statistics of a task in the last version; empty if they are not known and not to be measured.
+  std::vector<RoutingStat> routing_of(std::size_t task) {
+    const VersionRecord& last = matrix_.steps.back().version;
+    auto stats = session_.registry.routing_stats(last.hash, matrix_.tasks[task].name);
+    if (!stats.empty() || !command_.measure) return stats;
+    const LoadedVersion& model = loaded(last);
+    const TaskData* data = data_of(task, require_tokenizer(model));
+    if (data == nullptr) return {};
+    stats = collect_routing(session_, model.model, *data, Split::held_out, command_.max_tokens);
+    if (keep_) session_.registry.put_routing_stats(last.hash, matrix_.tasks[task].name, stats);
+    return stats;
+  }
+
+  void look_at_routing() {
+    const VersionRecord& last = matrix_.steps.back().version;
+    std::vector<std::vector<RoutingStat>> stats;
+    bool complete = true;
+    for (std::size_t j = 0; j < matrix_.tasks.size(); ++j) {
+      matrix_.leak.emplace_back();
+      const auto learned = matrix_.tasks[j].learned;
+      if (!learned) continue;
+      const auto of_task = routing_of(j);
+      complete = complete && !of_task.empty();
+      if (of_task.empty()) continue;
+      const auto later = session_.registry.born_after(matrix_.steps[*learned].version.hash, last.hash);
+      matrix_.leak[j] = mean_leak(router_leak(of_task, later));
+      stats.push_back(of_task);
+    }
+    if (complete && stats.size() > 1) matrix_.routing_divergence = mean_divergence(stats);
+  }
+
+  static double mean_divergence(const std::vector<std::vector<RoutingStat>>& stats) {
+    double sum = 0;
+    std::size_t pairs = 0;
+    for (std::size_t a = 0; a < stats.size(); ++a) {
+      for (std::size_t b = a + 1; b < stats.size(); ++b, ++pairs) sum += routing_divergence(stats[a], stats[b]);
+    }
+    return sum / static_cast<double>(pairs);
+  }
+
+  Session& session_;
+  const MatrixCommand& command_;
+  bool keep_;
+  ScoreMatrix matrix_;
+  std::vector<std::pair<bool, std::optional<TaskData>>> data_;  ///< Asked for?, and what came of it.
+  std::optional<LoadedVersion> loaded_;
+};
+
+}  // namespace
+
+ScoreMatrix score_matrix(Session& session, const VersionRecord& version, const MatrixCommand& command, bool keep) {
+  return Measurement(session, version, command, keep).run();
+}
+
+}  // namespace mformer

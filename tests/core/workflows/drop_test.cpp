@@ -1,0 +1,112 @@
+// Taking away what an extension added must give back what was there before it, and harm nothing else.
+
+#include "core/workflows/drop.h"
+
+#include <gtest/gtest.h>
+
+#include "core/workflows/merge.h"
+#include "tests/core/workflows/branches.h"
+#include "tests/support/expect_error.h"
+
+namespace mformer {
+namespace {
+
+using testing::Branches;
+using testing::expect_error;
+using ::testing::HasSubstr;
+using testing::same_bits;
+
+class DropTest : public ::testing::Test {
+ protected:
+  DropReport run(const std::string& ref, std::vector<std::string> selectors, bool dry_run = false) {
+    DropCommand command;
+    command.selectors = std::move(selectors);
+    command.eval_tokens = 200;
+    command.dry_run = dry_run;
+    Session session = branches_.workspace().session("drop");
+    return drop(session, branches_.load(ref), command);
+  }
+
+  Branches branches_;
+};
+
+TEST_F(DropTest, GivesTheVersionBeforeTheExtensionBackToTheLastBitAndByte) {
+  branches_.extend("base", "base", "german", 1);
+  const DropReport report = run("base", {"born=extend:german"});
+  EXPECT_EQ(report.dropped_att, 2);
+  EXPECT_EQ(report.dropped_mlp, 2);
+  const LoadedVersion before = branches_.load("base@1"), after = branches_.load("base@3");
+  EXPECT_TRUE(same_bits(after.model, before.model));
+  EXPECT_EQ(after.record.content_hash, before.record.content_hash) << "the same objects, the same config";
+  EXPECT_EQ(report.stored_after, branches_.registry().version_bytes(before.record.hash));
+  EXPECT_EQ(report.size_after.weights, size_of(before.model).weights);
+}
+
+TEST_F(DropTest, LeavesALaterExtensionAsItWas) {
+  branches_.extend("base", "base", "german", 1);
+  branches_.extend("base", "base", "french", 2);
+  run("base", {"born=extend:german"});
+  const LoadedVersion before = branches_.load("base@3"), after = branches_.load("base@4");
+  EXPECT_EQ(after.manifest.parts, before.manifest.parts);
+  for (std::size_t l = 0; l < 2; ++l) {
+    const auto &old = before.manifest.layers[l].mlp, &now = after.manifest.layers[l].mlp;
+    ASSERT_EQ(now.size(), 6U);
+    EXPECT_TRUE(std::equal(now.begin(), now.begin() + 5, old.begin()));
+    EXPECT_EQ(now.back(), old.back());
+    EXPECT_TRUE(after.model.blocks[l].mlp.modules[5].row.equal(before.model.blocks[l].mlp.modules[6].row));
+  }
+}
+
+TEST_F(DropTest, UndoesAMerge) {
+  branches_.extend("base", "de", "german", 1);
+  branches_.extend("base", "fr", "french", 2);
+  Session session = branches_.workspace().session("merge");
+  merge(session, branches_.load("de"), branches_.load("fr"), {}, branches_.registry());
+  run("de", {"born=extend:french"});
+  EXPECT_EQ(branches_.load("de@3").record.content_hash, branches_.load("de@1").record.content_hash);
+}
+
+TEST_F(DropTest, TakesAllThatAnyOfSeveralSelectorsPicks) {
+  branches_.extend("base", "base", "german", 1);
+  branches_.extend("base", "base", "french", 2);
+  EXPECT_EQ(run("base", {"born=extend:german,layer=0", "born=extend:french", "born=extend,kind=mlp"}).dropped_mlp, 4);
+  EXPECT_EQ(branches_.load("base@4").model.blocks[1].att.modules.size(), 5U);
+}
+
+TEST_F(DropTest, ReportsTheLossesOfEveryTaskBeforeAndAfter) {
+  const TaskData task = branches_.workspace().add_task("german", branches_.workspace().corpus("german"));
+  branches_.extend("base", "base", "german", 1);
+  const DropReport expected = run("base", {"born=extend:german"}, /*dry_run=*/true);
+  EXPECT_EQ(branches_.registry().versions("base").size(), 2U);
+  const DropReport report = run("base", {"born=extend:german"});
+  Session session = branches_.workspace().session("eval");
+  ASSERT_EQ(report.tasks.size(), 1U);
+  for (const auto& [loss, ref] : {std::pair{report.tasks[0].before, "base@2"}, {report.tasks[0].after, "base@1"}}) {
+    EXPECT_EQ(loss, evaluate_task(session, branches_.load(ref).model, task, Split::held_out, 200)->loss);
+  }
+  EXPECT_EQ(expected.tasks[0].after, report.tasks[0].after);
+  EXPECT_EQ(expected.size_after.bytes, report.size_after.bytes);
+}
+
+TEST_F(DropTest, RefusesToLeaveALayerWithFewerModulesThanATokenUses) {
+  const std::string hint = expect_error<Error>([&] { run("base", {"layer=1,kind=att,index=0-2"}); },
+                                               "layer 1 would keep 1 att modules, but each token uses 2");
+  EXPECT_THAT(hint, HasSubstr("--born extend:TASK"));
+  EXPECT_EQ(branches_.registry().versions("base").size(), 1U);
+}
+
+TEST_F(DropTest, RefusesModulesOfTheFirstVersionThatWereTrainedSince) {
+  branches_.commit("base", "base", "german", [](Model& model) { model.blocks[0].mlp.modules[3].in.add_(1e-3); });
+  const std::string uid = branches_.load("base").model.blocks[0].mlp.modules[3].uid;
+  EXPECT_THAT(expect_error<Error>([&] { run("base", {"kind=mlp,layer=0,index=3"}); }, "module " + uid),
+              HasSubstr("mformer prune"));
+  EXPECT_EQ(run("base", {"kind=mlp,layer=0,index=2"}).dropped_mlp, 1) << "untrained ones may go";
+}
+
+TEST_F(DropTest, RefusesToDropNothing) {
+  expect_error<UsageError>([&] { run("base", {}); }, "no modules were named");
+  expect_error<Error>([&] { run("base", {"born=extend:german"}); }, "selects no module");
+}
+
+}  // namespace
+}  // namespace mformer
