@@ -1,23 +1,35 @@
 #include "core/workflows/drop.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
+#include "core/model/domains.h"
 #include "core/workflows/commit.h"
 #include "core/workspace/selector.h"
 
 namespace mformer {
 namespace {
 
-/// The positions that are not selected.
-ModuleSelection complement(const Model& model, const ModuleSelection& selected) {
-  ModuleSelection rest;
+std::set<std::string> uids_of(const Model& model, const ModuleSelection& selected) {
+  std::set<std::string> uids;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      const auto& gone = selected.of(kind).at(l);
+      for (const std::int64_t i : selected.of(kind).at(l)) uids.insert(model.blocks[l].bank(kind).modules.at(i).uid);
+    }
+  }
+  return uids;
+}
+
+/// The positions of the modules that are not among `gone`.
+ModuleSelection all_but(const Model& model, const std::set<std::string>& gone) {
+  ModuleSelection rest;
+  for (const Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
       std::vector<std::int64_t> positions;
-      const auto count = static_cast<std::int64_t>(model.blocks[l].bank(kind).modules.size());
-      for (std::int64_t i = 0; i < count; ++i) {
-        if (!std::binary_search(gone.begin(), gone.end(), i)) positions.push_back(i);
+      const auto& modules = block.bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        if (gone.count(modules[i].uid) == 0) positions.push_back(static_cast<std::int64_t>(i));
       }
       rest.of(kind).push_back(std::move(positions));
     }
@@ -25,15 +37,40 @@ ModuleSelection complement(const Model& model, const ModuleSelection& selected) 
   return rest;
 }
 
-void require_enough(const Model& model, const ModuleSelection& rest) {
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+/// Domains with modules, all of which are among `gone`.
+std::vector<std::string> domains_of(const Model& model, const std::set<std::string>& gone) {
+  std::map<std::string, bool> all_gone;
+  for (const Block& block : model.blocks) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      const std::int64_t k = model.blocks[l].bank(kind).k;
-      const auto left = static_cast<std::int64_t>(rest.of(kind)[l].size());
-      if (left >= k) continue;
-      throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(left) + " " +
-                      std::string(to_string(kind)) + " modules, but each token uses " + std::to_string(k),
-                  "select fewer, for example what one extension added: mformer drop --born extend:TASK");
+      for (const Module& module : block.bank(kind).modules) {
+        const auto entry = all_gone.emplace(module.domain, true).first;
+        entry->second = entry->second && gone.count(module.uid) != 0;
+      }
+    }
+  }
+  std::vector<std::string> names;
+  for (const Domain& domain : model.domains) {
+    if (all_gone.count(domain.name) != 0 && all_gone.at(domain.name)) names.push_back(domain.name);
+  }
+  return names;
+}
+
+/// Of every hypothesis of the model, with `gone` taken away.
+void require_enough(const Model& model, const std::set<std::string>& gone) {
+  for (const std::string& hypothesis : hypotheses(model)) {
+    const Model view = view_of(model, hypothesis);
+    const ModuleSelection rest = all_but(view, gone);
+    for (std::size_t l = 0; l < view.blocks.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const std::int64_t k = view.blocks[l].bank(kind).k;
+        const auto left = static_cast<std::int64_t>(rest.of(kind)[l].size());
+        if (left >= k) continue;
+        throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(left) + " " +
+                        std::string(to_string(kind)) + " modules" +
+                        (model.domains.empty() ? "" : " for '" + hypothesis + "'") + ", but each token uses " +
+                        std::to_string(k),
+                    "select fewer, for example what one extension added: mformer drop --born extend:TASK");
+      }
     }
   }
 }
@@ -80,15 +117,19 @@ ModuleSelection select_any(const Registry& registry, const LoadedVersion& base,
   return all;
 }
 
-Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>&) {
-  return select(model, complement(model, selected));
+Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>& domains) {
+  const std::set<std::string> gone = uids_of(model, selected);
+  Model rest = model;
+  domains = domains_of(model, gone);
+  for (const std::string& name : domains) rest = without_domain(rest, name);
+  require_enough(rest, gone);
+  return select(rest, all_but(rest, gone));
 }
 
 DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& command) {
   const Registry& registry = session.registry;
   const ModuleSelection selected = select_any(registry, base, command.selectors);
   require_untrained_if_first(registry, base, selected);
-  require_enough(base.model, complement(base.model, selected));
   DropReport report;
   Model model = without_modules(base.model, selected, report.domains);
   for (const auto& positions : selected.att) report.dropped_att += static_cast<std::int64_t>(positions.size());

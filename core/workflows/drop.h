@@ -36,7 +36,8 @@ DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& 
 ModuleSelection select_any(const Registry& registry, const LoadedVersion& base,
                            const std::vector<std::string>& selectors);
 
-/// The model that is left, sharing tensors, and the domains that went. `selected`: what goes.
+/// The model that is left, sharing tensors, and the domains that went. `selected`: what goes. Throws as drop() where
+/// too little would be left.
 Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>& domains);
 
 }  // namespace mformer

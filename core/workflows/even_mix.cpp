@@ -11,6 +11,7 @@ void append(Batch& batch, const Batch& row, std::vector<at::Tensor>& inputs, std
   inputs.push_back(row.inputs);
   targets.push_back(row.targets);
   batch.lengths.insert(batch.lengths.end(), row.lengths.begin(), row.lengths.end());
+  batch.starts.insert(batch.starts.end(), row.starts.begin(), row.starts.end());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/workflows/diff.h"
+#include "core/workflows/join_domains.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -18,10 +19,6 @@ constexpr const char* kCounts[] = {"n_att_experts", "n_mlp_experts", "n_att_expe
                   to_string(branch.record) + ": a merge keeps the modules of both over what they have in common",
               "merge versions made by extend alone; mformer diff " + to_string(ancestor.record) + " " +
                   to_string(branch.record) + " shows all that changed");
-}
-
-bool same(const at::Tensor& a, const at::Tensor& b) {
-  return a.defined() == b.defined() && (!a.defined() || a.equal(b));
 }
 
 std::string name_of(std::size_t layer, Kind kind) {
@@ -43,15 +40,16 @@ std::map<std::string, at::Tensor> rows_of(const ModuleBank& bank) {
 void require_same_router(const LoadedVersion& ancestor, const LoadedVersion& branch, std::size_t layer, Kind kind) {
   const ModuleBank &old = ancestor.model.blocks[layer].bank(kind), &now = branch.model.blocks[layer].bank(kind);
   const auto rows = rows_of(now);
-  const bool kept = same(old.router.weight, now.router.weight) && same(old.router.bias, now.router.bias) &&
-                    same(old.router.temperature, now.router.temperature) &&
+  const bool kept = same_tensor(old.router.weight, now.router.weight) &&
+                    same_tensor(old.router.bias, now.router.bias) &&
+                    same_tensor(old.router.temperature, now.router.temperature) &&
                     std::all_of(old.modules.begin(), old.modules.end(),
-                                [&](const Module& module) { return same(module.row, rows.at(module.uid)); });
+                                [&](const Module& module) { return same_tensor(module.row, rows.at(module.uid)); });
   if (!kept) refuse("the router " + name_of(layer, kind), ancestor, branch);
 }
 
 void require_same_module(const Module& a, const Module& b, const LoadedVersion& of_a, const LoadedVersion& of_b) {
-  if (same(a.in, b.in) && same(a.out, b.out) && same(a.row, b.row)) return;
+  if (same_tensor(a.in, b.in) && same_tensor(a.out, b.out) && same_tensor(a.row, b.row)) return;
   throw Error("module " + a.uid + " is not the same in " + to_string(of_a.record) + " and " + to_string(of_b.record),
               "both have it from an earlier merge, and one trained it since: mformer inspect lineage " + a.uid);
 }
@@ -97,18 +95,21 @@ void require_only_added(const LoadedVersion& ancestor, const LoadedVersion& bran
 }
 
 Model join(const LoadedVersion& ancestor, const LoadedVersion& a, const LoadedVersion& b,
-           const std::map<std::string, std::string>&) {
+           const std::map<std::string, std::string>& rename) {
   const std::set<std::string> known = uids_of(ancestor);
+  const Model second = with_domains_renamed(b.model, rename);
   Model model = a.model;
+  for (Domain& domain : domains_to_add(a.model, second, to_string(b.record))) model.domains.push_back(domain);
   std::vector<std::int64_t> counts[2];
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = model.blocks[l].bank(kind);
-      join_bank(bank, b.model.blocks[l].bank(kind), known, a, b);
+      join_bank(bank, second.blocks[l].bank(kind), known, a, b);
       counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
     }
   }
   model.config.set_expert_counts(counts[0], counts[1]);
+  hide_from_domains(model, a.model, second);
   return model;
 }
 

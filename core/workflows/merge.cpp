@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/model/domains.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/even_mix.h"
 #include "core/workflows/join.h"
@@ -81,6 +82,7 @@ class Merge {
     count_added(model_, module_uids(a_.manifest), report_.from_b_att, report_.from_b_mlp);
     report_.size_before = size_of(a_.model);
     report_.size_after = size_of(model_);
+    for (const Domain& domain : model_.domains) report_.domains.push_back(domain.name);
   }
 
   /// Tasks that the merged version has been trained on, by either branch.
@@ -120,7 +122,7 @@ class Merge {
 
   bool is_reviewed(const ParameterRef& ref) const {
     if (ref.part != ParameterRef::Part::module || !ref.name.ends_with(".row")) return false;
-    const Module& module = model_.blocks[ref.layer].bank(ref.kind).modules[ref.module];
+    const Module& module = shared_.blocks[ref.layer].bank(ref.kind).modules[ref.module];
     return old_.count(module.uid) == 0;
   }
 
@@ -129,13 +131,17 @@ class Merge {
     const auto uids = module_uids(ancestor_.manifest);
     old_ = {uids.begin(), uids.end()};
     model_ = clone(model_);
-    training_.parameters = make_trainable(model_, [&](const ParameterRef& ref) { return is_reviewed(ref); });
-    report_.trainable = count_trainable(model_);
+    shared_ = view_of(model_, kBaseHypothesis);  // shares the clone's tensors: domains keep their own routers
+    training_.parameters = make_trainable(shared_, [&](const ParameterRef& ref) { return is_reviewed(ref); });
+    report_.trainable = count_trainable(shared_);
+    if (report_.trainable.total() > 0) return;
+    throw Error("there is nothing to review: all modules that the branches added belong to domains",
+                "a domain's router is its own and needs no review: leave --review-steps out");
   }
 
   void review() {
     if (command_.review_steps == 0) return;
-    const std::int64_t context = context_of(command_.options, model_);
+    const std::int64_t context = context_of(command_.options, shared_);
     std::vector<PackedWindows> windows;
     std::string content = b_.record.hash;
     for (const TaskData& task : tasks_) {
@@ -150,13 +156,13 @@ class Merge {
     }
     TrainOptions options = command_.options;
     options.steps = command_.review_steps;
-    training_.model = &model_;
+    training_.model = &shared_;
     training_.balance = false;
     training_.batches = even_mix(std::move(windows), options.seed, options.batch_size);
     training_.run_folder = run_folder(session_, a_.record.hash, content, command_.restart);
     report_.run_folder = training_.run_folder.string();
     report_.review = train(training_, options, hooks_for(session_, "review", options));
-    make_untrainable(model_);
+    make_untrainable(shared_);
   }
 
   void measure() {
@@ -181,6 +187,7 @@ class Merge {
   const Registry& of_b_;
   LoadedVersion ancestor_;
   Model model_;
+  Model shared_;               ///< The base hypothesis of model_, which a review trains.
   std::set<std::string> old_;  ///< Uids of the ancestor's modules.
   std::vector<TaskData> tasks_;
   TrainTask training_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/model/domains.h"
 #include "core/model/forward.h"
 #include "core/workflows/commit.h"
 #include "tests/support/tiny_workspace.h"
@@ -32,6 +33,35 @@ class Branches {
   /// router row is as long as the others'.
   VersionRecord extend(const std::string& from, const std::string& into, const std::string& task, std::uint64_t seed) {
     return commit(from, into, task, [&](Model& model) { grow(model, seed); });
+  }
+
+  /// The same as a domain: its modules stand in the place of the first of each bank, and it has rows of the embedding,
+  /// a norm and router rows of its own.
+  VersionRecord add_domain(const std::string& from, const std::string& into, const std::string& name,
+                           std::uint64_t seed) {
+    return commit(from, into, name, [&](Model& model) { grow_domain(model, name, seed); });
+  }
+
+  static void grow_domain(Model& model, const std::string& name, std::uint64_t seed) {
+    grow(model, seed);
+    Domain domain{name, false, {}};
+    const auto noisy = [](const at::Tensor& x, double factor) { return (x * factor).clone(); };
+    domain.parts.push_back({"wte", at::tensor({2, 5, 7}, at::kLong), noisy(model.wte.slice(0, 0, 3), 1.5)});
+    domain.parts.push_back({"ln_f.weight", {}, noisy(model.ln_f.weight, 1.1)});
+    for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        auto& modules = model.blocks[l].bank(kind).modules;
+        modules.back().domain = name;
+        modules.front().hidden_from.push_back(name);
+        std::vector<at::Tensor> rows;
+        for (const Module& module : modules) {
+          if (is_base_module_of(module, domain)) rows.push_back(noisy(module.row, 0.9));
+        }
+        domain.parts.push_back(
+            {"h." + std::to_string(l) + "." + std::string(to_string(kind)) + ".rows", {}, at::stack(rows)});
+      }
+    }
+    model.domains.push_back(domain);
   }
 
   static void grow(Model& model, std::uint64_t seed) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/model/domains.h"
 #include "core/workflows/merge.h"
 #include "tests/core/workflows/branches.h"
 #include "tests/support/expect_error.h"
@@ -101,6 +102,41 @@ TEST_F(DropTest, RefusesModulesOfTheFirstVersionThatWereTrainedSince) {
   EXPECT_THAT(expect_error<Error>([&] { run("base", {"kind=mlp,layer=0,index=3"}); }, "module " + uid),
               HasSubstr("mformer prune"));
   EXPECT_EQ(run("base", {"kind=mlp,layer=0,index=2"}).dropped_mlp, 1) << "untrained ones may go";
+}
+
+TEST_F(DropTest, TakesAWholeDomainWithItsPrivateParts) {
+  branches_.add_domain("base", "base", "german", 1);
+  branches_.add_domain("base", "base", "french", 2);
+  const LoadedVersion before = branches_.load("base@3");
+  const DropReport report = run("base", {"born=extend:german"});
+  EXPECT_EQ(report.domains, std::vector<std::string>{"german"});
+  const LoadedVersion after = branches_.load("base@4");
+  EXPECT_EQ(hypotheses(after.model), (std::vector<std::string>{"base", "french"}));
+  for (const char* name : {"base", "french"}) {
+    EXPECT_TRUE(same_bits(view_of(after.model, name), view_of(before.model, name))) << name;
+  }
+  EXPECT_TRUE(std::none_of(after.manifest.parts.begin(), after.manifest.parts.end(),
+                           [](const TrunkPart& part) { return part.name.starts_with("domain german/"); }));
+  run("base", {"born=extend:french"});
+  EXPECT_EQ(branches_.load("base@5").record.content_hash, branches_.load("base@1").record.content_hash);
+}
+
+TEST_F(DropTest, LeavesADomainThatKeepsSomeOfItsModules) {
+  branches_.add_domain("base", "base", "german", 1);
+  EXPECT_TRUE(run("base", {"born=extend:german,layer=0"}).domains.empty());
+  const LoadedVersion before = branches_.load("base@2"), after = branches_.load("base@3");
+  EXPECT_TRUE(same_bits(view_of(after.model, "base"), view_of(before.model, "base")));
+  EXPECT_EQ(view_of(after.model, "german").blocks[0].mlp.modules.size(), 4U);
+  EXPECT_EQ(view_of(after.model, "german").blocks[1].mlp.modules.size(), 5U);
+}
+
+TEST_F(DropTest, RefusesToLeaveAHypothesisWithTooFewModules) {
+  branches_.add_domain("base", "base", "german", 1);
+  expect_error<Error>(
+      [&] {
+        run("base", {"born=extend:german,layer=0", "kind=att,layer=0,index=1-2"});
+      },
+      "layer 0 would keep 1 att modules for 'german'");
 }
 
 TEST_F(DropTest, RefusesToDropNothing) {

@@ -281,6 +281,7 @@ TEST(EvenMix, GivesEverySetTheSameNumberOfRowsWhateverItsSizeAndDependsOnTheStep
     const Batch batch = batches(step);
     EXPECT_TRUE(batch.inputs.equal(even_mix(sets, 7, 4)(step).inputs));
     ASSERT_EQ(batch.lengths.size(), 4U);
+    ASSERT_EQ(batch.starts.size(), 4U);
     for (std::int64_t row = 0; row < 4; ++row) {
       for (std::size_t s = 0; s < sets.size(); ++s) {
         bool found = false;

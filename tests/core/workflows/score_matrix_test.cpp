@@ -34,7 +34,10 @@ class ScoreMatrixTest : public ::testing::Test {
   }
   void grow(const std::string& task) {
     Session session = workspace_.session("extend");
-    extend(session, workspace_.load(), short_command<ExtendCommand>(task));
+    ExtendCommand command = short_command<ExtendCommand>(task);
+    command.single_mask = true;  // so that the old task may leak
+    command.experts = command.heads = 1;
+    extend(session, workspace_.load(), command);
   }
   ScoreMatrix matrix(MatrixCommand command, bool keep = true) {
     Session session = workspace_.session("eval");
