@@ -72,6 +72,7 @@ class Branches {
         ModuleBank& bank = block.bank(kind);
         Module fresh = bank.modules[0];
         fresh.uid.clear();
+        fresh.hidden_from.clear();
         for (at::Tensor* x : {&fresh.in, &fresh.out, &fresh.row}) {
           *x = at::empty(x->sizes()).normal_(0.0, x->std().item<double>(), generator);
         }
