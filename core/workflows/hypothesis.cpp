@@ -1,5 +1,7 @@
 #include "core/workflows/hypothesis.h"
 
+#include "modules_registry/error.h"
+
 #include <set>
 
 #include "core/model/domains.h"
