@@ -1,10 +1,9 @@
 #include "core/workflows/hypothesis.h"
 
-#include "modules_registry/error.h"
-
 #include <set>
 
 #include "core/model/domains.h"
+#include "modules_registry/error.h"
 
 namespace mformer {
 
