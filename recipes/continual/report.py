@@ -157,7 +157,7 @@ def write(results, docs, settings):
 
 def settings_table(r):
     s = r.settings
-    rates = ", ".join(f"{name} {rate:g}" for name, rate in sorted(s.rates.items()) if name != "finetune")
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in sorted(s.rates.items()) if not name.startswith("tune-"))
     return markdown(
         ["setting", "value"],
         [["seeds", ", ".join(map(str, r.seeds)) or "-"],

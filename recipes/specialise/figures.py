@@ -56,7 +56,7 @@ class Results:
         return [points[keep] for keep in KEEP]
 
     def grafted(self, seed, task, own):
-        """Change of the full model's loss by the graft: on the task, or the largest on the other domains, up or down."""
+        """Change of the full model's loss by the graft: on the task, or the largest on other domains, up or down."""
         changes = {name: self._change(seed, task, name) for name in {task, *self.settings.domains}}
         if None in changes.values():
             return None

@@ -158,7 +158,8 @@ def settings_table(r):
         ["setting", "value"],
         [["seeds", ", ".join(map(str, r.seeds)) or "-"],
          *([f"tokens of tuning on {task}", f"{steps_of(s, task) * s.step_tokens:,}"] for task in s.tasks),
-         ["peak learning rate of tuning", f"{s.rates['finetune']:g}"], ["steps of healing", s.heal_steps],
+         ["peak learning rate of tuning", f"{s.rates['tune-whole']:g}; of small models {s.rates['tune-small']:g}"],
+         ["steps of healing", s.heal_steps],
          ["held-out tokens of each loss", f"at most {s.eval_tokens:,}; of each point of a curve {s.curve_tokens:,}"]])
 
 

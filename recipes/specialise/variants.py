@@ -38,20 +38,20 @@ def steps_of(settings, task):
 def tune_whole(chain, settings, task, seed, base):
     """Every parameter on the task, as many steps as the small models get."""
     return chain.step("tuned", "--model", base, "train", "--task", task, "--steps", steps_of(settings, task), "--lr",
-                      settings.rates["finetune"], "--into", "tuned", *bases.common(settings, seed))["model"]
+                      settings.rates["tune-whole"], "--into", "tuned", *bases.common(settings, seed))
 
 
 def prune(chain, settings, task, seed, variant, base, tuned):
-    """The small model of a variant."""
+    """The small model of a variant; `tuned` is the unpruned tuned model."""
     options = ["--task", task, "--keep", variant.keep, "--into", variant.key, *variant.options]
     if variant.key.endswith("-healed"):
         options += ["--heal-steps", settings.heal_steps]
     elif not variant.after_tuning:
-        options += ["--tune-steps", steps_of(settings, task), "--lr", settings.rates["finetune"]]
+        options += ["--tune-steps", steps_of(settings, task), "--lr", settings.rates["tune-small"]]
     if variant.distilled:
         options += ["--distill", settings.distill, "--teacher", tuned]
     return chain.step(variant.key, "--model", tuned if variant.after_tuning else base, "prune", *options,
-                      *bases.common(settings, seed))["model"]
+                      *bases.common(settings, seed))
 
 
 def curve(chain, settings, name, model, task):
@@ -67,11 +67,11 @@ def run_task(study, settings, task, seed):
     def body(chain):
         chain.step("task", "task", "add", task, "--data", f"text/{task}")
         curve(chain, settings, "base", base, task)
-        tuned = tune_whole(chain, settings, task, seed, base)
+        tuned = tune_whole(chain, settings, task, seed, base)["model"]
         curve(chain, settings, "tuned", tuned, task)
         for variant in VARIANTS:
             if variant.core or task in settings.full_tasks:
-                small = prune(chain, settings, task, seed, variant, base, tuned)
+                small = prune(chain, settings, task, seed, variant, base, tuned)["model"]
                 if variant is VARIANTS[0]:
                     graft(chain, settings, task, base, small)
 
@@ -95,7 +95,7 @@ def run_pools(study, settings, seed):
     def body(chain):
         chain.step("task", "task", "add", task, "--data", f"text/{task}")
         curve(chain, settings, "base", base, task)
-        tuned = tune_whole(chain, settings, task, seed, base)
+        tuned = tune_whole(chain, settings, task, seed, base)["model"]
         curve(chain, settings, "tuned", tuned, task)
         for variant in VARIANTS[:2]:
             prune(chain, settings, task, seed, variant, base, tuned)
