@@ -24,8 +24,9 @@ MatrixCommand command_of(const EvalCommand& options, const MatrixFlags& flags) {
 
 /// Known before the measuring, which may be long.
 void require_folder_of(const std::string& csv) {
+  if (csv.empty()) return;
   const std::filesystem::path folder = std::filesystem::absolute(csv).parent_path();
-  if (csv.empty() || std::filesystem::is_directory(folder)) return;
+  if (std::filesystem::is_directory(folder)) return;
   throw UsageError("--csv " + csv + ": there is no folder " + folder.string(), "make it first: mkdir");
 }
 
