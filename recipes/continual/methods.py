@@ -52,6 +52,8 @@ def run_sequence(study, settings, method, seed, after=lambda chain, domain, mode
         for domain in settings.new:
             model = learn(chain, settings, method, seed, model, domain)["model"]
             after(chain, domain, model)
+        chain.step("matrix", "--model", model, "eval", "--matrix", "--max-tokens", settings.eval_tokens, "--csv",
+                   f"results/{chain.name}/matrix.csv")
 
     study.chain(f"seed{seed}/{method.key}", body, parent=parent, keep=False)
 

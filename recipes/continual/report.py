@@ -58,6 +58,23 @@ def merge_table(r):
         ])
 
 
+FIGURES = ("average", "learning_accuracy", "backward_transfer", "forward_transfer", "forgetting_first_last",
+           "forgetting_max_last", "retention", "router_leak", "routing_divergence")
+
+
+def metrics_table(r):
+    """What `eval --matrix` derives, as it names it."""
+
+    def figure(seed, method, name):
+        matrix = r.result(seed, method.key, "matrix")
+        return matrix["figures"].get(name) if matrix else None
+
+    rows = [[
+        method.title, *(shown(r.over_seeds(lambda seed, m=method, n=name: figure(seed, m, n))) for name in FIGURES)
+    ] for method in methods.METHODS]
+    return markdown(["method", *(name.replace("_", " ") for name in FIGURES)], rows)
+
+
 def goals(r):
     posterior, single = by_key("posterior"), by_key("single-mask")
 
@@ -142,8 +159,8 @@ def write(results, docs, settings):
     docs.mkdir(parents=True, exist_ok=True)
     page = fill(
         PAGE.read_text(encoding="utf-8"), {
-            "goals": goal_table(goals(r)), "losses": losses_table(r), "forgetting": forgetting_table(r),
-            "learning": learning_table(r), "merge": merge_table(r), "settings": settings_table(r)
+            "goals": goal_table(goals(r)), "losses": losses_table(r), "forgetting": forgetting_table(r), "learning":
+                learning_table(r), "merge": merge_table(r), "metrics": metrics_table(r), "settings": settings_table(r)
         })
     written = [docs / PAGE.name]
     write_whole(written[0], page)

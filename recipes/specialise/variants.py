@@ -21,9 +21,8 @@ class Variant:
 VARIANTS = (
     Variant("first-0.3", "chosen first, then tuned", 0.3),
     Variant("first-0.25", "chosen first, then tuned", 0.25),
-    Variant("first-0.3-distilled", "the same, distilled from the unpruned tuned model", 0.3, distilled=True),
-    Variant("first-0.25-distilled", "the same, distilled from the unpruned tuned model", 0.25, distilled=True,
-            core=False),
+    Variant("first-0.3-distilled", "chosen first, then tuned, distilled", 0.3, distilled=True),
+    Variant("first-0.25-distilled", "chosen first, then tuned, distilled", 0.25, distilled=True, core=False),
     Variant("random-0.3", "chosen at random, then tuned", 0.3, ("--criterion", "random")),
     Variant("random-0.25", "chosen at random, then tuned", 0.25, ("--criterion", "random"), core=False),
     Variant("after-0.3", "tuned first, then pruned", 0.3, after_tuning=True),

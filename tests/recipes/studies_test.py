@@ -77,11 +77,38 @@ class Continual(Recipe):
         self.assertIn(f"| all parameters tuned (naive) | {cells} |", page)
         self.assertTrue((results / "docs/continual-forgetting.svg").exists())
 
+    def test_every_method_and_every_table_is_there(self):
+        results = self.folder / "study"
+        self.run_whole("continual", results)
+        page = (results / "docs/continual.md").read_text(encoding="utf-8")
+        for line in page.splitlines():
+            if line.startswith("| extend, posterior"):
+                self.assertNotIn(" - |", line)
+        goals = page[page.index("<!-- goals -->"):page.index("<!-- /goals -->")].splitlines()[3:]
+        self.assertEqual([line for line in goals if line.endswith("| 0 | - |")], [])
+        exact = [line for line in goals if "`--domain base`" in line]
+        self.assertEqual([line.endswith("| yes |") for line in exact], [True, True])
+
     def test_an_unknown_method_is_wrong_usage(self):
         done = subprocess.run(command("continual", self.folder, "--only", "magic"), capture_output=True, text=True,
                               check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("unknown magic", done.stderr)
+
+
+class Specialise(Recipe):
+
+    def test_every_variant_and_every_table_is_there_and_the_base_is_shared(self):
+        results = self.folder / "study"
+        self.run_whole("continual", results, "--only", "naive")
+        said = self.run_whole("specialise", results, "--only", "german,qa")
+        self.assertNotIn("seed0/base/english:", said)
+        page = (results / "docs/specialisation.md").read_text(encoding="utf-8")
+        variants = page[page.index("<!-- variants -->"):page.index("<!-- /variants -->")].splitlines()[3:]
+        self.assertEqual(len(variants), 9)
+        self.assertEqual([line for line in variants if " - |" in line], [])
+        goals = page[page.index("<!-- goals -->"):page.index("<!-- /goals -->")].splitlines()[3:]
+        self.assertEqual([line for line in goals if line.endswith("| 0 | - |")], [])
 
 
 if __name__ == "__main__":
