@@ -18,20 +18,22 @@ namespace {
 struct ExtendFlags {
   ExtendCommand command;
   std::string start = "copy";
-  std::string experts, heads;  ///< "auto", a number, or empty: the default of the mode.
+  std::string experts = "auto", heads = "auto";  ///< Or a number.
 };
 
-constexpr std::int64_t kSingleMaskExperts = 4, kSingleMaskHeads = 2;
-
 /// A number of modules per layer; nothing = "auto", as many as the budget allows.
-std::optional<std::int64_t> number_of_modules(const std::string& text, bool single_mask, std::int64_t fixed) {
-  if (text.empty()) return single_mask ? std::optional(fixed) : std::nullopt;
+std::optional<std::int64_t> number_of_modules(const std::string& text) {
   if (text == "auto") return std::nullopt;
   return std::stoll(text);
 }
 
 nlohmann::ordered_json number_or_auto(const std::optional<std::int64_t>& number) {
   return number.has_value() ? nlohmann::ordered_json(*number) : nlohmann::ordered_json("auto");
+}
+
+template <typename Number>
+nlohmann::ordered_json or_null(const std::optional<Number>& number) {
+  return number.has_value() ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
 }
 
 nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
@@ -43,9 +45,12 @@ nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
                     {"budget", command.budget},
                     {"layers", command.layers},
                     {"start", flags.start},
-                    {"replay", command.replay},
+                    {"replay", or_null(command.replay)},
+                    {"memory", command.memory},
+                    {"separation", command.separation},
+                    {"token_rows", command.token_rows},
                     {"penalty", command.penalty},
-                    {"review_steps", command.review_steps},
+                    {"review_steps", or_null(command.review_steps)},
                     {"eval_tokens", command.eval_tokens}});  // the modules to copy are chosen on so many tokens
   return arguments;
 }
@@ -120,8 +125,8 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
 void run_extend(ExtendFlags flags, const GlobalOptions& global) {
   ExtendCommand& command = flags.command;
   command.start = new_modules_from_string(flags.start);
-  command.experts = number_of_modules(flags.experts, command.single_mask, kSingleMaskExperts);
-  command.heads = number_of_modules(flags.heads, command.single_mask, kSingleMaskHeads);
+  command.experts = number_of_modules(flags.experts);
+  command.heads = number_of_modules(flags.heads);
   set_seed(flags.command.options, global);
   Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
@@ -144,10 +149,10 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       ->group("New modules");
   const CLI::Validator number_or_auto = non_negative_integer() | CLI::IsMember({"auto"});
   add("--experts", flags.experts,
-      "New feed-forward modules in each layer; auto: as many as --budget allows; default: auto, single mask: 4")
+      "New feed-forward modules in each layer; auto: as many as --budget allows; default: auto")
       ->type_name("N|auto")
       ->check(number_or_auto);
-  add("--heads", flags.heads, "New attention modules in each layer; default: auto, single mask: 2")
+  add("--heads", flags.heads, "New attention modules in each layer; default: auto")
       ->type_name("N|auto")
       ->check(number_or_auto);
   add("--budget", options.budget, "Largest share of parameters that auto adds, private ones included; default: 0.3")
@@ -158,14 +163,25 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       "add "
       "nothing at first; default: copy")
       ->type_name("copy|random|unchanged");
-  add("--replay", options.replay, "Single mask: share of training sequences from earlier tasks, below 1; default: 0")
+  add("--replay", options.replay,
+      "Single mask: share of training sequences from the memory of earlier tasks, below 1; default: 0.125")
       ->check(share());
+  add("--memory", options.memory,
+      "Single mask: share of each earlier task's training text that is ever looked at; default: 0.01")
+      ->check(fraction());
+  add("--separation", options.separation,
+      "Single mask: weight of the loss that holds old text and new modules apart; default: 0.1")
+      ->check(non_negative_number());
+  add("--token-rows", options.token_rows,
+      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks (eval --as-of then can't "
+      "bring the parent back); default: 0")
+      ->check(non_negative_integer());
   add("--penalty", options.penalty,
       "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any); "
       "default: 0")
       ->check(non_negative_number());
   add("--review-steps", options.review_steps,
-      "Single mask: last steps that train only the new router rows on old and new text; default: 0")
+      "Single mask: last steps that train only the new router rows on memory and new text; default: a tenth of --steps")
       ->check(non_negative_integer());
 }
 

@@ -10,6 +10,7 @@ namespace {
 nlohmann::ordered_json arguments_of(const PretrainCommand& command) {
   nlohmann::ordered_json arguments = train_arguments(command);
   if (command.replay > 0) arguments["replay"] = command.replay;  // runs begun without it go on
+  if (command.pools > 0) arguments.update({{"pools", command.pools}, {"pool_share", command.pool_share}});
   return arguments;
 }
 
@@ -34,6 +35,14 @@ void setup_train(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--replay", options->replay, "Share of training sequences from earlier tasks, below 1; default: 0")
       ->check(share());
   add_train_flags(*command, *options);
+  command
+      ->add_option("--pools", options->pools,
+                   "Confine a document's tokens to 1/N of the modules of each router, 0 = off; default: 0")
+      ->check(non_negative_integer())
+      ->group("Modularity");
+  command->add_option("--pool-share", options->pool_share, "Share of the documents that are confined; default: 0.5")
+      ->check(fraction())
+      ->group("Modularity");
   command->callback([options, &global] { run_train(*options, global); });
 }
 

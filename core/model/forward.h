@@ -7,16 +7,18 @@
 #include <vector>
 
 #include "core/model/model.h"
+#include "core/model/pools.h"
 #include "kernels/frozen_panels.h"
 
 namespace mformer {
 
 /// What one router did with [tokens] tokens (a batch flattened batch-major).
 struct RouterDecision {
-  at::Tensor logits;   ///< [tokens, modules]
+  at::Tensor logits;   ///< [tokens, modules]; document pools leave them, and probs, as they are
+  at::Tensor input;    ///< [tokens, row width] what the modules' rows are multiplied with; undefined unless asked for
   at::Tensor probs;    ///< [tokens, modules] softmax over all modules of the bank
   at::Tensor indices;  ///< [tokens, k] chosen modules, int64, by descending gate
-  at::Tensor gates;    ///< [tokens, k] their probabilities, not renormalised
+  at::Tensor gates;    ///< [tokens, k] their probabilities, not renormalised; with pools, of a softmax over the pool
 };
 
 /// What one bank did: the decision, and (if asked for) the norm of what each chosen module put out.
@@ -62,10 +64,15 @@ struct ForwardOptions {
   /// Apply the config's dropouts and sample_topk, drawing from `generator` (null: LibTorch's default one).
   bool training = false;
   std::optional<at::Generator> generator;
+  /// Confine the tokens of each document to a pool of modules (core/model/pools.h), drawing from `generator`. Training
+  /// only.
+  std::optional<DocumentPools> pools;
   /// Keep the hidden state before each block and after the last norm in the output.
   bool hidden_states = false;
   /// Fill BankTrace::output_norms.
   bool norms = false;
+  /// Fill RouterDecision::input.
+  bool router_inputs = false;
   /// Compute matrix products in bfloat16 with float32 weights (autocast); norms, routers' softmax and losses in
   /// float32.
   bool bfloat16 = false;

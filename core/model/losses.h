@@ -11,7 +11,8 @@ namespace mformer {
 
 /// Mutual-information balance loss of one router: H(p | x) − H(p̄), p̄ the mean of p over the tokens, 1e-8 inside the
 /// log of the marginal entropy. Minimising it maximises the mutual information of tokens and modules
-/// (arXiv 2306.04640, section 3.3). Returns a scalar.
+/// (arXiv 2306.04640, section 3.3). The entropy of a mean is no mean of entropies, so the decision must hold all tokens
+/// of a step: the trainer runs a step's batch through forward() whole and never adds up parts. Returns a scalar.
 at::Tensor mutual_information_loss(const RouterDecision& decision);
 
 /// Switch-style balance loss (arXiv 2101.03961 with the reference's normalisation):

@@ -6,6 +6,8 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/topk.h>
 
+#include <limits>
+
 #include "core/model/forward.h"
 #include "core/model/layers.h"
 #include "kernels/linear.h"
@@ -25,17 +27,35 @@ at::Tensor unit_length(const at::Tensor& x) {
   return x / x.norm(2, {-1}, /*keepdim=*/true).clamp_min(1e-12);  // the reference's F.normalize
 }
 
-/// Logits over the bank's modules. Always in the weights' dtype: routers are small, and their choice is discrete.
-at::Tensor router_logits(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
-                         const ForwardOptions& options) {
-  const at::Tensor rows = rows_of(bank);
-  const at::Tensor input = x.to(rows.scalar_type());
-  if (config.gate_type == "linear") return kernels::linear(input, rows);
+/// What the rows are multiplied with. Always in the weights' dtype: routers are small, and their choice is discrete.
+at::Tensor router_input(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
+                        const ForwardOptions& options) {
+  const at::Tensor input = x.to(bank.modules.at(0).row.scalar_type());
+  if (config.gate_type == "linear") return input;
   const at::Tensor z = kernels::linear(input, bank.router.weight, bank.router.bias);
-  if (config.gate_type == "gmm") {
-    return kernels::linear(unit_length(z), unit_length(rows)) * bank.router.temperature.exp();
+  return config.gate_type == "gmm" ? unit_length(z) : layers::dropout(at::gelu(z), config.moe_pdrop, options);
+}
+
+/// Logits over the bank's modules.
+at::Tensor router_logits(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& input) {
+  const at::Tensor rows = rows_of(bank);
+  if (config.gate_type != "gmm") return kernels::linear(input, rows);
+  return kernels::linear(input, unit_length(rows)) * bank.router.temperature.exp();
+}
+
+/// Softmax and choice of k, in training with the last sample_topk of them drawn at random.
+void choose(const ModelConfig& config, std::int64_t k, const at::Tensor& logits, const ForwardOptions& options,
+            RouterDecision& decision) {
+  const std::int64_t drawn = options.training ? config.sample_topk : 0;
+  if (drawn == 0) {
+    std::tie(decision.probs, decision.gates, decision.indices) = kernels::softmax_top_k(logits, k);
+    return;
   }
-  return kernels::linear(layers::dropout(at::gelu(z), config.moe_pdrop, options), rows);
+  decision.probs = at::softmax(logits, 1);
+  const at::Tensor best = std::get<1>(decision.probs.topk(k - drawn, 1));
+  const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0);
+  decision.indices = at::cat({best, at::multinomial(others, drawn, false, options.generator)}, 1);
+  decision.gates = decision.probs.gather(1, decision.indices);
 }
 
 }  // namespace
@@ -43,18 +63,19 @@ at::Tensor router_logits(const ModelConfig& config, const ModuleBank& bank, cons
 RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
                      const ForwardOptions& options) {
   RouterDecision decision;
-  decision.logits = router_logits(config, bank, x, options);
+  const at::Tensor input = router_input(config, bank, x, options);
+  if (options.router_inputs) decision.input = input;
+  decision.logits = router_logits(config, bank, input);
   const at::Tensor logits = decision.logits.to(at::promote_types(decision.logits.scalar_type(), at::kFloat));
-  const std::int64_t drawn = options.training ? config.sample_topk : 0;
-  if (drawn == 0) {
-    std::tie(decision.probs, decision.gates, decision.indices) = kernels::softmax_top_k(logits, bank.k);
+  if (!options.pools.has_value()) {
+    choose(config, bank.k, logits, options, decision);
     return decision;
   }
-  decision.probs = at::softmax(logits, 1);
-  const at::Tensor best = std::get<1>(decision.probs.topk(bank.k - drawn, 1));
-  const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0);
-  decision.indices = at::cat({best, at::multinomial(others, drawn, false, options.generator)}, 1);
-  decision.gates = decision.probs.gather(1, decision.indices);
+  // The balance loss is about all modules, so that one outside of every pool is still pulled back in.
+  const at::Tensor probs = at::softmax(logits, 1);
+  const at::Tensor outside = pool_mask(probs, bank.k, *options.pools, options.generator).logical_not();
+  choose(config, bank.k, logits.masked_fill(outside, -std::numeric_limits<double>::infinity()), options, decision);
+  decision.probs = probs;
   return decision;
 }
 

@@ -4,6 +4,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <random>
 
 #include "modules_registry/error.h"
@@ -28,16 +30,21 @@ Batch empty_batch(std::int64_t rows, std::int64_t context) {
           std::vector<std::vector<std::int64_t>>(rows)};
 }
 
-std::int64_t total_windows(const std::vector<PackedWindows>& sets) {
-  std::int64_t total = 0;
-  for (const PackedWindows& set : sets) total += set.size();
-  return total;
+std::int64_t memory_size(const PackedWindows& windows, double share) {
+  const double all = static_cast<double>(windows.size());
+  return std::clamp<std::int64_t>(std::llround(share * all), 1, windows.size());
 }
 
-Window window_among(const std::vector<PackedWindows>& sets, std::int64_t index) {
+/// The place of window `number` of a memory of `size` windows.
+std::int64_t memory_window(const PackedWindows& windows, std::int64_t size, std::int64_t number) {
+  return number * windows.size() / size;
+}
+
+Window window_among(const std::vector<PackedWindows>& sets, const std::vector<std::int64_t>& sizes,
+                    std::int64_t number) {
   std::size_t set = 0;
-  while (index >= sets[set].size()) index -= sets[set++].size();
-  return sets[set].window(index);
+  while (number >= sizes[set]) number -= sizes[set++];
+  return sets[set].window(memory_window(sets[set], sizes[set], number));
 }
 
 }  // namespace
@@ -50,6 +57,14 @@ Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& in
   return batch;
 }
 
+std::vector<std::int64_t> memory_of(const PackedWindows& windows, double share) {
+  std::vector<std::int64_t> numbers(memory_size(windows, share));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = memory_window(windows, static_cast<std::int64_t>(numbers.size()), static_cast<std::int64_t>(i));
+  }
+  return numbers;
+}
+
 BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int64_t batch_size) {
   return [windows = std::move(windows), seed, batch_size](std::int64_t step) {
     return batch_of(windows, windows.batch_indices(seed, step, batch_size));
@@ -57,20 +72,22 @@ BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int
 }
 
 BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
-                                std::uint64_t seed, std::int64_t batch_size) {
+                                std::uint64_t seed, std::int64_t batch_size, double memory) {
   if (others.empty()) throw Error("there is nothing to replay", "name earlier data, or leave replay out");
-  return [windows = std::move(windows), others = std::move(others), share, seed, batch_size](std::int64_t step) {
+  std::vector<std::int64_t> sizes;
+  for (const PackedWindows& set : others) sizes.push_back(memory_size(set, memory));
+  return [windows = std::move(windows), others = std::move(others), sizes, share, seed, batch_size](std::int64_t step) {
     Batch batch = batch_of(windows, windows.batch_indices(seed, step, batch_size));
     batch.replay = at::zeros({batch_size}, at::kBool);
     std::seed_seq words{seed, seed >> 32U, static_cast<std::uint64_t>(step), std::uint64_t{0x7265706c6179}};
     std::mt19937_64 random(words);
-    const std::int64_t choices = total_windows(others);
+    const std::int64_t choices = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
     for (std::int64_t row = 0; row < batch_size; ++row) {
       // Integer arithmetic only: the standard's distributions differ between libraries.
       const bool replayed = static_cast<double>(random() >> 11U) * 0x1.0p-53 < share;
       const auto index = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(choices));
       if (!replayed) continue;
-      set_row(batch, row, window_among(others, index));
+      set_row(batch, row, window_among(others, sizes, index));
       batch.replay.mutable_data_ptr<bool>()[row] = true;
     }
     return batch;

@@ -31,10 +31,13 @@ Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& in
 /// Shuffled windows of one data set.
 BatchSource shuffled_batches(PackedWindows windows, std::uint64_t seed, std::int64_t batch_size);
 
-/// The same, but in each batch a row is, with probability `share`, a window of one of `others` instead (all their
-/// windows equally likely). Which rows, and which windows, depends on (seed, step) alone. Throws Error without
-/// `others`.
+/// The windows that a memory of this share of a data set holds, evenly spread, at least one: their numbers, ascending.
+std::vector<std::int64_t> memory_of(const PackedWindows& windows, double share);
+
+/// The same, but in each batch a row is, with probability `share`, a window of one of `others` instead: of all their
+/// windows that a memory_of() share `memory` holds, each equally likely. Which rows, and which windows, depends on
+/// (seed, step) alone. Throws Error without `others`.
 BatchSource batches_with_replay(PackedWindows windows, std::vector<PackedWindows> others, double share,
-                                std::uint64_t seed, std::int64_t batch_size);
+                                std::uint64_t seed, std::int64_t batch_size, double memory = 1);
 
 }  // namespace mformer

@@ -42,6 +42,7 @@ StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, co
   how.training = true;
   how.bfloat16 = options.bfloat16;
   how.generator = generator_of_step(options.seed, step);
+  if (task.pools.pools > 0) how.pools = draw_documents(batch.inputs, task.pools, *how.generator);
   const ForwardOutput output = forward(*task.model, batch.inputs, how);
   const at::Tensor prediction = cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16);
   const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;

@@ -63,7 +63,8 @@ struct TrainTask {
   BatchSource batches;  ///< Called on another thread, for the step after the one that is being taken.
   /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
-  bool balance = true;               ///< Whether the balance loss is part of the total.
+  bool balance = true;               ///< Whether the balance loss is part of the total, over the whole step's batch.
+  PoolOptions pools;                 ///< Of pretraining; off by default.
   std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/model/domains.h"
+#include "core/workflows/token_rows.h"
 
 namespace mformer {
 namespace {
@@ -75,14 +76,10 @@ std::vector<TrainedParameter> train_domain(Model& model, const TaskData& task) {
     }
   }
   auto parameters = make_trainable(model, [&](const ParameterRef& ref) {
-    return is_new(ref) || is_row(ref) || ref.part != ParameterRef::Part::module;
+    return is_new(ref) || is_row(ref) || (ref.part != ParameterRef::Part::module && !is_vocabulary(ref));
   });
-  const at::Tensor used = tokens_used(model.config.vocab_size, task).unsqueeze(1);
-  for (TrainedParameter& parameter : parameters) {
-    if (parameter.name != "wte" && parameter.name != "lm_head") continue;
-    parameter.decay = false;  // without a gradient and without decay a row does not move
-    parameter.tensor.register_hook([used](const at::Tensor& gradient) { return gradient * used; });
-  }
+  const auto rows = train_token_rows(model, tokens_used(model.config.vocab_size, task));
+  parameters.insert(parameters.end(), rows.begin(), rows.end());
   return parameters;
 }
 

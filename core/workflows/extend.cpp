@@ -8,9 +8,15 @@
 #include "core/workflows/commit.h"
 #include "core/workflows/domain_extension.h"
 #include "core/workflows/new_modules.h"
+#include "core/workflows/place_rows.h"
+#include "core/workflows/token_rows.h"
 
 namespace mformer {
 namespace {
+
+constexpr double kOldWeight = 6.0;                // an old token that goes to a new module costs more than the reverse
+constexpr std::int64_t kPlacementTokens = 16384;  // of old and of new text
+constexpr std::int64_t kPlacementBatch = 8;       // windows of a forward pass
 
 /// Mean router probability that the (replayed, if any) tokens give to modules without a uid, summed over routers.
 at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, const Batch& batch) {
@@ -39,6 +45,20 @@ bool is_new(const Model& model, const ParameterRef& ref) {
          model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
 }
 
+/// kPlacementTokens of the windows' memory, spread evenly, or all of it, as batches.
+void add_sample(const PackedWindows& windows, double memory, std::vector<Batch>& batches) {
+  const std::vector<std::int64_t> numbers = memory_of(windows, memory);
+  const std::int64_t most = std::max<std::int64_t>(1, kPlacementTokens / windows.context());
+  const auto count = std::min(static_cast<std::int64_t>(numbers.size()), most);
+  std::vector<std::int64_t> few;
+  for (std::int64_t i = 0; i < count; ++i) {
+    few.push_back(numbers[i * static_cast<std::int64_t>(numbers.size()) / count]);
+    if (static_cast<std::int64_t>(few.size()) < kPlacementBatch && i + 1 < count) continue;
+    batches.push_back(batch_of(windows, few));
+    few.clear();
+  }
+}
+
 void check(const ExtendCommand& command) {
   command.options.validate();
   const std::int64_t experts = command.experts.value_or(1), heads = command.heads.value_or(1);
@@ -46,10 +66,15 @@ void check(const ExtendCommand& command) {
     throw UsageError("--experts and --heads must not be negative, and not both 0", "for example --experts 4 --heads 2");
   }
   if (!(command.budget > 0)) throw UsageError("--budget must be positive", "for example --budget 0.3");
-  require_replay_share(command.replay);
+  const double replay = command.replay.value_or(0);
+  require_replay_share(replay);
+  if (!(command.memory > 0 && command.memory <= 1))
+    throw UsageError("--memory is a share above 0 and at most 1", "for example --memory 0.01");
+  if (!(command.separation >= 0)) throw UsageError("--separation must not be negative", "0 = none");
+  if (command.token_rows < 0) throw UsageError("--token-rows must not be negative", "0 = no row of an old token");
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
-  if (command.review_steps < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
-  if (!command.single_mask && (command.replay > 0 || command.penalty > 0 || command.review_steps > 0)) {
+  if (command.review_steps.value_or(0) < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
+  if (!command.single_mask && (replay > 0 || command.penalty > 0 || command.review_steps.value_or(0) > 0)) {
     throw UsageError("--replay, --penalty and --review-steps belong to --single-mask",
                      "a domain of its own needs none of them: other text never meets it");
   }
@@ -108,6 +133,7 @@ class Extension {
       const auto before = losses(session_, base_.record.hash, base_.model, tasks, command_.eval_tokens, operation);
       const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
       report_.run_folder = folder.string();
+      if (command_.single_mask) prepare_single_mask(training, windows, tasks);
       learn(training, windows, tasks, folder);
       review(windows, tasks, folder / "review");
       make_untrainable(model_);
@@ -168,31 +194,76 @@ class Extension {
   void learn(TrainTask& training, const PackedWindows& windows, const std::vector<TaskData>& tasks,
              const std::filesystem::path& folder) {
     const TrainOptions& options = command_.options;
-    training.batches = task_batches(windows, tasks, task_.record.name, command_.replay, options);
+    training.batches = task_batches(windows, tasks, task_.record.name, replay_share(tasks), options, command_.memory);
     training.balance = false;
-    if (command_.penalty > 0) {
-      training.extra_loss = [this](const ForwardOutput& output, const Batch& batch) {
-        return command_.penalty * mass_in_new_modules(model_, output, batch);
-      };
-    }
+    training.extra_loss = routing_losses();
     training.run_folder = folder;
     report_.training = train(
         training, options,
         hooks_for(session_, "extend", options, validation_of(session_, model_, task_, context_, command_.eval_tokens)));
   }
 
+  /// Share of windows that are replayed.
+  double replay_share(const std::vector<TaskData>& tasks) const {
+    if (!command_.single_mask) return 0;
+    const bool none = windows_of_others(tasks, task_.record.name, context_).empty();
+    return command_.replay.value_or(none ? 0 : ExtendCommand::kReplay);
+  }
+
+  /// What is added to the loss: nothing for a domain.
+  std::function<at::Tensor(const ForwardOutput&, const Batch&)> routing_losses() const {
+    if (!command_.single_mask) return {};
+    return [this](const ForwardOutput& output, const Batch& batch) {
+      at::Tensor loss;
+      if (command_.separation > 0 && batch.replay.defined()) {
+        loss = command_.separation * placement_loss(model_, output, batch, kOldWeight);
+      }
+      if (command_.penalty > 0) {
+        const at::Tensor mass = command_.penalty * mass_in_new_modules(model_, output, batch);
+        loss = loss.defined() ? loss + mass : mass;
+      }
+      return loss;
+    };
+  }
+
+  /// Places the new router rows and adds the rows of rare tokens to what is trained.
+  void prepare_single_mask(TrainTask& training, const PackedWindows& windows, const std::vector<TaskData>& tasks) {
+    std::vector<TaskData> earlier = tasks;
+    std::erase_if(earlier, [&](const TaskData& task) { return task.record.name == task_.record.name; });
+    const auto others = windows_of_others(tasks, task_.record.name, context_);
+    if (others.empty()) return;
+    if (command_.token_rows > 0) {
+      const at::Tensor rare = rare_tokens(model_.config.vocab_size, earlier, command_.token_rows);
+      const auto rows = train_token_rows(model_, rare);
+      training.parameters.insert(training.parameters.end(), rows.begin(), rows.end());
+      report_.trainable.trunk +=
+          rare.sum().item<std::int64_t>() * model_.config.n_embd * static_cast<std::int64_t>(rows.size());
+      report_.optimizer_bytes = report_.trainable.optimizer_bytes();
+    }
+    if (replay_share(tasks) == 0) return;
+    PlacementOptions options;
+    options.old_weight = kOldWeight;
+    std::vector<Batch> old_text, new_text;
+    for (const PackedWindows& other : others) add_sample(other, command_.memory, old_text);
+    add_sample(windows, 1.0, new_text);
+    place_rows(model_, old_text, new_text, options);
+  }
+
   /// A short last stage on a half-and-half mix of old and new text that moves only the new router rows.
   void review(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::filesystem::path& folder) {
     auto others = windows_of_others(tasks, task_.record.name, context_);
-    if (command_.review_steps == 0 || others.empty()) return;
+    const std::int64_t steps =
+        command_.review_steps.value_or(replay_share(tasks) > 0 ? command_.options.steps / 10 : 0);
+    if (steps == 0 || others.empty()) return;
     TrainOptions options = command_.options;
-    options.steps = command_.review_steps;
+    options.steps = steps;
     options.seed += 1;
     TrainTask training;
     training.model = &model_;
     training.parameters = make_trainable(
         model_, [&](const ParameterRef& ref) { return is_new(model_, ref) && ref.name.ends_with(".row"); });
-    training.batches = batches_with_replay(windows, std::move(others), 0.5, options.seed, options.batch_size);
+    training.batches =
+        batches_with_replay(windows, std::move(others), 0.5, options.seed, options.batch_size, command_.memory);
     training.balance = false;
     training.run_folder = folder;
     train(training, options, hooks_for(session_, "review", options));

@@ -25,9 +25,15 @@ NewModules new_modules_from_string(const std::string& text);
 /// (core/model/posterior.h) decides which text it reads. Copied modules take the place of what they were copied from,
 /// so that it begins as the base was and is free to go anywhere: other text never meets it.
 ///
-/// `single_mask`: the new modules join those that are there, for all text, in one softmax. One path, no posterior; old
-/// text leaks into new modules and is forgotten by the measure of `replay`, `penalty` and `review_steps`.
+/// `single_mask`: the new modules join those that are there, for all text, in one softmax. One path, no posterior. What
+/// keeps old text out of new modules is a small memory of it: their router rows are placed
+/// (core/workflows/place_rows.h) so that the memory scores them low, and training goes on to hold the two apart
+/// (`separation`), with the memory replayed. With `token_rows` the embedding and head rows of tokens that old text
+/// hardly has are trained too. Without an earlier task whose data can be read there is no memory, and none of this but
+/// what is asked for by name.
 struct ExtendCommand : TrainCommand {
+  static constexpr double kReplay = 0.125;
+
   bool single_mask = false;
   /// New feed-forward and attention modules in each chosen layer; nothing = as many as `budget` allows, so that in
   /// every bank they take an equal part of the new domain's router mass.
@@ -35,9 +41,19 @@ struct ExtendCommand : TrainCommand {
   double budget = 0.3;  ///< Largest share of the base's parameters that may be added where the number is not given.
   std::string layers;   ///< "0-3" or "2"; empty = all.
   NewModules start = NewModules::copy;
-  double replay = 0;   ///< Share of training windows from earlier tasks, 0 … 1; single mask only, as the next.
-  double penalty = 0;  ///< Weight of the router mass that old text gives to new modules.
-  std::int64_t review_steps = 0;  ///< Further steps that train only the new router rows, on a half-and-half mix.
+  // Single mask only.
+  /// Share of training windows from earlier tasks, 0 … 1; nothing = kReplay where there is an earlier task; 0 = no old
+  /// text is looked at, so that rows are not placed either.
+  std::optional<double> replay;
+  double memory = 0.01;     ///< Share of each earlier task's training text that is ever looked at, 0 … 1.
+  double separation = 0.1;  ///< Weight of placement_loss(); works on replayed windows.
+  double penalty = 0;       ///< Weight of the router mass that old text gives to new modules.
+  /// Embedding and head rows of tokens that come fewer times than this in earlier tasks' training text are trained. The
+  /// two are trunk, so masking can't bring the parent back: masked_as_of() refuses.
+  std::int64_t token_rows = 0;
+  /// Further steps that train only the new router rows, on a half-and-half mix; nothing = a tenth of the steps where
+  /// there is replay.
+  std::optional<std::int64_t> review_steps;
 };
 
 /// Leak of one earlier task.

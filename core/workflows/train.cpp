@@ -6,6 +6,21 @@
 
 namespace mformer {
 
+namespace {
+
+/// What the command says of document pools, checked.
+PoolOptions pools_of(const PretrainCommand& command, const Tokenizer& tokenizer) {
+  if (command.pools < 0 || command.pools == 1) {
+    throw UsageError("--pools must be 0 (none) or at least 2", "--pools 2 lets a document use half of the modules");
+  }
+  if (!(command.pool_share > 0 && command.pool_share <= 1)) {
+    throw UsageError("--pool-share is a share of the documents, above 0 and at most 1", "for example --pool-share 0.5");
+  }
+  return {command.pools, command.pool_share, tokenizer.end_of_text()};
+}
+
+}  // namespace
+
 TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
   require_replay_share(command.replay);
   command.options.validate();
@@ -18,6 +33,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   TrainTask training;
   training.model = &model;
   training.parameters = make_trainable(model, [](const ParameterRef&) { return true; });
+  training.pools = pools_of(command, tokenizer);
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
   const std::int64_t context = context_of(command.options, model);
@@ -79,14 +95,14 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
 }
 
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
-                         double replay, const TrainOptions& options) {
+                         double replay, const TrainOptions& options, double memory) {
   if (replay == 0) return shuffled_batches(windows, options.seed, options.batch_size);
   auto others = windows_of_others(tasks, own, windows.context());
   if (others.empty()) {
     throw Error("--replay needs an earlier task whose data can be read, and there is none",
                 "record one: mformer task add NAME --data DIR");
   }
-  return batches_with_replay(windows, std::move(others), replay, options.seed, options.batch_size);
+  return batches_with_replay(windows, std::move(others), replay, options.seed, options.batch_size, memory);
 }
 
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,

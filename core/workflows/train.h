@@ -40,11 +40,13 @@ struct TrainReport {
 };
 
 struct PretrainCommand : TrainCommand {
-  double replay = 0;  ///< Share of training windows from earlier tasks, 0 … 1.
+  double replay = 0;        ///< Share of training windows from earlier tasks, 0 … 1.
+  std::int64_t pools = 0;   ///< Document pools (core/model/pools.h), at least 2; 0 = none.
+  double pool_share = 0.5;  ///< Share of the documents that are confined to a pool.
 };
 
-/// Pretrains: all parameters (frozen modules aside), with the balance loss. Throws Error where there is to be replay
-/// and no other task can be read.
+/// Pretrains: all parameters (frozen modules aside), with the balance loss and, if asked for, document pools. Throws
+/// Error where there is to be replay and no other task can be read.
 TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command);
 
 // ---- Shared by the workflows that train ----------------------------------------------------------------------------
@@ -65,9 +67,9 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
                                              std::int64_t context);
 
 /// Shuffled windows of the task `own`, of which a share `replay`, 0 … 1, comes from the others of `tasks` instead.
-/// Throws Error if there is to be replay and no other task has a window.
+/// of which a memory_of() share `memory` is used. Throws Error if there is to be replay and no other task has a window.
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
-                         double replay, const TrainOptions& options);
+                         double replay, const TrainOptions& options, double memory = 1);
 
 /// Pairs up losses() of two models. Where the later one has more domains, the bound of the rise comes with them.
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,

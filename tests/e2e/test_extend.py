@@ -2,7 +2,7 @@ import unittest
 
 import mformer
 
-EXTEND = ("extend", "--data", "german", "--single-mask", "--steps", "6", *mformer.QUICK)
+EXTEND = ("extend", "--data", "german", "--single-mask", "--experts", "4", "--heads", "2", "--steps", "6", *mformer.QUICK)
 
 
 class ExtendTest(mformer.EndToEndTest):
@@ -63,6 +63,13 @@ class ExtendTest(mformer.EndToEndTest):
         lines = [len(file.read_text().splitlines()) for file in (work / ".mformer" / "runs").rglob("metrics.jsonl")]
         self.assertEqual(sorted(lines), [3, 6, 12])
 
+    def test_the_memory_and_the_separation_decide_the_result(self):
+        work = self.workspace()
+        made = [work.run(*EXTEND, "--into", f"m{i}", "--json", *more).json["hash"]
+                for i, more in enumerate(((), ("--separation", "0"), ("--memory", "0.5"), ("--replay", "0"), ()))]
+        self.assertEqual(made[0], made[4])
+        self.assertEqual(len(set(made)), 4)
+
     def test_replay_without_an_old_task_is_refused(self):
         work = self.folder()
         source = mformer.trained_folder()
@@ -86,6 +93,7 @@ class ExtendTest(mformer.EndToEndTest):
         work.refuses(*EXTEND, "--heads", "0", "--experts", "0", code=2, says="both 0")
         work.refuses(*EXTEND, "--start", "copied", code=2, says="copied", hint="copy, random, unchanged")
         work.refuses(*EXTEND, "--replay", "1", code=2, says="--replay")
+        work.refuses(*EXTEND, "--memory", "0", code=2, says="--memory")
 
 
 if __name__ == "__main__":

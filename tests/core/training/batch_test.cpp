@@ -87,6 +87,27 @@ TEST(BatchesWithReplay, LeaveTheOtherRowsWhereTheyWere) {
   EXPECT_FALSE(none.replay.any().item<bool>());
 }
 
+TEST(BatchesWithReplay, DrawOnlyFromTheMemory) {
+  // 40 windows of their own first token each, and a memory of a tenth.
+  std::vector<std::uint32_t> ids;
+  for (std::uint32_t window = 0; window < 40; ++window) ids.insert(ids.end(), 12, 10 + window);
+  ids.push_back(0);
+  const auto tokens = ids.size();
+  const PackedWindows others(TokenData::in_memory(std::move(ids), {0, tokens}), 12, LastWindow::drop);
+  EXPECT_EQ(memory_of(others, 0.1), (std::vector<std::int64_t>{0, 10, 20, 30}));
+  EXPECT_EQ(memory_of(others, 1.0).size(), 40U);
+  EXPECT_EQ(memory_of(others, 1e-9), (std::vector<std::int64_t>{0})) << "at least one";
+  const BatchSource source = batches_with_replay(constant_windows(1, 500), {others}, 0.5, 5, 8, 0.1);
+  std::set<std::int64_t> seen;
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const Batch batch = source(step);
+    for (std::int64_t row = 0; row < 8; ++row) {
+      if (batch.replay[row].item<bool>()) seen.insert(batch.inputs[row][0].item<std::int64_t>());
+    }
+  }
+  EXPECT_EQ(seen, (std::set<std::int64_t>{10, 20, 30, 40}));
+}
+
 TEST(BatchesWithReplay, AreRefusedWithNothingToReplay) {
   testing::expect_error<Error>([] { batches_with_replay(tiny_windows(), {}, 0.5, 5, 8); }, "nothing to replay");
 }

@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "core/model/losses.h"
 #include "tests/core/training/training_process.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/threads.h"
@@ -72,6 +73,33 @@ TEST(Train, ChangesOnlyWhatItIsGiven) {
     const bool frozen = is[i].layer == 0 && is[i].module == 1;
     EXPECT_EQ(is[i].tensor->equal(*was[i].tensor), !module || frozen) << is[i].name;
   }
+}
+
+TEST(Train, TakesTheBalanceLossOverTheWholeBatchOfAStep) {
+  Process process({}, tiny_config());
+  const Batch batch = process.task.batches(0);
+  const Model before = clone(process.model);
+  process.run();
+  const auto balance = [&](const at::Tensor& inputs) {
+    return balance_loss(before.config, forward(before, inputs).routing).item<double>();
+  };
+  EXPECT_NEAR(process.reports[0].balance, balance(batch.inputs), 1e-6);
+  // The mean over parts is another number: the entropy of a mean is above the mean of entropies.
+  const double parts = 0.5 * (balance(batch.inputs.narrow(0, 0, 2)) + balance(batch.inputs.narrow(0, 2, 2)));
+  EXPECT_GT(parts, process.reports[0].balance + 1e-3);
+}
+
+TEST(Train, ConfinesDocumentsToPoolsOnlyWhereItIsToldTo) {
+  const testing::ThreadCount count(2);
+  const auto end = [](bool pools) {
+    Process process;
+    if (pools) process.task.pools = {2, 0.5, 60};
+    process.run();
+    return std::move(process.model);
+  };
+  const Model plain = end(false), pooled = end(true);
+  EXPECT_FALSE(same_bits(plain, pooled));
+  EXPECT_TRUE(same_bits(pooled, end(true)));
 }
 
 TEST(Train, StopsAtGradientsThatAreNotFinite) {

@@ -178,7 +178,8 @@ TEST_F(DomainExtensionTest, RefusesWhatDoesNotGoTogether) {
   shared.single_mask = true;
   testing::expect_error<Error>([&] { run(shared); }, "has domains");
   Session session = workspace_.session("train");
-  TrainCommand train = command("code");
+  PretrainCommand train;
+  static_cast<TrainCommand&>(train) = command("code");
   testing::expect_error<Error>([&] { pretrain(session, workspace_.load(), train); }, "has domains");
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/model/forward.h"
 #include "core/workflows/evaluate_tasks.h"
+#include "core/workflows/token_rows.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 
@@ -215,6 +216,38 @@ TEST_P(ExtendOnceTest, ReportsLossAndLeakOfEveryTask) {
   EXPECT_GE(report.use, 0.0);
 }
 
+TEST_P(ExtendOnceTest, TrainsRowsOfTokensThatOldTextHardlyHasOnlyWhenAskedTo) {
+  add_task("english");
+  ExtendCommand command = short_command(workspace_);
+  command.token_rows = 3;
+  const ExtendReport report = run(command);
+  Session session = workspace_.session("inspect");
+  const TaskData english = open_task(session, TinyWorkspace::tokenizer(), "english", "");
+  const Model& before = base_.model;
+  const Model after = workspace_.load().model;
+  const at::Tensor rare = rare_tokens(before.config.vocab_size, {english}, 3);
+  const auto count = rare.sum().item<std::int64_t>();
+  ASSERT_GT(count, 0);
+  ASSERT_LT(count, before.config.vocab_size);
+  EXPECT_EQ(report.trainable.trunk, count * 16 * 2);
+  for (const auto part : {&Model::wte, &Model::lm_head}) {
+    const at::Tensor moved = (after.*part).ne(before.*part).any(1);
+    EXPECT_TRUE(moved.any().item<bool>());
+    EXPECT_FALSE(moved.logical_and(rare.logical_not()).any().item<bool>()) << "other rows keep their bits";
+  }
+}
+
+TEST_P(ExtendOnceTest, PlacesNewRowsFromTheMemoryOfEarlierTasks) {
+  const auto first_row = [&](const std::string& model, bool earlier) {
+    if (earlier) add_task("english");
+    ExtendCommand command = untrained(workspace_, NewModules::copy);
+    command.into = model;
+    run(command);
+    return workspace_.load(model).model.blocks[0].mlp.modules[5].row;
+  };
+  EXPECT_FALSE(first_row("alone", false).equal(first_row("placed", true)));
+}
+
 TEST_P(ExtendOnceTest, RefusesReplayWithoutAnEarlierTaskAndOptionsOutOfRange) {
   ExtendCommand command = short_command(workspace_);
   command.replay = 0.1;
@@ -227,6 +260,9 @@ TEST_P(ExtendOnceTest, RefusesReplayWithoutAnEarlierTaskAndOptionsOutOfRange) {
   refuse("--experts", [](ExtendCommand& c) { c.experts = -1; });
   refuse("--heads", [](ExtendCommand& c) { c.experts = c.heads = 0; });
   refuse("--replay", [](ExtendCommand& c) { c.replay = 1.0; });
+  refuse("--memory", [](ExtendCommand& c) { c.memory = 0; });
+  refuse("--separation", [](ExtendCommand& c) { c.separation = -1; });
+  refuse("--token-rows", [](ExtendCommand& c) { c.token_rows = -1; });
   refuse("--penalty", [](ExtendCommand& c) { c.penalty = -1; });
   refuse("--review-steps", [](ExtendCommand& c) { c.review_steps = -1; });
   EXPECT_EQ(workspace_.registry().versions("base").size(), 1U);

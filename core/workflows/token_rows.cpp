@@ -1,0 +1,26 @@
+#include "core/workflows/token_rows.h"
+
+#include <ATen/ops/tensor.h>
+
+namespace mformer {
+
+at::Tensor rare_tokens(std::int64_t vocabulary, const std::vector<TaskData>& tasks, std::int64_t fewer_than) {
+  std::vector<std::int64_t> counts(vocabulary, 0);
+  for (const TaskData& task : tasks) {
+    for (const std::uint32_t token : task.tokens.train.tokens()) ++counts[token & TokenData::kIdMask];
+  }
+  return at::tensor(counts, at::kLong).lt(fewer_than);
+}
+
+std::vector<TrainedParameter> train_token_rows(Model& model, const at::Tensor& tokens) {
+  std::vector<TrainedParameter> rows;
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (ref.name != "wte" && ref.name != "lm_head") return;
+    ref.tensor->set_requires_grad(true);
+    ref.tensor->register_hook([marked = tokens.unsqueeze(1)](const at::Tensor& gradient) { return gradient * marked; });
+    rows.push_back({ref.name, *ref.tensor, /*decay=*/false});
+  });
+  return rows;
+}
+
+}  // namespace mformer
