@@ -30,7 +30,7 @@ class ScoreMatrixTest : public ::testing::Test {
   }
   void train(const std::string& task) {
     Session session = workspace_.session("train");
-    pretrain(session, workspace_.load(), short_command<TrainCommand>(task));
+    pretrain(session, workspace_.load(), short_command<PretrainCommand>(task));
   }
   void grow(const std::string& task) {
     Session session = workspace_.session("extend");
