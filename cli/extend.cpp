@@ -173,8 +173,7 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       "Single mask: weight of the loss that holds old text and new modules apart; default: 0.1")
       ->check(non_negative_number());
   add("--token-rows", options.token_rows,
-      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks (eval --as-of then can't "
-      "bring the parent back); default: 0")
+      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks; default: 0")
       ->check(non_negative_integer());
   add("--penalty", options.penalty,
       "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any); "

@@ -18,6 +18,7 @@ void require_unchanged(const Registry& registry, const LoadedVersion& later, con
                 "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
   };
   for (const TrunkPart& part : before.parts) {
+    if (part.name == "wte" || part.name == "lm_head") continue;  // masked_as_of() takes them from the earlier version
     const auto& parts = later.manifest.parts;
     if (std::find(parts.begin(), parts.end(), part) == parts.end()) refuse("the trunk's part '" + part.name + "'");
   }
@@ -74,6 +75,8 @@ Model masked_as_of(const Registry& registry, const LoadedVersion& version, const
   }
   masked = select(masked, born_by(masked, registry.manifest(earlier.hash)));
   require_same_routers(masked, before, to_string(earlier));
+  masked.wte = before.wte;
+  masked.lm_head = before.lm_head;
   return masked;
 }
 

@@ -49,7 +49,7 @@ struct ExtendCommand : TrainCommand {
   double separation = 0.1;  ///< Weight of placement_loss(); works on replayed windows.
   double penalty = 0;       ///< Weight of the router mass that old text gives to new modules.
   /// Embedding and head rows of tokens that come fewer times than this in earlier tasks' training text are trained. The
-  /// two are trunk, so masking can't bring the parent back: masked_as_of() refuses.
+  /// two are trunk: merge() and drop() of such a version find a trunk that changed.
   std::int64_t token_rows = 0;
   /// Further steps that train only the new router rows, on a half-and-half mix; nothing = a tenth of the steps where
   /// there is replay.

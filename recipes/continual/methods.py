@@ -21,7 +21,7 @@ class Method:
 
 METHODS = (
     Method("posterior", "extend, posterior over births", ("extend",), posterior=True),
-    Method("single-mask", "extend, single mask", ("extend", "--single-mask")),
+    Method("single-mask", "extend, single mask", ("extend", "--single-mask", "--token-rows", "100")),
     Method("freeze", "extend, freezing only",
            ("extend", "--single-mask", "--replay", "0", "--penalty", "0", "--review-steps", "0")),
     Method("naive", "all parameters tuned (naive)", ("train",)),

@@ -235,6 +235,9 @@ TEST_P(ExtendOnceTest, TrainsRowsOfTokensThatOldTextHardlyHasOnlyWhenAskedTo) {
     EXPECT_TRUE(moved.any().item<bool>());
     EXPECT_FALSE(moved.logical_and(rare.logical_not()).any().item<bool>()) << "other rows keep their bits";
   }
+  const LoadedVersion now = workspace_.load();
+  EXPECT_TRUE(logits(masked_as_of(workspace_.registry(), now, "base@1")).equal(logits(base_.model)))
+      << "a mask takes the rows back too";
 }
 
 TEST_P(ExtendOnceTest, PlacesNewRowsFromTheMemoryOfEarlierTasks) {
