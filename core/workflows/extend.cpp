@@ -74,8 +74,9 @@ void check(const ExtendCommand& command) {
   if (command.token_rows < 0) throw UsageError("--token-rows must not be negative", "0 = no row of an old token");
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
   if (command.review_steps.value_or(0) < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
-  if (!command.single_mask && (replay > 0 || command.penalty > 0 || command.review_steps.value_or(0) > 0)) {
-    throw UsageError("--replay, --penalty and --review-steps belong to --single-mask",
+  const bool reviewed = command.review_steps.value_or(0) > 0;
+  if (!command.single_mask && (replay > 0 || command.token_rows > 0 || command.penalty > 0 || reviewed)) {
+    throw UsageError("--replay, --token-rows, --penalty and --review-steps belong to --single-mask",
                      "a domain of its own needs none of them: other text never meets it");
   }
 }
