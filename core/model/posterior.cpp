@@ -5,6 +5,11 @@
 
 namespace mformer {
 
+PosteriorOptions without_switching(PosteriorOptions options) {
+  options.switching = 0;
+  return options;
+}
+
 std::vector<double> prior_of(std::size_t domains, const PosteriorOptions& options) {
   if (domains == 0) return {1.0};
   std::vector<double> prior(domains + 1, (1.0 - options.base_prior) / static_cast<double>(domains));

@@ -21,10 +21,14 @@ struct PosteriorOptions {
   /// α: what a token costs for being ready to switch, in nats, about; a switch costs ln(1/α) + ln(1/π). The default
   /// makes both about a hundredth of a nat a token for documents of 512 tokens with one switch.
   double switching = 1.0 / 2048;
-  /// A hypothesis of less weight is not run any further. What it would have contributed is counted as lost: the loss
-  /// given is an upper bound of the exact mixture's.
-  double negligible = 1e-3;
+  /// A hypothesis is not run any further when its weight by Bayes' rule alone, without switching, is less: 20 nats of
+  /// evidence against it. What it would have contributed is counted as lost: the loss given is an upper bound of the
+  /// exact mixture's.
+  double negligible = 1e-9;
 };
+
+/// The same with α = 0: the weights are then the plain evidence for each hypothesis.
+PosteriorOptions without_switching(PosteriorOptions options);
 
 /// π of the base and `domains` domains.
 std::vector<double> prior_of(std::size_t domains, const PosteriorOptions& options = {});

@@ -25,7 +25,9 @@ Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, co
   Evaluation result;
   PosteriorSummary summary;
   summary.shares.resize(model.domains.size() + 1);
-  for_each_batch(windows, options, [&](const Batch& batch) {
+  EvaluateOptions large = options;
+  large.batch_size *= 8;  // its probes are short
+  for_each_batch(windows, large, [&](const Batch& batch) {
     const PosteriorLosses posterior = evaluator.losses(batch);
     const at::Tensor counts = batch.targets.ne(PackedWindows::kIgnore);
     sum += (posterior.losses * counts).sum().item<double>();

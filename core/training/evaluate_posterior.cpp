@@ -18,11 +18,13 @@ namespace mformer {
 namespace {
 
 constexpr double kNotRun = -std::numeric_limits<double>::infinity();
-/// After so many tokens of a window the hypotheses without weight rest; a text of another domain is told apart within
+/// After so many tokens of a document the hypotheses without weight rest; a text of another domain is told apart within
 /// a few tokens, and each probe of four hypotheses costs as much as 4 · its length.
 constexpr std::array<std::int64_t, 2> kProbes = {16, 64};
 /// A probe is worth it in windows at least so many times its length.
 constexpr std::int64_t kProbeShare = 4;
+/// Windows that one forward pass runs over. Batches may be larger, so that the short probes come in useful numbers.
+constexpr std::size_t kRowsAtOnce = 8;
 /// The losses jump when their excess over the mean so far plus the slack sums to the alarm (Page's test, 1954). Token
 /// losses spread by some 3 nats, so that an alarm without a cause is rare and a change of domain, which costs more
 /// than the slack a token, rings within some tens of tokens.
@@ -48,12 +50,12 @@ class Batchwork {
     if (!exact) {
       for (const std::int64_t length : kProbes) probe(length, alive);
     }
-    run_views(alive, {}, tokens_);
+    run_views(alive, {});
     const Rows ran = alive;
     for (std::int64_t row = 0; row < rows_; ++row) {
       if (count(alive[row]) < views_.size() && jumps(row)) alive[row] = all[row];
     }
-    run_views(alive, ran, tokens_);
+    run_views(alive, ran);
     return mix();
   }
 
@@ -78,45 +80,96 @@ class Batchwork {
     return targets;
   }
 
-  /// Runs what is alive over the first `length` tokens and lets what is negligible after them rest. Rows with one
-  /// hypothesis left, and rows in which another document begins, need no probe.
+  /// Lets those hypotheses of a row rest that are negligible for each document in it, by the document's first `length`
+  /// tokens, read without what came before them: a judgement that only decides what is run. Rows with one hypothesis
+  /// left need none.
   void probe(std::int64_t length, Rows& alive) {
     if (tokens_ < kProbeShare * length) return;
-    Rows probed = alive;
+    std::vector<Beginning> beginnings;
     for (std::int64_t row = 0; row < rows_; ++row) {
-      if (count(alive[row]) == 1 || !batch_.starts[row].empty()) probed[row].assign(views_.size(), false);
+      if (count(alive[row]) == 1) continue;
+      std::vector<std::int64_t> places = batch_.starts[row];
+      if (places.empty() || places[0] != 0) places.insert(places.begin(), 0);
+      for (const std::int64_t place : places) beginnings.push_back({row, place});
     }
-    run_views(probed, {}, length);
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      if (count(probed[row]) == 0) continue;
-      Posterior posterior(views_.size() - 1, options_);
-      follow(row, std::min(length, batch_.lengths[row]), posterior, [](std::int64_t, double, const Posterior&) {});
+    if (beginnings.empty()) return;
+    const at::Tensor evidence = log_probs_of(beginnings, length, alive);
+    Rows likely(rows_, std::vector<bool>(views_.size(), false));
+    for (std::size_t i = 0; i < beginnings.size(); ++i) {
+      const std::vector<double> weights = weights_after(evidence[static_cast<std::int64_t>(i)]);
       for (std::size_t h = 0; h < views_.size(); ++h) {
-        if (posterior.weights()[h] < options_.negligible) alive[row][h] = false;
+        if (weights[h] >= options_.negligible) likely[beginnings[i].row][h] = true;
       }
     }
+    for (const Beginning& one : beginnings) alive[one.row] = likely[one.row];
+  }
+
+  /// Where a document begins.
+  struct Beginning {
+    std::int64_t row, place;
+  };
+
+  /// [beginnings, length, hypotheses]: what the views that are alive in its row give to the first tokens of each; 0
+  /// after the document's end or where a token is not known, −∞ for views that rest.
+  at::Tensor log_probs_of(const std::vector<Beginning>& beginnings, std::int64_t length, const Rows& alive) const {
+    const auto count = static_cast<std::int64_t>(beginnings.size());
+    at::Tensor inputs = at::zeros({count, length}, at::kLong);
+    at::Tensor targets = at::full({count, length}, PackedWindows::kIgnore, at::kLong);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto [row, place] = beginnings[i];
+      const auto& starts = batch_.starts[row];
+      const auto next = std::upper_bound(starts.begin(), starts.end(), place);
+      const std::int64_t end = next == starts.end() ? batch_.lengths[row] : *next;
+      const std::int64_t used = std::min(length, end - place);
+      inputs[i].narrow(0, 0, used).copy_(batch_.inputs[row].narrow(0, place, used));
+      targets[i].narrow(0, 0, used).copy_(known_[row].narrow(0, place, used));
+    }
+    at::Tensor result = at::full({count, length, static_cast<std::int64_t>(views_.size())}, kNotRun, at::kDouble);
+    for (std::size_t h = 0; h < views_.size(); ++h) {
+      std::vector<std::int64_t> which;
+      for (std::int64_t i = 0; i < count; ++i) {
+        if (alive[beginnings[i].row][h]) which.push_back(i);
+      }
+      if (which.empty()) continue;
+      const at::Tensor index = at::tensor(which, at::kLong);
+      result.select(2, static_cast<std::int64_t>(h))
+          .index_copy_(0, index, run_view(h, inputs.index_select(0, index), targets.index_select(0, index)));
+    }
+    return result;
+  }
+
+  /// The weights by Bayes' rule after [tokens, hypotheses] log-probabilities.
+  std::vector<double> weights_after(const at::Tensor& log_probs) const {
+    Posterior evidence(views_.size() - 1, without_switching(options_));
+    const auto* row = log_probs.const_data_ptr<double>();
+    for (std::int64_t t = 0; t < log_probs.size(0); ++t) {
+      evidence.observe({row + t * log_probs.size(1), views_.size()});
+    }
+    return evidence.weights();
   }
 
   /// Fills log_probs_ for the rows and views in `wanted` and not in `done`.
-  void run_views(const Rows& wanted, const Rows& done, std::int64_t length) {
+  void run_views(const Rows& wanted, const Rows& done) {
     for (std::size_t h = 0; h < views_.size(); ++h) {
-      std::vector<std::int64_t> rows;
+      std::vector<std::int64_t> which;
       for (std::int64_t row = 0; row < rows_; ++row) {
-        if (wanted[row][h] && (done.empty() || !done[row][h])) rows.push_back(row);
+        if (wanted[row][h] && (done.empty() || !done[row][h])) which.push_back(row);
       }
-      if (!rows.empty()) run_view(h, at::tensor(rows, at::kLong), length);
+      for (std::size_t first = 0; first < which.size(); first += kRowsAtOnce) {
+        const std::size_t end = std::min(which.size(), first + kRowsAtOnce);
+        const at::Tensor rows = at::tensor(std::vector<std::int64_t>(which.begin() + first, which.begin() + end));
+        log_probs_.select(2, static_cast<std::int64_t>(h))
+            .index_copy_(0, rows, run_view(h, batch_.inputs.index_select(0, rows), known_.index_select(0, rows)));
+      }
     }
   }
 
-  void run_view(std::size_t h, const at::Tensor& rows, std::int64_t length) {
-    const auto part = [&](const at::Tensor& x) { return x.index_select(0, rows).narrow(1, 0, length).contiguous(); };
+  /// Log-probability of each target, [rows, tokens] float64; 0 where it is not known.
+  at::Tensor run_view(std::size_t h, const at::Tensor& inputs, const at::Tensor& targets) const {
     ForwardOptions how;
     how.bfloat16 = bfloat16_;
-    const at::Tensor hidden = forward(views_[h], part(batch_.inputs), how).hidden;
-    const at::Tensor losses = token_losses(views_[h], hidden, part(known_), bfloat16_);
-    log_probs_.select(2, static_cast<std::int64_t>(h))
-        .narrow(1, 0, length)
-        .index_copy_(0, rows, -losses.to(at::kDouble).view({rows.size(0), length}));
+    const at::Tensor hidden = forward(views_[h], inputs, how).hidden;
+    return -token_losses(views_[h], hidden, targets, bfloat16_).to(at::kDouble).view(inputs.sizes());
   }
 
   /// Moves a posterior along the first `length` tokens of a row; `visit` gets place, loss and the weights before it.

@@ -22,10 +22,10 @@ struct PosteriorLosses {
 /// Runs the views of a model with domains (views_of()) over windows and mixes them by the posterior, which starts anew
 /// at each window and with each document.
 ///
-/// Not every view runs over everything: the first tokens of a window are run by all; those that are negligible after
-/// them (PosteriorOptions) rest for the remainder. A window in which another document begins, or in which the losses
-/// of what runs jump (a sign that the text changed domain), is run by all. The losses are exact for what was run and
-/// otherwise an upper bound; a window that one view alone reads has that view's very bits.
+/// Not every view runs over everything: the first tokens of every document are run by all; views that are negligible
+/// after them (PosteriorOptions) for each document of a window rest for this window. A window in which the losses of
+/// what runs jump, a sign that the text changed domain, is run by all. The losses are exact for what was run and
+/// otherwise an upper bound.
 class PosteriorEvaluator {
  public:
   /// `views`: of the base and of each domain. `exact`: all views run over everything.

@@ -37,7 +37,9 @@ struct MixtureDecoder::Hypothesis {
 
 MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t positions,
                                const PosteriorOptions& options)
-    : posterior_(model.domains.size(), options), options_(options) {
+    : posterior_(model.domains.size(), options),
+      evidence_(model.domains.size(), without_switching(options)),
+      options_(options) {
   std::vector<Model> views = views_of(model);
   model = Model();  // a single view then holds its matrices alone, and preparing it lets them go one by one
   for (Model& view : views) {
@@ -70,7 +72,9 @@ at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
       const at::Tensor before = t == 0 ? next_[h] : log_probs[h][static_cast<std::int64_t>(t) - 1];
       seen[h] = before[ids[t]].item<double>();
     }
-    if (!next_.empty() || t > 0) posterior_.observe(seen);
+    if (next_.empty() && t == 0) continue;
+    posterior_.observe(seen);
+    evidence_.observe(seen);
   }
   next_.assign(hypotheses_.size(), {});
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
@@ -98,7 +102,7 @@ at::Tensor MixtureDecoder::mixed(const std::vector<at::Tensor>& log_probs) const
 
 void MixtureDecoder::rule_out() {
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
-    if (posterior_.weights()[h] < options_.negligible) hypotheses_[h].reset();
+    if (evidence_.weights()[h] < options_.negligible) hypotheses_[h].reset();
   }
 }
 

@@ -33,6 +33,7 @@ class MixtureDecoder {
 
   std::vector<std::unique_ptr<Hypothesis>> hypotheses_;  ///< Null where ruled out.
   Posterior posterior_;
+  Posterior evidence_;  ///< Without switching: what rules hypotheses out.
   PosteriorOptions options_;
   std::vector<at::Tensor>
       next_;  ///< Of each hypothesis the log-probabilities of the next token, once something was read.

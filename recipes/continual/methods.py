@@ -39,8 +39,7 @@ JOINT = {
 def learn(chain, settings, method, seed, model, domain):
     """One step of the sequence; returns the command's JSON."""
     return chain.step(domain, "--model", model, *method.command, "--data", f"text/{domain}", "--steps",
-                      settings.domain_steps, "--lr", method.rate_of(settings), *bases.precision(method.base, settings),
-                      *bases.common(settings, seed))
+                      settings.domain_steps, "--lr", method.rate_of(settings), *bases.common(settings, seed))
 
 
 def run_sequence(study, settings, method, seed, after=lambda chain, domain, model: None):

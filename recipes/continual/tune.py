@@ -26,7 +26,7 @@ def validation_loss(study, settings, method, rate, parent, base):
 
     def body(chain):
         return chain.step(domain, "--model", base, *method.command, "--data", f"text/{domain}", "--steps",
-                          settings.domain_steps, "--lr", rate, *bases.precision(method.base, settings),
+                          settings.domain_steps, "--lr", rate,
                           *bases.common(settings, SEED))
 
     made = study.chain(f"{CHAIN}/{method.key}-{rate:g}", body, parent=parent, keep=False)

@@ -66,7 +66,7 @@ def prepare_switches(study, settings):
 
 def common(settings, seed):
     """Options of every command that trains."""
-    return ("--seed", seed, "--batch", settings.batch, "--context", settings.context, "--eval-tokens",
+    return (*(("--bf16",) if settings.bfloat16 else ()), "--seed", seed, "--batch", settings.batch, "--context", settings.context, "--eval-tokens",
             settings.eval_tokens)
 
 
@@ -84,14 +84,9 @@ def make_base(study, settings, seed, kind="modular", extra=(), name=None):
         chain.step("init", "init", "--config", file, "--tokenizer", TOKENIZER, "--seed", seed)
         made = chain.step(settings.base, "train", "--data", f"text/{settings.base}", "--steps", settings.base_steps,
                           "--lr", settings.rates["base" if kind == "modular" else kind + "-base"],
-                          *precision(kind, settings), *extra, *common(settings, seed))
+                          *extra, *common(settings, seed))
         for domain in settings.new:
             chain.step(f"unseen-{domain}", "eval", "--data", f"text/{domain}", "--max-tokens", settings.eval_tokens)
         return made["model"]
 
     return name, study.chain(name, body)
-
-
-def precision(kind, settings):
-    """bfloat16 products where the settings say so for this kind of model."""
-    return ("--bf16",) if kind in settings.bfloat16 else ()

@@ -2,7 +2,8 @@ import unittest
 
 import mformer
 
-EXTEND = ("extend", "--data", "german", "--single-mask", "--experts", "4", "--heads", "2", "--steps", "6", *mformer.QUICK)
+SINGLE_MASK = ("extend", "--data", "german", "--single-mask", "--steps", "6", *mformer.QUICK)
+EXTEND = (*SINGLE_MASK, "--experts", "4", "--heads", "2")
 
 
 class ExtendTest(mformer.EndToEndTest):
@@ -49,9 +50,9 @@ class ExtendTest(mformer.EndToEndTest):
 
     def test_chosen_layers_counts_and_starts(self):
         work = self.workspace()
-        made = work.run(*EXTEND, "--layers", "1", "--heads", "0", "--experts", "3", "--start", "random", "--json").json
+        made = work.run(*SINGLE_MASK, "--layers", "1", "--heads", "0", "--experts", "3", "--start", "random", "--json").json
         self.assertEqual(made["new_modules"], {"att": 0, "mlp": 3})
-        work.run("extend", "--task", "german", "--single-mask", "--steps", "2", "--start", "unchanged", *mformer.QUICK)
+        work.run("extend", "--task", "german", "--single-mask", "--steps", "2", "--start", "unchanged", "--experts", "4", *mformer.QUICK)
         table = work.run("inspect", "modules", "--json").json["modules"]
         self.assertEqual({row["copied_from"] for row in table if row["layer"] == 0 and row["born_by"] == "init"}, {""})
         self.assertTrue(all(row["copied_from"] for row in table[-4:]))
@@ -65,7 +66,7 @@ class ExtendTest(mformer.EndToEndTest):
 
     def test_the_memory_and_the_separation_decide_the_result(self):
         work = self.workspace()
-        made = [work.run(*EXTEND, "--into", f"m{i}", "--json", *more).json["hash"]
+        made = [str([task["after"] for task in work.run(*EXTEND, "--into", f"m{i}", "--json", *more).json["tasks"]])
                 for i, more in enumerate(((), ("--separation", "0"), ("--memory", "0.5"), ("--replay", "0"), ()))]
         self.assertEqual(made[0], made[4])
         self.assertEqual(len(set(made)), 4)
@@ -90,7 +91,7 @@ class ExtendTest(mformer.EndToEndTest):
     def test_options_out_of_range_are_refused(self):
         work = self.workspace()
         work.refuses(*EXTEND, "--layers", "1-2", code=2, says="--layers", hint="range")
-        work.refuses(*EXTEND, "--heads", "0", "--experts", "0", code=2, says="both 0")
+        work.refuses(*SINGLE_MASK, "--heads", "0", "--experts", "0", code=2, says="both 0")
         work.refuses(*EXTEND, "--start", "copied", code=2, says="copied", hint="copy, random, unchanged")
         work.refuses(*EXTEND, "--replay", "1", code=2, says="--replay")
         work.refuses(*EXTEND, "--memory", "0", code=2, says="--memory")

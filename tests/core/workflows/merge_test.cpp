@@ -65,7 +65,8 @@ TEST_F(MergeTest, KeepsTheModulesOfBothBehindTheAncestors) {
   EXPECT_EQ(to_string(*merged_branch(branches_.registry(), merged.record)->version), "fr@1");
   const auto uids = [&](const std::string& ref, std::size_t layer) {
     std::vector<std::string> all;
-    for (const ManifestModule& module : branches_.load(ref).manifest.layers[layer].mlp) all.push_back(module.uid);
+    const LoadedVersion version = branches_.load(ref);
+    for (const ManifestModule& module : version.manifest.layers[layer].mlp) all.push_back(module.uid);
     return all;
   };
   for (std::size_t l = 0; l < 2; ++l) {
@@ -194,13 +195,15 @@ TEST_F(MergeTest, RefusesABranchThatChangedWhatTheAncestorHad) {
   branch();
   const auto refuse = [&](const std::string& what, const std::function<void(Model&)>& change) {
     branches_.commit("fr@1", "bad", "french", change);
-    const std::string hint = expect_error<Error>([&] { run("de", "bad"); }, what + " changed between base@1");
+    const std::string hint = expect_error<Error>([&] { run("de", "bad"); }, what);
     EXPECT_THAT(hint, HasSubstr("mformer diff base@1 bad@"));
   };
-  refuse("the trunk's part 'h.1.ln_2'", [](Model& model) { model.blocks[1].ln_2.bias.add_(1e-3); });
+  refuse("the trunk's part 'h.1.ln_2' changed between base@1",
+         [](Model& model) { model.blocks[1].ln_2.bias.add_(1e-3); });
   refuse("module h.1.att.2 (", [](Model& model) { model.blocks[1].att.modules[2].in.add_(1e-3); });
-  refuse("the router h.0.mlp", [](Model& model) { model.blocks[0].mlp.modules[3].row.add_(1e-3); });
-  refuse("the router h.1.att", [](Model& model) { model.blocks[1].att.router.bias.add_(1e-3); });
+  refuse("the router h.0.mlp changed between base@1",
+         [](Model& model) { model.blocks[0].mlp.modules[3].row.add_(1e-3); });
+  refuse("the router h.1.att changed between base@1", [](Model& model) { model.blocks[1].att.router.bias.add_(1e-3); });
   refuse("was removed: the set of modules", [](Model& model) {
     ModuleSelection keep = all_modules(model);
     keep.mlp[0].erase(keep.mlp[0].begin());
