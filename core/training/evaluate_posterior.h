@@ -23,9 +23,9 @@ struct PosteriorLosses {
 /// at each window and with each document.
 ///
 /// Not every view runs over everything: the first tokens of every document are run by all; views that are negligible
-/// after them (PosteriorOptions) for each document of a window rest for this window. A window in which the losses of
-/// what runs jump, a sign that the text changed domain, is run by all. The losses are exact for what was run and
-/// otherwise an upper bound.
+/// after them (PosteriorOptions) for each document of a window rest for this window; the base comes back where it does
+/// better in the middle or at the end of a document. A window in which the losses of what runs jump, a sign that the text
+/// changed domain, is run by all. The losses are exact for what was run and otherwise an upper bound.
 class PosteriorEvaluator {
  public:
   /// `views`: of the base and of each domain. `exact`: all views run over everything.
