@@ -188,7 +188,8 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
 
 void setup_extend(CLI::App& parent, const GlobalOptions& global) {
   auto flags = std::make_shared<ExtendFlags>();
-  flags->command.options.steps = 200;  // a domain for a few new modules, not a language for all
+  flags->command.options.steps = 200;           // a domain for a few new modules, not a language for all
+  flags->command.options.learning_rate = 2e-3;  // copies of trained modules bear more than fresh ones
   CLI::App* command =
       add_command(parent, {"extend", groups::learning, "Add modules for new data; everything old stays as it is",
                            "mformer extend --data newdomain/"});

@@ -120,8 +120,9 @@ class Results:
         return most
 
     def rise_over_bound(self, seed, method):
-        """On the first domain after the last step: the rise less the bound that the command printed."""
-        result = self.result(seed, method.key, self.settings.new[-1])
+        """On the first domain after the last step: the rise less the bound that the first extension printed. It holds for
+        all that follow, since the base's prior stays one half."""
+        result = self.result(seed, method.key, self.settings.new[0])
         task = next((task for task in result["tasks"] if task["task"] == self.settings.base), {}) if result else {}
         if task.get("bound") is None:
             return None

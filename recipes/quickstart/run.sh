@@ -44,8 +44,8 @@ base=$("$program" --workspace $work --json models | python3 -c 'import json, sys
 record extend extend --task german --steps $extend_steps
 record as_of eval --as-of "$base" --max-tokens 65536
 # What people do without modules: every parameter tuned on the new text, from the same base, with the same steps.
-record naive --model "$base" train --task german --steps $extend_steps --into naive --lr 5e-4
-record prune --model "$base" prune --task qa --keep $keep --heal-steps $heal_steps --into qa-small
+record naive --model "$base" train --task german --steps $extend_steps --into naive --lr 2e-3
+record prune --model "$base" prune --task qa --keep $keep --tune-steps $tune_steps --into qa-small
 
 mformer inspect routing
 mformer models

@@ -3,5 +3,5 @@ preset=small            # 14 million parameters: 4 layers of 8 attention and 16 
 vocabulary=4096
 base_steps=800          # of 8 × 256 tokens
 extend_steps=150
-heal_steps=40
+tune_steps=80
 keep=0.3
