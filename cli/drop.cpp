@@ -5,8 +5,8 @@
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
+#include "cli/train_options.h"
 #include "cli/train_report.h"
-#include "cli/validators.h"
 #include "cli/workspace.h"
 
 namespace mformer::cli {
@@ -81,13 +81,7 @@ void setup_drop(CLI::App& parent, const GlobalOptions& global) {
                       "several selectors picks");
   command->add_option("--born", flags->births, "Short for the selector born=...: extend:de, or extend for all tasks")
       ->type_name("COMMAND[:TASK]");
-  command
-      ->add_option("--into", flags->command.into, "Model that gets the new version; default: the one it is made from")
-      ->type_name("NAME");
-  command
-      ->add_option("--eval-tokens", flags->command.eval_tokens,
-                   "Held-out tokens per task for the losses that are reported, 0 = all; default: 65536")
-      ->check(non_negative_integer());
+  add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
   command->callback([flags, &global] { run_drop(*flags, global); });
 }

@@ -4,8 +4,8 @@
 #include "cli/commands.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
+#include "cli/train_options.h"
 #include "cli/train_report.h"
-#include "cli/validators.h"
 #include "cli/workspace.h"
 
 namespace mformer::cli {
@@ -84,13 +84,7 @@ void setup_graft(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--domain", flags->command.domain,
                    "Name of the domain that it becomes; default: the task that it was made for")
       ->type_name("NAME");
-  command
-      ->add_option("--into", flags->command.into, "Model that gets the new version; default: the one it is made from")
-      ->type_name("NAME");
-  command
-      ->add_option("--eval-tokens", flags->command.eval_tokens,
-                   "Held-out tokens per task for the losses that are reported, 0 = all; default: 65536")
-      ->check(non_negative_integer());
+  add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
   command->callback([flags, &global] { run_graft(*flags, global); });
 }

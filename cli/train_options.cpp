@@ -39,17 +39,21 @@ void add_training_flags(CLI::App& command, TrainOptions& options) {
       non_negative_integer());
 }
 
+void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens) {
+  command.add_option("--into", into, "Model that gets the new version; default: the one it is made from")
+      ->type_name("NAME");
+  command
+      .add_option("--eval-tokens", eval_tokens,
+                  with_default("Held-out tokens per task for the losses that are reported, 0 = all", eval_tokens))
+      ->check(non_negative_integer());
+}
+
 void add_train_flags(CLI::App& command, TrainCommand& train) {
   command.add_option("--data", train.data, "Folder or file of text; default: the task's own")->type_name("DIR");
   command.add_option("--task", train.task, "Known task, or the name that the data gets; default: the folder's name")
       ->type_name("NAME");
   add_training_flags(command, train.options);
-  command.add_option("--into", train.into, "Model that gets the new version; default: the one it is made from")
-      ->type_name("NAME");
-  command
-      .add_option("--eval-tokens", train.eval_tokens,
-                  with_default("Held-out tokens per task for the losses that are reported, 0 = all", train.eval_tokens))
-      ->check(non_negative_integer());
+  add_version_flags(command, train.into, train.eval_tokens);
   command.add_flag("--restart", train.restart, "Begin anew instead of going on with an interrupted run");
   add_dry_run(command, train.dry_run);
 }

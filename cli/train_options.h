@@ -12,6 +12,9 @@ namespace mformer::cli {
 /// `options` now as defaults: set a command's own before.
 void add_training_flags(CLI::App& command, TrainOptions& options);
 
+/// --into and --eval-tokens, of commands that make a version and report losses.
+void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens);
+
 /// add_training_flags, and --data, --task, --into, --eval-tokens, --restart, --dry-run, bound to `train`.
 void add_train_flags(CLI::App& command, TrainCommand& train);
 
