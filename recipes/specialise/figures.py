@@ -56,11 +56,11 @@ class Results:
         return [points[keep] for keep in KEEP]
 
     def grafted(self, seed, task, own):
-        """Change of the full model's loss by the graft: on the task, or the largest on other domains, up or down."""
+        """Change of the full model's loss by the graft: on the task, or the largest rise on other domains."""
         changes = {name: self._change(seed, task, name) for name in {task, *self.settings.domains}}
         if None in changes.values():
             return None
-        return changes[task] if own else max(abs(change) for name, change in changes.items() if name != task)
+        return changes[task] if own else max(change for name, change in changes.items() if name != task)
 
     def _change(self, seed, task, name):
         grafted = self.result(seed, task, f"graft-{name}")

@@ -118,7 +118,7 @@ def goals(r):
         Goal("graft: change on the task, the worst task", "≤", 0, most(lambda seed, t: r.grafted(seed, t, True)),
              "{:+.4f}"))
     rows.append(
-        Goal("graft: largest change elsewhere", "≤", 0.01, most(lambda seed, t: r.grafted(seed, t, False)), "{:.4f}"))
+        Goal("graft: largest rise elsewhere", "≤", 0.01, most(lambda seed, t: r.grafted(seed, t, False)), "{:.4f}"))
     return rows
 
 
