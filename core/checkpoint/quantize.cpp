@@ -10,15 +10,6 @@
 namespace mformer {
 namespace {
 
-template <typename Visit>
-void for_each_module(Model& model, const Visit& visit) {
-  for (Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (Module& module : block.bank(kind).modules) visit(module);
-    }
-  }
-}
-
 void quantize_matrix(at::Tensor& matrix, at::Tensor& scale) {
   if (scale.defined()) return;
   const auto [least, most] = at::aminmax(matrix);

@@ -12,11 +12,14 @@ namespace mformer {
 ///     T² · mean over the tokens that count of  Σ_v p_v · (log p_v − log q_v)
 ///
 /// in nats per token; T² keeps the size of the gradients when T changes. Differentiable in `hidden` and in the
-/// student's lm_head; nothing flows to the teacher. hidden          [batch, tokens, n_embd] of the student, as
-/// forward() gives it. teacher_hidden  [batch, tokens, its n_embd] of the teacher on the same tokens. targets [batch,
-/// tokens], int64; −100 = the token does not count. Without any that counts the loss is 0. temperature     > 0. Logits
-/// are made, used and forgotten some hundred tokens at a time, and only of tokens that count, so memory does not grow
-/// with tokens · vocabulary. They are taken in the dtype of the heads, and their softmax in float32 at least. The
+/// student's lm_head; nothing flows to the teacher.
+///
+/// - hidden, teacher_hidden: [batch, tokens, width] of the two on the same tokens, as forward() gives them.
+/// - targets: [batch, tokens], int64; −100 = the token does not count. Without any that counts the loss is 0.
+/// - temperature: > 0.
+///
+/// Logits are made, used and forgotten some hundred tokens at a time, and only of tokens that count, so memory does not
+/// grow with tokens · vocabulary. They are taken in the dtype of the heads, and their softmax in float32 at least. The
 /// result does not depend on the number of threads. Throws Error if the vocabularies differ in size.
 at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, const Model& teacher,
                              const at::Tensor& teacher_hidden, const at::Tensor& targets, double temperature);

@@ -15,23 +15,6 @@ std::string bank_name(std::size_t layer, Kind kind) {
   return "h." + std::to_string(layer) + "." + std::string(to_string(kind));
 }
 
-/// Positions of the modules for which `visible` holds.
-template <typename Visible>
-ModuleSelection select_where(const Model& model, const Visible& visible) {
-  ModuleSelection selection;
-  for (const Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      std::vector<std::int64_t> positions;
-      const auto& modules = block.bank(kind).modules;
-      for (std::size_t i = 0; i < modules.size(); ++i) {
-        if (visible(modules[i])) positions.push_back(static_cast<std::int64_t>(i));
-      }
-      selection.of(kind).push_back(std::move(positions));
-    }
-  }
-  return selection;
-}
-
 /// `part` in the place of what the view has; `whole` by ParameterRef::name.
 void put_in_place(const PrivatePart& part, const std::map<std::string, at::Tensor*>& whole) {
   const auto found = whole.find(part.name);
@@ -105,16 +88,12 @@ Model view_of(const Model& model, const std::string& hypothesis) {
   if (model.domains.empty()) return model;
   Model all = model;
   all.domains.clear();
-  Model view = select(all, select_where(model, [&](const Module& module) {
+  Model view = select(all, modules_where(model, [&](const Module& module) {
                         if (domain == nullptr) return module.domain.empty();
                         return module.domain == domain->name || is_base_module_of(module, *domain);
                       }));
   if (domain != nullptr) apply_parts(view, *domain);
-  for (Block& block : view.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (Module& module : block.bank(kind).modules) module.domain.clear(), module.hidden_from.clear();
-    }
-  }
+  for_each_module(view, [](Module& module) { module.domain.clear(), module.hidden_from.clear(); });
   return view;
 }
 
@@ -157,12 +136,8 @@ Model without_domain(const Model& model, const std::string& name) {
   if (find_domain(model, name) == nullptr) view_of(model, name);  // throws with the names there are
   Model all = model;
   std::erase_if(all.domains, [&](const Domain& domain) { return domain.name == name; });
-  Model rest = select(all, select_where(model, [&](const Module& module) { return module.domain != name; }));
-  for (Block& block : rest.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (Module& module : block.bank(kind).modules) std::erase(module.hidden_from, name);
-    }
-  }
+  Model rest = select(all, modules_where(model, [&](const Module& module) { return module.domain != name; }));
+  for_each_module(rest, [&](Module& module) { std::erase(module.hidden_from, name); });
   return rest;
 }
 

@@ -2,8 +2,6 @@
 
 #include <ATen/ops/tensor.h>
 
-#include <numeric>
-
 #include "core/model/domains.h"
 #include "core/model/inference.h"
 #include "modules_registry/error.h"
@@ -105,16 +103,17 @@ void convert(Model& model, at::ScalarType dtype) {
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
 }
 
-ModuleSelection all_modules(const Model& model) {
-  ModuleSelection all;
+void count_modules(Model& model) {
+  std::vector<std::int64_t> att, mlp;
   for (const Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      std::vector<std::int64_t> every(block.bank(kind).modules.size());
-      std::iota(every.begin(), every.end(), 0);
-      all.of(kind).push_back(std::move(every));
-    }
+    att.push_back(static_cast<std::int64_t>(block.att.modules.size()));
+    mlp.push_back(static_cast<std::int64_t>(block.mlp.modules.size()));
   }
-  return all;
+  model.config.set_expert_counts(att, mlp);
+}
+
+ModuleSelection all_modules(const Model& model) {
+  return modules_where(model, [](const Module&) { return true; });
 }
 
 namespace {
@@ -143,7 +142,6 @@ void select_private_rows(Model& model, const std::string& bank_name, const Modul
 Model select(const Model& model, const ModuleSelection& keep) {
   if (model.prepared != nullptr) throw Error("no modules can be selected from a model prepared for inference");
   Model selected = model;
-  std::vector<std::int64_t> counts[2];
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const ModuleBank& from = model.blocks[l].bank(kind);
@@ -157,10 +155,9 @@ Model select(const Model& model, const ModuleSelection& keep) {
       select_private_rows(selected, "h." + std::to_string(l) + "." + std::string(to_string(kind)), from, positions);
       to.modules.clear();
       for (const std::int64_t position : positions) to.modules.push_back(from.modules.at(position));
-      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(positions.size()));
     }
   }
-  selected.config.set_expert_counts(counts[0], counts[1]);
+  count_modules(selected);
   return selected;
 }
 

@@ -111,6 +111,19 @@ void for_each_parameter(Model& model, const std::function<void(const ParameterRe
 /// As for_each_parameter, collected.
 std::vector<ParameterRef> parameters(Model& model);
 
+/// Calls `visit(module)` for every module, by layer, attention modules first.
+template <typename Visit>
+void for_each_module(Model& model, const Visit& visit) {
+  for (Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (Module& module : block.bank(kind).modules) visit(module);
+    }
+  }
+}
+
+/// The numbers of modules that model.config tells become those of the banks; for when modules came or went.
+void count_modules(Model& model);
+
 /// Number of weights, scales aside, and bytes that all take in memory.
 struct ModelSize {
   std::int64_t weights = 0;
@@ -139,6 +152,23 @@ struct ModuleSelection {
   std::vector<std::vector<std::int64_t>>& of(Kind kind) { return kind == Kind::att ? att : mlp; }
   const std::vector<std::vector<std::int64_t>>& of(Kind kind) const { return kind == Kind::att ? att : mlp; }
 };
+
+/// The modules for which `holds(module)` is true.
+template <typename Holds>
+ModuleSelection modules_where(const Model& model, const Holds& holds) {
+  ModuleSelection selection;
+  for (const Block& block : model.blocks) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::vector<std::int64_t> positions;
+      const auto& modules = block.bank(kind).modules;
+      for (std::size_t i = 0; i < modules.size(); ++i) {
+        if (holds(modules[i])) positions.push_back(static_cast<std::int64_t>(i));
+      }
+      selection.of(kind).push_back(std::move(positions));
+    }
+  }
+  return selection;
+}
 
 /// Every module of the model.
 ModuleSelection all_modules(const Model& model);

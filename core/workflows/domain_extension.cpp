@@ -1,7 +1,5 @@
 #include "core/workflows/domain_extension.h"
 
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 
 #include "core/model/domains.h"
@@ -12,10 +10,7 @@ namespace {
 
 /// [vocab_size], bool: the tokens of the training text.
 at::Tensor tokens_used(std::int64_t vocabulary, const TaskData& task) {
-  at::Tensor used = at::zeros({vocabulary}, at::kBool);
-  bool* flags = used.mutable_data_ptr<bool>();
-  for (const std::uint32_t token : task.tokens.train.tokens()) flags[token & TokenData::kIdMask] = true;
-  return used;
+  return rare_tokens(vocabulary, {task}, 1).logical_not();
 }
 
 bool is_vocabulary(const ParameterRef& ref) {
@@ -28,15 +23,7 @@ bool is_row(const ParameterRef& ref) {
 
 /// The base hypothesis without the modules that have a copy in their place.
 Model without_originals(Model view, const NewModulePlan& plan) {
-  for (const auto& [bank, positions] : plan) {
-    auto& modules = view.blocks[bank.first].bank(bank.second).modules;
-    for (const std::int64_t position : positions) modules[position].uid.clear();
-  }
-  for (Block& block : view.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      std::erase_if(block.bank(kind).modules, [](const Module& module) { return module.uid.empty(); });
-    }
-  }
+  for (const auto& [bank, positions] : plan) remove_modules(view.blocks[bank.first].bank(bank.second), positions);
   return view;
 }
 
@@ -66,17 +53,10 @@ std::int64_t private_weights(const Model& parent, const TaskData& task) {
 }
 
 std::vector<TrainedParameter> train_domain(Model& model, const TaskData& task) {
-  const auto is_new = [&](const ParameterRef& ref) {
-    return ref.part == ParameterRef::Part::module &&
-           model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
-  };
-  for (Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (Module& module : block.bank(kind).modules) module.frozen = false;
-    }
-  }
+  for_each_module(model, [](Module& module) { module.frozen = false; });
   auto parameters = make_trainable(model, [&](const ParameterRef& ref) {
-    return is_new(ref) || is_row(ref) || (ref.part != ParameterRef::Part::module && !is_vocabulary(ref));
+    return is_of_new_module(model, ref) || is_row(ref) ||
+           (ref.part != ParameterRef::Part::module && !is_vocabulary(ref));
   });
   const auto rows = train_token_rows(model, tokens_used(model.config.vocab_size, task));
   parameters.insert(parameters.end(), rows.begin(), rows.end());
@@ -89,7 +69,6 @@ Model with_domain(const Model& base, const Model& tuned, const std::string& name
   if (replaced) view = without_originals(view, plan);
   Model whole = base;
   whole.domains.push_back({name, false, private_parts(view, tuned)});
-  std::vector<std::int64_t> counts[2];
   for (std::size_t l = 0; l < whole.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = whole.blocks[l].bank(kind);
@@ -100,10 +79,9 @@ Model with_domain(const Model& base, const Model& tuned, const std::string& name
         module.domain = name;
         bank.modules.push_back(std::move(module));
       }
-      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
     }
   }
-  whole.config.set_expert_counts(counts[0], counts[1]);
+  count_modules(whole);
   return whole;
 }
 

@@ -23,18 +23,7 @@ std::set<std::string> uids_of(const Model& model, const ModuleSelection& selecte
 
 /// The positions of the modules that are not among `gone`.
 ModuleSelection all_but(const Model& model, const std::set<std::string>& gone) {
-  ModuleSelection rest;
-  for (const Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      std::vector<std::int64_t> positions;
-      const auto& modules = block.bank(kind).modules;
-      for (std::size_t i = 0; i < modules.size(); ++i) {
-        if (gone.count(modules[i].uid) == 0) positions.push_back(static_cast<std::int64_t>(i));
-      }
-      rest.of(kind).push_back(std::move(positions));
-    }
-  }
-  return rest;
+  return modules_where(model, [&](const Module& module) { return gone.count(module.uid) == 0; });
 }
 
 /// Domains with modules, all of which are among `gone`.

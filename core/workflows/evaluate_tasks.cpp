@@ -82,7 +82,7 @@ Model masked_as_of(const Registry& registry, const LoadedVersion& version, const
 
 namespace {
 
-std::int64_t count_modules(const Model& model) {
+std::int64_t number_of_modules(const Model& model) {
   std::size_t count = 0;
   for (const Block& block : model.blocks) count += block.att.modules.size() + block.mlp.modules.size();
   return static_cast<std::int64_t>(count);
@@ -94,7 +94,7 @@ Model evaluated_model(const Session& session, const LoadedVersion& version, cons
   Model model = version.model;
   if (!command.as_of.empty()) model = masked_as_of(session.registry, version, command.as_of);
   if (!command.domain.empty()) model = view_of(model, command.domain);
-  report.masked_modules = count_modules(version.model) - count_modules(model);
+  report.masked_modules = number_of_modules(version.model) - number_of_modules(model);
   return model;
 }
 

@@ -1,63 +1,16 @@
 #include "core/workflows/extend.h"
 
-#include <ATen/ops/repeat_interleave.h>
-
 #include <algorithm>
+#include <optional>
 
 #include "core/model/domains.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/domain_extension.h"
 #include "core/workflows/new_modules.h"
-#include "core/workflows/place_rows.h"
-#include "core/workflows/token_rows.h"
+#include "core/workflows/single_mask.h"
 
 namespace mformer {
 namespace {
-
-constexpr double kOldWeight = 6.0;                // an old token that goes to a new module costs more than the reverse
-constexpr std::int64_t kPlacementTokens = 16384;  // of old and of new text
-constexpr std::int64_t kPlacementBatch = 8;       // windows of a forward pass
-
-/// Mean router probability that the (replayed, if any) tokens give to modules without a uid, summed over routers.
-at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, const Batch& batch) {
-  at::Tensor total;
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      const auto& modules = model.blocks[l].bank(kind).modules;
-      const auto old = std::count_if(modules.begin(), modules.end(), [](const Module& m) { return !m.uid.empty(); });
-      const auto fresh = static_cast<std::int64_t>(modules.size()) - old;
-      if (fresh == 0) continue;
-      at::Tensor mass = output.routing[l].bank(kind).decision.probs.narrow(1, old, fresh).sum(1);
-      if (batch.replay.defined()) {
-        const at::Tensor weight = at::repeat_interleave(batch.replay.to(mass.scalar_type()), batch.inputs.size(1));
-        mass = (mass * weight).sum() / weight.sum().clamp_min(1.0);
-      } else {
-        mass = mass.mean();
-      }
-      total = total.defined() ? total + mass : mass;
-    }
-  }
-  return total;
-}
-
-bool is_new(const Model& model, const ParameterRef& ref) {
-  return ref.part == ParameterRef::Part::module &&
-         model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
-}
-
-/// kPlacementTokens of the windows' memory, spread evenly, or all of it, as batches.
-void add_sample(const PackedWindows& windows, double memory, std::vector<Batch>& batches) {
-  const std::vector<std::int64_t> numbers = memory_of(windows, memory);
-  const std::int64_t most = std::max<std::int64_t>(1, kPlacementTokens / windows.context());
-  const auto count = std::min(static_cast<std::int64_t>(numbers.size()), most);
-  std::vector<std::int64_t> few;
-  for (std::int64_t i = 0; i < count; ++i) {
-    few.push_back(numbers[i * static_cast<std::int64_t>(numbers.size()) / count]);
-    if (static_cast<std::int64_t>(few.size()) < kPlacementBatch && i + 1 < count) continue;
-    batches.push_back(batch_of(windows, few));
-    few.clear();
-  }
-}
 
 void check(const ExtendCommand& command) {
   command.options.validate();
@@ -134,9 +87,10 @@ class Extension {
       const auto before = losses(session_, base_.record.hash, base_.model, tasks, command_.eval_tokens, operation);
       const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
       report_.run_folder = folder.string();
-      if (command_.single_mask) prepare_single_mask(training, windows, tasks);
-      learn(training, windows, tasks, folder);
-      review(windows, tasks, folder / "review");
+      std::optional<SingleMask> single_mask;
+      if (command_.single_mask) single_mask.emplace(session_, model_, command_, task_, tasks, windows);
+      learn(training, windows, tasks, folder, single_mask);
+      if (single_mask) single_mask->review(folder / "review");
       make_untrainable(model_);
       commit(operation);
       report_.size_after = size_of(model_);
@@ -168,7 +122,7 @@ class Extension {
 
   std::vector<TrainedParameter> trained() {
     if (!command_.single_mask) return train_domain(model_, task_);
-    return make_trainable(model_, [&](const ParameterRef& ref) { return is_new(model_, ref); });
+    return make_trainable(model_, [&](const ParameterRef& ref) { return is_of_new_module(model_, ref); });
   }
 
   std::int64_t added_weights() const {
@@ -193,81 +147,19 @@ class Extension {
   }
 
   void learn(TrainTask& training, const PackedWindows& windows, const std::vector<TaskData>& tasks,
-             const std::filesystem::path& folder) {
+             const std::filesystem::path& folder, std::optional<SingleMask>& single_mask) {
     const TrainOptions& options = command_.options;
-    training.batches = task_batches(windows, tasks, task_.record.name, replay_share(tasks), options, command_.memory);
+    if (single_mask) {
+      single_mask->prepare(training, report_);
+      training.extra_loss = single_mask->loss();
+    }
+    const double replay = single_mask ? single_mask->replay_share() : 0.0;
+    training.batches = task_batches(windows, tasks, task_.record.name, replay, options, command_.memory);
     training.balance = false;
-    training.extra_loss = routing_losses();
     training.run_folder = folder;
     report_.training = train(
         training, options,
         hooks_for(session_, "extend", options, validation_of(session_, model_, task_, context_, command_.eval_tokens)));
-  }
-
-  /// Share of windows that are replayed.
-  double replay_share(const std::vector<TaskData>& tasks) const {
-    if (!command_.single_mask) return 0;
-    const bool none = windows_of_others(tasks, task_.record.name, context_).empty();
-    return command_.replay.value_or(none ? 0 : ExtendCommand::kReplay);
-  }
-
-  /// What is added to the loss: nothing for a domain.
-  std::function<at::Tensor(const ForwardOutput&, const Batch&)> routing_losses() const {
-    if (!command_.single_mask) return {};
-    return [this](const ForwardOutput& output, const Batch& batch) {
-      at::Tensor loss;
-      if (command_.separation > 0 && batch.replay.defined()) {
-        loss = command_.separation * placement_loss(model_, output, batch, kOldWeight);
-      }
-      if (command_.penalty > 0) {
-        const at::Tensor mass = command_.penalty * mass_in_new_modules(model_, output, batch);
-        loss = loss.defined() ? loss + mass : mass;
-      }
-      return loss;
-    };
-  }
-
-  /// Places the new router rows and adds the rows of rare tokens to what is trained.
-  void prepare_single_mask(TrainTask& training, const PackedWindows& windows, const std::vector<TaskData>& tasks) {
-    std::vector<TaskData> earlier = tasks;
-    std::erase_if(earlier, [&](const TaskData& task) { return task.record.name == task_.record.name; });
-    const auto others = windows_of_others(tasks, task_.record.name, context_);
-    if (others.empty()) return;
-    if (command_.token_rows > 0) {
-      const at::Tensor rare = rare_tokens(model_.config.vocab_size, earlier, command_.token_rows);
-      const auto rows = train_token_rows(model_, rare);
-      training.parameters.insert(training.parameters.end(), rows.begin(), rows.end());
-      report_.trainable.trunk +=
-          rare.sum().item<std::int64_t>() * model_.config.n_embd * static_cast<std::int64_t>(rows.size());
-      report_.optimizer_bytes = report_.trainable.optimizer_bytes();
-    }
-    if (replay_share(tasks) == 0) return;
-    PlacementOptions options;
-    options.old_weight = kOldWeight;
-    std::vector<Batch> old_text, new_text;
-    for (const PackedWindows& other : others) add_sample(other, command_.memory, old_text);
-    add_sample(windows, 1.0, new_text);
-    place_rows(model_, old_text, new_text, options);
-  }
-
-  /// A short last stage on a half-and-half mix of old and new text that moves only the new router rows.
-  void review(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::filesystem::path& folder) {
-    auto others = windows_of_others(tasks, task_.record.name, context_);
-    const std::int64_t steps =
-        command_.review_steps.value_or(replay_share(tasks) > 0 ? command_.options.steps / 10 : 0);
-    if (steps == 0 || others.empty()) return;
-    TrainOptions options = command_.options;
-    options.steps = steps;
-    options.seed += 1;
-    TrainTask training;
-    training.model = &model_;
-    training.parameters = make_trainable(
-        model_, [&](const ParameterRef& ref) { return is_new(model_, ref) && ref.name.ends_with(".row"); });
-    training.batches =
-        batches_with_replay(windows, std::move(others), 0.5, options.seed, options.batch_size, command_.memory);
-    training.balance = false;
-    training.run_folder = folder;
-    train(training, options, hooks_for(session_, "review", options));
   }
 
   void commit(std::int64_t operation) {

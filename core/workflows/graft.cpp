@@ -17,15 +17,6 @@ constexpr Kind kKinds[] = {Kind::att, Kind::mlp};
               "graft a version that mformer prune or finetune --keep made from it");
 }
 
-void set_counts(Model& model) {
-  std::vector<std::int64_t> att, mlp;
-  for (const Block& block : model.blocks) {
-    att.push_back(static_cast<std::int64_t>(block.att.modules.size()));
-    mlp.push_back(static_cast<std::int64_t>(block.mlp.modules.size()));
-  }
-  model.config.set_expert_counts(att, mlp);
-}
-
 /// All that the config says but the numbers of modules.
 std::string shape_of(const Model& model) {
   ModelConfig config = model.config;
@@ -76,7 +67,7 @@ Model joined(const Model& full, const Model& small, const std::string& name) {
       }
     }
   }
-  set_counts(model);
+  count_modules(model);
   return model;
 }
 

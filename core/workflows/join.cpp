@@ -100,15 +100,13 @@ Model join(const LoadedVersion& ancestor, const LoadedVersion& a, const LoadedVe
   const Model second = with_domains_renamed(b.model, rename);
   Model model = a.model;
   for (Domain& domain : domains_to_add(a.model, second, to_string(b.record))) model.domains.push_back(domain);
-  std::vector<std::int64_t> counts[2];
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = model.blocks[l].bank(kind);
       join_bank(bank, second.blocks[l].bank(kind), known, a, b);
-      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
     }
   }
-  model.config.set_expert_counts(counts[0], counts[1]);
+  count_modules(model);
   hide_from_domains(model, a.model, second);
   return model;
 }

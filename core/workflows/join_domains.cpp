@@ -10,15 +10,6 @@
 namespace mformer {
 namespace {
 
-template <typename Visit>
-void for_each_module(Model& model, const Visit& visit) {
-  for (Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (Module& module : block.bank(kind).modules) visit(module);
-    }
-  }
-}
-
 std::set<std::string> modules_of(Model model, const std::string& domain) {
   std::set<std::string> uids;
   for_each_module(model, [&](const Module& module) {

@@ -78,12 +78,17 @@ Module new_module(const ModelConfig& config, const ModuleBank& bank, std::int64_
   return copy;
 }
 
-void remove_originals(ModuleBank& bank, std::vector<std::int64_t> positions) {
+}  // namespace
+
+bool is_of_new_module(const Model& model, const ParameterRef& ref) {
+  return ref.part == ParameterRef::Part::module &&
+         model.blocks[ref.layer].bank(ref.kind).modules[ref.module].uid.empty();
+}
+
+void remove_modules(ModuleBank& bank, std::vector<std::int64_t> positions) {
   std::sort(positions.rbegin(), positions.rend());
   for (const std::int64_t position : positions) bank.modules.erase(bank.modules.begin() + position);
 }
-
-}  // namespace
 
 NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
                                std::int64_t weights) {
@@ -121,7 +126,6 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
 
 void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, bool replace, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed ^ 0x657874656e64ULL);
-  std::vector<std::int64_t> counts[2];
   for (int l = 0; l < model.config.n_layer; ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = model.blocks[l].bank(kind);
@@ -130,13 +134,12 @@ void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, 
         for (const std::int64_t from : planned->second) {
           fresh.push_back(new_module(model.config, bank, from, start, replace, generator));
         }
-        if (replace) remove_originals(bank, planned->second);
+        if (replace) remove_modules(bank, planned->second);
         bank.modules.insert(bank.modules.end(), fresh.begin(), fresh.end());
       }
-      counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
     }
   }
-  model.config.set_expert_counts(counts[0], counts[1]);
+  count_modules(model);
 }
 
 }  // namespace mformer

@@ -18,6 +18,12 @@ using NewModulePlan = std::map<std::pair<int, Kind>, std::vector<std::int64_t>>;
 NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
                                std::int64_t weights);
 
+/// Whether the parameter is of a module that no version has yet: one without a uid.
+bool is_of_new_module(const Model& model, const ParameterRef& ref);
+
+/// Takes the modules at these positions out of the bank; the config's counts are the caller's.
+void remove_modules(ModuleBank& bank, std::vector<std::int64_t> positions);
+
 /// Appends new modules by the plan to the model's banks. Copies that take another's place (`replace`) begin as exact
 /// copies, and the originals leave the model; others get a little noise, so that the two can part.
 void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, bool replace, std::uint64_t seed);

@@ -272,18 +272,7 @@ std::vector<std::string> module_uids(const Manifest& manifest) {
 ModuleSelection born_by(const Model& model, const Manifest& earlier) {
   const auto uids = module_uids(earlier);
   const std::set<std::string> known(uids.begin(), uids.end());
-  ModuleSelection keep;
-  for (const Block& block : model.blocks) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      std::vector<std::int64_t> positions;
-      const auto& modules = block.bank(kind).modules;
-      for (std::size_t i = 0; i < modules.size(); ++i) {
-        if (known.count(modules[i].uid) != 0) positions.push_back(static_cast<std::int64_t>(i));
-      }
-      keep.of(kind).push_back(std::move(positions));
-    }
-  }
-  return keep;
+  return modules_where(model, [&](const Module& module) { return known.count(module.uid) != 0; });
 }
 
 }  // namespace mformer

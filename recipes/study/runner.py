@@ -1,7 +1,7 @@
 """Steps that are done once. A study is a set of chains; a chain is a workspace and the commands that are run in it.
 
     RESULTS/results/CHAIN/STEP.json   what a step was and gave
-    RESULTS/work/CHAIN/               the chain's workspace
+    RESULTS/workspaces/CHAIN/         the chain's workspace
 
 A step's key is a hash of the program's version, its command line and the key of the step before it. A step whose
 result has its key is not run again, so a recipe that was stopped goes on where it was; where a command line changed,
@@ -38,7 +38,7 @@ class Chain:
 
     def __init__(self, study, name, parent):
         self.study, self.name, self.parent = study, name, parent
-        self.work = study.folder / "work" / name
+        self.work = study.folder / "workspaces" / name
         self.results = study.folder / "results" / name
         self.start = self.key = _hash(study.program.version, study.keys[parent] if parent else None)
 
@@ -92,7 +92,7 @@ class Chain:
         write_whole(self.work / ".state", self.key)
 
     def _copy_parent(self):
-        parent = self.study.folder / "work" / self.parent
+        parent = self.study.folder / "workspaces" / self.parent
         state = parent / ".state"
         if not state.exists() or state.read_text() != self.study.keys[self.parent]:
             raise Failed(

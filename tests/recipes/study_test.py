@@ -70,13 +70,13 @@ class Steps(Scratch):
             self.study().chain("c", self.run_steps("a", "fail"))
         self.study().chain("c", self.run_steps("a", "b"))
         self.assertEqual(self.calls(), ["a", "fail", "b"])
-        self.assertEqual((self.folder / "work/c/history").read_text(), "a\nb\n")
+        self.assertEqual((self.folder / "workspaces/c/history").read_text(), "a\nb\n")
 
     def test_another_command_line_makes_the_chain_anew(self):
         self.study().chain("c", self.run_steps("a", "b", "c"))
         self.study().chain("c", self.run_steps("a", "x", "c"))
         self.assertEqual(self.calls(), ["a", "b", "c", "a", "x", "c"])
-        self.assertEqual((self.folder / "work/c/history").read_text(), "a\nx\nc\n")
+        self.assertEqual((self.folder / "workspaces/c/history").read_text(), "a\nx\nc\n")
 
     def test_another_version_of_the_program_makes_everything_anew(self):
         self.study().chain("c", self.run_steps("a"))
@@ -89,16 +89,16 @@ class Steps(Scratch):
         study = self.study()
         study.chain("parent", self.run_steps("a"))
         study.chain("child", self.run_steps("b"), parent="parent")
-        self.assertEqual((self.folder / "work/child/history").read_text(), "a\nb\n")
-        self.assertEqual((self.folder / "work/parent/history").read_text(), "a\n")
+        self.assertEqual((self.folder / "workspaces/child/history").read_text(), "a\nb\n")
+        self.assertEqual((self.folder / "workspaces/parent/history").read_text(), "a\n")
 
     def test_a_workspace_that_is_not_kept_is_made_again_when_a_step_is_added(self):
         self.study().chain("c", self.run_steps("a"), keep=False)
-        self.assertFalse((self.folder / "work/c").exists())
+        self.assertFalse((self.folder / "workspaces/c").exists())
         self.study().chain("c", self.run_steps("a"), keep=False)
         self.assertEqual(self.calls(), ["a"])
         self.study().chain("c", self.run_steps("a", "b"))
-        self.assertEqual((self.folder / "work/c/history").read_text(), "a\nb\n")
+        self.assertEqual((self.folder / "workspaces/c/history").read_text(), "a\nb\n")
 
     def test_two_recipes_at_once_are_refused(self):
         with self.study().alone(), self.assertRaisesRegex(Failed, "another recipe"):

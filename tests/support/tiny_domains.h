@@ -40,12 +40,7 @@ inline void add_domain(Model& model, const std::string& name, const Model& tuned
     }
   }
   model.domains.push_back({name, false, private_parts(seen, own)});
-  std::vector<std::int64_t> att, mlp;
-  for (const Block& block : model.blocks) {
-    att.push_back(static_cast<std::int64_t>(block.att.modules.size()));
-    mlp.push_back(static_cast<std::int64_t>(block.mlp.modules.size()));
-  }
-  model.config.set_expert_counts(att, mlp);
+  count_modules(model);
 }
 
 /// What a domain's training may leave: the base with noise in trunk, routers, rows and the modules at position 0.

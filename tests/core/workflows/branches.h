@@ -66,7 +66,6 @@ class Branches {
 
   static void grow(Model& model, std::uint64_t seed) {
     at::Generator generator = at::detail::createCPUGenerator(seed);
-    std::vector<std::int64_t> counts[2];
     for (Block& block : model.blocks) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
         ModuleBank& bank = block.bank(kind);
@@ -77,10 +76,9 @@ class Branches {
           *x = at::empty(x->sizes()).normal_(0.0, x->std().item<double>(), generator);
         }
         bank.modules.push_back(fresh);
-        counts[kind == Kind::mlp].push_back(static_cast<std::int64_t>(bank.modules.size()));
       }
     }
-    model.config.set_expert_counts(counts[0], counts[1]);
+    count_modules(model);
   }
 
  private:

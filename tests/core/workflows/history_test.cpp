@@ -23,16 +23,13 @@ using testing::TinyWorkspace;
 
 /// One more feed-forward module in every layer.
 void grow(Model& model) {
-  std::vector<std::int64_t> att, mlp;
   for (Block& block : model.blocks) {
     Module fresh = block.mlp.modules[0];
     fresh.uid.clear();
     fresh.row = fresh.row * 1.1;
     block.mlp.modules.push_back(fresh);
-    att.push_back(static_cast<std::int64_t>(block.att.modules.size()));
-    mlp.push_back(static_cast<std::int64_t>(block.mlp.modules.size()));
   }
-  model.config.set_expert_counts(att, mlp);
+  count_modules(model);
 }
 
 class HistoryTest : public ::testing::Test {

@@ -5,26 +5,19 @@
 
 #include "core/model/domains.h"
 #include "core/workflows/merge.h"
-#include "tests/core/workflows/branches.h"
+#include "tests/core/workflows/merge_branches.h"
 #include "tests/support/expect_error.h"
 
 namespace mformer {
 namespace {
 
-using testing::Branches;
 using testing::expect_error;
 using ::testing::HasSubstr;
 using testing::same_bits;
 using testing::tiny_logits;
 
-class MergeDomainsTest : public ::testing::Test {
+class MergeDomainsTest : public testing::MergeBranches {
  protected:
-  MergeReport run(const std::string& a, const std::string& b, const MergeCommand& command = {}) {
-    Session session = branches_.workspace().session("merge");
-    const LoadedVersion left = branches_.load(a), right = branches_.load(b);
-    session.arguments_json = R"({"b_hash":")" + right.record.hash + "\"}";
-    return merge(session, left, right, command, branches_.registry());
-  }
   Model view(const std::string& ref, const std::string& hypothesis) {
     return view_of(branches_.load(ref).model, hypothesis);
   }
@@ -33,8 +26,6 @@ class MergeDomainsTest : public ::testing::Test {
     EXPECT_TRUE(same_bits(now, expected)) << ref << ' ' << hypothesis;
     EXPECT_TRUE(tiny_logits(now).equal(tiny_logits(expected))) << ref << ' ' << hypothesis;
   }
-
-  Branches branches_;
 };
 
 TEST_F(MergeDomainsTest, HoldsEveryHypothesisOfBothBranchesBitForBit) {

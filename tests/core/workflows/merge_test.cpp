@@ -9,7 +9,7 @@
 #include "core/workflows/even_mix.h"
 #include "core/workflows/join.h"
 #include "core/workflows/lineage.h"
-#include "tests/core/workflows/branches.h"
+#include "tests/core/workflows/merge_branches.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_data.h"
 
@@ -22,14 +22,8 @@ using ::testing::HasSubstr;
 using testing::same_bits;
 using testing::tiny_logits;
 
-class MergeTest : public ::testing::Test {
+class MergeTest : public testing::MergeBranches {
  protected:
-  MergeReport run(const std::string& a, const std::string& b, const MergeCommand& command = {}) {
-    const LoadedVersion left = branches_.load(a), right = branches_.load(b);
-    Session session = branches_.workspace().session("merge");
-    session.arguments_json = R"({"b":")" + to_string(right.record) + R"(","b_hash":")" + right.record.hash + "\"}";
-    return merge(session, left, right, command, branches_.registry());
-  }
   /// The branches "de" and "fr" of base@1.
   void branch() {
     branches_.extend("base", "de", "german", 1);
@@ -49,8 +43,6 @@ class MergeTest : public ::testing::Test {
       branches_.workspace().add_task(name, branches_.workspace().corpus(corpus));
     }
   }
-
-  Branches branches_;
 };
 
 TEST_F(MergeTest, KeepsTheModulesOfBothBehindTheAncestors) {
