@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kernels/cpu/adamw.h"
 #include "kernels/cpu/tasks.h"
+#include "kernels/device/adamw.h"
 
 namespace mformer::kernels {
 namespace {
@@ -15,9 +17,22 @@ constexpr int64_t kChunk = 1 << 16;  // weights; a tensor's last chunk has fewer
 constexpr int64_t kOperationsPerWeight = 10;
 
 void check_layout(const char* name, const at::Tensor& x) {
-  TORCH_CHECK(x.defined() && x.device().is_cpu() && x.is_contiguous() && at::isFloatingType(x.scalar_type()), name,
-              " must be a contiguous floating-point tensor on the CPU");
+  TORCH_CHECK(x.defined() && x.is_contiguous() && at::isFloatingType(x.scalar_type()), name,
+              " must be a contiguous floating-point tensor");
 }
+
+/// Where all of them are.
+class Place {
+ public:
+  void add(const char* name, const at::Tensor& x) {
+    if (!device_.has_value()) device_ = x.device();
+    TORCH_CHECK(x.device() == *device_, name, " must be on ", *device_, " as the others are, got ", x.device());
+  }
+  bool is_cpu() const { return !device_.has_value() || device_->is_cpu(); }
+
+ private:
+  std::optional<at::Device> device_;
+};
 
 void check_like(const char* name, const at::Tensor& x, const at::Tensor& weight, at::ScalarType dtype) {
   check_layout(name, x);
@@ -25,12 +40,16 @@ void check_like(const char* name, const at::Tensor& x, const at::Tensor& weight,
               " for this weight, got ", x.scalar_type(), " ", x.sizes());
 }
 
-void check(const AdamWTensor& tensor) {
+void check(const AdamWTensor& tensor, Place& place) {
   check_layout("weight", tensor.weight);
   const at::ScalarType dtype = tensor.weight.scalar_type(), moments = at::toOpMathType(dtype);
   if (tensor.gradient.defined()) check_like("gradient", tensor.gradient, tensor.weight, dtype);
   check_like("exp_avg", tensor.exp_avg, tensor.weight, moments);
   check_like("exp_avg_sq", tensor.exp_avg_sq, tensor.weight, moments);
+  place.add("weight", tensor.weight);
+  if (tensor.gradient.defined()) place.add("gradient", tensor.gradient);
+  place.add("exp_avg", tensor.exp_avg);
+  place.add("exp_avg_sq", tensor.exp_avg_sq);
 }
 
 template <typename Weight>
@@ -88,7 +107,9 @@ double squares(const std::vector<at::Tensor>& tensors) {
 
 void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) {
   TORCH_CHECK(step.number >= 1, "number must be at least 1, got ", step.number);
-  for (const AdamWTensor& tensor : tensors) check(tensor);
+  Place place;
+  for (const AdamWTensor& tensor : tensors) check(tensor, place);
+  if (!place.is_cpu()) return device::adamw_step(tensors, step);
   const auto number = static_cast<double>(step.number);
   const cpu::AdamWFactors factors{step.gradient_scale,
                                   step.beta1,
@@ -105,9 +126,15 @@ void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) 
 }
 
 double gradient_norm(const std::vector<at::Tensor>& gradients) {
+  Place place;
+  std::vector<at::Tensor> defined;
   for (const at::Tensor& gradient : gradients) {
-    if (gradient.defined()) check_layout("gradients", gradient);
+    if (!gradient.defined()) continue;
+    check_layout("gradients", gradient);
+    place.add("gradients", gradient);
+    defined.push_back(gradient);
   }
+  if (!place.is_cpu()) return device::gradient_norm(defined);
   return std::sqrt(squares<float>(gradients) + squares<double>(gradients) + squares<at::BFloat16>(gradients) +
                    squares<at::Half>(gradients));
 }

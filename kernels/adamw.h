@@ -7,7 +7,7 @@
 
 namespace mformer::kernels {
 
-/// A trained tensor with its state. All on the CPU, contiguous, of one size.
+/// A trained tensor with its state. All contiguous, of one size, and on one device.
 struct AdamWTensor {
   at::Tensor weight;    ///< Any floating-point dtype; updated in place.
   at::Tensor gradient;  ///< Of the weight's dtype; undefined = zeros, for which no memory is read.
@@ -32,12 +32,13 @@ struct AdamWStep {
 ///     w ← w − lr · decay · w − lr · m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε).
 /// One pass over memory: 28 bytes a float32 weight, 24 where there is no gradient. Each weight is computed by itself
 /// and without contraction to fused multiply-adds: the same bits for every number of threads and vector width. Throws
-/// c10::Error naming the tensor's field when shapes, dtypes or layouts do not fit, before anything is changed.
+/// c10::Error naming the tensor's field when shapes, dtypes or layouts do not fit, before anything is changed. On a
+/// device these are LibTorch's operations on lists of tensors: the same formula, several passes.
 void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step);
 
 /// Euclidean norm of all tensors taken as one vector; undefined ones count as zeros. Squares are summed in float64 over
 /// pieces of fixed size, and the pieces in their order: the same bits for every number of threads and vector width, and
-/// no overflow. Contiguous tensors on the CPU, any floating-point dtype; throws c10::Error otherwise.
+/// no overflow. Contiguous tensors on one device, any floating-point dtype; throws c10::Error otherwise.
 ///
 /// Clipping by the norm cannot do without this pass: no weight may move before all gradients are known. So reading the
 /// gradients once more, 4 bytes a float32 weight, is the least that it costs.

@@ -1,10 +1,10 @@
 #include "kernels/grouped_linear.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/matrix_products.h"
+#include "kernels/device/grouped_linear.h"
 
 namespace mformer::kernels {
 namespace {
@@ -21,13 +21,15 @@ void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::v
                 "weights[", m, "] must be [", x.size(1), ", ", weights[0].size(1), "], got ", weights[m].sizes());
     TORCH_CHECK(weights[m].scalar_type() == x.scalar_type() || x.scalar_type() == at::kBFloat16, "weights[", m,
                 "] must have x's dtype ", x.scalar_type(), ", got ", weights[m].scalar_type());
+    TORCH_CHECK(weights[m].device() == x.device(), "weights[", m, "] is on ", weights[m].device(), ", x on ",
+                x.device());
   }
 }
 
-/// Whether our own products take these dtypes; the others, for tests and odd checkpoints, go to LibTorch.
+/// Whether our own products take these; other devices, and dtypes of tests and odd checkpoints, go to LibTorch.
 bool is_fast(const at::Tensor& x, at::TensorList weights) {
   const auto own = [](at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; };
-  bool all = own(x.scalar_type());
+  bool all = x.device().is_cpu() && own(x.scalar_type());
   for (const at::Tensor& weight : weights) all = all && own(weight.scalar_type());
   return all;
 }
@@ -43,16 +45,10 @@ void for_each_group(const std::vector<int64_t>& offset, const Visit& visit) {
 using Frozen = c10::intrusive_ptr<FrozenPanels>;
 
 /// y = x · W of each row's module, or x · Wᵀ if `transposed`.
-void multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
-              const Frozen& frozen, at::Tensor& y) {
-  if (!is_fast(x, weights)) {
-    for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
-      at::Tensor part = y.narrow(0, first, rows);
-      const at::Tensor w = weights[m].to(x.scalar_type());
-      at::mm_out(part, x.narrow(0, first, rows), transposed ? w.t() : w);
-    });
-    return;
-  }
+at::Tensor multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
+                    const Frozen& frozen) {
+  if (!is_fast(x, weights)) return device::grouped_product(x, offset, weights, transposed);
+  at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
   const auto order = transposed ? cpu::RightMatrix::Order::transposed : cpu::RightMatrix::Order::rows;
   const auto element = static_cast<int64_t>(x.element_size());
   const auto* from = static_cast<const char*>(x.const_data_ptr());
@@ -68,21 +64,18 @@ void multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::Tenso
     list.push_back({from + first * x.size(1) * element, rows, right, to + first * y.size(1) * element});
   });
   cpu::products(x.scalar_type(), list);
+  return y;
 }
 
 /// dW = xᵀ · dy of each module that trains; the others, and those without rows, stay undefined (zero).
 std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& grad,
                                          const std::vector<int64_t>& offset, at::TensorList weights) {
+  if (!is_fast(x, weights)) return device::grouped_weight_gradients(x, grad, offset, weights);
   std::vector<at::Tensor> result(weights.size());
-  const bool fast = is_fast(x, weights);
   const auto element = static_cast<int64_t>(x.element_size());
   std::vector<cpu::OuterProduct> list;
   for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
     if (!weights[m].requires_grad()) return;
-    if (!fast) {
-      result[m] = at::mm(x.narrow(0, first, rows).t(), grad.narrow(0, first, rows)).to(weights[m].scalar_type());
-      return;
-    }
     result[m] = at::empty(weights[m].sizes(), weights[m].options().dtype(at::kFloat));
     list.push_back({static_cast<const char*>(x.const_data_ptr()) + first * x.size(1) * element,
                     static_cast<const char*>(grad.const_data_ptr()) + first * grad.size(1) * element, rows, x.size(1),
@@ -99,8 +92,7 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen) {
-    at::Tensor y = at::empty({x.size(0), weights[0].size(1)}, x.options());
-    multiply(x, offset, weights, false, frozen, y);
+    at::Tensor y = multiply(x, offset, weights, false, frozen);
     std::vector<at::Tensor> saved = weights.vec();
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
@@ -119,12 +111,11 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
 
     torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen
     if (context->needs_input_grad(0)) {
-      result[0] = at::empty(x.sizes(), x.options());
       Frozen frozen;
       if (context->saved_data.count("frozen") != 0) {
         frozen = c10::static_intrusive_pointer_cast<FrozenPanels>(context->saved_data["frozen"].toCapsule());
       }
-      multiply(grad, offset, weights, true, frozen, result[0]);
+      result[0] = multiply(grad, offset, weights, true, frozen);
     }
     for (at::Tensor& gradient : weight_gradients(x, grad, offset, weights)) result.push_back(std::move(gradient));
     result.emplace_back();

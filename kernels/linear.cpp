@@ -68,7 +68,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   TORCH_CHECK(x.dim() >= 1 && x.size(-1) == weight.size(1), "x must be [..., ", weight.size(1), "], got ", x.sizes());
   TORCH_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), "bias must be [", weight.size(0),
               "], got ", bias.defined() ? bias.sizes() : at::IntArrayRef());
-  if (!is_fast(x.scalar_type(), weight.scalar_type())) {
+  if (!x.device().is_cpu() || !is_fast(x.scalar_type(), weight.scalar_type())) {
     return at::linear(x, weight.to(x.scalar_type()), bias.defined() ? bias.to(x.scalar_type()) : bias);
   }
   std::optional<at::Tensor> b;  // an undefined tensor is no legal argument of apply()

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/linear_cross_entropy.h"
+#include "kernels/device/linear_cross_entropy.h"
 
 namespace mformer::kernels {
 namespace {
@@ -22,11 +23,28 @@ void check(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor&
   TORCH_CHECK(weight.scalar_type() == at::kFloat ||
                   (weight.scalar_type() == at::kBFloat16 && hidden.scalar_type() == at::kBFloat16),
               "weight must be float32, or bfloat16 beside bfloat16 hidden, got ", weight.scalar_type());
+  TORCH_CHECK(weight.device() == hidden.device() && targets.device() == hidden.device(), "hidden is on ",
+              hidden.device(), ", weight on ", weight.device(), ", targets on ", targets.device());
+  if (!hidden.device().is_cpu()) return;  // the device finds out when it reads the target's logit
   const auto* target = targets.const_data_ptr<int64_t>();
   for (int64_t t = 0; t < targets.numel(); ++t) {
     TORCH_CHECK(target[t] == kIgnoredTarget || (target[t] >= 0 && target[t] < weight.size(0)), "targets[", t, "] is ",
                 target[t], ", there are ", weight.size(0), " tokens");
   }
+}
+
+/// Losses, and gradients where dh and dw are defined.
+at::Tensor compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::Tensor& dh,
+                   at::Tensor& dw) {
+  return hidden.device().is_cpu() ? cpu::linear_cross_entropy(hidden, weight, targets, dh, dw)
+                                  : device::linear_cross_entropy(hidden, weight, targets, dh, dw);
+}
+
+/// x times the number `factor`. A device is not waited for.
+at::Tensor times(const at::Tensor& x, const at::Tensor& factor) {
+  if (!x.device().is_cpu()) return (x.to(at::kFloat) * factor).to(x.scalar_type());
+  const double number = factor.item<double>();
+  return number == 1.0 ? x : x * number;
 }
 
 class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
@@ -35,18 +53,16 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
                             const at::Tensor& weight, const at::Tensor& targets, bool hidden_grad, bool weight_grad) {
     at::Tensor dh = hidden_grad ? at::empty_like(hidden) : at::Tensor();
     at::Tensor dw = weight_grad ? at::empty(weight.sizes(), weight.options().dtype(at::kFloat)) : at::Tensor();
-    const at::Tensor losses = cpu::linear_cross_entropy(hidden, weight, targets, dh, dw);
+    const at::Tensor losses = compute(hidden, weight, targets, dh, dw);
     context->save_for_backward({dh, dw});
     context->saved_data["weight_dtype"] = static_cast<int64_t>(weight.scalar_type());
-    const auto counted = targets.ne(kIgnoredTarget).sum().item<int64_t>();
-    return losses.sum(at::kDouble).div_(counted).to(at::kFloat);
+    return losses.sum(at::kDouble).div_(targets.ne(kIgnoredTarget).sum()).to(at::kFloat);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const double upstream = grads[0].item<double>();
-    const auto times_upstream = [&](const at::Tensor& x) { return upstream == 1.0 || !x.defined() ? x : x * upstream; };
+    const auto times_upstream = [&](const at::Tensor& x) { return x.defined() ? times(x, grads[0]) : x; };
     at::Tensor dw = times_upstream(saved[1]);
     if (dw.defined()) dw = dw.to(static_cast<at::ScalarType>(context->saved_data["weight_dtype"].toInt()));
     return {times_upstream(saved[0]), dw, at::Tensor(), at::Tensor(), at::Tensor()};
@@ -64,8 +80,9 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
 
 at::Tensor linear_cross_entropy_losses(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
   check(hidden, weight, targets);
+  const at::NoGradGuard no_gradients;
   at::Tensor none;
-  return cpu::linear_cross_entropy(hidden.contiguous(), weight.contiguous(), targets.contiguous(), none, none);
+  return compute(hidden.contiguous(), weight.contiguous(), targets.contiguous(), none, none);
 }
 
 }  // namespace mformer::kernels

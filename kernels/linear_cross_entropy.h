@@ -16,7 +16,8 @@ inline constexpr int64_t kIgnoredTarget = -100;
 /// weight   [vocab, in], float32, or bfloat16 beside bfloat16 hidden.
 /// targets  [tokens], int64, each −100 or < vocab.
 /// Returns a float32 scalar (NaN without any target), differentiable in hidden and weight; one that needs no gradient
-/// costs none. Throws c10::Error naming the argument on any mismatch.
+/// costs none. Throws c10::Error naming the argument on any mismatch; on a device, a target that is out of range shows
+/// when the device reports it (on CUDA as a failed assertion).
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
 
 /// The same before the mean and without gradients: [tokens] float32, 0 where the target is −100.

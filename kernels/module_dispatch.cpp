@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/module_dispatch.h"
+#include "kernels/device/module_dispatch.h"
 
 namespace mformer::kernels {
 namespace {
@@ -21,12 +22,23 @@ int64_t tokens_of(const ModuleDispatch& dispatch) {
 }
 
 /// The loops behind these functions index without looking, so whatever they get must have the dispatch's sizes.
-void check_shape(const char* name, const at::Tensor& x, at::IntArrayRef sizes) {
-  TORCH_CHECK(x.defined() && x.device().is_cpu() && at::isFloatingType(x.scalar_type()), name,
-              " must be a floating-point tensor on the CPU");
+void check_shape(const char* name, const at::Tensor& x, const ModuleDispatch& dispatch, at::IntArrayRef sizes) {
+  const at::Device place = dispatch.slot_of_row.device();
+  TORCH_CHECK(x.defined() && x.device() == place && at::isFloatingType(x.scalar_type()), name,
+              " must be a floating-point tensor on ", place);
   bool fits = x.dim() == static_cast<int64_t>(sizes.size());
   for (size_t d = 0; fits && d < sizes.size(); ++d) fits = sizes[d] == kAnyWidth || x.size(d) == sizes[d];
   TORCH_CHECK(fits, name, " must be ", sizes, " (-1: any width) for this dispatch, got ", x.sizes());
+}
+
+at::Tensor gather_tokens(const at::Tensor& x, const at::Tensor& slot_of_row, int64_t k) {
+  return x.device().is_cpu() ? cpu::gather_tokens(x.contiguous(), slot_of_row, k)
+                             : device::gather_tokens(x, slot_of_row, k);
+}
+
+at::Tensor sum_slots(const at::Tensor& rows, const at::Tensor& row_of_slot, int64_t k, const at::Tensor& gates) {
+  return rows.device().is_cpu() ? cpu::sum_slots(rows, row_of_slot, k, gates)
+                                : device::sum_slots(rows, row_of_slot, k, gates);
 }
 
 /// The gradient of the copies adds each token's k rows in the order of the choices, where that of a plain index_select
@@ -37,12 +49,12 @@ class RowsFromTokens : public torch::autograd::Function<RowsFromTokens> {
                             const at::Tensor& slot_of_row, const at::Tensor& row_of_slot, int64_t k) {
     context->save_for_backward({row_of_slot});
     context->saved_data["k"] = k;
-    return cpu::gather_tokens(x.contiguous(), slot_of_row, k);
+    return gather_tokens(x, slot_of_row, k);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const at::Tensor row_of_slot = context->get_saved_variables()[0];
-    return {cpu::sum_slots(grads[0].contiguous(), row_of_slot, context->saved_data["k"].toInt(), {}), at::Tensor(),
+    return {sum_slots(grads[0].contiguous(), row_of_slot, context->saved_data["k"].toInt(), {}), at::Tensor(),
             at::Tensor(), at::Tensor()};
   }
 };
@@ -67,29 +79,30 @@ class Combine : public torch::autograd::Function<Combine> {
                             const at::Tensor& row_of_slot, int64_t k) {
     context->save_for_backward({rows, gates, row_of_slot});
     context->saved_data["k"] = k;
-    return cpu::sum_slots(rows, row_of_slot, k, gates);
+    return sum_slots(rows, row_of_slot, k, gates);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
+    const auto backward = saved[0].device().is_cpu() ? cpu::sum_slots_backward : device::sum_slots_backward;
     auto [grad_rows, grad_gates] =
-        cpu::sum_slots_backward(grads[0].contiguous(), saved[0], saved[2], context->saved_data["k"].toInt(), saved[1]);
+        backward(grads[0].contiguous(), saved[0], saved[2], context->saved_data["k"].toInt(), saved[1]);
     return {grad_rows, grad_gates, at::Tensor(), at::Tensor()};
   }
 };
 
 /// y = x[index]; bare without gradients, where a decoded token would notice the bookkeeping.
 at::Tensor permute(const at::Tensor& x, const at::Tensor& index, const at::Tensor& inverse) {
-  if (!at::GradMode::is_enabled()) return cpu::gather_tokens(x.contiguous(), index, 1);
+  if (!at::GradMode::is_enabled()) return gather_tokens(x, index, 1);
   return Permute::apply(x, index, inverse);
 }
 
 }  // namespace
 
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
-  TORCH_CHECK(chosen.dim() == 2 && chosen.size(1) > 0 && chosen.scalar_type() == at::kLong && chosen.device().is_cpu(),
-              "chosen must be int64 [tokens, k] on the CPU with k > 0, got ", chosen.scalar_type(), " ", chosen.sizes(),
-              " on ", chosen.device());
+  TORCH_CHECK(chosen.dim() == 2 && chosen.size(1) > 0 && chosen.scalar_type() == at::kLong,
+              "chosen must be int64 [tokens, k] with k > 0, got ", chosen.scalar_type(), " ", chosen.sizes());
+  if (!chosen.device().is_cpu()) return device::plan_dispatch(chosen, modules);
   const at::Tensor contiguous = chosen.contiguous();
   const int64_t slots = contiguous.numel();
   const int64_t* module_of_slot = contiguous.const_data_ptr<int64_t>();
@@ -113,25 +126,25 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
 }
 
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {
-  check_shape("x", x, {tokens_of(dispatch), kAnyWidth});
-  if (!at::GradMode::is_enabled()) return cpu::gather_tokens(x.contiguous(), dispatch.slot_of_row, dispatch.k);
+  check_shape("x", x, dispatch, {tokens_of(dispatch), kAnyWidth});
+  if (!at::GradMode::is_enabled()) return gather_tokens(x, dispatch.slot_of_row, dispatch.k);
   return RowsFromTokens::apply(x, dispatch.slot_of_row, dispatch.row_of_slot, dispatch.k);
 }
 
 at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch) {
-  check_shape("x", x, {tokens_of(dispatch), dispatch.k, kAnyWidth});
+  check_shape("x", x, dispatch, {tokens_of(dispatch), dispatch.k, kAnyWidth});
   return permute(x.reshape({slots_of(dispatch), x.size(2)}), dispatch.slot_of_row, dispatch.row_of_slot);
 }
 
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch) {
-  check_shape("rows", rows, {slots_of(dispatch), kAnyWidth});
+  check_shape("rows", rows, dispatch, {slots_of(dispatch), kAnyWidth});
   return permute(rows, dispatch.row_of_slot, dispatch.slot_of_row)
       .view({tokens_of(dispatch), dispatch.k, rows.size(1)});
 }
 
 at::Tensor combine(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch) {
-  check_shape("rows", rows, {slots_of(dispatch), kAnyWidth});
-  check_shape("gates", gates, {tokens_of(dispatch), dispatch.k});
+  check_shape("rows", rows, dispatch, {slots_of(dispatch), kAnyWidth});
+  check_shape("gates", gates, dispatch, {tokens_of(dispatch), dispatch.k});
   return Combine::apply(rows.contiguous(), gates.to(rows.scalar_type()).contiguous(), dispatch.row_of_slot, dispatch.k);
 }
 

@@ -8,7 +8,7 @@
 namespace mformer::kernels {
 
 /// Which rows go to which module. A *slot* is one (token, choice) pair, numbered token · k + choice; a *row* is a slot
-/// in the order in which modules work: sorted by module, by slot within a module. All on the CPU.
+/// in the order in which modules work: sorted by module, by slot within a module. The tensors are where `chosen` was.
 struct ModuleDispatch {
   int64_t k = 0;
   /// [modules + 1] module m owns rows offset[m] … offset[m + 1] − 1.
@@ -23,8 +23,8 @@ struct ModuleDispatch {
 /// order of every sum is fixed. Throws c10::Error if an index is out of range.
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules);
 
-// What follows takes floating-point tensors on the CPU and throws c10::Error, naming the argument, where sizes do not
-// fit the dispatch.
+// What follows takes floating-point tensors on the dispatch's device and throws c10::Error, naming the argument, where
+// sizes do not fit the dispatch.
 
 /// [tokens, width] → [tokens · k, width]: each token's row copied to the modules that chose it. Differentiable.
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch);

@@ -2,13 +2,13 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <vector>
 
 #include "kernels/cpu/tasks.h"
+#include "kernels/device/softmax_top_k.h"
 #include "kernels/row_steps.h"
 
 namespace mformer::kernels {
@@ -46,14 +46,13 @@ class SoftmaxTopK : public torch::autograd::Function<SoftmaxTopK> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                                                 int64_t k) {
     at::Tensor p, gates, modules;
-    if (logits.scalar_type() == at::kFloat) {
+    if (logits.device().is_cpu() && logits.scalar_type() == at::kFloat) {
       p = logits.clone();
       const Choice choice = choose(p, k);
       gates = choice.gates;
       modules = choice.modules;
     } else {
-      p = at::softmax(logits, 1);
-      std::tie(gates, modules) = p.topk(k, 1);
+      std::tie(p, gates, modules) = device::softmax_top_k(logits, k);
     }
     context->save_for_backward({p, modules});
     context->mark_non_differentiable({modules});
@@ -64,6 +63,7 @@ class SoftmaxTopK : public torch::autograd::Function<SoftmaxTopK> {
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &p = saved[0], &modules = saved[1];
+    if (!p.device().is_cpu()) return {device::softmax_top_k_backward(p, modules, grads[0], grads[1]), at::Tensor()};
     at::Tensor dp = grads[0].defined() ? grads[0].clone(at::MemoryFormat::Contiguous) : at::zeros_like(p);
     if (grads[1].defined()) dp.scatter_add_(1, modules, grads[1]);
     softmax_backward(p, dp);

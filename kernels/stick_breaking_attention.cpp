@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/stick_breaking_attention.h"
+#include "kernels/device/stick_breaking_attention.h"
 
 namespace mformer::kernels {
 namespace {
@@ -18,12 +19,15 @@ void check(const at::Tensor& query, const at::Tensor& key, const at::Tensor& val
   TORCH_CHECK(query.is_floating_point() && key.scalar_type() == query.scalar_type() &&
                   value.scalar_type() == query.scalar_type(),
               "query, key and value must share one floating dtype");
-  TORCH_CHECK(query.device().is_cpu(), "stick_breaking_attention runs on the CPU, query is on ", query.device());
+  TORCH_CHECK(key.device() == query.device() && value.device() == query.device(), "query is on ", query.device(),
+              ", key on ", key.device(), ", value on ", value.device());
   if (key_mask.has_value()) {
     TORCH_CHECK(key_mask->scalar_type() == at::kBool && key_mask->dim() == 2 && key_mask->size(0) == key.size(0) &&
                     key_mask->size(1) == key.size(1),
                 "key_mask must be a bool [batch, keys] = [", key.size(0), ", ", key.size(1), "], got ",
                 key_mask->scalar_type(), " ", key_mask->sizes());
+    TORCH_CHECK(key_mask->device() == query.device(), "query is on ", query.device(), ", key_mask on ",
+                key_mask->device());
   }
 }
 
@@ -33,13 +37,16 @@ class StickBreaking : public torch::autograd::Function<StickBreaking> {
                             const at::Tensor& value, const std::optional<at::Tensor>& key_mask) {
     const at::Tensor mask = key_mask.value_or(at::Tensor());
     context->save_for_backward({query, key, value, mask});
-    return cpu::stick_breaking_forward(query, key, value, mask);
+    return query.device().is_cpu() ? cpu::stick_breaking_forward(query, key, value, mask)
+                                   : device::stick_breaking_forward(query, key, value, mask);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const auto [dq, dk, dv] = cpu::stick_breaking_backward(grads[0], saved[0], saved[1], saved[2], saved[3]);
+    const auto [dq, dk, dv] = saved[0].device().is_cpu()
+                                  ? cpu::stick_breaking_backward(grads[0], saved[0], saved[1], saved[2], saved[3])
+                                  : device::stick_breaking_backward(grads[0], saved[0], saved[1], saved[2], saved[3]);
     return {dq, dk, dv, at::Tensor()};
   }
 };

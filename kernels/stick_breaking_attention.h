@@ -22,7 +22,8 @@ namespace mformer::kernels {
 /// float64); for bfloat16 the weights, and in the backward pass the gradients of the scores, are rounded to it when
 /// they are multiplied. Differentiable in query, key and value; works in tiles and recomputes them in the backward
 /// pass, so memory is linear in `keys`. The same input gives the same bits, whatever the number of threads. A rest of
-/// the stick below 1e-35 counts as nothing left. Throws c10::Error naming the argument on any mismatch.
+/// the stick below 1e-35 counts as nothing left. All tensors on one device. Throws c10::Error naming the argument on
+/// any mismatch.
 at::Tensor stick_breaking_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                                     const std::optional<at::Tensor>& key_mask = std::nullopt);
 

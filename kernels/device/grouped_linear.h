@@ -1,0 +1,20 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mformer::kernels::device {
+
+// kernels/grouped_linear.h in LibTorch operations, arguments already checked. Not differentiable.
+
+/// y [rows, columns] = x · W of each row's module, or x · Wᵀ if `transposed`.
+at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                           bool transposed);
+
+/// dW = xᵀ · grad of each module that trains, in its weight's dtype; the others, and those without rows, are undefined.
+std::vector<at::Tensor> grouped_weight_gradients(const at::Tensor& x, const at::Tensor& grad,
+                                                 const std::vector<std::int64_t>& offset, at::TensorList weights);
+
+}  // namespace mformer::kernels::device

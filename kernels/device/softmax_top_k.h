@@ -1,0 +1,19 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <tuple>
+
+namespace mformer::kernels::device {
+
+// kernels/softmax_top_k.h in LibTorch operations, arguments already checked. Not differentiable.
+
+/// (p, gates, modules).
+std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k);
+
+/// Gradient of the logits, for those of p and of the gates, either of which may be undefined.
+at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& grad_p,
+                                  const at::Tensor& grad_gates);
+
+}  // namespace mformer::kernels::device
