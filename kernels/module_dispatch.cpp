@@ -6,7 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/module_dispatch.h"
-#include "kernels/device/module_dispatch.h"
+#include "kernels/device/operations.h"
 
 namespace mformer::kernels {
 namespace {

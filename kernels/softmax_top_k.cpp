@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/tasks.h"
-#include "kernels/device/softmax_top_k.h"
+#include "kernels/device/operations.h"
 #include "kernels/row_steps.h"
 
 namespace mformer::kernels {

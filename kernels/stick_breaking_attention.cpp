@@ -3,7 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/stick_breaking_attention.h"
-#include "kernels/device/stick_breaking_attention.h"
+#include "kernels/device/operations.h"
 
 namespace mformer::kernels {
 namespace {

@@ -10,7 +10,7 @@
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros.h>
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 namespace {
 
 /// [tokens, k, width]: the rows in slot order, in the dtype of sums.
@@ -60,4 +60,4 @@ std::pair<at::Tensor, at::Tensor> sum_slots_backward(const at::Tensor& grad, con
   return {grad_rows, grad_gates};
 }
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

@@ -7,7 +7,7 @@
 
 #include "kernels/module_dispatch.h"
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 
 // kernels/module_dispatch.h in LibTorch operations, arguments already checked; the functions of kernels/cpu/
 // module_dispatch.h, with the same order of sums, in float32 (float64 for float64). Not differentiable.
@@ -26,4 +26,4 @@ std::pair<at::Tensor, at::Tensor> sum_slots_backward(const at::Tensor& grad, con
                                                      const at::Tensor& row_of_slot, std::int64_t k,
                                                      const at::Tensor& gates);
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

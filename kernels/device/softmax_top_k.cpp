@@ -5,7 +5,7 @@
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros_like.h>
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k) {
   const at::Tensor p = at::softmax(logits, 1);
@@ -21,4 +21,4 @@ at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules
   return dp.sub_((p * dp).sum(1, true)).mul_(p);
 }
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

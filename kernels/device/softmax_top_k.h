@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <tuple>
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 
 // kernels/softmax_top_k.h in LibTorch operations, arguments already checked. Not differentiable.
 
@@ -16,4 +16,4 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& l
 at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& grad_p,
                                   const at::Tensor& grad_gates);
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

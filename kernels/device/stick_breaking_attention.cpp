@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 namespace {
 
 /// [batch, heads, keys, head_size] in the dtype of sums, the last key first: the order in which a stick is broken.
@@ -135,4 +135,4 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> stick_breaking_backward(const at:
   return {dq, in_key_order(dk, key.scalar_type()), in_key_order(dv, value.scalar_type())};
 }
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <tuple>
 
-namespace mformer::kernels::device {
+namespace mformer::kernels::device::composite {
 
 /// Scores that are in memory at a time, about; some ten tensors of them.
 inline constexpr std::int64_t kScoresPerChunk = 1 << 24;
@@ -23,4 +23,4 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> stick_breaking_backward(const at:
                                                                        const at::Tensor& key_mask,
                                                                        std::int64_t scores_per_chunk = kScoresPerChunk);
 
-}  // namespace mformer::kernels::device
+}  // namespace mformer::kernels::device::composite

@@ -133,12 +133,12 @@ TEST(Composites, OfAttentionAreTheSameInPiecesOfAnySize) {
   at::manual_seed(11);
   const at::Tensor q = at::randn({2, 23, 2, 2, 4}), k = at::randn({2, 40, 2, 4}), v = at::randn({2, 40, 2, 4});
   const at::Tensor mask = at::rand({2, 40}).gt(0.3), grad = at::randn(q.sizes());
-  const auto [dq, dk, dv] = device::stick_breaking_backward(grad, q, k, v, mask);
+  const auto [dq, dk, dv] = device::composite::stick_breaking_backward(grad, q, k, v, mask);
   for (const std::int64_t scores : {1, 1000, 2000}) {
-    EXPECT_LE(relative_error(device::stick_breaking_forward(q, k, v, mask, scores),
-                             device::stick_breaking_forward(q, k, v, mask)),
+    EXPECT_LE(relative_error(device::composite::stick_breaking_forward(q, k, v, mask, scores),
+                             device::composite::stick_breaking_forward(q, k, v, mask)),
               kFloat32);
-    const auto [dq2, dk2, dv2] = device::stick_breaking_backward(grad, q, k, v, mask, scores);
+    const auto [dq2, dk2, dv2] = device::composite::stick_breaking_backward(grad, q, k, v, mask, scores);
     EXPECT_LE(relative_error(dq2, dq), kFloat32);
     EXPECT_LE(relative_error(dk2, dk), kFloat32);
     EXPECT_LE(relative_error(dv2, dv), kFloat32);
@@ -152,8 +152,9 @@ TEST(Composites, OfAttentionNeedMemoryLinearInTheContext) {
                   {random_leaf({1, tokens, 1, 1, 2}), random_leaf({1, tokens, 1, 2}), random_leaf({1, tokens, 1, 2})});
     reset_make_believe_peak();
     const std::int64_t before = make_believe_bytes();
-    const auto forward = device::stick_breaking_forward(in[0].detach(), in[1].detach(), in[2].detach(), {}, 1 << 14);
-    device::stick_breaking_backward(forward, in[0].detach(), in[1].detach(), in[2].detach(), {}, 1 << 14);
+    const auto forward =
+        device::composite::stick_breaking_forward(in[0].detach(), in[1].detach(), in[2].detach(), {}, 1 << 14);
+    device::composite::stick_breaking_backward(forward, in[0].detach(), in[1].detach(), in[2].detach(), {}, 1 << 14);
     return make_believe_peak() - before;
   };
   peak(64);
@@ -164,8 +165,8 @@ TEST(Composites, OfAttentionNeedMemoryLinearInTheContext) {
 TEST(Composites, OfAttentionStayFiniteForExtremeScores) {
   for (const double score : {-200.0, 200.0}) {
     const at::Tensor q = at::full({1, 50, 1, 1, 1}, score), k = at::ones({1, 50, 1, 1}), v = at::randn({1, 50, 1, 1});
-    EXPECT_TRUE(device::stick_breaking_forward(q, k, v, {}).isfinite().all().item<bool>());
-    const auto [dq, dk, dv] = device::stick_breaking_backward(at::ones_like(q), q, k, v, {});
+    EXPECT_TRUE(device::composite::stick_breaking_forward(q, k, v, {}).isfinite().all().item<bool>());
+    const auto [dq, dk, dv] = device::composite::stick_breaking_backward(at::ones_like(q), q, k, v, {});
     EXPECT_TRUE((dq.sum() + dk.sum() + dv.sum()).isfinite().item<bool>());
   }
 }

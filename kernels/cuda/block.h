@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+// How a GPU kernel is written here: as the program of one block, a function template over an executor,
+//
+//     template <class Block> MFORMER_HD void something(Block& block, Shared& shared, const Something& problem);
+//
+// that uses nothing of CUDA. block.each([&](int thread) {...}) is one phase: every thread runs it, then all wait for
+// each other. What lies outside is the same for all threads. What a thread keeps from phase to phase is a
+// Block::Local<T>; what threads tell each other is in `shared`, or in memory. A phase must not read what another thread
+// writes in it. On the GPU the executor is threadIdx and __syncthreads (kernels.cu), on the host two loops
+// (HostBlock): so tests run the very same indexing, masking and arithmetic over all blocks and threads on a CPU.
+
+#ifdef __CUDACC__
+#define MFORMER_HD __device__ __forceinline__
+#define MFORMER_UNROLL _Pragma("unroll")
+#define MFORMER_UNROLL_TWICE _Pragma("unroll 2")
+#define MFORMER_UNROLL_FOUR _Pragma("unroll 4")
+#else
+#define MFORMER_HD inline
+#define MFORMER_UNROLL
+#define MFORMER_UNROLL_TWICE
+#define MFORMER_UNROLL_FOUR
+#endif
+
+namespace mformer::kernels::cuda {
+
+/// Which block of the grid a program is.
+struct BlockIndex {
+  int64_t x = 0;
+  int64_t y = 0;
+};
+
+/// The executor of the host.
+template <int kThreads>
+class HostBlock {
+ public:
+  explicit HostBlock(BlockIndex at) : index(at) {}
+
+  static constexpr int threads = kThreads;
+  BlockIndex index;
+
+  template <class Phase>
+  void each(const Phase& phase) const {
+    for (int thread = 0; thread < kThreads; ++thread) phase(thread);
+  }
+
+  /// A value of each thread.
+  template <class T>
+  class Local {
+   public:
+    T& operator[](int thread) { return values_[thread]; }
+
+   private:
+    T values_[kThreads];
+  };
+};
+
+/// Four neighbours, which are read and written at once.
+struct alignas(16) Four {
+  float v[4];
+};
+
+/// Storage of bfloat16; arithmetic is float32.
+struct BFloat16 {
+  uint16_t bits;
+};
+
+MFORMER_HD float to_float(float x) {
+  return x;
+}
+MFORMER_HD float to_float(BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16U;
+  float value = 0;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+MFORMER_HD void assign(float& to, float x) {
+  to = x;
+}
+/// Rounds to the nearest, ties to even.
+MFORMER_HD void assign(BFloat16& to, float x) {
+  uint32_t bits = 0;
+  memcpy(&bits, &x, sizeof bits);
+  const bool nan = (bits & 0x7fffffffU) > 0x7f800000U;
+  to.bits = nan ? uint16_t{0x7fc0} : static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
+}
+
+template <class T>
+MFORMER_HD T least(T a, T b) {
+  return b < a ? b : a;
+}
+template <class T>
+MFORMER_HD T most(T a, T b) {
+  return a < b ? b : a;
+}
+
+}  // namespace mformer::kernels::cuda

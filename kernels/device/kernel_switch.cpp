@@ -1,0 +1,66 @@
+#include "kernels/device/kernel_switch.h"
+
+#include <array>
+#include <mutex>
+
+namespace mformer::kernels::device {
+namespace {
+
+struct Switches {
+  std::mutex mutex;
+  std::array<std::optional<std::string>, 6> off;
+};
+
+Switches& switches() {
+  static Switches all;
+  return all;
+}
+
+}  // namespace
+
+const char* name(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::attention_forward:
+      return "attention";
+    case Kernel::attention_backward:
+      return "attention's gradient";
+    case Kernel::router:
+      return "router";
+    case Kernel::plan:
+      return "dispatch";
+    case Kernel::gather:
+      return "gather";
+    case Kernel::combine:
+      return "combine";
+  }
+  return "";
+}
+
+bool built_with_cuda() {
+#ifdef MFORMER_HAS_CUDA
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool uses_kernel(Kernel kernel, const c10::Device& device) {
+  return built_with_cuda() && device.is_cuda() && !why_off(kernel).has_value();
+}
+
+void switch_off(Kernel kernel, const std::string& reason) {
+  const std::lock_guard lock(switches().mutex);
+  switches().off[static_cast<std::size_t>(kernel)] = reason;
+}
+
+void switch_on(Kernel kernel) {
+  const std::lock_guard lock(switches().mutex);
+  switches().off[static_cast<std::size_t>(kernel)].reset();
+}
+
+std::optional<std::string> why_off(Kernel kernel) {
+  const std::lock_guard lock(switches().mutex);
+  return switches().off[static_cast<std::size_t>(kernel)];
+}
+
+}  // namespace mformer::kernels::device
