@@ -12,6 +12,7 @@
 
 #include <cmath>
 
+#include "kernels/device/kernel_check.h"
 #include "kernels/grouped_linear.h"
 #include "kernels/linear_cross_entropy.h"
 #include "kernels/module_dispatch.h"
@@ -125,6 +126,18 @@ std::vector<SelfCheck> self_check() {
   at::Generator generator = at::detail::createCPUGenerator(1);
   return {check_grouped_linear(generator), check_dispatch(generator), check_attention(generator),
           check_cross_entropy(generator)};
+}
+
+std::vector<DeviceSelfCheck> self_check(const at::Device& device) {
+  if (!device.is_cuda() || !device::built_with_cuda()) return {};
+  const auto checks = device::check_kernels(device, device::Extent::full);
+  device::switch_off_wrong(checks);
+  std::vector<DeviceSelfCheck> result;
+  for (const device::KernelCheck& check : checks) {
+    result.push_back({device::name(check.kernel), check.input, check.error, check.tolerance, check.kernel_ms,
+                      check.composite_ms, check.passed(), check.refusal});
+  }
+  return result;
 }
 
 }  // namespace mformer::kernels

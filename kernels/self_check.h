@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 #include <vector>
 
@@ -16,5 +18,19 @@ struct SelfCheck {
 /// Runs every kernel once, in milliseconds: says whether this machine's libraries and processor compute as they should.
 /// The same input each time. Throws c10::Error only where a kernel refuses its input, which is a bug.
 std::vector<SelfCheck> self_check();
+
+/// One of our GPU kernels on one input, compared with the CPU's.
+struct DeviceSelfCheck {
+  std::string kernel, input;
+  double error = 0, tolerance = 0;
+  double kernel_ms = 0, composite_ms = 0;  ///< A run of ours, and of the LibTorch operations that can replace it.
+  bool passed = false;
+  std::string refusal;  ///< Why it did not run; empty where it did.
+};
+
+/// Runs each GPU kernel on random and edge sizes, in seconds; one that does not pass is replaced by LibTorch operations
+/// from now on, with a warning. (Whoever computes on a device has a shorter check run once, without being asked.) Empty
+/// where this program has no kernels for the device: LibTorch operations compute there.
+std::vector<DeviceSelfCheck> self_check(const at::Device& device);
 
 }  // namespace mformer::kernels

@@ -3,12 +3,15 @@
 #include <array>
 #include <mutex>
 
+#include "kernels/device/kernel_check.h"
+
 namespace mformer::kernels::device {
 namespace {
 
 struct Switches {
   std::mutex mutex;
   std::array<std::optional<std::string>, 6> off;
+  std::array<bool, 6> distorted{};
 };
 
 Switches& switches() {
@@ -45,7 +48,9 @@ bool built_with_cuda() {
 }
 
 bool uses_kernel(Kernel kernel, const c10::Device& device) {
-  return built_with_cuda() && device.is_cuda() && !why_off(kernel).has_value();
+  if (!built_with_cuda() || !device.is_cuda()) return false;
+  check_once(device);
+  return !why_off(kernel).has_value();
 }
 
 void switch_off(Kernel kernel, const std::string& reason) {
@@ -56,6 +61,16 @@ void switch_off(Kernel kernel, const std::string& reason) {
 void switch_on(Kernel kernel) {
   const std::lock_guard lock(switches().mutex);
   switches().off[static_cast<std::size_t>(kernel)].reset();
+}
+
+void distort(Kernel kernel, bool wrong) {
+  const std::lock_guard lock(switches().mutex);
+  switches().distorted[static_cast<std::size_t>(kernel)] = wrong;
+}
+
+bool is_distorted(Kernel kernel) {
+  const std::lock_guard lock(switches().mutex);
+  return switches().distorted[static_cast<std::size_t>(kernel)];
 }
 
 std::optional<std::string> why_off(Kernel kernel) {

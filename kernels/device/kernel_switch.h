@@ -29,12 +29,15 @@ const char* name(Kernel kernel);
 bool built_with_cuda();
 
 /// Whether `kernel` is used on `device`: a CUDA device, and not switched off. The first question about a CUDA device
-/// has every kernel compared with the CPU (self_check.h) and switches off those that disagree, with a warning.
+/// has every kernel compared with the CPU (kernel_check.h) and switches off those that disagree, with a warning.
 bool uses_kernel(Kernel kernel, const c10::Device& device);
 
 /// For this process: the composite computes from now on.
 void switch_off(Kernel kernel, const std::string& reason);
 void switch_on(Kernel kernel);
+/// For tests: checks of this kernel find a wrong result.
+void distort(Kernel kernel, bool wrong);
+bool is_distorted(Kernel kernel);
 /// The reason, where it is off.
 std::optional<std::string> why_off(Kernel kernel);
 

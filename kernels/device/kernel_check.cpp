@@ -1,0 +1,219 @@
+#include "kernels/device/kernel_check.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "kernels/cpu/module_dispatch.h"
+#include "kernels/cpu/stick_breaking_attention.h"
+#include "kernels/device/fused.h"
+#include "kernels/device/module_dispatch.h"
+#include "kernels/device/softmax_top_k.h"
+#include "kernels/device/stick_breaking_attention.h"
+
+namespace mformer::kernels::device {
+namespace {
+
+constexpr double kFloat32 = 1e-5, kBFloat16 = 3e-3;  // rounding of sums; of the result
+
+using Results = std::vector<at::Tensor>;
+using Compute = std::function<Results()>;
+
+double relative_error(const at::Tensor& ours, const at::Tensor& right) {
+  const at::Tensor a = ours.cpu().to(at::kDouble), b = right.to(at::kDouble);
+  const double norm = b.norm().item<double>(), distance = (a - b).norm().item<double>();
+  const double error = norm > 0 ? distance / norm : distance;
+  return std::isfinite(error) ? error : INFINITY;
+}
+
+class Checker {
+ public:
+  Checker(const c10::Device& device, Extent extent)
+      : device_(device), extent_(extent), generator_(at::detail::createCPUGenerator(1)) {}
+
+  std::vector<KernelCheck> run() {
+    for (const std::int64_t head_size : {64, 40}) attention({2, 35, 70, 3, 2, head_size}, true, false);
+    attention({1, 1, 130, 2, 2, 64}, false, false);
+    router(70, 48, 3);
+    dispatch(300, 48, 2, 72);
+    if (extent_ == Extent::full) {
+      for (const std::int64_t head_size : {32, 128, 256}) attention({1, 70, 200, 2, 2, head_size}, false, true);
+      attention({2, 1024, 1024, 2, 8, 64}, false, true);
+      router(4096, 48, 2);
+      dispatch(4096, 48, 2, 1024);
+    }
+    return std::move(checks_);
+  }
+
+ private:
+  struct Attention {
+    std::int64_t batch, tokens, keys, k, heads, head_size;
+  };
+
+  at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, generator_, at::TensorOptions(at::kFloat)); }
+  at::Tensor there(const at::Tensor& x) const { return x.defined() ? x.to(device_) : x; }
+
+  void synchronize() const {
+    if (device_.is_cuda()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+  }
+
+  double milliseconds(const Compute& compute) const {
+    constexpr int kRuns = 5;
+    compute();
+    synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < kRuns; ++i) compute();
+    synchronize();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / kRuns;
+  }
+
+  void check(Kernel kernel, const std::string& input, double tolerance, const Results& right, const Compute& ours,
+             const Compute& composite) {
+    KernelCheck result{kernel, input};
+    result.tolerance = tolerance;
+    try {
+      const Results results = ours();
+      result.error = is_distorted(kernel) ? 1 : 0;
+      for (std::size_t i = 0; i < right.size(); ++i) {
+        result.error = std::max(result.error, relative_error(results[i], right[i]));
+      }
+      if (extent_ == Extent::full) {
+        result.kernel_ms = milliseconds(ours);
+        result.composite_ms = milliseconds(composite);
+      }
+    } catch (const c10::Error& error) {
+      result.refusal = error.what_without_backtrace();
+    }
+    checks_.push_back(result);
+  }
+
+  /// `lasting`: scores of about −7, so that a stick reaches every tile.
+  void attention(const Attention& s, bool padded, bool lasting) {
+    at::Tensor q = random({s.batch, s.tokens, s.k, s.heads, s.head_size}), grad = random(q.sizes());
+    at::Tensor k = random({s.batch, s.keys, s.heads, s.head_size}), v = random(k.sizes()), mask;
+    if (padded) mask = at::rand({s.batch, s.keys}, generator_, at::TensorOptions(at::kFloat)).gt(0.3);
+    if (lasting) {
+      q.select(-1, 0).fill_(7.0);
+      k.select(-1, 0).fill_(-std::sqrt(static_cast<double>(s.head_size)));
+    }
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) attention(q, k, v, grad, mask, dtype);
+  }
+
+  void attention(const at::Tensor& q0, const at::Tensor& k0, const at::Tensor& v0, const at::Tensor& grad0,
+                 const at::Tensor& mask0, at::ScalarType dtype) {
+    const at::Tensor q = there(q0.to(dtype)), k = there(k0.to(dtype)), v = there(v0.to(dtype));
+    const at::Tensor grad = there(grad0.to(dtype)), mask = there(mask0);
+    const auto wide = [](const at::Tensor& x) { return x.cpu().to(at::kDouble); };
+    const std::string input = std::string(dtype == at::kFloat ? "float32" : "bfloat16") + ", " +
+                              std::to_string(q.size(1)) + " tokens, " + std::to_string(k.size(1)) + " keys, heads of " +
+                              std::to_string(q.size(4));
+    const double tolerance = dtype == at::kFloat ? kFloat32 : kBFloat16;
+    check(
+        Kernel::attention_forward, input, tolerance, {cpu::stick_breaking_forward(wide(q), wide(k), wide(v), mask0)},
+        [&] { return Results{fused::stick_breaking_forward(q, k, v, mask)}; },
+        [&] { return Results{composite::stick_breaking_forward(q, k, v, mask)}; });
+    const auto [dq, dk, dv] = cpu::stick_breaking_backward(wide(grad), wide(q), wide(k), wide(v), mask0);
+    const auto list = [](const std::tuple<at::Tensor, at::Tensor, at::Tensor>& x) {
+      return Results{std::get<0>(x), std::get<1>(x), std::get<2>(x)};
+    };
+    check(
+        Kernel::attention_backward, input, tolerance, {dq, dk, dv},
+        [&] { return list(fused::stick_breaking_backward(grad, q, k, v, mask)); },
+        [&] { return list(composite::stick_breaking_backward(grad, q, k, v, mask)); });
+  }
+
+  void router(std::int64_t tokens, std::int64_t modules, std::int64_t k) {
+    const at::Tensor logits = random({tokens, modules}), x = there(logits);
+    const at::Tensor dp = random({tokens, modules}), dgates = random({tokens, k});
+    const auto [p, gates, chosen] = composite::softmax_top_k(logits, k);
+    const at::Tensor grad = composite::softmax_top_k_backward(p, chosen, dp, dgates);
+    const at::Tensor dp_there = there(dp), dgates_there = there(dgates);
+    const auto run = [&](const auto& forward, const auto& backward) {
+      const auto [p2, gates2, chosen2] = forward(x, k);
+      return Results{p2, gates2, chosen2, backward(p2, chosen2, dp_there, dgates_there)};
+    };
+    check(
+        Kernel::router, std::to_string(tokens) + " tokens, " + std::to_string(modules) + " modules", kFloat32,
+        {p, gates, chosen, grad}, [&] { return run(fused::softmax_top_k, fused::softmax_top_k_backward); },
+        [&] { return run(composite::softmax_top_k, composite::softmax_top_k_backward); });
+  }
+
+  void dispatch(std::int64_t tokens, std::int64_t modules, std::int64_t k, std::int64_t width) {
+    const at::Tensor chosen = at::randint(modules, {tokens, k}, generator_, at::TensorOptions(at::kLong));
+    const at::Tensor chosen_there = there(chosen);
+    const ModuleDispatch plan = kernels::plan_dispatch(chosen, modules);
+    const std::string size = std::to_string(tokens) + " tokens";
+    check(
+        Kernel::plan, size, 0, {plan.slot_of_row, plan.row_of_slot},
+        [&] {
+          const ModuleDispatch p = fused::plan_dispatch(chosen_there, modules);
+          return Results{p.slot_of_row, p.row_of_slot};
+        },
+        [&] {
+          const ModuleDispatch p = composite::plan_dispatch(chosen_there, modules);
+          return Results{p.slot_of_row, p.row_of_slot};
+        });
+    const at::Tensor slot_of_row = there(plan.slot_of_row), row_of_slot = there(plan.row_of_slot);
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const at::Tensor x = random({tokens, width}).to(dtype), rows = random({tokens * k, width}).to(dtype);
+      const at::Tensor gates = random({tokens, k}).to(dtype);
+      const at::Tensor x2 = there(x), rows2 = there(rows), gates2 = there(gates);
+      const std::string input = size + (dtype == at::kFloat ? ", float32" : ", bfloat16");
+      check(
+          Kernel::gather, input, 0, {cpu::gather_tokens(x, plan.slot_of_row, k)},
+          [&] { return Results{fused::gather_tokens(x2, slot_of_row, k)}; },
+          [&] { return Results{composite::gather_tokens(x2, slot_of_row, k)}; });
+      const auto [dr, dg] = cpu::sum_slots_backward(x, rows, plan.row_of_slot, k, gates);
+      const auto run = [&](const auto& forward, const auto& backward) {
+        const auto [dr2, dg2] = backward(x2, rows2, row_of_slot, k, gates2);
+        return Results{forward(rows2, row_of_slot, k, gates2), dr2, dg2};
+      };
+      check(
+          Kernel::combine, input, dtype == at::kFloat ? kFloat32 : kBFloat16,
+          {cpu::sum_slots(rows, plan.row_of_slot, k, gates), dr, dg},
+          [&] { return run(fused::sum_slots, fused::sum_slots_backward); },
+          [&] { return run(composite::sum_slots, composite::sum_slots_backward); });
+    }
+  }
+
+  c10::Device device_;
+  Extent extent_;
+  at::Generator generator_;
+  std::vector<KernelCheck> checks_;
+};
+
+}  // namespace
+
+std::vector<KernelCheck> check_kernels(const c10::Device& device, Extent extent) {
+  const at::NoGradGuard no_grad;
+  return Checker(device, extent).run();
+}
+
+void switch_off_wrong(const std::vector<KernelCheck>& checks) {
+  for (const KernelCheck& check : checks) {
+    if (check.passed() || why_off(check.kernel).has_value()) continue;
+    const std::string reason =
+        check.refusal.empty() ? "relative error " + std::to_string(check.error) + " at " + check.input : check.refusal;
+    switch_off(check.kernel, reason);
+    TORCH_WARN("the GPU kernel '", name(check.kernel), "' is replaced by LibTorch operations: ", reason);
+  }
+}
+
+void check_once(const c10::Device& device) {
+  static std::mutex mutex;
+  static std::set<c10::DeviceIndex> checked;
+  const std::lock_guard lock(mutex);
+  if (checked.insert(device.index()).second) switch_off_wrong(check_kernels(device, Extent::small));
+}
+
+}  // namespace mformer::kernels::device
