@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <tuple>
+#include <vector>
 
 namespace mformer::kernels {
 
@@ -18,6 +19,10 @@ class FrozenPanels : public torch::CustomClassHolder {
   /// if the weight was changed in place since.
   const at::Tensor& of(const at::Tensor& weight, bool transposed, at::ScalarType dtype);
 
+  /// On other devices: the weights [in, out] as one [modules, in, out] of `dtype`, copied at their first use and again
+  /// if one was changed in place since. Nothing is copied or held where they already are that (stacked_weights.h).
+  at::Tensor stacked(at::TensorList weights, at::ScalarType dtype);
+
   /// What is held.
   std::int64_t bytes() const;
 
@@ -27,7 +32,14 @@ class FrozenPanels : public torch::CustomClassHolder {
     std::uint32_t version = 0;
     at::Tensor panels;
   };
+  struct Stack {
+    std::vector<at::Tensor> weights;
+    std::vector<std::uint32_t> versions;
+    at::Tensor all;
+    bool is_of(at::TensorList others) const;
+  };
   std::map<std::tuple<const void*, bool, at::ScalarType>, Entry> entries_;
+  std::map<std::pair<const void*, at::ScalarType>, Stack> stacks_;  // by the first weight
 };
 
 }  // namespace mformer::kernels

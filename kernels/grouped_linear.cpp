@@ -47,7 +47,7 @@ using Frozen = c10::intrusive_ptr<FrozenPanels>;
 /// y = x · W of each row's module, or x · Wᵀ if `transposed`.
 at::Tensor multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
                     const Frozen& frozen) {
-  if (!is_fast(x, weights)) return device::grouped_product(x, offset, weights, transposed);
+  if (!is_fast(x, weights)) return device::grouped_product(x, offset, weights, transposed, frozen);
   at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
   const auto order = transposed ? cpu::RightMatrix::Order::transposed : cpu::RightMatrix::Order::rows;
   const auto element = static_cast<int64_t>(x.element_size());

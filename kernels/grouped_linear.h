@@ -14,7 +14,8 @@ namespace mformer::kernels {
 /// offset   [modules + 1], non-decreasing, first 0, last = rows (ModuleDispatch::offset). Empty modules are fine.
 /// weights  one [in, out] tensor a module, x's dtype, or any other beside bfloat16 x (then rounded to bfloat16 for the
 ///          product, which is accumulated in float32). A weight that needs no gradient (a frozen module) costs none.
-/// frozen   where weights that need no gradient are kept packed between calls; null: each call packs anew.
+/// frozen   where weights that need no gradient are kept packed between calls (on another device than the CPU: as one
+///          tensor, unless they lie side by side already, stacked_weights.h); null: each call packs anew.
 /// Returns [rows, out] in x's dtype. Differentiable in x and the weights.
 /// Throws c10::Error naming the argument on any mismatch.
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,

@@ -1,21 +1,83 @@
 #include "kernels/device/grouped_linear.h"
 
+#include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/tensor.h>
 
 #include "kernels/device/products.h"
+#include "kernels/stacked_weights.h"
 
 namespace mformer::kernels::device {
 
-at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
-                           bool transposed) {
-  at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
+namespace {
+
+/// Modules [first, end), which are all frozen or all not.
+struct Run {
+  std::size_t first, end;
+};
+
+std::vector<Run> runs_of(at::TensorList weights) {
+  std::vector<Run> runs;
   for (std::size_t m = 0; m < weights.size(); ++m) {
+    const bool begins = m == 0 || weights[m].requires_grad() != weights[m - 1].requires_grad();
+    if (begins) runs.push_back({m, m});
+    runs.back().end = m + 1;
+  }
+  return runs;
+}
+
+/// What at::_grouped_mm asks for: rows of bfloat16 that begin at 16 bytes.
+bool can_be_grouped(const at::Tensor& x, const at::Tensor& weight) {
+  constexpr std::int64_t kWhole = 8;
+  return !x.device().is_cpu() && x.scalar_type() == at::kBFloat16 && weight.size(0) % kWhole == 0 &&
+         weight.size(1) % kWhole == 0;
+}
+
+void products_one_by_one(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                         bool transposed, const Run& run, at::Tensor& y) {
+  for (std::size_t m = run.first; m < run.end; ++m) {
     const std::int64_t first = offset[m], rows = offset[m + 1] - first;
     if (rows == 0) continue;
     at::Tensor part = y.narrow(0, first, rows);
     const at::Tensor weight = weights[m].detach().to(x.scalar_type());
     at::mm_out(part, x.narrow(0, first, rows), transposed ? weight.t() : weight);
+  }
+}
+
+/// The run's weights as one tensor, or an undefined one where that costs more than it saves: a copy of all for few.
+at::Tensor stack_of(const std::vector<std::int64_t>& offset, at::TensorList weights, const Run& run,
+                    at::ScalarType dtype, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+  const at::TensorList part = weights.slice(run.first, run.end - run.first);
+  if (frozen && !part[0].requires_grad()) return frozen->stacked(part, dtype);
+  const at::Tensor in_place = as_one(part);
+  if (in_place.defined() && in_place.scalar_type() == dtype) return in_place;
+  std::size_t used = 0;
+  for (std::size_t m = run.first; m < run.end; ++m) used += offset[m + 1] > offset[m] ? 1 : 0;
+  if (2 * used < part.size()) return {};
+  return as_one(side_by_side(part, dtype, part[0].device()));
+}
+
+}  // namespace
+
+at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                           bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+  at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
+  for (const Run& run : runs_of(weights)) {
+    const std::int64_t first = offset[run.first], rows = offset[run.end] - first;
+    if (rows == 0) continue;
+    at::Tensor stack;
+    if (can_be_grouped(x, weights[0])) stack = stack_of(offset, weights, run, x.scalar_type(), frozen);
+    if (!stack.defined()) {
+      products_one_by_one(x, offset, weights, transposed, run, y);
+      continue;
+    }
+    std::vector<std::int32_t> ends;
+    for (std::size_t m = run.first; m < run.end; ++m) ends.push_back(static_cast<std::int32_t>(offset[m + 1] - first));
+    const at::Tensor part = at::_grouped_mm(x.narrow(0, first, rows), transposed ? stack.transpose(1, 2) : stack,
+                                            at::tensor(ends, at::TensorOptions(at::kInt)).to(x.device()));
+    if (rows == x.size(0)) return part;
+    y.narrow(0, first, rows).copy_(part);
   }
   return y;
 }

@@ -5,13 +5,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/frozen_panels.h"
+
 namespace mformer::kernels::device {
 
 // kernels/grouped_linear.h in LibTorch operations, arguments already checked. Not differentiable.
 
-/// y [rows, columns] = x · W of each row's module, or x · Wᵀ if `transposed`.
+/// y [rows, columns] = x · W of each row's module, or x · Wᵀ if `transposed`. For bfloat16 x with sizes that are
+/// multiples of 8 by at::_grouped_mm, one product for a run of neighbouring modules, whose weights it needs as one
+/// tensor: frozen ones stay so in `frozen` (which may be null), others are copied. Else by a product a module.
 at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
-                           bool transposed);
+                           bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen);
 
 /// dW = xᵀ · grad of each module that trains, in its weight's dtype; the others, and those without rows, are undefined.
 std::vector<at::Tensor> grouped_weight_gradients(const at::Tensor& x, const at::Tensor& grad,
