@@ -29,8 +29,8 @@ struct DeviceSelfCheck {
 };
 
 /// Runs each GPU kernel on random and edge sizes, in seconds; one that does not pass is replaced by LibTorch operations
-/// from now on, with a warning. (Whoever computes on a device has a shorter check run once, without being asked.) Empty
-/// where this program has no kernels for the device: LibTorch operations compute there.
+/// from now on, with a warning. (Whoever computes on a device has a shorter check run once, without being asked.) In a
+/// build without CUDA only LibTorch's grouped product is checked; empty for other devices than CUDA's.
 std::vector<DeviceSelfCheck> self_check(const at::Device& device);
 
 }  // namespace mformer::kernels

@@ -5,6 +5,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 
+#include "kernels/device/kernel_switch.h"
 #include "kernels/device/products.h"
 #include "kernels/stacked_weights.h"
 
@@ -30,19 +31,8 @@ std::vector<Run> runs_of(at::TensorList weights) {
 /// What at::_grouped_mm asks for: rows of bfloat16 that begin at 16 bytes.
 bool can_be_grouped(const at::Tensor& x, const at::Tensor& weight) {
   constexpr std::int64_t kWhole = 8;
-  return !x.device().is_cpu() && x.scalar_type() == at::kBFloat16 && weight.size(0) % kWhole == 0 &&
-         weight.size(1) % kWhole == 0;
-}
-
-void products_one_by_one(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
-                         bool transposed, const Run& run, at::Tensor& y) {
-  for (std::size_t m = run.first; m < run.end; ++m) {
-    const std::int64_t first = offset[m], rows = offset[m + 1] - first;
-    if (rows == 0) continue;
-    at::Tensor part = y.narrow(0, first, rows);
-    const at::Tensor weight = weights[m].detach().to(x.scalar_type());
-    at::mm_out(part, x.narrow(0, first, rows), transposed ? weight.t() : weight);
-  }
+  return uses_kernel(Kernel::grouped_product, x.device()) && x.scalar_type() == at::kBFloat16 &&
+         weight.size(0) % kWhole == 0 && weight.size(1) % kWhole == 0;
 }
 
 /// The run's weights as one tensor, or an undefined one where that costs more than it saves: a copy of all for few.
@@ -60,6 +50,27 @@ at::Tensor stack_of(const std::vector<std::int64_t>& offset, at::TensorList weig
 
 }  // namespace
 
+at::Tensor products_one_by_one(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                               bool transposed) {
+  at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
+  for (std::size_t m = 0; m < weights.size(); ++m) {
+    const std::int64_t first = offset[m] - offset[0], rows = offset[m + 1] - offset[m];
+    if (rows == 0) continue;
+    at::Tensor part = y.narrow(0, first, rows);
+    const at::Tensor weight = weights[m].detach().to(x.scalar_type());
+    at::mm_out(part, x.narrow(0, first, rows), transposed ? weight.t() : weight);
+  }
+  return y;
+}
+
+at::Tensor stacked_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, const at::Tensor& stack,
+                           bool transposed) {
+  std::vector<std::int32_t> ends;
+  for (std::size_t m = 1; m < offset.size(); ++m) ends.push_back(static_cast<std::int32_t>(offset[m] - offset[0]));
+  return at::_grouped_mm(x, transposed ? stack.transpose(1, 2) : stack,
+                         at::tensor(ends, at::TensorOptions(at::kInt)).to(x.device()));
+}
+
 at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
                            bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen) {
   at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
@@ -68,14 +79,12 @@ at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>&
     if (rows == 0) continue;
     at::Tensor stack;
     if (can_be_grouped(x, weights[0])) stack = stack_of(offset, weights, run, x.scalar_type(), frozen);
-    if (!stack.defined()) {
-      products_one_by_one(x, offset, weights, transposed, run, y);
-      continue;
-    }
-    std::vector<std::int32_t> ends;
-    for (std::size_t m = run.first; m < run.end; ++m) ends.push_back(static_cast<std::int32_t>(offset[m + 1] - first));
-    const at::Tensor part = at::_grouped_mm(x.narrow(0, first, rows), transposed ? stack.transpose(1, 2) : stack,
-                                            at::tensor(ends, at::TensorOptions(at::kInt)).to(x.device()));
+    const std::vector<std::int64_t> bounds(offset.begin() + static_cast<std::ptrdiff_t>(run.first),
+                                           offset.begin() + static_cast<std::ptrdiff_t>(run.end) + 1);
+    const at::Tensor input = x.narrow(0, first, rows);
+    const at::Tensor part =
+        stack.defined() ? stacked_product(input, bounds, stack, transposed)
+                        : products_one_by_one(input, bounds, weights.slice(run.first, run.end - run.first), transposed);
     if (rows == x.size(0)) return part;
     y.narrow(0, first, rows).copy_(part);
   }

@@ -17,6 +17,14 @@ namespace mformer::kernels::device {
 at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
                            bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen);
 
+/// The same by a product a module.
+at::Tensor products_one_by_one(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                               bool transposed);
+
+/// The same from weights that are one tensor [modules, in, out] of x's dtype, by at::_grouped_mm.
+at::Tensor stacked_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, const at::Tensor& stack,
+                           bool transposed);
+
 /// dW = xᵀ · grad of each module that trains, in its weight's dtype; the others, and those without rows, are undefined.
 std::vector<at::Tensor> grouped_weight_gradients(const at::Tensor& x, const at::Tensor& grad,
                                                  const std::vector<std::int64_t>& offset, at::TensorList weights);

@@ -3,6 +3,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -17,9 +19,11 @@
 #include "kernels/cpu/module_dispatch.h"
 #include "kernels/cpu/stick_breaking_attention.h"
 #include "kernels/device/fused.h"
+#include "kernels/device/grouped_linear.h"
 #include "kernels/device/module_dispatch.h"
 #include "kernels/device/softmax_top_k.h"
 #include "kernels/device/stick_breaking_attention.h"
+#include "kernels/stacked_weights.h"
 
 namespace mformer::kernels::device {
 namespace {
@@ -42,6 +46,8 @@ class Checker {
       : device_(device), extent_(extent), generator_(at::detail::createCPUGenerator(1)) {}
 
   std::vector<KernelCheck> run() {
+    grouped(extent_ == Extent::full ? 8192 : 200);
+    if (device_.is_cuda() && !built_with_cuda()) return std::move(checks_);
     for (const std::int64_t head_size : {64, 40}) attention({2, 35, 70, 3, 2, head_size}, true, false);
     attention({1, 1, 130, 2, 2, 64}, false, false);
     router(70, 48, 3);
@@ -130,6 +136,31 @@ class Checker {
         Kernel::attention_backward, input, tolerance, {dq, dk, dv},
         [&] { return list(fused::stick_breaking_backward(grad, q, k, v, mask)); },
         [&] { return list(composite::stick_breaking_backward(grad, q, k, v, mask)); });
+  }
+
+  void grouped(std::int64_t rows) {
+    constexpr std::int64_t kIn = 64, kOut = 128;
+    const std::vector<std::int64_t> offset = {0, rows / 8, rows / 8, rows / 2, rows};  // a module without rows
+    const at::Tensor x = random({rows, kIn}).to(at::kBFloat16), y = random({rows, kOut}).to(at::kBFloat16);
+    std::vector<at::Tensor> weights;
+    for (std::size_t m = 0; m + 1 < offset.size(); ++m) weights.push_back(random({kIn, kOut}));
+    const auto slices = side_by_side(weights, at::kBFloat16, device_);
+    const at::Tensor stack = as_one(slices), x2 = there(x), y2 = there(y);
+    const Results right = {at::empty({rows, kOut}, at::kDouble), at::empty({rows, kIn}, at::kDouble)};
+    for (std::size_t m = 0; m < weights.size(); ++m) {
+      const at::Tensor w = weights[m].to(at::kBFloat16).to(at::kDouble);
+      const std::int64_t first = offset[m], count = offset[m + 1] - first;
+      right[0].narrow(0, first, count).copy_(at::mm(x.narrow(0, first, count).to(at::kDouble), w));
+      right[1].narrow(0, first, count).copy_(at::mm(y.narrow(0, first, count).to(at::kDouble), w.t()));
+    }
+    check(
+        Kernel::grouped_product, std::to_string(rows) + " rows", kBFloat16, right,
+        [&] {
+          return Results{stacked_product(x2, offset, stack, false), stacked_product(y2, offset, stack, true)};
+        },
+        [&] {
+          return Results{products_one_by_one(x2, offset, slices, false), products_one_by_one(y2, offset, slices, true)};
+        });
   }
 
   void router(std::int64_t tokens, std::int64_t modules, std::int64_t k) {

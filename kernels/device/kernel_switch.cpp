@@ -8,10 +8,12 @@
 namespace mformer::kernels::device {
 namespace {
 
+constexpr std::size_t kKernels = static_cast<std::size_t>(Kernel::grouped_product) + 1;
+
 struct Switches {
   std::mutex mutex;
-  std::array<std::optional<std::string>, 6> off;
-  std::array<bool, 6> distorted{};
+  std::array<std::optional<std::string>, kKernels> off;
+  std::array<bool, kKernels> distorted{};
 };
 
 Switches& switches() {
@@ -35,6 +37,8 @@ const char* name(Kernel kernel) {
       return "gather";
     case Kernel::combine:
       return "combine";
+    case Kernel::grouped_product:
+      return "grouped product";
   }
   return "";
 }
@@ -48,8 +52,12 @@ bool built_with_cuda() {
 }
 
 bool uses_kernel(Kernel kernel, const c10::Device& device) {
-  if (!built_with_cuda() || !device.is_cuda()) return false;
-  check_once(device);
+  if (kernel == Kernel::grouped_product) {
+    if (device.is_cpu()) return false;
+  } else if (!built_with_cuda() || !device.is_cuda()) {
+    return false;
+  }
+  if (device.is_cuda()) check_once(device);
   return !why_off(kernel).has_value();
 }
 

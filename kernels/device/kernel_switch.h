@@ -9,16 +9,14 @@
 namespace mformer::kernels::device {
 
 /// Our own GPU kernels (kernels/cuda). Each has a composite of LibTorch operations (kernels/device) that computes the
-/// same, for builds without CUDA, for other dtypes and sizes, and for when a kernel was switched off.
-enum class Kernel { attention_forward, attention_backward, router, plan, gather, combine };
+/// same, for builds without CUDA, for other dtypes and sizes, and for when a kernel was switched off. With them, though
+/// not ours: LibTorch's grouped product, which a product a module can replace.
+enum class Kernel { attention_forward, attention_backward, router, plan, gather, combine, grouped_product };
 
 inline const std::vector<Kernel>& all_kernels() {
-  static const std::vector<Kernel> all = {Kernel::attention_forward,
-                                          Kernel::attention_backward,
-                                          Kernel::router,
-                                          Kernel::plan,
-                                          Kernel::gather,
-                                          Kernel::combine};
+  static const std::vector<Kernel> all = {
+      Kernel::attention_forward, Kernel::attention_backward, Kernel::router, Kernel::plan, Kernel::gather,
+      Kernel::combine,           Kernel::grouped_product};
   return all;
 }
 
@@ -28,8 +26,9 @@ const char* name(Kernel kernel);
 /// Whether this program holds the kernels at all.
 bool built_with_cuda();
 
-/// Whether `kernel` is used on `device`: a CUDA device, and not switched off. The first question about a CUDA device
-/// has every kernel compared with the CPU (kernel_check.h) and switches off those that disagree, with a warning.
+/// Whether `kernel` is used on `device`: not switched off, and a CUDA device (the grouped product: any but the CPU).
+/// The first question about a CUDA device has every kernel compared with the CPU (kernel_check.h) and switches off
+/// those that disagree, with a warning.
 bool uses_kernel(Kernel kernel, const c10::Device& device);
 
 /// For this process: the composite computes from now on.
