@@ -18,13 +18,15 @@ namespace mformer {
 namespace {
 
 constexpr double kNotRun = -std::numeric_limits<double>::infinity();
-/// After so many tokens of a document the hypotheses without weight rest; a text of another domain is told apart within
-/// a few tokens, and each probe of four hypotheses costs as much as 4 · its length.
-constexpr std::array<std::int64_t, 2> kProbes = {16, 64};
+/// After so many tokens of a document the hypotheses without weight rest. A text of another domain is told apart within
+/// a few tokens, and a probe of four hypotheses costs as much as 4 · its length: the first settles most documents.
+constexpr std::array<std::int64_t, 3> kProbes = {4, 12, 48};
 /// A probe is worth it in windows at least so many times its length.
 constexpr std::int64_t kProbeShare = 4;
 /// Tokens of a second look for the base, and how many times longer a document must be to get one.
-constexpr std::int64_t kLook = 16, kLookShare = 8;
+constexpr std::int64_t kLook = 8, kLookShare = 16;
+/// Tokens of a look for all hypotheses where the losses jump.
+constexpr std::int64_t kJumpLook = 32;
 /// Windows that one forward pass runs over. Batches may be larger, so that the short probes come in useful numbers.
 constexpr std::size_t kRowsAtOnce = 8;
 /// The losses jump when their excess over the mean so far plus the slack sums to the alarm (Page's test, 1954). Token
@@ -43,7 +45,8 @@ class Batchwork {
         rows_(batch.inputs.size(0)),
         tokens_(batch.inputs.size(1)),
         log_probs_(at::full({rows_, tokens_, static_cast<std::int64_t>(views.size())}, kNotRun, at::kDouble)),
-        known_(known_targets(batch)) {}
+        known_(known_targets(batch)),
+        least_weight_(std::max(options.negligible, options.switching * prior_of(views.size() - 1, options).back())) {}
 
   PosteriorLosses run(bool exact) {
     Rows all(rows_);
@@ -54,17 +57,22 @@ class Batchwork {
       look_again_for_the_base(alive);
     }
     run_views(alive, {});
-    const Rows ran = alive;
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      if (count(alive[row]) < views_.size() && jumps(row)) alive[row] = all[row];
+    if (!exact) {
+      const Rows ran = alive;
+      look_where_losses_jump(all, alive);
+      run_views(alive, ran);
     }
-    run_views(alive, ran);
     return mix();
   }
 
  private:
   /// Of each row which hypotheses …
   using Rows = std::vector<std::vector<bool>>;
+
+  /// Where a document begins, or another place in it.
+  struct Beginning {
+    std::int64_t row, place;
+  };
 
   static std::size_t count(const std::vector<bool>& which) {
     return static_cast<std::size_t>(std::count(which.begin(), which.end(), true));
@@ -101,14 +109,14 @@ class Batchwork {
     for (std::size_t i = 0; i < beginnings.size(); ++i) {
       const std::vector<double> weights = weights_after(evidence[static_cast<std::int64_t>(i)]);
       for (std::size_t h = 0; h < views_.size(); ++h) {
-        if (weights[h] >= options_.negligible) likely[beginnings[i].row][h] = true;
+        if (weights[h] >= least_weight_) likely[beginnings[i].row][h] = true;
       }
     }
     for (const Beginning& one : beginnings) alive[one.row] = likely[one.row];
   }
 
-  /// Wakes the base in rows where it rests, but does better than what runs in the middle or at the end of a document:
-  /// old text that begins like another domain must not lose the hypothesis that its bound is about.
+  /// Wakes the base in rows where it rests, but does better than what runs in the middle of a document: old text that
+  /// begins like another domain must not lose the hypothesis that its bound is about.
   void look_again_for_the_base(Rows& alive) const {
     Rows with_base = alive;
     std::vector<Beginning> places;
@@ -119,28 +127,48 @@ class Batchwork {
       auto ends = batch_.starts[row];
       ends.push_back(batch_.lengths[row]);
       for (const std::int64_t end : ends) {
-        if (end - begin >= kLookShare * kLook) {
-          places.push_back({row, begin + (end - begin) / 2});
-          places.push_back({row, end - kLook});
-        }
+        if (end - begin >= kLookShare * kLook) places.push_back({row, begin + (end - begin) / 2});
         begin = end;
       }
     }
-    if (places.empty()) return;
-    const at::Tensor sums = log_probs_of(places, kLook, with_base).sum(1);
-    const auto sum = sums.accessor<double, 2>();
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      const auto place = static_cast<std::int64_t>(i);
-      double best = kNotRun;
-      for (std::int64_t h = 1; h < sums.size(1); ++h) best = std::max(best, sum[place][h]);
-      if (sum[place][0] > best) alive[places[i].row][0] = true;
-    }
+    wake(places, kLook, with_base, 0, alive);
   }
 
-  /// Where a document begins, or another place in it.
-  struct Beginning {
-    std::int64_t row, place;
-  };
+  /// Wakes in rows whose losses jump the hypothesis that does best from there on, if it is worth a switch to it:
+  /// more than ln(1/α) + ln(1/π) better.
+  void look_where_losses_jump(const Rows& all, Rows& alive) const {
+    std::vector<Beginning> places;
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      if (count(alive[row]) == views_.size()) continue;
+      const std::int64_t place = jump(row);
+      if (place >= 0) places.push_back({row, place});
+    }
+    wake(places, kJumpLook, all, -std::log(least_weight_), alive);
+  }
+
+  /// Wakes the best of the resting hypotheses in `looked` at each place whose log-probability of the next `length`
+  /// tokens, read without what came before, exceeds that of all that run by more than `margin`.
+  void wake(const std::vector<Beginning>& places, std::int64_t length, const Rows& looked, double margin,
+            Rows& alive) const {
+    if (places.empty()) return;
+    const at::Tensor sums = log_probs_of(places, length, looked).sum(1);
+    const auto sum = sums.accessor<double, 2>();
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      std::vector<bool>& running = alive[places[i].row];
+      const auto of_place = sum[static_cast<std::int64_t>(i)];
+      double best_running = kNotRun, best_resting = kNotRun;
+      std::size_t which = 0;
+      for (std::size_t h = 0; h < views_.size(); ++h) {
+        const double value = of_place[static_cast<std::int64_t>(h)];
+        if (running[h]) {
+          best_running = std::max(best_running, value);
+        } else if (value > best_resting) {
+          best_resting = value, which = h;
+        }
+      }
+      if (best_resting > best_running + margin) running[which] = true;
+    }
+  }
 
   /// [beginnings, length, hypotheses]: what the views that are alive in its row give to the first tokens of each; 0
   /// after the document's end or where a token is not known, −∞ for views that rest.
@@ -220,17 +248,18 @@ class Batchwork {
     }
   }
 
-  bool jumps(std::int64_t row) const {
+  /// Where the losses of what ran began to be too high for chance, or −1.
+  std::int64_t jump(std::int64_t row) const {
     Posterior posterior(views_.size() - 1, options_);
     double sum = 0, excess = 0;
-    std::int64_t seen = 0;
-    bool alarm = false;
-    follow(row, batch_.lengths[row], posterior, [&](std::int64_t, double loss, const Posterior&) {
+    std::int64_t seen = 0, began = 0, place = -1;
+    follow(row, batch_.lengths[row], posterior, [&](std::int64_t t, double loss, const Posterior&) {
+      if (excess == 0) began = t;
       if (seen > 0) excess = std::max(0.0, excess + loss - sum / static_cast<double>(seen) - kSlack);
-      alarm = alarm || excess > kAlarm;
+      if (place < 0 && excess > kAlarm) place = began;
       sum += loss, ++seen;
     });
-    return alarm;
+    return place;
   }
 
   PosteriorLosses mix() const {
@@ -262,6 +291,7 @@ class Batchwork {
   std::int64_t rows_, tokens_;
   at::Tensor log_probs_;  // [rows, tokens, hypotheses] float64, kNotRun where none is known
   at::Tensor known_;      // [rows, tokens] int64
+  double least_weight_;   // of a hypothesis that is run: what switching would give it back
 };
 
 }  // namespace

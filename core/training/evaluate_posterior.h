@@ -22,10 +22,11 @@ struct PosteriorLosses {
 /// Runs the views of a model with domains (views_of()) over windows and mixes them by the posterior, which starts anew
 /// at each window and with each document.
 ///
-/// Not every view runs over everything: the first tokens of every document are run by all; views that are negligible
-/// after them (PosteriorOptions) for each document of a window rest for this window; the base comes back where it does
-/// better in the middle or at the end of a document. A window in which the losses of what runs jump, a sign that the text
-/// changed domain, is run by all. The losses are exact for what was run and otherwise an upper bound.
+/// Not every view runs over everything: the first 4, 12 and 48 tokens of every document are run by all that are still in
+/// question; views whose weight by Bayes' rule is then less than what switching would give them, α π, for each document
+/// of a window, rest for this window. The base comes back where it does better in the middle of a document. Where the
+/// losses of what runs jump, a sign that the text changed domain, the best of the resting views comes back if it is
+/// worth a switch. The losses are exact for what was run and otherwise an upper bound.
 class PosteriorEvaluator {
  public:
   /// `views`: of the base and of each domain. `exact`: all views run over everything.
