@@ -45,6 +45,8 @@ nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
                     {"budget", command.budget},
                     {"layers", command.layers},
                     {"start", flags.start},
+                    {"rehearse", or_null(command.rehearse)},
+                    {"rehearse_weight", command.rehearse_weight},
                     {"replay", or_null(command.replay)},
                     {"memory", command.memory},
                     {"separation", command.separation},
@@ -163,8 +165,16 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       "add "
       "nothing at first; default: copy")
       ->type_name("copy|random|unchanged");
+  add("--rehearse", options.rehearse,
+      "Single mask: texts written by the model itself that each new sequence is learned with; default: 1, with an "
+      "earlier task")
+      ->check(non_negative_number());
+  add("--rehearse-weight", options.rehearse_weight,
+      "Single mask: weight of what is rehearsed against the new text; default: 16")
+      ->check(positive_number());
   add("--replay", options.replay,
-      "Single mask: share of training sequences from the memory of earlier tasks, below 1; default: 0.125")
+      "Single mask: share of training sequences from the memory of earlier tasks, below 1; default: 0, without "
+      "rehearsal 0.125")
       ->check(share());
   add("--memory", options.memory,
       "Single mask: share of each earlier task's training text that is ever looked at; default: 0.01")

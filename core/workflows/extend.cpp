@@ -1,6 +1,7 @@
 #include "core/workflows/extend.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "core/model/domains.h"
@@ -23,13 +24,20 @@ void check(const ExtendCommand& command) {
   require_replay_share(replay);
   if (!(command.memory > 0 && command.memory <= 1))
     throw UsageError("--memory is a share above 0 and at most 1", "for example --memory 0.01");
+  const double rehearse = command.rehearse.value_or(0);
+  if (!(rehearse >= 0 && std::isfinite(rehearse)))
+    throw UsageError("--rehearse must not be negative", "1 = as much as is new, 0 = nothing");
+  if (!(command.rehearse_weight > 0)) throw UsageError("--rehearse-weight must be positive", "for example 16");
+  if (command.rehearses() && command.token_rows > 0)
+    throw UsageError("--token-rows is for training without rehearsal, which trains all rows", "add --rehearse 0");
   if (!(command.separation >= 0)) throw UsageError("--separation must not be negative", "0 = none");
   if (command.token_rows < 0) throw UsageError("--token-rows must not be negative", "0 = no row of an old token");
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
   if (command.review_steps.value_or(0) < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
   const bool reviewed = command.review_steps.value_or(0) > 0;
-  if (!command.single_mask && (replay > 0 || command.token_rows > 0 || command.penalty > 0 || reviewed)) {
-    throw UsageError("--replay, --token-rows, --penalty and --review-steps belong to --single-mask",
+  if (!command.single_mask &&
+      (rehearse > 0 || replay > 0 || command.token_rows > 0 || command.penalty > 0 || reviewed)) {
+    throw UsageError("--rehearse, --replay, --token-rows, --penalty and --review-steps belong to --single-mask",
                      "a domain of its own needs none of them: other text never meets it");
   }
 }
@@ -64,7 +72,13 @@ class Extension {
         task_(open_task(session, tokenizer_, command.task, command.data)),
         context_(context_of(command.options, base.model)),
         parent_(view_of(base.model, kBaseHypothesis)),
-        model_(clone(parent_)) {}
+        model_(clone(parent_)) {
+    if (command_.rehearse.has_value() || !command_.single_mask) return;
+    const auto tasks = session.registry.tasks();
+    const bool earlier = std::any_of(tasks.begin(), tasks.end(),
+                                     [&](const TaskRecord& known) { return known.name != task_.record.name; });
+    command_.rehearse = earlier && command_.replay.value_or(1) > 0 && command_.token_rows == 0 ? 1 : 0;
+  }
 
   ExtendReport report() {
     PackedWindows windows(task_.tokens.require(Split::train), context_, LastWindow::drop);
@@ -88,7 +102,7 @@ class Extension {
       const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
       report_.run_folder = folder.string();
       std::optional<SingleMask> single_mask;
-      if (command_.single_mask) single_mask.emplace(session_, model_, command_, task_, tasks, windows);
+      if (command_.single_mask) single_mask.emplace(session_, parent_, model_, command_, task_, tasks, windows);
       learn(training, windows, tasks, folder, single_mask);
       if (single_mask) single_mask->review(folder / "review");
       make_untrainable(model_);
@@ -122,7 +136,11 @@ class Extension {
 
   std::vector<TrainedParameter> trained() {
     if (!command_.single_mask) return train_domain(model_, task_);
-    return make_trainable(model_, [&](const ParameterRef& ref) { return is_of_new_module(model_, ref); });
+    return make_trainable(model_, [&](const ParameterRef& ref) {
+      const bool old_module = ref.part == ParameterRef::Part::module && !is_of_new_module(model_, ref);
+      if (command_.rehearses()) return !old_module || ref.name.ends_with(".row");
+      return is_of_new_module(model_, ref);
+    });
   }
 
   std::int64_t added_weights() const {
@@ -155,6 +173,7 @@ class Extension {
     }
     const double replay = single_mask ? single_mask->replay_share() : 0.0;
     training.batches = task_batches(windows, tasks, task_.record.name, replay, options, command_.memory);
+    if (single_mask) training.batches = single_mask->with_rehearsal(std::move(training.batches));
     training.balance = false;
     training.run_folder = folder;
     report_.training = train(
@@ -196,7 +215,7 @@ class Extension {
 
   Session& session_;
   const LoadedVersion& base_;
-  const ExtendCommand& command_;
+  ExtendCommand command_;
   const Tokenizer& tokenizer_;
   TaskData task_;
   std::int64_t context_;

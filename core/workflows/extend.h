@@ -26,11 +26,13 @@ NewModules new_modules_from_string(const std::string& text);
 /// so that it begins as the base was and is free to go anywhere: other text never meets it.
 ///
 /// `single_mask`: the new modules join those that are there, for all text, in one softmax. One path, no posterior. What
-/// keeps old text out of new modules is a small memory of it: their router rows are placed
-/// (core/workflows/place_rows.h) so that the memory scores them low, and training goes on to hold the two apart
-/// (`separation`), with the memory replayed. With `token_rows` the embedding and head rows of tokens that old text
-/// hardly has are trained too. Without an earlier task whose data can be read there is no memory, and none of this but
-/// what is asked for by name.
+/// keeps old text as it was is a small memory of it. By default it only gives the beginnings of texts that the model
+/// writes itself and rehearses (core/workflows/rehearsal.h) while it learns the new domain; the router rows of new
+/// modules are placed (core/workflows/place_rows.h) so that such text scores them low, and training goes on to hold the
+/// two apart (`separation`). Rehearsal makes it safe to train the trunk and the routers too; old modules keep their
+/// bits in any case. Without rehearsal (`rehearse` = 0) only new modules are trained, the memory itself is replayed,
+/// and with `token_rows` the embedding and head rows of tokens that old text hardly has are trained too. Without an
+/// earlier task there is no memory, and none of this.
 struct ExtendCommand : TrainCommand {
   static constexpr double kReplay = 0.125;
 
@@ -42,8 +44,12 @@ struct ExtendCommand : TrainCommand {
   std::string layers;   ///< "0-3" or "2"; empty = all.
   NewModules start = NewModules::copy;
   // Single mask only.
-  /// Share of training windows from earlier tasks, 0 … 1; nothing = kReplay where there is an earlier task; 0 = no old
-  /// text is looked at, so that rows are not placed either.
+  /// Rehearsed texts for each sequence of a batch, beside them; 0 = none; nothing = 1 where there is an earlier task,
+  /// and none where there is not or where `replay` is 0.
+  std::optional<double> rehearse;
+  double rehearse_weight = 16;  ///< Of what is rehearsed against the new domain's loss.
+  /// Share of training windows from earlier tasks, 0 … 1; nothing = kReplay where there is an earlier task and no
+  /// rehearsal; 0 without rehearsal = no old text is looked at, so that rows are not placed either.
   std::optional<double> replay;
   double memory = 0.01;     ///< Share of each earlier task's training text that is ever looked at, 0 … 1.
   double separation = 0.1;  ///< Weight of placement_loss(); works on replayed windows.
@@ -54,6 +60,8 @@ struct ExtendCommand : TrainCommand {
   /// Further steps that train only the new router rows, on a half-and-half mix; nothing = a tenth of the steps where
   /// there is replay.
   std::optional<std::int64_t> review_steps;
+
+  bool rehearses() const { return single_mask && rehearse.value_or(0) > 0; }
 };
 
 /// Leak of one earlier task.
@@ -71,10 +79,10 @@ struct ExtendReport : TrainReport {
   ModelSize size_before, size_after;
 };
 
-/// Adds modules to every chosen layer and trains only what is new (see ExtendCommand) on the new domain; everything old
-/// keeps its objects. `penalty` weighs the mean router probability that tokens give to new modules: of replayed tokens
-/// where there is replay, of all tokens otherwise. Throws UsageError for options that do not go together, and Error for
-/// a single mask on a model with domains, whose hypotheses would all change.
+/// Adds modules to every chosen layer and trains what is new (see ExtendCommand) on the new domain; everything old
+/// keeps its objects, with rehearsal all old modules. `penalty` weighs the mean router probability that tokens give to
+/// new modules: of replayed tokens where there is replay, of all tokens otherwise. Throws UsageError for options that
+/// do not go together, and Error for a single mask on a model with domains, whose hypotheses would all change.
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command);
 
 }  // namespace mformer

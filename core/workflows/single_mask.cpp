@@ -3,6 +3,7 @@
 #include <ATen/ops/repeat_interleave.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/workflows/new_modules.h"
 #include "core/workflows/place_rows.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr double kOldWeight = 6.0;                // an old token that goes to a new module costs more than the reverse
 constexpr std::int64_t kPlacementTokens = 16384;  // of old and of new text
 constexpr std::int64_t kPlacementBatch = 8;       // windows of a forward pass
+constexpr std::int64_t kRehearsedTokens = 1 << 17;  // at most so many are written, and learned again and again
 
 /// Mean router probability that the (replayed, if any) tokens give to modules without a uid, summed over routers.
 at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, const Batch& batch) {
@@ -53,38 +55,65 @@ void add_sample(const PackedWindows& windows, double memory, std::vector<Batch>&
 
 }  // namespace
 
-SingleMask::SingleMask(Session& session, Model& model, const ExtendCommand& command, const TaskData& task,
-                       const std::vector<TaskData>& tasks, const PackedWindows& windows)
-    : session_(session), model_(model), command_(command), task_(task), tasks_(tasks), windows_(windows) {}
+SingleMask::SingleMask(Session& session, const Model& parent, Model& model, const ExtendCommand& command,
+                       const TaskData& task, const std::vector<TaskData>& tasks, const PackedWindows& windows)
+    : session_(session),
+      parent_(parent),
+      model_(model),
+      command_(command),
+      task_(task),
+      tasks_(tasks),
+      windows_(windows) {}
 
 std::vector<PackedWindows> SingleMask::others() const {
   return windows_of_others(tasks_, task_.record.name, windows_.context());
 }
 
 double SingleMask::replay_share() const {
-  const bool none = others().empty();
+  const bool none = others().empty() || command_.rehearses();
   return command_.replay.value_or(none ? 0 : ExtendCommand::kReplay);
 }
 
-void SingleMask::prepare(TrainTask& training, TrainReport& report) {
+std::int64_t SingleMask::rehearsed_rows() const {
+  const double rows = command_.rehearse.value_or(0) * static_cast<double>(command_.options.batch_size);
+  return std::max<std::int64_t>(1, std::llround(rows));
+}
+
+BatchSource SingleMask::with_rehearsal(BatchSource own) const {
+  return rehearsal_.has_value() ? rehearsal_->behind(std::move(own), rehearsed_rows()) : own;
+}
+
+void SingleMask::train_rare_tokens(TrainTask& training, TrainReport& report) {
   std::vector<TaskData> earlier = tasks_;
   std::erase_if(earlier, [&](const TaskData& task) { return task.record.name == task_.record.name; });
+  const at::Tensor rare = rare_tokens(model_.config.vocab_size, earlier, command_.token_rows);
+  const auto rows = train_token_rows(model_, rare);
+  training.parameters.insert(training.parameters.end(), rows.begin(), rows.end());
+  report.trainable.trunk +=
+      rare.sum().item<std::int64_t>() * model_.config.n_embd * static_cast<std::int64_t>(rows.size());
+  report.optimizer_bytes = report.trainable.optimizer_bytes();
+}
+
+void SingleMask::prepare(TrainTask& training, TrainReport& report) {
   const auto old = others();
-  if (old.empty()) return;
-  if (command_.token_rows > 0) {
-    const at::Tensor rare = rare_tokens(model_.config.vocab_size, earlier, command_.token_rows);
-    const auto rows = train_token_rows(model_, rare);
-    training.parameters.insert(training.parameters.end(), rows.begin(), rows.end());
-    report.trainable.trunk +=
-        rare.sum().item<std::int64_t>() * model_.config.n_embd * static_cast<std::int64_t>(rows.size());
-    report.optimizer_bytes = report.trainable.optimizer_bytes();
+  if (old.empty() && command_.rehearses()) {
+    throw Error("rehearsal needs the text of an earlier task to begin with, and none can be read",
+                "--rehearse 0 trains the new modules alone");
   }
-  if (replay_share() == 0) return;
+  if (old.empty()) return;
+  if (command_.token_rows > 0) train_rare_tokens(training, report);
+  if (!command_.rehearses() && replay_share() == 0) return;
   PlacementOptions options;
   options.old_weight = kOldWeight;
   std::vector<Batch> old_text, new_text;
   for (const PackedWindows& other : old) add_sample(other, command_.memory, old_text);
   add_sample(windows_, 1.0, new_text);
+  if (command_.rehearses()) {
+    const std::int64_t texts = std::min(std::max<std::int64_t>(1, kRehearsedTokens / windows_.context()),
+                                        command_.options.steps * rehearsed_rows());
+    rehearsal_.emplace(parent_, old_text, texts, command_.options.seed, session_.watcher);
+    old_text = rehearsal_->sample(std::max<std::int64_t>(1, kPlacementTokens / windows_.context()), kPlacementBatch);
+  }
   place_rows(model_, old_text, new_text, options);
 }
 
@@ -93,6 +122,10 @@ std::function<at::Tensor(const ForwardOutput&, const Batch&)> SingleMask::loss()
     at::Tensor loss;
     if (command_.separation > 0 && batch.replay.defined()) {
       loss = command_.separation * placement_loss(model_, output, batch, kOldWeight);
+    }
+    if (rehearsal_.has_value()) {
+      const at::Tensor kl = command_.rehearse_weight * rehearsal_->loss(model_, output.hidden, batch, rehearsed_rows());
+      loss = loss.defined() ? loss + kl : kl;
     }
     if (command_.penalty > 0) {
       const at::Tensor mass = command_.penalty * mass_in_new_modules(model_, output, batch);

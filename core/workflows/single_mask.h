@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "core/workflows/extend.h"
+#include "core/workflows/rehearsal.h"
 
 namespace mformer {
 
@@ -12,16 +14,20 @@ namespace mformer {
 /// memory of the earlier tasks' text. docs/training.md has the formulas.
 class SingleMask {
  public:
-  /// `model` has the new modules, those without a uid, and is changed in place; all are kept by reference. `tasks` are
-  /// all that can be read, `windows` the new task's training text.
-  SingleMask(Session& session, Model& model, const ExtendCommand& command, const TaskData& task,
+  /// `parent` is the model that is extended; `model` has the new modules, those without a uid, and is changed in place;
+  /// all are kept by reference. `tasks` are all that can be read, `windows` the new task's training text.
+  SingleMask(Session& session, const Model& parent, Model& model, const ExtendCommand& command, const TaskData& task,
              const std::vector<TaskData>& tasks, const PackedWindows& windows);
 
   /// Share of windows that are replayed: the command's, or its default where there is an earlier task.
   double replay_share() const;
 
-  /// Before training: places the new router rows, and adds the rows of rare tokens to what is trained and counted.
+  /// Before training: writes what is rehearsed, places the new router rows, and adds the rows of rare tokens to what is
+  /// trained and counted.
   void prepare(TrainTask& training, TrainReport& report);
+
+  /// The batches of `own` with what is rehearsed, if anything is.
+  BatchSource with_rehearsal(BatchSource own) const;
 
   /// What is added to the loss.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> loss() const;
@@ -31,13 +37,17 @@ class SingleMask {
 
  private:
   std::vector<PackedWindows> others() const;
+  std::int64_t rehearsed_rows() const;
+  void train_rare_tokens(TrainTask& training, TrainReport& report);
 
   Session& session_;
+  const Model& parent_;
   Model& model_;
   const ExtendCommand& command_;
   const TaskData& task_;
   const std::vector<TaskData>& tasks_;
   const PackedWindows& windows_;
+  std::optional<Rehearsal> rehearsal_;
 };
 
 }  // namespace mformer

@@ -14,16 +14,17 @@ class Method:
     base: str = "modular"
     rate: str = ""  # key in Settings.rates; default: the method's own
     posterior: bool = False
+    masked: bool = False  # a mask of what is new brings back the base, bit for bit
 
     def rate_of(self, settings):
         return settings.rates[self.rate or self.key]
 
 
 METHODS = (
-    Method("posterior", "extend, posterior over births", ("extend",), posterior=True),
-    Method("single-mask", "extend, single mask", ("extend", "--single-mask", "--token-rows", "100")),
+    Method("posterior", "extend, posterior over births", ("extend",), posterior=True, masked=True),
+    Method("single-mask", "extend, single mask", ("extend", "--single-mask")),
     Method("freeze", "extend, freezing only",
-           ("extend", "--single-mask", "--replay", "0", "--penalty", "0", "--review-steps", "0")),
+           ("extend", "--single-mask", "--replay", "0", "--penalty", "0", "--review-steps", "0"), masked=True),
     Method("naive", "all parameters tuned (naive)", ("train",)),
     Method("replay-1", "naive with 1 % replay", ("train", "--replay", "0.01"), rate="naive"),
     Method("replay-5", "naive with 5 % replay", ("train", "--replay", "0.05"), rate="naive"),

@@ -41,7 +41,7 @@ def run_one(study, settings, name, seed, tokens):
     _, base = bases.make_base(study, settings, seed, method.base)
 
     def after(chain, domain, model):
-        if method.command[0] != "extend":
+        if not method.masked:
             return
         measure.after_step(chain, settings, base, domain, model, method.posterior)
         if method.posterior and domain == settings.new[-1]:

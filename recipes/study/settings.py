@@ -48,8 +48,8 @@ class Settings:
 
 
 RATES = {
-    "base": 2e-3, "dense-active-base": 2e-3, "dense-total-base": 1e-3, "dense-active": 2e-3, "dense-total": 5e-4,
-    "naive": 4e-3, "joint": 2e-3, "freeze": 4e-3, "posterior": 4e-3, "single-mask": 4e-3,
+    "base": 2e-3, "dense-active-base": 2e-3, "dense-total-base": 1e-3, "dense-active": 2e-3, "dense-total": 1e-3,
+    "naive": 4e-3, "joint": 2e-3, "freeze": 4e-3, "posterior": 4e-3, "single-mask": 2e-3,
     "tune-whole": 4e-3, "tune-small": 4e-3
 }
 

@@ -4,7 +4,7 @@ import unittest
 import mformer
 import tensors
 
-EXTEND = ("extend", "--data", "german", "--single-mask", "--experts", "4", "--heads", "2", "--steps", "4", *mformer.QUICK)
+EXTEND = ("extend", "--data", "german", "--single-mask", "--rehearse", "0", "--experts", "4", "--heads", "2", "--steps", "4", *mformer.QUICK)
 
 
 class EvalTest(mformer.EndToEndTest):

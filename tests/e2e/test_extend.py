@@ -2,7 +2,8 @@ import unittest
 
 import mformer
 
-SINGLE_MASK = ("extend", "--data", "german", "--single-mask", "--steps", "6", *mformer.QUICK)
+SINGLE_MASK = ("extend", "--data", "german", "--single-mask", "--rehearse", "0", "--steps", "6", *mformer.QUICK)
+REHEARSING = ("extend", "--data", "german", "--single-mask", "--steps", "6", *mformer.QUICK, "--experts", "4", "--heads", "2")
 EXTEND = (*SINGLE_MASK, "--experts", "4", "--heads", "2")
 
 
@@ -56,6 +57,19 @@ class ExtendTest(mformer.EndToEndTest):
         table = work.run("inspect", "modules", "--json").json["modules"]
         self.assertEqual({row["copied_from"] for row in table if row["layer"] == 0 and row["born_by"] == "init"}, {""})
         self.assertTrue(all(row["copied_from"] for row in table[-4:]))
+
+    def test_a_single_mask_rehearses_where_there_is_an_old_task(self):
+        work = self.workspace()
+        old = work.modules("base@2")
+        made = work.run(*REHEARSING, "--json").json
+        self.assertGreater(made["trainable_parameters"]["trunk"], 0)
+        self.assertEqual({uid: work.modules("base@3")[uid] for uid in old}, old)
+        work.refuses("eval", "--as-of", "base@2", code=1, says="changed", hint="base@2")
+        again = work.run(*REHEARSING, "--into", "again", "--json").json
+        self.assertEqual(again["tasks"], made["tasks"])
+        lighter = work.run(*REHEARSING, "--rehearse-weight", "1", "--into", "lighter", "--json").json
+        more = work.run(*REHEARSING, "--rehearse", "2", "--into", "more", "--json").json
+        self.assertEqual(len({str(one["tasks"]) for one in (made, lighter, more)}), 3)
 
     def test_replay_penalty_and_review_use_the_old_task(self):
         work = self.workspace()

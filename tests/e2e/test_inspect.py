@@ -2,7 +2,7 @@ import unittest
 
 import mformer
 
-EXTEND = ("extend", "--data", "german", "--single-mask", "--experts", "4", "--heads", "2", "--steps", "4", *mformer.QUICK)
+EXTEND = ("extend", "--data", "german", "--single-mask", "--rehearse", "0", "--experts", "4", "--heads", "2", "--steps", "4", *mformer.QUICK)
 
 
 class InspectTest(mformer.EndToEndTest):

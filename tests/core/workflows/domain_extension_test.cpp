@@ -176,6 +176,7 @@ TEST_F(DomainExtensionTest, RefusesWhatDoesNotGoTogether) {
   run(command("german"));
   ExtendCommand shared = command("code");
   shared.single_mask = true;
+  shared.rehearse = 0;
   testing::expect_error<Error>([&] { run(shared); }, "has domains");
   Session session = workspace_.session("train");
   PretrainCommand train;

@@ -27,6 +27,7 @@ ExtendCommand short_command(const TinyWorkspace& workspace) {
   command.task = "german";
   command.data = workspace.corpus("german");
   command.single_mask = true;
+  command.rehearse = 0;
   command.experts = 2;
   command.heads = 1;
   command.eval_tokens = 200;
@@ -251,6 +252,67 @@ TEST_P(ExtendOnceTest, PlacesNewRowsFromTheMemoryOfEarlierTasks) {
   EXPECT_FALSE(first_row("alone", false).equal(first_row("placed", true)));
 }
 
+/// The command as users give it: rehearsal where there is an earlier task.
+ExtendCommand rehearsing(const TinyWorkspace& workspace) {
+  ExtendCommand command = short_command(workspace);
+  command.rehearse.reset();
+  return command;
+}
+
+TEST_P(ExtendOnceTest, RehearsesByDefaultAndThenTrainsAllButTheOldModules) {
+  add_task("english");
+  const ExtendReport report = run(rehearsing(workspace_));
+  const LoadedVersion now = workspace_.load();
+  EXPECT_GT(report.trainable.trunk, 0);
+  EXPECT_GT(report.trainable.router, 0);
+  EXPECT_FALSE(now.model.wte.equal(base_.model.wte));
+  for (std::size_t l = 0; l < now.model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const auto &before = base_.manifest.layers[l].modules(kind), &after = now.manifest.layers[l].modules(kind);
+      EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin())) << "old modules keep their objects";
+    }
+  }
+  EXPECT_THAT(expect_error<Error>([&] { masked_as_of(workspace_.registry(), now, "base@1"); }, "changed"),
+              HasSubstr("base@1"));
+}
+
+TEST_P(ExtendOnceTest, RehearsalHoldsTheModelToWhatItWas) {
+  add_task("english");
+  const auto rise = [&](double weight) {
+    ExtendCommand command = rehearsing(workspace_);
+    command.into = "weight" + std::to_string(static_cast<int>(weight * 1000));
+    command.rehearse_weight = weight;
+    command.options.steps = 12;
+    const ExtendReport report = run(command);
+    return *report.tasks[0].after - *report.tasks[0].before;
+  };
+  EXPECT_LT(std::abs(rise(50)), 0.5 * std::abs(rise(0.001)));
+}
+
+TEST_P(ExtendOnceTest, RehearsalThatWasInterruptedGoesOnAsIfItHadNotBeen) {
+  add_task("english");
+  Session session = workspace_.session("extend");
+  int steps = 0;
+  session.watcher.progress = [&](const std::string& stage, std::int64_t, std::int64_t, double, double) {
+    steps += stage == "extend" ? 1 : 0;
+  };
+  session.watcher.should_stop = [&] { return steps == 2; };
+  EXPECT_THROW(extend(session, base_, rehearsing(workspace_)), TrainingInterrupted);
+  EXPECT_EQ(run(rehearsing(workspace_)).training.first_step, 2);
+  TinyWorkspace other(GetParam());
+  other.add_task("english", other.corpus("english"));
+  Session fresh = other.session("extend");
+  extend(fresh, other.load(), rehearsing(other));
+  EXPECT_TRUE(testing::same_bits(other.load().model, workspace_.load().model));
+}
+
+TEST_P(ExtendOnceTest, RefusesRehearsalWithoutOldText) {
+  ExtendCommand command = short_command(workspace_);
+  command.rehearse = 1;
+  EXPECT_THAT(expect_error<Error>([&] { run(command); }, "earlier task"), HasSubstr("--rehearse 0"));
+  EXPECT_EQ(workspace_.registry().versions("base").size(), 1U);
+}
+
 TEST_P(ExtendOnceTest, RefusesReplayWithoutAnEarlierTaskAndOptionsOutOfRange) {
   ExtendCommand command = short_command(workspace_);
   command.replay = 0.1;
@@ -266,6 +328,9 @@ TEST_P(ExtendOnceTest, RefusesReplayWithoutAnEarlierTaskAndOptionsOutOfRange) {
   refuse("--memory", [](ExtendCommand& c) { c.memory = 0; });
   refuse("--separation", [](ExtendCommand& c) { c.separation = -1; });
   refuse("--token-rows", [](ExtendCommand& c) { c.token_rows = -1; });
+  refuse("--rehearse", [](ExtendCommand& c) { c.rehearse = -1; });
+  refuse("--rehearse-weight", [](ExtendCommand& c) { c.rehearse_weight = 0; });
+  refuse("--token-rows", [](ExtendCommand& c) { c.rehearse = 1, c.token_rows = 5; });
   refuse("--penalty", [](ExtendCommand& c) { c.penalty = -1; });
   refuse("--review-steps", [](ExtendCommand& c) { c.review_steps = -1; });
   EXPECT_EQ(workspace_.registry().versions("base").size(), 1U);

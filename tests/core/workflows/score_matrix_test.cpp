@@ -36,6 +36,7 @@ class ScoreMatrixTest : public ::testing::Test {
     Session session = workspace_.session("extend");
     ExtendCommand command = short_command<ExtendCommand>(task);
     command.single_mask = true;  // so that the old task may leak
+    command.rehearse = 0;
     command.experts = command.heads = 1;
     extend(session, workspace_.load(), command);
   }
