@@ -33,18 +33,22 @@ struct BlockIndex {
   int64_t y = 0;
 };
 
+/// In which order the host runs the blocks of a grid and the threads of a block. A GPU promises none: whoever reads
+/// what another writes in the same phase shows by different results.
+enum class Order { ascending, descending };
+
 /// The executor of the host.
 template <int kThreads>
 class HostBlock {
  public:
-  explicit HostBlock(BlockIndex at) : index(at) {}
+  HostBlock(BlockIndex at, Order order) : index(at), order_(order) {}
 
   static constexpr int threads = kThreads;
   BlockIndex index;
 
   template <class Phase>
   void each(const Phase& phase) const {
-    for (int thread = 0; thread < kThreads; ++thread) phase(thread);
+    for (int i = 0; i < kThreads; ++i) phase(order_ == Order::ascending ? i : kThreads - 1 - i);
   }
 
   /// A value of each thread.
@@ -56,6 +60,9 @@ class HostBlock {
    private:
     T values_[kThreads];
   };
+
+ private:
+  Order order_;
 };
 
 /// Four neighbours, which are read and written at once.

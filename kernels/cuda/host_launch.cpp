@@ -1,3 +1,4 @@
+#include <cstring>
 #include <memory>
 
 #include "kernels/cuda/launch.h"
@@ -6,14 +7,20 @@
 namespace mformer::kernels::cuda {
 namespace {
 
+Order host_order = Order::ascending;
+
+int64_t in_order(int64_t i, int64_t count) {
+  return host_order == Order::ascending ? i : count - 1 - i;
+}
+
 struct HostRunner {
   template <class Program>
   Status run(int64_t x, int64_t y, const typename Program::Problem& problem) const {
-    // As on a GPU, nothing is known of what it holds at first; here the next block finds what the last one left.
     const auto shared = std::make_unique<typename Program::Shared>();
-    for (int64_t at_y = 0; at_y < y; ++at_y) {
-      for (int64_t at_x = 0; at_x < x; ++at_x) {
-        HostBlock<Program::threads> block({at_x, at_y});
+    for (int64_t i = 0; i < y; ++i) {
+      for (int64_t j = 0; j < x; ++j) {
+        std::memset(shared.get(), 0xff, sizeof *shared);  // no numbers: nothing is there before it is written
+        HostBlock<Program::threads> block({in_order(j, x), in_order(i, y)}, host_order);
         Program::run(block, *shared, problem);
       }
     }
@@ -22,6 +29,10 @@ struct HostRunner {
 };
 
 }  // namespace
+
+void set_host_order(Order order) {
+  host_order = order;
+}
 
 Status run(const AttentionForward& problem) {
   return run_all(HostRunner{}, problem);

@@ -1,0 +1,69 @@
+// A GPU runs threads and blocks in any order: results may not depend on it. In loops on the host, both ways round.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/cuda/block.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/device/fused.h"
+
+namespace mformer::kernels::device {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+
+template <typename F>
+void expect_same_in_both_orders(const F& f) {
+  const Tensors ascending = f();
+  cuda::set_host_order(cuda::Order::descending);
+  const Tensors descending = f();
+  cuda::set_host_order(cuda::Order::ascending);
+  for (std::size_t i = 0; i < ascending.size(); ++i) {
+    EXPECT_TRUE(ascending[i].isfinite().all().item<bool>()) << i;
+    EXPECT_TRUE(ascending[i].equal(descending[i])) << i;
+  }
+}
+
+TEST(OrderOfThreads, DoesNotMatterToAttention) {
+  at::manual_seed(3);
+  for (const std::int64_t head_size : {24, 100, 256}) {
+    for (const bool lasting : {false, true}) {
+      const at::Tensor q = at::randn({2, 70, 2, 2, head_size}), grad = at::randn_like(q);
+      const at::Tensor k = at::randn({2, 200, 2, head_size}), v = at::randn_like(k), mask = at::rand({2, 200}).gt(0.2);
+      if (lasting) {
+        q.select(-1, 0).fill_(7.0);
+        k.select(-1, 0).fill_(-std::sqrt(static_cast<double>(head_size)));
+      }
+      expect_same_in_both_orders([&] {
+        const auto [dq, dk, dv] = fused::stick_breaking_backward(grad, q, k, v, mask);
+        return Tensors{fused::stick_breaking_forward(q, k, v, mask), dq, dk, dv};
+      });
+    }
+  }
+}
+
+TEST(OrderOfThreads, DoesNotMatterToRouterAndDispatch) {
+  at::manual_seed(4);
+  const at::Tensor logits = at::randn({700, 48}), dp = at::randn({700, 48}), dgates = at::randn({700, 3});
+  const at::Tensor x = at::randn({700, 300}), rows = at::randn({2100, 300}), gates = at::randn({700, 3});
+  expect_same_in_both_orders([&] {
+    const auto [p, top, chosen] = fused::softmax_top_k(logits, 3);
+    const ModuleDispatch plan = fused::plan_dispatch(chosen, 48);
+    const auto [dr, dg] = fused::sum_slots_backward(x, rows, plan.row_of_slot, 3, gates);
+    return Tensors{p,
+                   top,
+                   chosen,
+                   fused::softmax_top_k_backward(p, chosen, dp, dgates),
+                   plan.slot_of_row,
+                   plan.row_of_slot,
+                   fused::gather_tokens(x, plan.slot_of_row, 3),
+                   fused::sum_slots(rows, plan.row_of_slot, 3, gates),
+                   dr,
+                   dg};
+  });
+}
+
+}  // namespace
+}  // namespace mformer::kernels::device
