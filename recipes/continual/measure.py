@@ -2,11 +2,11 @@
 
 import contextlib
 import hashlib
-import statistics
 import tempfile
 from pathlib import Path
 
 import switching
+import timing
 
 
 def after_step(chain, settings, base, domain, model, posterior):
@@ -20,20 +20,13 @@ def after_step(chain, settings, base, domain, model, posterior):
 def cost(chain, settings, model, tokens, repeats):
     """Seconds of evaluation, of held-out text of every domain, with all hypotheses and with one: medians of a few."""
 
-    def evaluate(domain, limit, *arguments):
-        return chain.study.program.call("--workspace", chain.work, "--model", model, "eval", "--data", f"text/{domain}",
-                                        "--max-tokens", limit, *arguments)[1]
-
     def seconds(*arguments):
-        """Less the start of the program, for which an evaluation of a single window stands."""
         return sum(
-            evaluate(domain, tokens, *arguments) - evaluate(domain, settings.context, *arguments)
+            timing.seconds(chain, settings, tokens, "--model", model, "eval", "--data", f"text/{domain}", *arguments)
             for domain in settings.domains)
 
     def compare():
-        pairs = [(seconds("--domain", "base"), seconds()) for _ in range(repeats)]
-        one, all_of_them = (statistics.median(times) for times in zip(*pairs))
-        return {"one_path_seconds": one, "posterior_seconds": all_of_them, "ratio": all_of_them / one}
+        return timing.compare(lambda: seconds("--domain", "base"), seconds, repeats)
 
     return chain.derive("cost", compare, tokens, repeats)
 

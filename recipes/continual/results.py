@@ -107,6 +107,14 @@ class Results:
             return None
         return max(result["added_bytes"] for result in results) / base["weight_bytes"]
 
+    def added_parameters(self, seed, method):
+        """The same of parameters, for methods that extend."""
+        results = [self.result(seed, method.key, domain) for domain in self.settings.new]
+        if None in results:
+            return None
+        base = results[0]["parameters"]["before"]
+        return max(r["parameters"]["after"] - r["parameters"]["before"] for r in results) / base
+
     def leak_of_base(self, seed, method, ways):
         """The largest |loss − base's loss| on the first domain with all new modules out of sight, over all steps and
         `ways` to say so; 0 is equality to the last bit."""

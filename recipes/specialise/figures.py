@@ -39,6 +39,11 @@ class Results:
         pair = result[field] if result else None
         return pair["after"] / pair["before"] if pair and pair["before"] else None
 
+    def time_ratio(self, seed, keep):
+        """Time of evaluation of the small model over the full one's."""
+        found = self.result(seed, "speed", f"speed-{keep}")
+        return found["ratio"] if found else None
+
     def kept_share(self, seed, chain, step):
         """Modules kept, of both kinds and all layers."""
         result = self.result(seed, chain, step)

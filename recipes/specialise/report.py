@@ -30,7 +30,7 @@ def size_table(r):
     rows = []
     for step in ("first-0.3", "first-0.25"):
         for field, name in (("parameters", "parameters"), ("disk_bytes", "bytes on disk"),
-                            ("memory_bytes", "bytes in memory"), ("evaluation_seconds", "time of evaluation")):
+                            ("memory_bytes", "bytes in memory")):
             rows.append([
                 f"{name}, kept {step[6:]}",
                 *(shown(r.over_seeds(lambda seed, t=t: r.ratio(seed, t, step, field)), "{:.2f}")
@@ -112,8 +112,8 @@ def goals(r):
                  most(lambda seed, t, s=step: _less(r.ratio(seed, t, s, "memory_bytes"), r.kept_share(seed, t, s))),
                  "{:.2f}"))
         rows.append(
-            Goal(f"{step[6:]} kept: time of evaluation over the full model's, the worst task", "≤", 1.0,
-                 most(lambda seed, t, s=step: r.ratio(seed, t, s, "evaluation_seconds")), "{:.2f}"))
+            Goal(f"{step[6:]} kept: time of evaluation over the full model's", "≤", 1.0,
+                 r.over_seeds(lambda seed, s=step: r.time_ratio(seed, s[6:])), "{:.2f}"))
     rows.append(
         Goal("graft: change on the task, the worst task", "≤", 0, most(lambda seed, t: r.grafted(seed, t, True)),
              "{:+.4f}"))

@@ -12,12 +12,16 @@ import report  # noqa: E402
 import settings as sizes  # noqa: E402
 import variants  # noqa: E402
 
+SPEED = {"full": (65536, 5), "quick": (2048, 1)}  # tokens, and how often
+
 
 def minutes(settings, only):
     """Of one seed, by the speeds in the settings; small models are taken to be as slow as the whole."""
     steps = settings.base_steps
     points = 0
     for task in only:
+        if task == "speed":  # seconds
+            continue
         made = 2 if task == "pools" else sum(
             v.core or task in settings.full_tasks for v in variants.VARIANTS if not v.after_tuning)
         steps += (1 + made) * variants.steps_of(settings, task) + (settings.base_steps if task == "pools" else 0)
@@ -27,7 +31,7 @@ def minutes(settings, only):
 
 
 def main():
-    names = [*sizes.FULL.tasks, "pools"] if "--quick" not in sys.argv else [*sizes.QUICK.tasks, "pools"]
+    names = [*(sizes.QUICK if "--quick" in sys.argv else sizes.FULL).tasks, "pools", "speed"]
     options = command.parse("Small models for one task, and docs/results/specialisation.md.", names)
     settings = options.settings
 
@@ -41,6 +45,8 @@ def main():
             for name in options.only:
                 if name == "pools":
                     variants.run_pools(study, settings, seed)
+                elif name == "speed":
+                    variants.run_speed(study, settings, seed, *SPEED[settings.name])
                 else:
                     variants.run_task(study, settings, name, seed)
 

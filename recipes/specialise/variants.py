@@ -3,6 +3,7 @@
 import dataclasses
 
 import bases
+import timing
 
 FRACTIONS = "1,0.75,0.5,0.4,0.3,0.25,0.125"
 
@@ -83,6 +84,25 @@ def graft(chain, settings, task, base, small):
     for name in {task: None, **dict.fromkeys(settings.domains)}:
         chain.step(f"graft-{name}", "--model", whole, "eval", "--data", f"text/{name}", "--max-tokens",
                    settings.eval_tokens)
+
+
+def run_speed(study, settings, seed, tokens, repeats):
+    """Time of evaluation of small models over that of the full one. What was tuned and how does not matter for it."""
+    parent, base = bases.make_base(study, settings, seed)
+    task = settings.full_tasks[0]
+
+    def body(chain):
+        chain.step("task", "task", "add", task, "--data", f"text/{task}")
+        for variant in VARIANTS[:2]:
+            chain.step(variant.key, "--model", base, "prune", "--task", task, "--keep", variant.keep, "--into",
+                       variant.key, "--eval-tokens", settings.eval_tokens)
+            times = [
+                lambda model=model: timing.seconds(chain, settings, tokens, "--model", model, "eval", "--task", task)
+                for model in (base, variant.key)
+            ]
+            chain.derive(f"speed-{variant.keep:g}", lambda: timing.compare(*times, repeats), tokens, repeats)
+
+    study.chain(f"seed{seed}/specialise-speed", body, parent=parent, keep=False)
 
 
 def run_pools(study, settings, seed):

@@ -19,7 +19,8 @@ def trained(losses, **more):
     return {
         "result": {
             "tasks": [{"task": task, "after": loss, "bound": 0.01} for task, loss in losses.items()],
-            "trainable_parameters": {"total": 10}, "added_bytes": 30, "weight_bytes": 100, **more
+            "trainable_parameters": {"total": 10}, "added_bytes": 30, "weight_bytes": 100,
+            "parameters": {"before": 100, "after": 128}, **more
         }
     }
 
@@ -84,7 +85,8 @@ class Figures(unittest.TestCase):
 
     def test_what_was_not_run_is_not_there(self):
         single = by_key("single-mask")
-        for figure in (self.one.most_rise, self.one.share_of_naive, self.one.trained, self.one.added_share):
+        for figure in (self.one.most_rise, self.one.share_of_naive, self.one.trained, self.one.added_share,
+                       self.one.added_parameters):
             self.assertIsNone(self.one.over_seeds(lambda seed, f=figure: f(seed, single)))
         self.assertIsNone(self.one.average(0, "joint"))
         self.assertIsNone(self.one.merged(0, "german"))
@@ -92,6 +94,7 @@ class Figures(unittest.TestCase):
     def test_sizes_are_the_largest_of_the_steps(self):
         self.assertEqual(self.one.trained(0, by_key("posterior")), 10)
         self.assertAlmostEqual(self.one.added_share(0, by_key("posterior")), 0.3)
+        self.assertAlmostEqual(self.one.added_parameters(0, by_key("posterior")), 0.28)
 
     def test_goals_are_held_against_the_mean_and_missing_runs_are_dashes(self):
         goals = {goal.claim.split(",")[0]: goal for goal in report.goals(Results(records((0, 1, 2)), QUICK))}

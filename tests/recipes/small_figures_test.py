@@ -29,7 +29,7 @@ def small(after):
         **task("german", 8.0, after), "kept": [{"layer": 0, "att": pair(4, 2), "mlp": pair(8, 4)},
                                                {"layer": 1, "att": pair(4, 1),
                                                 "mlp": pair(8, 2)}], "memory_bytes": pair(100, 40),
-        "disk_bytes": pair(100, 50), "parameters": pair(10, 4), "evaluation_seconds": pair(2.0, 1.5)
+        "disk_bytes": pair(100, 50), "parameters": pair(10, 4)
     }
 
 
@@ -53,7 +53,8 @@ def results(**more):
     return Results(
         {
             "seed0/base": {step: {"result": result} for step, result in base.items()},
-            "seed0/specialise-german": {step: {"result": result} for step, result in steps.items()}
+            "seed0/specialise-german": {step: {"result": result} for step, result in steps.items()},
+            "seed0/specialise-speed": {"speed-0.3": {"result": {"ratio": 0.8}}}
         }, QUICK)
 
 
@@ -67,6 +68,10 @@ class Figures(unittest.TestCase):
     def test_modules_are_counted_over_layers_and_kinds(self):
         self.assertAlmostEqual(results().kept_share(0, "german", "first-0.3"), 9 / 24)
         self.assertAlmostEqual(results().ratio(0, "german", "first-0.3", "memory_bytes"), 0.4)
+
+    def test_time_is_that_of_the_pairs(self):
+        self.assertEqual(results().time_ratio(0, "0.3"), 0.8)
+        self.assertIsNone(results().time_ratio(0, "0.25"))
 
     def test_a_graft_is_held_against_the_base_on_the_task_and_on_all_else(self):
         self.assertAlmostEqual(results().grafted(0, "german", own=True), -3.5)
