@@ -52,7 +52,7 @@ struct Nothing {};
     using Problem = ProblemType;                                                                  \
     template <class Block>                                                                        \
     static MFORMER_HD void run(Block& block, [[maybe_unused]] Shared& shared, const Problem& p) { \
-      call;                                                                                       \
+      call; /* NOLINT(bugprone-macro-parentheses) */                                              \
     }                                                                                             \
   }
 MFORMER_PROGRAM(RouterProgram, kRouterThreads, RouterShared, Router, router_forward(block, shared, p));
