@@ -63,7 +63,7 @@ void run_drop(DropFlags flags, const GlobalOptions& global) {
   const OpenMode mode = flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write;
   Workspace workspace(global, "drop", mode, arguments);
   const LoadedVersion base = workspace.load();
-  const DropReport result = workspace.run([&] { return drop(workspace.session(), base, flags.command); });
+  const DropReport result = workspace.run([&] { return drop(workspace.computing_session(), base, flags.command); });
   Report report("drop", global.json);
   report_drop(report, base, result);
   report.print();

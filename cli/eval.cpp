@@ -72,7 +72,7 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
   Workspace workspace(global, "eval", mode);
   const LoadedVersion version = workspace.load();
   const EvalReport result = workspace.run(
-      [&] { return evaluate_tasks(workspace.session(), version, options, mode == OpenMode::read_write); });
+      [&] { return evaluate_tasks(workspace.computing_session(), version, options, mode == OpenMode::read_write); });
   Report report("eval", global.json);
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;

@@ -56,8 +56,9 @@ void run_eval_matrix(const EvalCommand& options, const MatrixFlags& flags, const
   const MatrixCommand command = command_of(options, flags);
   const OpenMode mode = mode_for_measuring(global);
   Workspace workspace(global, "eval", mode);
-  const ScoreMatrix matrix = workspace.run(
-      [&] { return score_matrix(workspace.session(), workspace.version(), command, mode == OpenMode::read_write); });
+  const ScoreMatrix matrix = workspace.run([&] {
+    return score_matrix(workspace.computing_session(), workspace.version(), command, mode == OpenMode::read_write);
+  });
   if (!flags.csv.empty()) write_matrix_csv(flags.csv, matrix);
   terminal::Report report("eval", global.json);
   report.data()["max_tokens"] = command.max_tokens;

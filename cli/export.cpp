@@ -78,7 +78,8 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   }
   ExportOptions options = flags.options;
   options.evaluate = !flags.no_eval;
-  const ExportReport result = workspace.run([&] { return export_model(workspace.session(), version, options); });
+  const ExportReport result =
+      workspace.run([&] { return export_model(workspace.computing_session(), version, options); });
   data["bytes"] = result.bytes;
   data["loadable_by_reference"] = result.loadable_by_reference;
   data["quantization"] = nullptr;

@@ -133,7 +133,7 @@ void run_extend(ExtendFlags flags, const GlobalOptions& global) {
   Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
   parse_range(flags.command.layers, base.model.config.n_layer, "--layers");  // before the data becomes a task
-  const ExtendReport result = workspace.run([&] { return extend(workspace.session(), base, flags.command); });
+  const ExtendReport result = workspace.run([&] { return extend(workspace.computing_session(), base, flags.command); });
   terminal::Report report("extend", global.json);
   report_training(report, result, result.size_after.bytes);
   report_extension(report, result);

@@ -73,7 +73,8 @@ void run_finetune(FinetuneFlags flags, const GlobalOptions& global) {
   set_seed(flags.command.options, global);
   Workspace workspace(global, "finetune", OpenMode::read_write, arguments_of(flags));
   const LoadedVersion base = workspace.load();
-  const FinetuneReport result = workspace.run([&] { return finetune(workspace.session(), base, flags.command); });
+  const FinetuneReport result =
+      workspace.run([&] { return finetune(workspace.computing_session(), base, flags.command); });
   terminal::Report report("finetune", global.json);
   report_training(report, result, result.size_after.bytes);
   report_choice(report, hypothesis_of(base, flags.command.domain), result);

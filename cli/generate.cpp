@@ -9,6 +9,7 @@
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/device/device.h"
 #include "core/model/domains.h"
 
 namespace mformer::cli {
@@ -29,6 +30,7 @@ std::string without_controls(std::string text) {
 
 void run_generate(GenerateOptions options, const GlobalOptions& global) {
   options.seed = global.seed.value_or(0);
+  options.device = open_device(global.device);
   options.validate();
   Workspace workspace(global, "generate", OpenMode::read_only);
   LoadedVersion version = workspace.load();

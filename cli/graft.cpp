@@ -64,7 +64,8 @@ void run_graft(const GraftFlags& flags, const GlobalOptions& global) {
                       arguments_of(flags));
   const LoadedVersion full = workspace.load();
   const LoadedVersion small = load_version(workspace.registry(), workspace.registry().resolve(flags.small));
-  const GraftReport result = workspace.run([&] { return graft(workspace.session(), full, small, flags.command); });
+  const GraftReport result =
+      workspace.run([&] { return graft(workspace.computing_session(), full, small, flags.command); });
   terminal::Report report("graft", global.json);
   report_graft(report, full, small, result);
   report.print();

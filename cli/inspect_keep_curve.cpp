@@ -90,7 +90,7 @@ void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
   for (const std::string& name : flags.criteria) command.criteria.push_back(criterion_from_string(name));
   Workspace workspace(global, "inspect keep-curve", mode_for_measuring(global));
   const LoadedVersion version = workspace.load();
-  const KeepCurve curve = workspace.run([&] { return keep_curve(workspace.session(), version, command); });
+  const KeepCurve curve = workspace.run([&] { return keep_curve(workspace.computing_session(), version, command); });
   if (!flags.csv.empty()) write_csv(flags.csv, flags, curve);
   Report report("inspect keep-curve", global.json);
   ordered_json& data = report.data();

@@ -45,7 +45,7 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
   Workspace workspace(global, "inspect routing", mode);
   const LoadedVersion version = workspace.load();
   const std::vector<TaskRouting> tasks = workspace.run(
-      [&] { return inspect_routing(workspace.session(), version, options, mode == OpenMode::read_write); });
+      [&] { return inspect_routing(workspace.computing_session(), version, options, mode == OpenMode::read_write); });
   const RoutingPicture picture(workspace.registry(), version.record.hash);
   Report report("inspect routing", global.json);
   report.data()["model"] = to_string(version.record);

@@ -66,7 +66,7 @@ void run_merge(MergeFlags flags, const GlobalOptions& global) {
   workspace.session().arguments_json = arguments_of(flags, a, b).dump();
   const LoadedVersion branch_a = load_branch(workspace.registry(), a, flags.a), branch_b = load_version(of_b, b);
   const MergeReport result =
-      workspace.run([&] { return merge(workspace.session(), branch_a, branch_b, flags.command, of_b); });
+      workspace.run([&] { return merge(workspace.computing_session(), branch_a, branch_b, flags.command, of_b); });
   terminal::Report report("merge", global.json);
   report_merge(report, a, b, result);
   report.print();

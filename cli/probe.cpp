@@ -6,6 +6,7 @@
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
 #include "core/checkpoint/hub_model.h"
+#include "core/device/device.h"
 #include "core/model/domains.h"
 #include "core/workflows/evaluate_tasks.h"
 
@@ -45,7 +46,9 @@ NamedModel load(const ProbeFlags& flags, const GlobalOptions& global) {
 
 void run_probe(const ProbeFlags& flags, const GlobalOptions& global) {
   const NamedModel probed = load(flags, global);
-  const ProbeReport result = probe(probed.model, flags.options);
+  ProbeOptions options = flags.options;
+  options.device = open_device(global.device);
+  const ProbeReport result = probe(probed.model, options);
   terminal::Report report("probe", global.json);
   report.data() = {
       {"model", probed.name}, {"output", flags.options.output}, {"batch", result.batch},    {"tokens", result.tokens},

@@ -37,7 +37,7 @@ void run_prune(PruneFlags flags, const GlobalOptions& global) {
   const OpenMode mode = command.dry_run ? OpenMode::read_only : OpenMode::read_write;
   Workspace workspace(global, "prune", mode, arguments_of(flags));
   const LoadedVersion base = workspace.load();
-  const PruneReport result = workspace.run([&] { return prune(workspace.session(), base, command); });
+  const PruneReport result = workspace.run([&] { return prune(workspace.computing_session(), base, command); });
   terminal::Report report("prune", global.json);
   report_pruning(report, hypothesis_of(base, command.domain), result, flags.show_map);
   report.print();

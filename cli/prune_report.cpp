@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 #include "cli/train_report.h"
@@ -139,9 +140,10 @@ void fill_data(ordered_json& data, const LoadedVersion& base, const PruneReport&
   data["evaluation_seconds"] = pair(result.seconds_before, result.seconds_after);
   data["tasks"] = tasks_json(result);
   data["run_folder"] = result.run_folder.empty() ? ordered_json() : ordered_json(result.run_folder);
-  if (result.training) {
-    data["training"] = to_json(*result.training);
+  if (result.training) data["training"] = to_json(*result.training);
+  if (result.memory) {
     data["trainable_parameters"] = to_json(result.trainable);
+    data["memory"] = to_json(*result.memory);
   }
 }
 
@@ -170,6 +172,10 @@ void report_pruning(Report& report, const LoadedVersion& base, const PruneReport
   report_kept(report, base, result.kept);
   report.text() << '\n' << table.str(report.style());
   report.text() << "losses on held-out text, in nats per token: less is better\n";
+  if (!result.version && result.memory) {
+    report.text() << "\nwould then train " << format_count(result.trainable.total()) << " parameters\n";
+    report_memory(report, *result.memory);
+  }
   if (result.training) {
     report.text() << "trained " << format_count(result.trainable.total()) << " parameters, loss "
                   << format_fixed(result.training->loss) << " on training text at the end"

@@ -18,7 +18,7 @@ void run_train(PretrainCommand options, const GlobalOptions& global) {
   set_seed(options.options, global);
   Workspace workspace(global, "train", OpenMode::read_write, arguments_of(options));
   const LoadedVersion base = workspace.load();
-  const TrainReport result = workspace.run([&] { return pretrain(workspace.session(), base, options); });
+  const TrainReport result = workspace.run([&] { return pretrain(workspace.computing_session(), base, options); });
   terminal::Report report("train", global.json);
   report_training(report, result, size_of(base.model).bytes);
   report.print();

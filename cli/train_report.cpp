@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 
@@ -108,11 +109,11 @@ void report_training(terminal::Report& report, const TrainReport& result, std::i
   data["trainable_parameters"] = to_json(result.trainable);
   data["weight_bytes"] = weight_bytes;
   data["optimizer_bytes"] = result.optimizer_bytes;
+  data["memory"] = to_json(result.memory);
   if (!result.version.has_value()) {
     report.text() << "would train ";
     trainable_text(report.text(), result.trainable);
-    report.text() << "memory: " << format_bytes(static_cast<std::uint64_t>(weight_bytes)) << " of weights, "
-                  << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state\n";
+    report_memory(report, result.memory);
     return;
   }
   data["model"] = to_string(*result.version);

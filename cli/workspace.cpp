@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/interrupt.h"
+#include "core/device/device.h"
 #include "core/training/retain_memory.h"
 #include "modules_registry/error.h"
 
@@ -45,6 +46,15 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 
 Workspace::~Workspace() = default;
 
+Session& Workspace::computing_session() {
+  session_->device = open_device(global_.device);
+  if (session_->device.is_cpu()) return *session_;
+  auto arguments = nlohmann::ordered_json::parse(session_->arguments_json);
+  arguments["device"] = c10::DeviceTypeName(session_->device.type(), /*lower_case=*/true);
+  session_->arguments_json = arguments.dump();
+  return *session_;
+}
+
 std::string Workspace::target() const {
   std::string name = global_.model.empty() ? registry_.current_model() : global_.model;
   for (const ModelRecord& model : registry_.models()) {
@@ -78,9 +88,6 @@ fs::path new_workspace_folder(const GlobalOptions& global) {
 }
 
 void apply_device_options(const GlobalOptions& global) {
-  if (global.device != "cpu") {
-    throw UsageError("this build computes on the CPU only, not on '" + global.device + "'", "leave --device out");
-  }
   retain_freed_memory();
   if (global.threads > 0) at::set_num_threads(global.threads);
 }

@@ -26,6 +26,9 @@ class Workspace {
 
   Registry& registry() { return registry_; }
   Session& session() { return *session_; }
+  /// The session for a command that runs a model: --device is opened at the first call, and a device other than the CPU
+  /// becomes one of the arguments, as results differ in rounding. Commands that run none leave --device alone.
+  Session& computing_session();
   /// The version that --model names, or the current model's.
   VersionRecord version() const { return registry_.resolve(global_.model); }
   LoadedVersion load() const;
@@ -64,7 +67,7 @@ class Workspace {
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
 std::filesystem::path new_workspace_folder(const GlobalOptions& global);
 
-/// Sets LibTorch's threads from --threads, and refuses a --device that this build can't use. Called by Workspace.
+/// Sets LibTorch's threads from --threads, and keeps freed memory. Called by Workspace.
 void apply_device_options(const GlobalOptions& global);
 
 }  // namespace mformer::cli

@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -42,7 +41,7 @@ class Distillation : public torch::autograd::Function<Distillation> {
                             bool rows_grad, bool head_grad) {
     const std::int64_t tokens = rows.size(0), step = tokens_per_chunk(head.size(0));
     const at::ScalarType dtype = head.scalar_type();
-    double sum = 0;
+    at::Tensor sum = at::zeros({}, rows.options().dtype(at::kDouble));
     at::Tensor d_rows = rows_grad ? at::empty_like(rows) : at::Tensor();
     at::Tensor d_head = head_grad ? at::zeros(head.sizes(), head.options().dtype(softmax_dtype(head))) : at::Tensor();
     const at::Tensor head_columns = rows_grad ? head.t().contiguous() : at::Tensor();
@@ -53,7 +52,7 @@ class Distillation : public torch::autograd::Function<Distillation> {
       const at::Tensor of_student = log_probabilities(x, head, temperature);
       const at::Tensor p = of_teacher.exp();
       // Row by row, then few numbers: no sum is split among threads.
-      sum += (p * (of_teacher - of_student)).sum(-1).sum(at::kDouble).item<double>();
+      sum += (p * (of_teacher - of_student)).sum(-1).sum(at::kDouble);
       // d(T² KL)/d logits = T (q − p), and the mean divides by the tokens.
       const at::Tensor dz = (of_student.exp() - p).mul_(temperature / static_cast<double>(tokens)).to(dtype);
       if (rows_grad) d_rows.narrow(0, first, count).copy_(kernels::linear(dz, head_columns));
@@ -61,8 +60,8 @@ class Distillation : public torch::autograd::Function<Distillation> {
     }
     context->save_for_backward({d_rows, d_head});
     context->saved_data["head_dtype"] = static_cast<std::int64_t>(dtype);
-    const double mean = sum / static_cast<double>(std::max<std::int64_t>(tokens, 1));
-    return at::scalar_tensor(temperature * temperature * mean, at::TensorOptions(softmax_dtype(head)));
+    const at::Tensor mean = sum / static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    return (mean * (temperature * temperature)).to(softmax_dtype(head));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -81,6 +80,11 @@ at::Tensor rows_at(const at::Tensor& hidden, const at::Tensor& positions) {
   return hidden.reshape({-1, hidden.size(-1)}).index_select(0, positions);
 }
 
+/// The logits of a distribution are never rounded to bfloat16, whatever the head is kept in.
+at::Tensor head_of(const Model& model) {
+  return model.bfloat16_matrices ? model.lm_head.to(at::kFloat) : model.lm_head;
+}
+
 }  // namespace
 
 at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, const Model& teacher,
@@ -90,12 +94,12 @@ at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, con
                     std::to_string(student.lm_head.size(0)),
                 "a teacher needs the same tokenizer");
   }
-  const at::Tensor counted = targets.flatten().ne(kernels::kIgnoredTarget).nonzero().squeeze(1);
+  const at::Tensor counted = targets.flatten().ne(kernels::kIgnoredTarget).nonzero().squeeze(1).to(hidden.device());
   const at::Tensor rows = rows_at(hidden, counted);
   const bool gradients = at::GradMode::is_enabled();
-  return Distillation::apply(rows, student.lm_head, rows_at(teacher_hidden, counted).detach(), teacher.lm_head.detach(),
-                             temperature, gradients && rows.requires_grad(),
-                             gradients && student.lm_head.requires_grad());
+  const at::Tensor head = head_of(student);
+  return Distillation::apply(rows, head, rows_at(teacher_hidden, counted).detach(), head_of(teacher).detach(),
+                             temperature, gradients && rows.requires_grad(), gradients && head.requires_grad());
 }
 
 }  // namespace mformer

@@ -24,7 +24,7 @@ void check_ids(const Model& model, const at::Tensor& input_ids) {
 at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_ids) {
   if (!options.attention_mask.has_value()) return {};
   const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
-  at::Tensor mask = options.attention_mask->to(at::kBool);
+  const at::Tensor mask = options.attention_mask->to(at::kBool);
   if (mask.dim() != 2 || mask.size(0) != input_ids.size(0) || mask.size(1) != cached + input_ids.size(1)) {
     throw Error("attention_mask must be [batch, cached + tokens] = [" + std::to_string(input_ids.size(0)) + ", " +
                 std::to_string(cached + input_ids.size(1)) + "]");
@@ -34,16 +34,22 @@ at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_i
 
 }  // namespace
 
-ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options) {
+ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOptions& asked) {
   if (!model.domains.empty())
     throw Error("a model with domains is run as one of its views", "see core/model/domains.h");
-  check_ids(model, input_ids);
-  const at::Tensor key_mask = checked_mask(options, input_ids);
-  if (model.prepared != nullptr) return prepared_forward(model, input_ids, key_mask, options);
+  check_ids(model, ids);
+  at::Tensor key_mask = checked_mask(asked, ids);
+  if (model.prepared != nullptr) return prepared_forward(model, ids, key_mask, asked);
+  const at::Tensor input_ids = ids.to(model.wte.device());
+  if (key_mask.defined()) key_mask = key_mask.to(model.wte.device());
+  ForwardOptions options = asked;
+  options.bfloat16 = asked.bfloat16 || model.bfloat16_matrices;
   const ModelConfig& config = model.config;
   ForwardOutput output;
   output.routing.resize(model.blocks.size());
-  at::Tensor x = layers::dropout(at::embedding(model.wte, input_ids), config.embd_pdrop, options);
+  // The residual stream has the norms' dtype: float32 also where the matrices are bfloat16.
+  const at::Tensor embedded = at::embedding(model.wte, input_ids).to(model.ln_f.weight.scalar_type());
+  at::Tensor x = layers::dropout(embedded, config.embd_pdrop, options);
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     if (options.hidden_states) output.hidden_states.push_back(x);
     const Block& block = model.blocks[l];
@@ -66,7 +72,7 @@ at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16
     return kernels::packed_linear(hidden.contiguous(), model.prepared->head, {}, /*float32=*/true);
   }
   ForwardOptions options;
-  options.bfloat16 = bfloat16;
+  options.bfloat16 = bfloat16 || model.bfloat16_matrices;
   const at::Tensor logits = layers::linear(hidden, model.lm_head, {}, options);
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }

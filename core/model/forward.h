@@ -61,7 +61,8 @@ struct ForwardOptions {
   std::optional<at::Tensor> attention_mask;
   /// Continue after these tokens and append to them. Inference only.
   KeyValueCache* cache = nullptr;
-  /// Apply the config's dropouts and sample_topk, drawing from `generator` (null: LibTorch's default one).
+  /// Apply the config's dropouts and sample_topk, drawing from `generator` (null: LibTorch's default one): a CPU's, so
+  /// that the same seed draws the same on every device.
   bool training = false;
   std::optional<at::Generator> generator;
   /// Confine the tokens of each document to a pool of modules (core/model/pools.h), drawing from `generator`. Training
@@ -86,9 +87,11 @@ struct ForwardOutput {
   std::vector<at::Tensor> hidden_states;  ///< n_layer + 1, if asked for
 };
 
-/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64. Throws Error for ids outside the vocabulary, and
-/// for a model with domains, which stands for several: give one of its views (core/model/domains.h). Of a model
-/// prepared for inference (core/model/inference.h) there is no routing, and what else it does not give is refused.
+/// Runs the trunk and blocks on `input_ids` [batch, tokens], int64, which like the mask may lie on the CPU whatever
+/// the model's device (and best does: there they are checked without waiting for the device). Throws Error for ids
+/// outside the vocabulary, and for a model with domains, which stands for several: give one of its views
+/// (core/model/domains.h). Of a model prepared for inference (core/model/inference.h) there is no routing, and what
+/// else it does not give is refused.
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
 
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.

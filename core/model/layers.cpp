@@ -37,13 +37,14 @@ at::Tensor layer_norm(const at::Tensor& x, const Affine& norm) {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   const ForwardOptions& options) {
-  return kernels::linear(in_dtype(x, options), weight, bias);
+  return kernels::linear(in_dtype(x, options), weight, bias.defined() ? bias.to(weight.scalar_type()) : bias);
 }
 
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options) {
   if (!options.training || probability <= 0.0) return x;
-  const at::Tensor keep = at::empty_like(x).bernoulli_(1.0 - probability, options.generator);
-  return x * keep.div_(1.0 - probability);
+  const at::Tensor keep =
+      at::empty_like(x, x.options().device(at::kCPU)).bernoulli_(1.0 - probability, options.generator);
+  return x * keep.div_(1.0 - probability).to(x.device());
 }
 
 at::Tensor activate(const std::string& name, const at::Tensor& x) {

@@ -89,20 +89,22 @@ bool is_chunked(const at::Tensor& rows) {
 }  // namespace
 
 at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
-  const at::Tensor rows = head_input(hidden, bfloat16);
-  if (!is_chunked(rows)) return cross_entropy(logits_of(model, hidden), targets);
-  return kernels::linear_cross_entropy(rows, model.lm_head, targets.flatten());
+  const at::Tensor rows = head_input(hidden, bfloat16 || model.bfloat16_matrices);
+  const at::Tensor wanted = targets.flatten().to(hidden.device());
+  if (!is_chunked(rows)) return cross_entropy(logits_of(model, hidden), wanted);
+  return kernels::linear_cross_entropy(rows, model.lm_head, wanted);
 }
 
 at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
-  const at::Tensor rows = head_input(hidden, bfloat16);
-  if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, model.lm_head, targets.flatten());
-  return at::cross_entropy_loss(logits_of(model, rows), targets.flatten(), {}, at::Reduction::None, -100);
+  const at::Tensor rows = head_input(hidden, bfloat16 || model.bfloat16_matrices);
+  const at::Tensor wanted = targets.flatten().to(hidden.device());
+  if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, model.lm_head, wanted);
+  return at::cross_entropy_loss(logits_of(model, rows), wanted, {}, at::Reduction::None, -100);
 }
 
 at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids) {
   const std::int64_t tokens = input_ids.size(1);
-  return cross_entropy(logits.narrow(1, 0, tokens - 1), input_ids.narrow(1, 1, tokens - 1));
+  return cross_entropy(logits.narrow(1, 0, tokens - 1), input_ids.narrow(1, 1, tokens - 1).to(logits.device()));
 }
 
 }  // namespace mformer

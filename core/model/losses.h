@@ -32,7 +32,8 @@ at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sha
 /// Mean cross-entropy, nats per token, over targets that are not −100. logits [..., vocab], targets [...], int64.
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
 
-/// The same from hidden [batch, tokens, n_embd], targets [batch, tokens], without ever holding all logits.
+/// The same from hidden [batch, tokens, n_embd], targets [batch, tokens], without ever holding all logits. Here and
+/// below targets and ids may lie on the CPU whatever the model's device.
 at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16);
 
 /// Cross-entropy of each token, [batch · tokens], 0 where the target is −100; without gradients.

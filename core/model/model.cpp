@@ -132,7 +132,9 @@ void select_private_rows(Model& model, const std::string& bank_name, const Modul
     }
     if (static_cast<std::int64_t>(kept.size()) == count) continue;
     for (PrivatePart& part : domain.parts) {
-      if (part.name == bank_name + ".rows") part.value = part.value.index_select(0, at::tensor(kept, at::kLong));
+      if (part.name == bank_name + ".rows") {
+        part.value = part.value.index_select(0, at::tensor(kept, at::kLong).to(part.value.device()));
+      }
     }
   }
 }

@@ -90,6 +90,9 @@ struct Model {
   std::vector<Domain> domains;
   /// The weights packed for inference (core/model/inference.h); the matrices above are undefined then, but wte.
   std::shared_ptr<const PreparedModel> prepared;
+  /// Matrices are bfloat16 beside float32 norms, routers and embedding (core/model/placement.h): whatever
+  /// ForwardOptions::bfloat16 and the losses are told, products are then taken in bfloat16.
+  bool bfloat16_matrices = false;
 };
 
 /// A parameter and where it belongs. `name` is mformer's own: "wte", "h.0.ln_1.weight", "h.0.att.router.weight",

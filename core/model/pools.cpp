@@ -60,11 +60,13 @@ at::Tensor pool_mask(const at::Tensor& probs, std::int64_t k, const DocumentPool
   const std::int64_t modules = probs.size(1);
   const std::int64_t size = std::max(k, (modules + documents.pools - 1) / documents.pools);
   const at::Tensor mean = mean_by_document(probs.detach(), documents.lengths);
-  const at::Tensor noise = at::empty_like(mean).normal_(0.0, kNoise, generator);
+  const at::Tensor noise =
+      at::empty_like(mean, mean.options().device(at::kCPU)).normal_(0.0, kNoise, generator).to(mean.device());
   const at::Tensor best = std::get<1>((mean.clamp_min(1e-20).log() + noise).topk(size, 1));
   at::Tensor allowed = at::zeros(mean.sizes(), mean.options().dtype(at::kBool)).scatter_(1, best, true);
-  allowed = allowed.logical_or(at::tensor(documents.confined, at::kLong).eq(0).unsqueeze(1));
-  return allowed.repeat_interleave(at::tensor(documents.lengths, at::kLong), 0);
+  const auto there = [&](const std::vector<std::int64_t>& x) { return at::tensor(x, at::kLong).to(mean.device()); };
+  allowed = allowed.logical_or(there(documents.confined).eq(0).unsqueeze(1));
+  return allowed.repeat_interleave(there(documents.lengths), 0);
 }
 
 }  // namespace mformer

@@ -29,8 +29,8 @@ struct PoolOptions {
   std::int64_t end_of_text = -1;  ///< The token that ends a document.
 };
 
-/// Lengths of the pieces that `end_of_text` and the ends of the rows cut inputs [batch, tokens] into; the token itself
-/// belongs to the document it ends. They sum to batch · tokens.
+/// Lengths of the pieces that `end_of_text` and the ends of the rows cut inputs [batch, tokens], on the CPU, into; the
+/// token itself belongs to the document it ends. They sum to batch · tokens.
 std::vector<std::int64_t> document_lengths(const at::Tensor& inputs, std::int64_t end_of_text);
 
 /// The documents of a batch, and which of them are confined.

@@ -53,8 +53,9 @@ void choose(const ModelConfig& config, std::int64_t k, const at::Tensor& logits,
   }
   decision.probs = at::softmax(logits, 1);
   const at::Tensor best = std::get<1>(decision.probs.topk(k - drawn, 1));
-  const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0);
-  decision.indices = at::cat({best, at::multinomial(others, drawn, false, options.generator)}, 1);
+  const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0).cpu();
+  const at::Tensor random = at::multinomial(others, drawn, false, options.generator).to(best.device());
+  decision.indices = at::cat({best, random}, 1);
   decision.gates = decision.probs.gather(1, decision.indices);
 }
 

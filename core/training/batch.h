@@ -12,6 +12,7 @@
 namespace mformer {
 
 /// What one training step sees.
+/// On the CPU; what computes with it moves what it needs.
 struct Batch {
   at::Tensor inputs;   ///< [batch, context], int64
   at::Tensor targets;  ///< [batch, context], int64, −100 where there is no loss

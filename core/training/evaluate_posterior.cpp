@@ -225,12 +225,12 @@ class Batchwork {
     }
   }
 
-  /// Log-probability of each target, [rows, tokens] float64; 0 where it is not known.
+  /// Log-probability of each target, [rows, tokens] float64, on the CPU; 0 where it is not known.
   at::Tensor run_view(std::size_t h, const at::Tensor& inputs, const at::Tensor& targets) const {
     ForwardOptions how;
     how.bfloat16 = bfloat16_;
     const at::Tensor hidden = forward(views_[h], inputs, how).hidden;
-    return -token_losses(views_[h], hidden, targets, bfloat16_).to(at::kDouble).view(inputs.sizes());
+    return -token_losses(views_[h], hidden, targets, bfloat16_).cpu().to(at::kDouble).view(inputs.sizes());
   }
 
   /// Moves a posterior along the first `length` tokens of a row; `visit` gets place, loss and the weights before it.

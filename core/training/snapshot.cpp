@@ -12,6 +12,7 @@ std::filesystem::path file_in(const std::filesystem::path& folder) {
   return folder / "snapshot.safetensors";
 }
 
+/// Handles, on whatever device they are.
 std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimizer) {
   auto tensors = optimizer.state();
   for (const TrainedParameter& parameter : optimizer.parameters()) {
@@ -24,7 +25,8 @@ std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimiz
 
 void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer) {
   std::vector<TensorToWrite> to_be_written;
-  const auto tensors = all_tensors(optimizer);
+  auto tensors = all_tensors(optimizer);
+  for (auto& [name, tensor] : tensors) tensor = tensor.cpu();
   to_be_written.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) to_be_written.push_back(to_write(name, tensor));
   write_safetensors(file_in(folder), to_be_written, {{"steps", std::to_string(optimizer.steps())}});

@@ -9,7 +9,8 @@
 namespace mformer {
 
 /// Everything a run needs to go on: trained parameters, moments, the number of steps taken. Written atomically, so a
-/// kill leaves the previous snapshot. The weights of everything untrained are not in it.
+/// kill leaves the previous snapshot. The file does not say on which device they were. The weights of everything
+/// untrained are not in it.
 void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer);
 
 /// Fills parameters and moments from the folder's snapshot and returns the steps taken, or nothing if there is none.

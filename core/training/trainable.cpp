@@ -11,11 +11,11 @@ bool decays(const std::string& name) {
   return !ends_with(name, ".bias") && !ends_with(name, ".temperature") && name.find("ln_") == std::string::npos;
 }
 
+}  // namespace
+
 bool is_frozen(const Model& model, const ParameterRef& ref) {
   return ref.part == ParameterRef::Part::module && model.blocks[ref.layer].bank(ref.kind).modules[ref.module].frozen;
 }
-
-}  // namespace
 
 std::vector<TrainedParameter> make_trainable(Model& model, const TrainFilter& filter) {
   std::vector<TrainedParameter> trained;

@@ -15,6 +15,9 @@ using TrainFilter = std::function<bool(const ParameterRef&)>;
 /// and temperatures get no weight decay.
 std::vector<TrainedParameter> make_trainable(Model& model, const TrainFilter& filter);
 
+/// Whether the parameter is of a frozen module.
+bool is_frozen(const Model& model, const ParameterRef& ref);
+
 /// Turns gradients off everywhere.
 void make_untrainable(Model& model);
 

@@ -1,6 +1,8 @@
 #include "core/training/trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include <chrono>
 #include <cmath>
@@ -46,19 +48,20 @@ StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, co
   const ForwardOutput output = forward(*task.model, batch.inputs, how);
   const at::Tensor prediction = cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16);
   const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;
-  at::Tensor total = prediction;
-  double balance = 0.0;
+  at::Tensor total = prediction, balance = at::zeros({}, prediction.options());
   if (weight > 0.0) {
-    const at::Tensor loss = balance_loss(task.model->config, output.routing);
-    balance = loss.item<double>();
-    total = total + weight * loss;
+    balance = balance_loss(task.model->config, output.routing);
+    total = total + weight * balance;
   }
   if (task.extra_loss) {
     const at::Tensor extra = task.extra_loss(output, batch);
     if (extra.defined()) total = total + extra;
   }
   total.backward();
-  return {prediction.item<double>(), balance, total.item<double>()};
+  // One wait for the device, when all its work of the step is under way.
+  const auto number = [](const at::Tensor& x) { return x.detach().to(at::kDouble); };
+  const at::Tensor losses = at::stack({number(prediction), number(balance), number(total)}).cpu();
+  return {losses[0].item<double>(), losses[1].item<double>(), losses[2].item<double>()};
 }
 
 class Run {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/model/domains.h"
+#include "core/training/training_copy.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/domain_extension.h"
 #include "core/workflows/new_modules.h"
@@ -85,10 +86,10 @@ class Extension {
     report_.size_before = size_of(base_.model);
     grow();
     TrainTask training;
-    training.model = &model_;
-    training.parameters = trained();
+    training.parameters = trained(model_);
     report_.trainable = count_trainable(model_);
     report_.optimizer_bytes = report_.trainable.optimizer_bytes();
+    report_.memory = plan_memory({model_, command_.options, session_.device});
     report_.size_after = report_.size_before;
     report_.size_after.weights += added_weights();
     report_.size_after.bytes += added_weights() * static_cast<std::int64_t>(model_.wte.element_size());
@@ -102,9 +103,13 @@ class Extension {
       const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
       report_.run_folder = folder.string();
       std::optional<SingleMask> single_mask;
-      if (command_.single_mask) single_mask.emplace(session_, parent_, model_, command_, task_, tasks, windows);
+      TrainingCopy copy(model_, session_.device, command_.options.bfloat16, may_be_trained());
+      if (!session_.device.is_cpu()) training.parameters = trained(copy.model());
+      training.model = &copy.model();
+      if (command_.single_mask) single_mask.emplace(session_, parent_, copy.model(), command_, task_, tasks, windows);
       learn(training, windows, tasks, folder, single_mask);
       if (single_mask) single_mask->review(folder / "review");
+      copy.bring_back();
       make_untrainable(model_);
       commit(operation);
       report_.size_after = size_of(model_);
@@ -134,13 +139,22 @@ class Extension {
     count_new();
   }
 
-  std::vector<TrainedParameter> trained() {
-    if (!command_.single_mask) return train_domain(model_, task_);
-    return make_trainable(model_, [&](const ParameterRef& ref) {
-      const bool old_module = ref.part == ParameterRef::Part::module && !is_of_new_module(model_, ref);
+  /// `model` is model_, or what stands for it on another device.
+  std::vector<TrainedParameter> trained(Model& model) {
+    if (!command_.single_mask) return train_domain(model, task_);
+    return make_trainable(model, [&](const ParameterRef& ref) {
+      const bool old_module = ref.part == ParameterRef::Part::module && !is_of_new_module(model, ref);
       if (command_.rehearses()) return !old_module || ref.name.ends_with(".row");
-      return is_of_new_module(model_, ref);
+      return is_of_new_module(model, ref);
     });
+  }
+
+  /// What is trained from the start, and the matrices of which a single mask may train rows.
+  TrainFilter may_be_trained() const {
+    const bool rows = command_.single_mask && command_.token_rows > 0;
+    return [rows](const ParameterRef& ref) {
+      return ref.tensor->requires_grad() || (rows && (ref.name == "wte" || ref.name == "lm_head"));
+    };
   }
 
   std::int64_t added_weights() const {
@@ -176,9 +190,10 @@ class Extension {
     if (single_mask) training.batches = single_mask->with_rehearsal(std::move(training.batches));
     training.balance = false;
     training.run_folder = folder;
-    report_.training = train(
-        training, options,
-        hooks_for(session_, "extend", options, validation_of(session_, model_, task_, context_, command_.eval_tokens)));
+    report_.training =
+        train(training, options,
+              hooks_for(session_, "extend", options,
+                        validation_of(session_, *training.model, task_, context_, command_.eval_tokens)));
   }
 
   void commit(std::int64_t operation) {

@@ -78,6 +78,7 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   report.size_before = size_of(base.model);
   report.size_after = size_of(model);
   const Teacher teacher = load_teacher(session.registry, from, command.loss);
+  report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
   if (command.dry_run) return report;
 
   const auto folder = tuning_folder(session, base, command, task, teacher);

@@ -116,6 +116,8 @@ void GenerateOptions::validate() const {
   for (const std::string& one : stop) require(!one.empty(), "--stop must not be empty", "for example --stop '###'");
   require(dtype.empty() || dtype == "float32" || dtype == "bfloat16" || dtype == "int8",
           "--dtype must be float32, bfloat16 or int8", "without it the model computes as it is stored");
+  require(dtype != "int8" || device.is_cpu(), "--dtype int8 is for the CPU",
+          "on a GPU --dtype bfloat16 is the smallest");
 }
 
 Generated generate(LoadedVersion version, const GenerateOptions& options,
@@ -134,7 +136,7 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   if (!options.domain.empty()) version.model = view_of(version.model, options.domain);
   const at::ScalarType dtype = inference_dtype(version.model, options.dtype);
   const auto room = std::min(static_cast<std::int64_t>(ids.size()) + options.max_tokens, kMostPositionsReserved);
-  MixtureDecoder decoder(std::exchange(version.model, Model()), dtype, room);
+  MixtureDecoder decoder(std::exchange(version.model, Model()), dtype, room, {}, options.device);
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   TextStream stream(options.stop, on_text);
   result.stopped_by = "length";

@@ -17,8 +17,10 @@ struct GenerateOptions {
   double top_p = 0.95;            ///< … among the fewest tokens that hold this probability.
   std::vector<std::string> stop;  ///< Stop before any of these appears.
   std::uint64_t seed = 0;
-  std::string dtype;  ///< "float32", "bfloat16" or "int8" (prepare_for_inference()); empty = as the model is stored.
+  std::string
+      dtype;  ///< "float32", "bfloat16" or, on the CPU, "int8" (MixtureDecoder); empty = as the model is stored.
 
+  at::Device device = at::kCPU;
   std::string domain;  ///< One hypothesis of a model with domains; empty = the posterior over births decides.
 
   /// Throws UsageError naming the option.
@@ -35,7 +37,7 @@ struct Generated {
 };
 
 /// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come. The
-/// version's model is prepared for inference: pass a temporary, or both the model and its packed copy stay in memory.
+/// version's model is made ready for inference: pass a temporary, or both the model and that copy stay in memory.
 Generated generate(LoadedVersion version, const GenerateOptions& options,
                    const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop);
 

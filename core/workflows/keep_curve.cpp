@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "core/model/placement.h"
 #include "core/workflows/hypothesis.h"
 #include "core/workspace/routing_stats.h"
 #include "core/workspace/selector.h"
@@ -31,7 +32,7 @@ class Curve {
  public:
   Curve(Session& session, const LoadedVersion& version, const KeepCurveCommand& command)
       : session_(session),
-        model_(hypothesis_of(version, command.domain).model),
+        model_(on_device(hypothesis_of(version, command.domain).model, session.device)),
         command_(command),
         task_(open_task(session, require_tokenizer(version), command.task, "")) {
     const auto needs = [](Criterion criterion) { return needs_statistics(criterion); };

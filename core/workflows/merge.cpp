@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/model/domains.h"
+#include "core/training/training_copy.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/even_mix.h"
 #include "core/workflows/join.h"
@@ -120,10 +121,13 @@ class Merge {
     return births;
   }
 
-  bool is_reviewed(const ParameterRef& ref) const {
-    if (ref.part != ParameterRef::Part::module || !ref.name.ends_with(".row")) return false;
-    const Module& module = shared_.blocks[ref.layer].bank(ref.kind).modules[ref.module];
-    return old_.count(module.uid) == 0;
+  /// What a review trains: the new modules' rows.
+  TrainFilter reviewed() const {
+    return [this](const ParameterRef& ref) {
+      if (ref.part != ParameterRef::Part::module || !ref.name.ends_with(".row")) return false;
+      const Module& module = shared_.blocks[ref.layer].bank(ref.kind).modules[ref.module];
+      return old_.count(module.uid) == 0;
+    };
   }
 
   void prepare_review() {
@@ -132,7 +136,7 @@ class Merge {
     old_ = {uids.begin(), uids.end()};
     model_ = clone(model_);
     shared_ = view_of(model_, kBaseHypothesis);  // shares the clone's tensors: domains keep their own routers
-    training_.parameters = make_trainable(shared_, [&](const ParameterRef& ref) { return is_reviewed(ref); });
+    make_trainable(shared_, reviewed());
     report_.trainable = count_trainable(shared_);
     if (report_.trainable.total() > 0) return;
     throw Error("there is nothing to review: all modules that the branches added belong to domains",
@@ -156,12 +160,15 @@ class Merge {
     }
     TrainOptions options = command_.options;
     options.steps = command_.review_steps;
-    training_.model = &shared_;
+    TrainingCopy copy(shared_, session_.device, options.bfloat16, reviewed());
+    training_.model = &copy.model();
+    training_.parameters = make_trainable(copy.model(), reviewed());
     training_.balance = false;
     training_.batches = even_mix(std::move(windows), options.seed, options.batch_size);
     training_.run_folder = run_folder(session_, a_.record.hash, content, command_.restart);
     report_.run_folder = training_.run_folder.string();
     report_.review = train(training_, options, hooks_for(session_, "review", options));
+    copy.bring_back();
     make_untrainable(shared_);
   }
 

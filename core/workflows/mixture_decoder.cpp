@@ -8,8 +8,10 @@
 #include <cmath>
 #include <limits>
 
+#include "core/checkpoint/quantize.h"
 #include "core/model/domains.h"
 #include "core/model/inference.h"
+#include "core/model/placement.h"
 
 namespace mformer {
 namespace {
@@ -18,32 +20,42 @@ namespace {
 /// these few there is mostly one hypothesis left.
 constexpr std::size_t kMostAtOnce = 256;
 
+/// What prepare_for_inference() is on the CPU, before the model is taken apart into views, which so share their
+/// tensors.
+Model ready_on(at::Device device, Model model, at::ScalarType dtype) {
+  dequantize(model, dtype);
+  convert(model, at::kFloat);
+  if (dtype == at::kBFloat16) make_matrices_bfloat16(model);
+  return on_device(model, device);
+}
+
 }  // namespace
 
 struct MixtureDecoder::Hypothesis {
   Model model;
   KeyValueCache cache;
 
-  /// Log-probabilities [tokens, vocab], float64, of what follows each of these tokens; or, `last_only`, [1, vocab]
-  /// logits as they are.
+  /// On the CPU: log-probabilities [tokens, vocab], float64, of what follows each of these tokens; or, `last_only`, [1,
+  /// vocab] logits as they are.
   at::Tensor read(const at::Tensor& ids, bool last_only) {
     ForwardOptions how;
     how.cache = &cache;
     const at::Tensor hidden = forward(model, ids, how).hidden;
-    if (last_only) return logits_of(model, hidden.narrow(1, hidden.size(1) - 1, 1))[0];
-    return at::log_softmax(logits_of(model, hidden)[0].to(at::kDouble), -1);
+    if (last_only) return logits_of(model, hidden.narrow(1, hidden.size(1) - 1, 1))[0].cpu();
+    return at::log_softmax(logits_of(model, hidden)[0].cpu().to(at::kDouble), -1);
   }
 };
 
 MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t positions,
-                               const PosteriorOptions& options)
+                               const PosteriorOptions& options, at::Device device)
     : posterior_(model.domains.size(), options),
       evidence_(model.domains.size(), without_switching(options)),
       options_(options) {
+  if (!device.is_cpu()) model = ready_on(device, std::move(model), dtype);
   std::vector<Model> views = views_of(model);
   model = Model();  // a single view then holds its matrices alone, and preparing it lets them go one by one
   for (Model& view : views) {
-    prepare_for_inference(view, dtype);
+    if (device.is_cpu()) prepare_for_inference(view, dtype);
     hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(view), KeyValueCache(positions)}));
   }
 }

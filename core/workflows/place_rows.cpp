@@ -26,7 +26,7 @@ at::Tensor log_odds(const at::Tensor& logits, std::int64_t fresh) {
   return at::logsumexp(logits.narrow(1, old, fresh), {1}) - at::logsumexp(logits.narrow(1, 0, old), {1});
 }
 
-/// Router inputs and log-odds of all tokens of a text, by bank.
+/// Router inputs and log-odds of all tokens of a text, by bank, on the CPU.
 struct Tokens {
   std::vector<at::Tensor> inputs, odds;
 };
@@ -42,8 +42,9 @@ std::vector<Tokens> collect(const Model& model, const Banks& banks, const std::v
     for (std::size_t b = 0; b < banks.size(); ++b) {
       const auto [layer, kind] = banks[b];
       const RouterDecision& decision = output.routing[layer].bank(kind).decision;
-      collected[b].inputs.push_back(decision.input.to(at::kFloat));
-      collected[b].odds.push_back(log_odds(decision.logits.to(at::kFloat), count_new(model.blocks[layer].bank(kind))));
+      collected[b].inputs.push_back(decision.input.cpu().to(at::kFloat));
+      collected[b].odds.push_back(
+          log_odds(decision.logits.cpu().to(at::kFloat), count_new(model.blocks[layer].bank(kind))));
     }
   }
   return collected;
@@ -73,7 +74,7 @@ std::vector<PlacedBank> place_rows(Model& model, const std::vector<Batch>& old_t
     const LabelledTokens new_side{at::cat(new_tokens[b].inputs), at::cat(new_tokens[b].odds)};
     const at::Tensor shift = logistic_shift(old_side, new_side, options.old_weight, options.ridge);
     for (Module& module : model.blocks[layer].bank(kind).modules) {
-      if (module.uid.empty()) module.row.add_(shift.to(module.row.scalar_type()));
+      if (module.uid.empty()) module.row.add_(shift.to(module.row.options()));
     }
     placed.push_back({layer, kind, mean_probability(old_side.odds), mean_probability(shifted_odds(old_side, shift)),
                       mean_probability(new_side.odds), mean_probability(shifted_odds(new_side, shift))});
@@ -87,8 +88,9 @@ at::Tensor placement_loss(const Model& model, const ForwardOutput& output, const
                              : at::zeros({batch.inputs.numel()});
   const double olds = std::max(1.0, old.sum().item<double>());
   const double news = std::max(1.0, static_cast<double>(old.numel()) - old.sum().item<double>());
-  const at::Tensor sign = 2.0 * old - 1.0;  // +1 where the odds should be low
-  const at::Tensor weight = old * (old_weight / olds) + (1.0 - old) / news;
+  const at::Device device = output.hidden.device();
+  const at::Tensor sign = (2.0 * old - 1.0).to(device);  // +1 where the odds should be low
+  const at::Tensor weight = (old * (old_weight / olds) + (1.0 - old) / news).to(device);
   at::Tensor total;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {

@@ -13,6 +13,7 @@
 #include "core/model/domains.h"
 #include "core/model/forward.h"
 #include "core/model/losses.h"
+#include "core/model/placement.h"
 #include "core/model/posterior.h"
 #include "core/training/trainable.h"
 #include "modules_registry/error.h"
@@ -22,7 +23,7 @@ namespace {
 
 void add(std::vector<NamedTensor>& all, const std::string& name, const at::Tensor& tensor) {
   const bool real = tensor.is_floating_point();
-  at::Tensor value = tensor.detach().to(real ? at::kFloat : at::kLong);
+  at::Tensor value = tensor.detach().cpu().to(real ? at::kFloat : at::kLong);
   if (value.dim() == 0) value = value.reshape({1});
   all.push_back({name, value.contiguous()});
 }
@@ -56,9 +57,9 @@ ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const Forwa
     throw UsageError("the mixture of a model with domains has no gradients here", "name one hypothesis: --domain NAME");
   }
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> log_probs;  // of each hypothesis, [batch, tokens, vocab]
+  std::vector<at::Tensor> log_probs;  // of each hypothesis, [batch, tokens, vocab], on the CPU
   for (const Model& view : views_of(model)) {
-    log_probs.push_back(at::log_softmax(logits_of(view, forward(view, ids, how).hidden).to(at::kDouble), -1));
+    log_probs.push_back(at::log_softmax(logits_of(view, forward(view, ids, how).hidden).cpu().to(at::kDouble), -1));
   }
   const auto hypotheses = static_cast<std::int64_t>(log_probs.size());
   const at::Tensor weights = at::zeros({ids.size(0), ids.size(1), hypotheses}, at::kDouble);
@@ -101,6 +102,7 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
     dequantize(model, at::kDouble);
     convert(model, at::kDouble);
   }
+  model = on_device(model, options.device);
   if (!model.domains.empty()) return probe_mixture(model, ids, how, options);
   if (options.gradients) {
     if (model.config.is_quantized()) {

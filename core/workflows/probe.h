@@ -11,6 +11,7 @@ struct ProbeOptions {
   std::string output;  ///< safetensors to be written.
   bool gradients = false;  ///< Also `grad.NAME` for every parameter of the checkpoint format.
   bool float64 = false;    ///< Compute in float64.
+  at::Device device = at::kCPU;
 };
 
 struct ProbeReport {

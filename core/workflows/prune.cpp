@@ -19,16 +19,29 @@ bool is_of_router(const ParameterRef& ref) {
          (ref.part == ParameterRef::Part::module && ref.name.ends_with(".row"));
 }
 
-/// Trains what is left, on the task: the routers (their rows and what they share), or everything.
+/// What training after pruning trains: the routers (their rows and what they share), or everything.
+TrainFilter filter_of(const PruneCommand& command) {
+  return command.heal_steps > 0 ? is_of_router : is_anything;
+}
+
+/// Says of a copy of the model what is trained, and what that takes.
+void plan_training(const Session& session, const PruneCommand& command, const Teacher& teacher, Model model,
+                   PruneReport& report) {
+  if (command.heal_steps + command.tune_steps == 0) return;
+  make_trainable(model, filter_of(command));
+  report.trainable = count_trainable(model);
+  report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
+  make_untrainable(model);
+}
+
+/// Trains what is left, on the task.
 void train_rest(Session& session, const LoadedVersion& base, PruneCommand command, const TaskData& task,
                 const Teacher& teacher, Model& model, PruneReport& report) {
   const bool heals = command.heal_steps > 0;
   if (!heals && command.tune_steps == 0) return;
   command.options.steps = heals ? command.heal_steps : command.tune_steps;
-  const TrainFilter filter = heals ? is_of_router : is_anything;
+  const TrainFilter filter = filter_of(command);
   model = clone(model);
-  make_trainable(model, filter);
-  report.trainable = count_trainable(model);
   const auto folder = tuning_folder(session, base, command, task, teacher);
   report.run_folder = folder.string();
   report.training =
@@ -70,6 +83,7 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   Model model = select(from.model, report.kept);
   report.size_before = size_of(base.model);
   report.size_after = size_of(model);
+  plan_training(session, command, teacher, model, report);
   report.stored_before = session.registry.version_bytes(base.record.hash);
   report.stored_after = report.stored_before - (report.size_before.bytes - report.size_after.bytes);
   const auto measure = [&](const Model& which, double& seconds) {

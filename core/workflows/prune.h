@@ -25,6 +25,7 @@ struct PruneReport {
   double seconds_before = 0, seconds_after = 0;      ///< Of the evaluation of the task.
   std::optional<TrainResult> training;               ///< Of healing or tuning.
   TrainableCount trainable;                          ///< What that trained.
+  std::optional<MemoryPlan> memory;                  ///< What it holds on the session's device.
   std::string run_folder;
 };
 

@@ -67,10 +67,10 @@ std::vector<std::int64_t> shuffled(std::int64_t size, std::uint64_t seed, std::i
 }  // namespace
 
 Rehearsal::Rehearsal(const Model& teacher, const std::vector<Batch>& memory, std::int64_t texts, std::uint64_t seed,
-                     const Watcher& watcher)
+                     const Watcher& watcher, at::Device device)
     : seed_(seed) {
   const at::NoGradGuard no_grad;
-  head_.lm_head = teacher.lm_head.clone();
+  head_.lm_head = teacher.lm_head.clone().to(device);
   Model writer = clone(teacher);
   prepare_for_inference(writer, at::kFloat);
   std::vector<at::Tensor> inputs, hidden;
@@ -130,7 +130,7 @@ BatchSource Rehearsal::behind(BatchSource source, std::int64_t count) const {
 
 at::Tensor Rehearsal::loss(const Model& model, const at::Tensor& hidden, const Batch& batch, std::int64_t count) const {
   const at::Tensor old = hidden.narrow(0, hidden.size(0) - count, count);
-  const at::Tensor of_teacher = hidden_.index_select(0, texts_of_step(batch.step, count));
+  const at::Tensor of_teacher = hidden_.index_select(0, texts_of_step(batch.step, count)).to(hidden.device());
   const at::Tensor all_count = at::zeros_like(batch.inputs.narrow(0, 0, count));
   return distillation_loss(model, old, head_, of_teacher, all_count, /*temperature=*/1.0);
 }

@@ -21,9 +21,10 @@ class Rehearsal {
   /// `teacher` writes `texts` texts as long as `memory`, batches of old text of one length, drawing each token from its
   /// whole distribution; each text begins with kOpening tokens of a random place in the memory. The memory itself comes
   /// before them. The same for the same seed, whatever the number of threads. Reports progress to `watcher` and throws
-  /// EvaluationInterrupted when asked to stop.
+  /// EvaluationInterrupted when asked to stop. The teacher lies on the CPU and writes there; the model that learns may
+  /// lie on another `device`.
   Rehearsal(const Model& teacher, const std::vector<Batch>& memory, std::int64_t texts, std::uint64_t seed,
-            const Watcher& watcher);
+            const Watcher& watcher, at::Device device = at::kCPU);
 
   /// Texts in all.
   std::int64_t texts() const { return inputs_.size(0); }
@@ -45,7 +46,7 @@ class Rehearsal {
   std::uint64_t seed_;
   at::Tensor inputs_;  ///< [texts, tokens], int64
   at::Tensor hidden_;  ///< [texts, tokens, width], float32: the teacher's
-  Model head_;         ///< The teacher's lm_head, and nothing else.
+  Model head_;         ///< The teacher's lm_head, on the learning model's device, and nothing else.
 };
 
 }  // namespace mformer

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/model/placement.h"
 #include "core/workflows/new_modules.h"
 #include "core/workflows/place_rows.h"
 #include "core/workflows/token_rows.h"
@@ -28,7 +29,7 @@ at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, 
       if (fresh == 0) continue;
       at::Tensor mass = output.routing[l].bank(kind).decision.probs.narrow(1, old, fresh).sum(1);
       if (batch.replay.defined()) {
-        const at::Tensor weight = at::repeat_interleave(batch.replay.to(mass.scalar_type()), batch.inputs.size(1));
+        const at::Tensor weight = at::repeat_interleave(batch.replay.to(mass.options()), batch.inputs.size(1));
         mass = (mass * weight).sum() / weight.sum().clamp_min(1.0);
       } else {
         mass = mass.mean();
@@ -111,7 +112,7 @@ void SingleMask::prepare(TrainTask& training, TrainReport& report) {
   if (command_.rehearses()) {
     const std::int64_t texts = std::min(std::max<std::int64_t>(1, kRehearsedTokens / windows_.context()),
                                         command_.options.steps * rehearsed_rows());
-    rehearsal_.emplace(parent_, old_text, texts, command_.options.seed, session_.watcher);
+    rehearsal_.emplace(parent_, old_text, texts, command_.options.seed, session_.watcher, device_of(model_));
     old_text = rehearsal_->sample(std::max<std::int64_t>(1, kPlacementTokens / windows_.context()), kPlacementBatch);
   }
   place_rows(model_, old_text, new_text, options);

@@ -17,7 +17,8 @@ std::vector<TrainedParameter> train_token_rows(Model& model, const at::Tensor& t
   for_each_parameter(model, [&](const ParameterRef& ref) {
     if (ref.name != "wte" && ref.name != "lm_head") return;
     ref.tensor->set_requires_grad(true);
-    ref.tensor->register_hook([marked = tokens.unsqueeze(1)](const at::Tensor& gradient) { return gradient * marked; });
+    const at::Tensor there = tokens.unsqueeze(1).to(ref.tensor->device());
+    ref.tensor->register_hook([marked = there](const at::Tensor& gradient) { return gradient * marked; });
     rows.push_back({ref.name, *ref.tensor, /*decay=*/false});
   });
   return rows;

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "core/model/placement.h"
+#include "core/training/training_copy.h"
 #include "core/workflows/commit.h"
 
 namespace mformer {
@@ -31,11 +33,12 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   Model model = clone(base.model);
   TrainReport report;
   TrainTask training;
-  training.model = &model;
-  training.parameters = make_trainable(model, [](const ParameterRef&) { return true; });
+  const TrainFilter everything = [](const ParameterRef&) { return true; };
+  make_trainable(model, everything);
   training.pools = pools_of(command, tokenizer);
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
+  report.memory = plan_memory({model, command.options, session.device, /*balance=*/true});
   const std::int64_t context = context_of(command.options, model);
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (command.dry_run) return report;
@@ -48,9 +51,13 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
     training.batches = task_batches(windows, tasks, task.record.name, command.replay, command.options);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
+    TrainingCopy copy(model, session.device, command.options.bfloat16, everything);
+    training.model = &copy.model();
+    training.parameters = make_trainable(copy.model(), everything);
     report.training = train(training, command.options,
                             hooks_for(session, session.command, command.options,
-                                      validation_of(session, model, task, context, command.eval_tokens)));
+                                      validation_of(session, copy.model(), task, context, command.eval_tokens)));
+    copy.bring_back();
     make_untrainable(model);
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
@@ -71,9 +78,10 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
                                               std::int64_t operation) {
   std::vector<std::optional<Evaluation>> all;
   all.reserve(tasks.size());
+  const Model there = on_device(model, session.device);
   for (const TaskData& task : tasks) {
-    all.push_back(version.empty() ? evaluate_task(session, model, task, Split::held_out, max_tokens)
-                                  : scored(session, version, model, task, max_tokens, operation));
+    all.push_back(version.empty() ? evaluate_task(session, there, task, Split::held_out, max_tokens)
+                                  : scored(session, version, there, task, max_tokens, operation));
   }
   return all;
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/training/memory_plan.h"
 #include "core/workspace/selector.h"
 #include "core/workspace/session.h"
 
@@ -34,6 +35,7 @@ struct TrainReport {
   TrainResult training;
   TrainableCount trainable;
   std::int64_t optimizer_bytes = 0;
+  MemoryPlan memory;  ///< Of the training on the session's device.
   std::int64_t added_bytes = 0;
   std::vector<TaskChange> tasks;  ///< Every task known, this one included.
   std::string run_folder;

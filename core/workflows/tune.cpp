@@ -7,6 +7,8 @@
 
 #include "core/model/distillation.h"
 #include "core/model/losses.h"
+#include "core/model/placement.h"
+#include "core/training/training_copy.h"
 
 namespace mformer {
 namespace {
@@ -25,18 +27,24 @@ ExtraLoss concentration(const TuneLoss& loss, std::int64_t steps) {
   };
 }
 
+/// The teacher where the student is. As nothing of it is trained, bfloat16 is all that a device need hold of it.
+Model teacher_on(at::Device device, Model teacher, bool bfloat16) {
+  if (bfloat16 && !device.is_cpu()) make_matrices_bfloat16(teacher);
+  return on_device(teacher, device);
+}
+
 /// The teacher sees the same tokens, without dropout. Its weights stay, so they are packed for their products once.
-ExtraLoss distillation(const TuneLoss& loss, const Model& student, const Teacher& teacher, bool bfloat16) {
+ExtraLoss distillation(const TuneLoss& loss, const Model& student, const Model& teacher, bool bfloat16) {
   ForwardOptions how;
   how.bfloat16 = bfloat16;
   how.frozen_panels = c10::make_intrusive<kernels::FrozenPanels>();
-  return [loss, how, &student, model = teacher.model](const ForwardOutput& output, const Batch& batch) {
+  return [loss, how, &student, teacher](const ForwardOutput& output, const Batch& batch) {
     at::Tensor hidden;
     {
       const at::NoGradGuard no_grad;
-      hidden = forward(*model, batch.inputs, how).hidden;
+      hidden = forward(teacher, batch.inputs, how).hidden;
     }
-    return loss.distill * distillation_loss(student, output.hidden, *model, hidden, batch.targets, loss.temperature);
+    return loss.distill * distillation_loss(student, output.hidden, teacher, hidden, batch.targets, loss.temperature);
   };
 }
 
@@ -95,8 +103,9 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
   const TrainOptions& options = command.options;
   const std::int64_t context = context_of(options, base.model);
   TrainTask training;
-  training.model = &tuning.model;
-  training.parameters = make_trainable(tuning.model, tuning.filter);
+  TrainingCopy copy(tuning.model, session.device, options.bfloat16, tuning.filter);
+  training.model = &copy.model();
+  training.parameters = make_trainable(copy.model(), tuning.filter);
   training.batches =
       shuffled_batches(PackedWindows(tuning.task.tokens.require(Split::train), context, LastWindow::drop), options.seed,
                        options.batch_size);
@@ -106,14 +115,17 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
     terms.push_back(concentration(tuning.loss, options.steps));
   }
   if (tuning.teacher.model != nullptr) {
-    terms.push_back(distillation(tuning.loss, tuning.model, tuning.teacher, options.bfloat16));
+    terms.push_back(distillation(tuning.loss, copy.model(),
+                                 teacher_on(session.device, *tuning.teacher.model, options.bfloat16),
+                                 options.bfloat16));
   }
   training.extra_loss = sum_of(std::move(terms));
   training.run_folder = folder;
   const TrainResult result =
       train(training, options,
             hooks_for(session, tuning.stage, options,
-                      validation_of(session, tuning.model, tuning.task, context, command.eval_tokens)));
+                      validation_of(session, copy.model(), tuning.task, context, command.eval_tokens)));
+  copy.bring_back();
   make_untrainable(tuning.model);
   return result;
 }

@@ -11,18 +11,22 @@
 #include <map>
 
 #include "core/model/domains.h"
+#include "core/model/placement.h"
 #include "core/training/evaluate_posterior.h"
 
 namespace mformer {
 namespace {
 
-/// Sums of one bank, [modules] each, float64.
+/// Sums of one bank, [modules] each, float64, on the model's device.
 struct BankSums {
   at::Tensor slots, gates, norms;
 
   /// Adds the tokens at these positions of the flattened batch.
   void add(const BankTrace& trace, std::int64_t modules, const at::Tensor& tokens) {
-    if (!slots.defined()) slots = at::zeros({modules}, at::kDouble), gates = slots.clone(), norms = slots.clone();
+    if (!slots.defined()) {
+      slots = at::zeros({modules}, tokens.options().dtype(at::kDouble));
+      gates = slots.clone(), norms = slots.clone();
+    }
     const auto of_tokens = [&](const at::Tensor& x) { return x.index_select(0, tokens).flatten(); };
     const at::Tensor chosen = of_tokens(trace.decision.indices);
     const at::Tensor gate = of_tokens(trace.decision.gates).to(at::kDouble);
@@ -56,7 +60,7 @@ class RoutingSums {
   explicit RoutingSums(const Model& model) : model_(model) {}
 
   void add(const Batch& batch, const ForwardOutput& output) {
-    const at::Tensor positions = token_positions(batch);
+    const at::Tensor positions = token_positions(batch).to(output.hidden.device());
     tokens_ += positions.numel();
     for (std::size_t l = 0; l < output.routing.size(); ++l) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
@@ -68,7 +72,8 @@ class RoutingSums {
 
   /// Adds up with what other models' sums have put there already, module by module.
   void add_to(std::map<std::string, RoutingStat>& by_uid) const {
-    for (const auto& [key, sum] : sums_) {
+    for (const auto& [key, there] : sums_) {
+      const BankSums sum{there.slots.cpu(), there.gates.cpu(), there.norms.cpu()};
       const auto& modules = model_.blocks[key.first].bank(key.second).modules;
       for (std::size_t i = 0; i < modules.size(); ++i) {
         const auto index = static_cast<std::int64_t>(i);
@@ -129,7 +134,7 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   ForwardOptions how;
   how.norms = true;
   const at::NoGradGuard no_grad;
-  const std::vector<Model> views = views_of(model);
+  const std::vector<Model> views = views_of(on_device(model, session.device));
   const PosteriorEvaluator evaluator(views, options.posterior, options.bfloat16);
   std::vector<RoutingSums> sums(views.begin(), views.end());
   const PackedWindows windows(task.tokens.require(split), model.config.block_size, LastWindow::pad);

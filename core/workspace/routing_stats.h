@@ -9,9 +9,9 @@
 
 namespace mformer {
 
-/// Who routes where: runs the model over (at most `max_tokens` of) a split and counts, for every module, its top-k
-/// slots, gate mass and gate-weighted output norm. Padding after the last token is not counted. Of a model with domains
-/// each window is run as the hypothesis that the posterior finds likeliest.
+/// Who routes where: runs the model, on the session's device, over (at most `max_tokens` of) a split and counts, for
+/// every module, its top-k slots, gate mass and gate-weighted output norm. Padding after the last token is not counted.
+/// Of a model with domains each window is run as the hypothesis that the posterior finds likeliest.
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
                                          std::int64_t max_tokens);
 

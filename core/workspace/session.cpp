@@ -6,6 +6,8 @@
 #include <limits>
 #include <map>
 
+#include "core/model/placement.h"
+
 namespace mformer {
 namespace {
 
@@ -111,8 +113,8 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
     if (session.watcher.progress)
       session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
   };
-  return evaluate(model, PackedWindows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad),
-                  options);
+  return evaluate(on_device(model, session.device),
+                  PackedWindows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad), options);
 }
 
 namespace {

@@ -35,6 +35,8 @@ struct Session {
   std::uint64_t seed = 0;
   std::string code_version;
   Watcher watcher;
+  /// Where models are run and trained (core/device/device.h). What is loaded and stored stays on the CPU.
+  at::Device device = at::kCPU;
 };
 
 /// Runs `work` as an operation of the registry: whatever it throws is written down as failed (or interrupted) and goes
@@ -57,13 +59,14 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
 /// Puts the task into the registry, as first read by `operation`; a task known with the same content stays as it is.
 void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace = false);
 
-/// Loss on a task's split; nothing if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
+/// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
+/// if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
                                         std::int64_t max_tokens, std::int64_t context = 0, bool exact = false);
 
 /// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss@max_tokens"), for a
 /// model with domains also "documents@…", "observed@…" and "share.H@…" of its PosteriorSummary, and taken from there
-/// when it is known. `model` must be that version's.
+/// when it is known, on whatever device it was computed. `model` must be that version's.
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation = 0);
 
