@@ -4,7 +4,7 @@ import math
 from xml.sax.saxutils import escape
 
 COLOURS = ("#0b5fa5", "#b3541e", "#2a7f3f", "#7a3e9d", "#8a6d00", "#b02a4c", "#3f7f8c", "#555555", "#c27ba0", "#111111")
-LEFT, TOP, WIDTH, HEIGHT, LEGEND = 62, 44, 430, 260, 250
+LEFT, TOP, WIDTH, HEIGHT, LEGEND = 62, 44, 430, 260, 320
 
 
 def _ticks(low, high):
