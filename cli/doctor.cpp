@@ -12,6 +12,7 @@
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
+#include "core/device/device.h"
 #include "kernels/self_check.h"
 
 namespace mformer::cli {
@@ -47,6 +48,36 @@ std::size_t report_kernels(Report& report) {
                   << " (relative error " << check.error << ")\n";
   }
   return failed;
+}
+
+/// What a GPU's kernel gave; a wrong one is replaced by LibTorch operations, so nothing is broken.
+void describe(std::ostream& out, const kernels::DeviceSelfCheck& check) {
+  out << "gpu        " << check.kernel << ", " << check.input << ": ";
+  if (!check.refusal.empty()) {
+    out << "DID NOT RUN (" << check.refusal << "), LibTorch operations in its stead\n";
+    return;
+  }
+  out << (check.passed ? "right" : "WRONG, LibTorch operations in its stead") << " (relative error " << check.error
+      << "), " << check.kernel_ms << " ms, LibTorch operations " << check.composite_ms << " ms\n";
+}
+
+/// With --device cuda: every GPU kernel against the CPU.
+void report_device(Report& report, const std::string& name) {
+  const at::Device device = open_device(name);
+  report.data()["device"] = device.str();
+  if (device.is_cpu()) return;
+  auto& rows = report.data()["device_kernels"] = ordered_json::array();
+  for (const kernels::DeviceSelfCheck& check : kernels::self_check(device)) {
+    rows.push_back({{"kernel", check.kernel},
+                    {"input", check.input},
+                    {"error", check.error},
+                    {"tolerance", check.tolerance},
+                    {"ms", check.kernel_ms},
+                    {"libtorch_ms", check.composite_ms},
+                    {"passed", check.passed},
+                    {"refusal", check.refusal}});
+    describe(report.text(), check);
+  }
 }
 
 bool has_workspace(const GlobalOptions& global) {
@@ -100,6 +131,7 @@ void run_doctor(const GlobalOptions& global) {
   Report report("doctor", global.json);
   report_machine(report);
   const std::size_t wrong_kernels = report_kernels(report);
+  report_device(report, global.device);
   const std::size_t missing = report_workspace(report, global);
   report.data()["healthy"] = wrong_kernels + missing == 0;
   report.print();
