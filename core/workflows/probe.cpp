@@ -50,39 +50,66 @@ void add_gradients(std::vector<NamedTensor>& all, Model& model) {
   }
 }
 
-/// The posterior mixture on ids [batch, tokens], each row one document.
+/// One document under the mixture: [tokens, vocab] and [tokens, hypotheses], float64, on the CPU.
+struct MixedDocument {
+  at::Tensor log_probs, weights;
+  double loss = 0;  ///< Summed over its tokens.
+};
+
+/// `ids` [1, tokens].
+MixedDocument mix(const std::vector<Model>& views, const at::Tensor& ids, const ForwardOptions& how) {
+  std::vector<at::Tensor> log_probs;  // of each hypothesis, [tokens, vocab]
+  for (const Model& view : views) {
+    log_probs.push_back(at::log_softmax(logits_of(view, forward(view, ids, how).hidden)[0].cpu().to(at::kDouble), -1));
+  }
+  const auto hypotheses = static_cast<std::int64_t>(views.size());
+  MixedDocument document;
+  document.weights = at::zeros({ids.size(1), hypotheses}, at::kDouble);
+  Posterior posterior(views.size() - 1, {});
+  for (std::int64_t t = 0; t < ids.size(1); ++t) {
+    std::vector<double> next;
+    for (std::int64_t h = 0; h < hypotheses; ++h) {
+      document.weights[t][h] = posterior.weights()[h];
+      if (t + 1 < ids.size(1)) next.push_back(log_probs[h][t][ids[0][t + 1]].item<double>());
+    }
+    if (!next.empty()) document.loss += posterior.observe(next);
+  }
+  at::Tensor mixed = at::zeros_like(log_probs[0]);
+  for (std::int64_t h = 0; h < hypotheses; ++h) {
+    mixed.add_(log_probs[h].exp_() * document.weights.narrow(1, h, 1));
+  }
+  document.log_probs = mixed.log_();
+  return document;
+}
+
+/// The posterior mixture on ids [batch, tokens], each row one document. One at a time: memory is a few times [tokens,
+/// vocab] for each hypothesis, whatever the batch, beside what is written.
 ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const ForwardOptions& how,
                           const ProbeOptions& options) {
   if (options.gradients) {
     throw UsageError("the mixture of a model with domains has no gradients here", "name one hypothesis: --domain NAME");
   }
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> log_probs;  // of each hypothesis, [batch, tokens, vocab], on the CPU
-  for (const Model& view : views_of(model)) {
-    log_probs.push_back(at::log_softmax(logits_of(view, forward(view, ids, how).hidden).cpu().to(at::kDouble), -1));
-  }
-  const auto hypotheses = static_cast<std::int64_t>(log_probs.size());
-  const at::Tensor weights = at::zeros({ids.size(0), ids.size(1), hypotheses}, at::kDouble);
+  const std::vector<Model> views = views_of(model);
+  const std::int64_t batch = ids.size(0), tokens = ids.size(1);
+  const at::Tensor logits = at::zeros({batch, tokens, model.config.vocab_size});
+  const at::Tensor weights = at::zeros({batch, tokens, static_cast<std::int64_t>(views.size())}, at::kDouble);
   double sum = 0;
-  for (std::int64_t row = 0; row < ids.size(0); ++row) {
-    Posterior posterior(model.domains.size(), {});
-    for (std::int64_t t = 0; t < ids.size(1); ++t) {
-      std::vector<double> next;
-      for (std::int64_t h = 0; h < hypotheses; ++h) {
-        weights[row][t][h] = posterior.weights()[h];
-        if (t + 1 < ids.size(1)) next.push_back(log_probs[h][row][t][ids[row][t + 1]].item<double>());
-      }
-      if (!next.empty()) sum += posterior.observe(next);
-    }
+  for (std::int64_t row = 0; row < batch; ++row) {
+    ForwardOptions of_row = how;
+    if (how.attention_mask.has_value()) of_row.attention_mask = how.attention_mask->narrow(0, row, 1);
+    const MixedDocument document = mix(views, ids.narrow(0, row, 1), of_row);
+    logits[row].copy_(document.log_probs);
+    weights[row].copy_(document.weights);
+    sum += document.loss;
   }
-  const at::Tensor mixed = (at::stack(log_probs, 3).exp() * weights.unsqueeze(2)).sum(3).log();
-  const double loss = sum / static_cast<double>(ids.size(0) * (ids.size(1) - 1));
+  const double loss = sum / static_cast<double>(batch * (tokens - 1));
   std::vector<NamedTensor> tensors;
-  add(tensors, "logits", mixed);
+  add(tensors, "logits", logits);
   add(tensors, "weights", weights);
   add(tensors, "loss", at::scalar_tensor(loss, at::kDouble));
   write_safetensors(options.output, to_write(tensors));
-  return {ids.size(0), ids.size(1), loss, 0.0, tensors.size()};
+  return {batch, tokens, loss, 0.0, tensors.size()};
 }
 
 }  // namespace

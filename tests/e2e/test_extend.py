@@ -65,10 +65,11 @@ class ExtendTest(mformer.EndToEndTest):
         self.assertGreater(made["trainable_parameters"]["trunk"], 0)
         self.assertEqual({uid: work.modules("base@3")[uid] for uid in old}, old)
         work.refuses("eval", "--as-of", "base@2", code=1, says="changed", hint="base@2")
-        again = work.run(*REHEARSING, "--into", "again", "--json").json
+        parent = ("--model", "base@2", *REHEARSING, "--json")
+        again = work.run(*parent, "--into", "again").json
         self.assertEqual(again["tasks"], made["tasks"])
-        lighter = work.run(*REHEARSING, "--rehearse-weight", "1", "--into", "lighter", "--json").json
-        more = work.run(*REHEARSING, "--rehearse", "2", "--into", "more", "--json").json
+        lighter = work.run(*parent, "--rehearse-weight", "1", "--into", "lighter").json
+        more = work.run(*parent, "--rehearse", "2", "--into", "more").json
         self.assertEqual(len({str(one["tasks"]) for one in (made, lighter, more)}), 3)
 
     def test_replay_penalty_and_review_use_the_old_task(self):
