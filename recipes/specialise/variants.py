@@ -97,7 +97,8 @@ def run_speed(study, settings, seed, tokens, repeats):
             chain.step(variant.key, "--model", base, "prune", "--task", task, "--keep", variant.keep, "--into",
                        variant.key, "--eval-tokens", settings.eval_tokens)
             times = [
-                lambda model=model: timing.seconds(chain, settings, tokens, "--model", model, "eval", "--task", task)
+                lambda model=model: timing.seconds(chain, settings, tokens, "--model", model, "eval", "--data",
+                                             f"text/{task}")
                 for model in (base, variant.key)
             ]
             chain.derive(f"speed-{variant.keep:g}", lambda: timing.compare(*times, repeats), tokens, repeats)

@@ -101,7 +101,7 @@ class Specialise(Recipe):
     def test_every_variant_and_every_table_is_there_and_the_base_is_shared(self):
         results = self.folder / "study"
         self.run_whole("continual", results, "--only", "naive")
-        said = self.run_whole("specialise", results, "--only", "german,qa")
+        said = self.run_whole("specialise", results, "--only", "german,qa,speed")
         self.assertNotIn("seed0/base/english:", said)
         page = (results / "docs/specialisation.md").read_text(encoding="utf-8")
         variants = page[page.index("<!-- variants -->"):page.index("<!-- /variants -->")].splitlines()[3:]
