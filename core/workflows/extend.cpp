@@ -62,6 +62,15 @@ void check(const ExtendCommand& command, const LoadedVersion& base) {
   }
 }
 
+/// What `rehearse` is where the command leaves it open.
+double default_rehearsal(const Registry& registry, const ExtendCommand& command, const TaskData& task) {
+  const auto tasks = registry.tasks();
+  const bool earlier =
+      std::any_of(tasks.begin(), tasks.end(), [&](const TaskRecord& known) { return known.name != task.record.name; });
+  const bool otherwise_asked = command.replay == 0.0 || command.token_rows > 0;
+  return command.single_mask && earlier && !otherwise_asked ? 1 : 0;
+}
+
 /// The workflow, step by step; the members are what the steps share.
 class Extension {
  public:
@@ -74,11 +83,7 @@ class Extension {
         context_(context_of(command.options, base.model)),
         parent_(view_of(base.model, kBaseHypothesis)),
         model_(clone(parent_)) {
-    if (command_.rehearse.has_value() || !command_.single_mask) return;
-    const auto tasks = session.registry.tasks();
-    const bool earlier = std::any_of(tasks.begin(), tasks.end(),
-                                     [&](const TaskRecord& known) { return known.name != task_.record.name; });
-    command_.rehearse = earlier && command_.replay.value_or(1) > 0 && command_.token_rows == 0 ? 1 : 0;
+    if (!command_.rehearse.has_value()) command_.rehearse = default_rehearsal(session.registry, command, task_);
   }
 
   ExtendReport report() {

@@ -45,7 +45,7 @@ struct ExtendCommand : TrainCommand {
   NewModules start = NewModules::copy;
   // Single mask only.
   /// Rehearsed texts for each sequence of a batch, beside them; 0 = none; nothing = 1 where there is an earlier task,
-  /// and none where there is not or where `replay` is 0.
+  /// and none where there is not, where `replay` is 0, or with token_rows.
   std::optional<double> rehearse;
   double rehearse_weight = 16;  ///< Of what is rehearsed against the new domain's loss.
   /// Share of training windows from earlier tasks, 0 … 1; nothing = kReplay where there is an earlier task and no
