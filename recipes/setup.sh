@@ -15,7 +15,7 @@ cache=${MFORMER_CACHE:-$HOME/.cache/mformer}
 libtorch=$cache/libtorch-2.11.0
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
           libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
-          libpcre2-dev libssl-dev)
+          libpcre2-dev libonig-dev libutf8proc-dev libssl-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit "${3:-1}"; }
