@@ -169,17 +169,17 @@ bool Registry::is_ancestor(const std::string& ancestor, const std::string& desce
 std::int64_t Registry::version_bytes(const std::string& version_hash) const {
   version(version_hash);  // throws if unknown
   Query row(*db_,
-            "SELECT coalesce(sum(size_bytes), 0) FROM version_objects JOIN objects ON hash = object_hash "
-            "WHERE version_hash = ?");
+            "SELECT coalesce(sum(size_bytes), 0) FROM objects "
+            "WHERE hash IN (SELECT object_hash FROM version_objects WHERE version_hash = ?)");
   row.bind(version_hash).next();
   return row.integer(0);
 }
 
 std::int64_t Registry::added_bytes(const std::string& version_hash) const {
   Query row(*db_,
-            "SELECT coalesce(sum(size_bytes), 0) FROM version_objects JOIN objects ON hash = object_hash "
-            "WHERE version_hash = ? AND object_hash NOT IN "
-            "(SELECT object_hash FROM version_objects WHERE version_hash = ?)");
+            "SELECT coalesce(sum(size_bytes), 0) FROM objects "
+            "WHERE hash IN (SELECT object_hash FROM version_objects WHERE version_hash = ?) "
+            "AND hash NOT IN (SELECT object_hash FROM version_objects WHERE version_hash = ?)");
   row.bind(version_hash, version(version_hash).parent).next();
   return row.integer(0);
 }
