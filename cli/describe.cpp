@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "cli/terminal/format.h"
 #include "modules_registry/error.h"
 
 namespace mformer::cli {
@@ -22,6 +23,14 @@ nlohmann::ordered_json version_json(const Registry& registry, const std::string&
 
 std::string version_name(const Registry& registry, const std::string& hash) {
   return hash.empty() ? "-" : to_string(registry.version(hash));
+}
+
+nlohmann::ordered_json number_or_null(const std::optional<double>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+}
+
+std::string byte_size(std::int64_t bytes) {
+  return terminal::format_bytes(static_cast<std::uint64_t>(bytes));
 }
 
 std::string short_hash(const std::string& hash) {

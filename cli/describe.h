@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/global_options.h"
@@ -20,6 +21,12 @@ std::string version_name(const Registry& registry, const std::string& hash);
 
 /// The first 12 digits: enough to tell objects and versions apart, short enough to read.
 std::string short_hash(const std::string& hash);
+
+/// null where nothing was measured.
+nlohmann::ordered_json number_or_null(const std::optional<double>& value);
+
+/// "23.6 MB".
+std::string byte_size(std::int64_t bytes);
 
 /// Milliseconds since 1970 as "2026-01-31 23:59:59" (UTC); "-" for 0.
 std::string utc_time(std::int64_t ms);

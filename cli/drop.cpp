@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/describe.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -20,19 +21,15 @@ struct DropFlags {
   std::vector<std::string> births;
 };
 
-std::string bytes(std::int64_t count) {
-  return format_bytes(static_cast<std::uint64_t>(count));
-}
-
 void report_sizes(Report& report, const DropReport& result) {
   const auto pair = [](auto before, auto after) { return ordered_json{{"before", before}, {"after", after}}; };
   report.data()["parameters"] = pair(result.size_before.weights, result.size_after.weights);
   report.data()["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);
   report.data()["disk_bytes"] = pair(result.stored_before, result.stored_after);
   report.text() << "parameters  " << format_count(result.size_before.weights) << " become "
-                << format_count(result.size_after.weights) << "\nmemory      " << bytes(result.size_before.bytes)
-                << " become " << bytes(result.size_after.bytes) << "\ndisk        " << bytes(result.stored_before)
-                << " become " << bytes(result.stored_after) << '\n';
+                << format_count(result.size_after.weights) << "\nmemory      " << byte_size(result.size_before.bytes)
+                << " become " << byte_size(result.size_after.bytes) << "\ndisk        "
+                << byte_size(result.stored_before) << " become " << byte_size(result.stored_after) << '\n';
 }
 
 void report_drop(Report& report, const LoadedVersion& base, const DropReport& result) {

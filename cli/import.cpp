@@ -13,7 +13,7 @@ struct ImportFlags {
   bool dry_run = false;
 };
 
-nlohmann::ordered_json arguments_of(const InitOptions& options) {
+nlohmann::ordered_json import_arguments(const InitOptions& options) {
   nlohmann::ordered_json arguments = {{"name", options.model},
                                       {"from", std::filesystem::absolute(options.from).lexically_normal().string()}};
   if (!options.tokenizer.empty()) arguments["tokenizer"] = options.tokenizer;
@@ -21,7 +21,7 @@ nlohmann::ordered_json arguments_of(const InitOptions& options) {
 }
 
 void run_import(const ImportFlags& flags, const GlobalOptions& global) {
-  Workspace workspace(global, "import", OpenMode::read_write, arguments_of(flags.options));
+  Workspace workspace(global, "import", OpenMode::read_write, import_arguments(flags.options));
   const InitReport made = workspace.run([&] {
     return flags.dry_run ? would_make(flags.options, workspace.session().seed)
                          : init_model(workspace.session(), flags.options);

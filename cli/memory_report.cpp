@@ -1,22 +1,15 @@
 #include "cli/memory_report.h"
 
+#include "cli/describe.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 #include "core/device/device.h"
 
 namespace mformer::cli {
-namespace {
-
-std::string bytes(std::int64_t n) {
-  return terminal::format_bytes(static_cast<std::uint64_t>(n));
-}
-
-}  // namespace
-
 void report_memory(terminal::Report& report, const MemoryPlan& plan) {
   terminal::Table table({{"memory on " + plan.device.str(), terminal::Align::left}, {"", terminal::Align::right}});
   const auto row = [&](const char* name, std::int64_t n) {
-    if (n > 0) table.add_row({name, bytes(n)});
+    if (n > 0) table.add_row({name, byte_size(n)});
   };
   row("weights that are trained", plan.trained_weights);
   row("frozen weights", plan.frozen_weights);
@@ -28,11 +21,11 @@ void report_memory(terminal::Report& report, const MemoryPlan& plan) {
   row("activations, about", plan.activations);
   row("working memory, about", plan.working);
   table.add_rule();
-  table.add_row({"in all, about", bytes(plan.total())});
+  table.add_row({"in all, about", byte_size(plan.total())});
   report.text() << '\n' << table.str(report.style());
   const DeviceMemory memory = memory_of(plan.device);
   if (memory.total == 0) return;
-  report.text() << bytes(memory.free) << " of " << bytes(memory.total) << " are free"
+  report.text() << byte_size(memory.free) << " of " << byte_size(memory.total) << " are free"
                 << (plan.total() > memory.free ? ": this would not fit\n" : "\n");
 }
 

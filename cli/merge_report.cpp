@@ -13,10 +13,6 @@ namespace {
 using namespace terminal;
 using nlohmann::ordered_json;
 
-ordered_json number_or_null(const std::optional<double>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
-
 std::string text_of(const std::optional<double>& value) {
   return value ? format_fixed(*value) : "-";
 }

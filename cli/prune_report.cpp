@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "cli/describe.h"
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -14,10 +15,6 @@ using namespace terminal;
 using nlohmann::ordered_json;
 
 constexpr Kind kinds[] = {Kind::att, Kind::mlp};
-
-ordered_json number_or_null(const std::optional<double>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
 
 /// "old -> new" of every kept module, as data.
 ordered_json map_json(const LoadedVersion& base, const ModuleSelection& kept) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/describe.h"
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -14,10 +15,6 @@ using terminal::format_bytes;
 using terminal::format_count;
 using terminal::format_fixed;
 using terminal::format_signed;
-
-ordered_json number_or_null(const std::optional<double>& value) {
-  return value.has_value() ? ordered_json(*value) : ordered_json(nullptr);
-}
 
 void trainable_text(std::ostream& text, const TrainableCount& trainable) {
   text << format_count(trainable.total()) << " parameters";

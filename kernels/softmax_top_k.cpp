@@ -18,7 +18,7 @@ constexpr int64_t kRowsPerTask = 64;
 
 /// Calls body(row) for all rows, some dozens a task.
 template <typename Body>
-void for_each_row(int64_t rows, int64_t width, const Body& body) {
+void for_each_token(int64_t rows, int64_t width, const Body& body) {
   const int64_t tasks = (rows + kRowsPerTask - 1) / kRowsPerTask;
   cpu::for_each_task(tasks, 8 * rows * width, [&](int64_t task) {
     for (int64_t r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r) body(r);
@@ -31,7 +31,7 @@ void softmax_backward(const at::Tensor& p, at::Tensor& dp) {
   AT_DISPATCH_FLOATING_TYPES(p.scalar_type(), "softmax_backward", [&] {
     const auto* probability = p.const_data_ptr<scalar_t>();
     auto* gradient = dp.mutable_data_ptr<scalar_t>();
-    for_each_row(rows, width, [&](int64_t r) {
+    for_each_token(rows, width, [&](int64_t r) {
       const scalar_t* x = probability + r * width;
       scalar_t* d = gradient + r * width;
       scalar_t sum = 0;

@@ -11,7 +11,6 @@ namespace {
 
 constexpr int widest_bar = 40;
 constexpr int narrowest_bar = 8;
-constexpr int gap = 2;
 
 std::string blocks(int eighths) {
   constexpr std::array<const char*, 8> partial = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
@@ -39,13 +38,13 @@ std::string draw_bars(const std::vector<Bar>& bars, const Style& style) {
     text_width = std::max(text_width, display_width(bar.text));
     if (std::isfinite(bar.value)) largest = std::max(largest, bar.value);
   }
-  label_width = std::min(label_width, std::max(style.width - text_width - narrowest_bar - 2 * gap, 1));
-  const int width = std::clamp(style.width - label_width - text_width - 2 * gap, 1, widest_bar);
+  label_width = std::min(label_width, std::max(style.width - text_width - narrowest_bar - 2 * column_gap, 1));
+  const int width = std::clamp(style.width - label_width - text_width - 2 * column_gap, 1, widest_bar);
   std::string lines;
   for (const Bar& bar : bars) {
     const std::string label = shorten(printable(bar.label), label_width, style.unicode);
-    lines += pad_right(label, label_width) + std::string(gap, ' ');
-    lines += draw_bar(largest > 0 ? bar.value / largest : 0, width, style) + std::string(gap, ' ');
+    lines += pad_right(label, label_width) + std::string(column_gap, ' ');
+    lines += draw_bar(largest > 0 ? bar.value / largest : 0, width, style) + std::string(column_gap, ' ');
     lines += pad_left(bar.text, text_width) + '\n';
   }
   return lines;

@@ -13,7 +13,6 @@
 namespace mformer::terminal {
 namespace {
 
-constexpr int gap = 2;
 constexpr int widest_cell = 3;
 constexpr int tick_step = 4;
 constexpr int legend_cells = 20;
@@ -46,10 +45,6 @@ std::string repeat(std::string_view text, int count) {
   std::string result;
   for (int i = 0; i < count; ++i) result += text;
   return result;
-}
-
-void trim_right(std::string& line) {
-  line.erase(line.find_last_not_of(' ') + 1);
 }
 
 // What all blocks of one picture share.
@@ -96,7 +91,7 @@ Picture::Picture(const Heatmap& map, const Style& style) : map_(map), style_(sty
   }
   if (map.scale_max > 0) maximum_ = map.scale_max;
   const int frame = coloured() ? 0 : 2;
-  const int room = std::max(style.width - label_width_ - gap - frame, 1);
+  const int room = std::max(style.width - label_width_ - column_gap - frame, 1);
   const int blocks = std::max((columns_ + room - 1) / room, 1);
   per_block_ = std::max((columns_ + blocks - 1) / blocks, 1);
   cell_ = std::clamp(room / per_block_, 1, widest_cell);
@@ -116,7 +111,7 @@ std::string Picture::label(size_t row) const {
 }
 
 std::string Picture::margin(const std::string& text) const {
-  return pad_left(text, label_width_) + std::string(gap, ' ');
+  return pad_left(text, label_width_) + std::string(column_gap, ' ');
 }
 
 // Every fourth column's number above its cell; every eighth when the numbers would touch.
@@ -193,7 +188,7 @@ std::string Picture::legend() const {
   }
   line += reset(style_) + end + '\n';
   if (map_.marks.find_first_not_of(' ') == std::string::npos || map_.marks_meaning.empty()) return line;
-  for (const std::string& text : wrap(printable(map_.marks_meaning), style_.width - label_width_ - gap)) {
+  for (const std::string& text : wrap(printable(map_.marks_meaning), style_.width - label_width_ - column_gap)) {
     line += margin("") + text + '\n';
   }
   return line;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr double redraw_seconds = 0.1;
 constexpr double plain_line_seconds = 10;
-constexpr int widest_bar = 30;
-constexpr int narrowest_bar = 8;
+constexpr int widest_progress = 30;
+constexpr int narrowest_progress = 8;
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -124,9 +124,9 @@ std::string Progress::bar_line(double time) const {
   const std::string facts = describe(time);
   const int room = style.width - 1 - display_width(label_) - display_width(facts) - 6;  // brackets and two gaps of 2
   std::string line = label_ + "  ";
-  if (total_ > 0 && room >= narrowest_bar) {
+  if (total_ > 0 && room >= narrowest_progress) {
     const double fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
-    line += bar_of(fraction, std::min(room, widest_bar), style.unicode) + "  ";
+    line += bar_of(fraction, std::min(room, widest_progress), style.unicode) + "  ";
   }
   return shorten(line + facts, style.width - 1, style.unicode);  // the last column would wrap on some terminals
 }

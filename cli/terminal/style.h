@@ -5,6 +5,9 @@
 
 namespace mformer::terminal {
 
+/// Spaces between two columns of a table or picture.
+constexpr int column_gap = 2;
+
 /// The colours that a stream can show.
 enum class Colour {
   none,     ///< a pipe, a file, a dumb terminal, or NO_COLOR is set

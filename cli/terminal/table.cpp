@@ -10,7 +10,6 @@
 namespace mformer::terminal {
 namespace {
 
-constexpr int gap = 2;
 constexpr int narrowest_text = 12;  // below that, wrapped words are harder to read than a long line
 
 using Cells = std::vector<std::string>;
@@ -39,7 +38,7 @@ struct Layout {
 
 // Takes columns of width away from the widest text columns until the table fits, as far as that is readable.
 void fit(Layout& layout, int width) {
-  int excess = gap * (static_cast<int>(layout.widths.size()) - 1) - width;
+  int excess = column_gap * (static_cast<int>(layout.widths.size()) - 1) - width;
   for (const int column : layout.widths) excess += column;
   for (; excess > 0; --excess) {
     int widest = narrowest_text;
@@ -68,10 +67,6 @@ Layout lay_out(const std::vector<Column>& columns, const std::vector<Cells>& row
   return layout;
 }
 
-void trim_right(std::string& line) {
-  line.erase(line.find_last_not_of(' ') + 1);
-}
-
 // The lines of one row: as many as its most wrapped cell needs.
 std::vector<std::string> row_lines(const Cells& cells, const Layout& layout) {
   std::vector<std::vector<std::string>> wrapped;
@@ -83,7 +78,7 @@ std::vector<std::string> row_lines(const Cells& cells, const Layout& layout) {
   std::vector<std::string> lines(height);
   for (size_t line = 0; line < height; ++line) {
     for (size_t i = 0; i < cells.size(); ++i) {
-      if (i > 0) lines[line].append(gap, ' ');
+      if (i > 0) lines[line].append(column_gap, ' ');
       const std::string piece = line < wrapped[i].size() ? wrapped[i][line] : "";
       lines[line] += layout.right[i] ? pad_left(piece, layout.widths[i]) : pad_right(piece, layout.widths[i]);
     }
@@ -96,7 +91,7 @@ std::string rule(const Layout& layout, const Style& style) {
   const bool drawn = style.terminal && style.unicode;
   std::string line;
   for (size_t i = 0; i < layout.widths.size(); ++i) {
-    if (i > 0) line.append(gap, ' ');
+    if (i > 0) line.append(column_gap, ' ');
     for (int column = 0; column < layout.widths[i]; ++column) line += drawn ? "─" : "-";
   }
   trim_right(line);

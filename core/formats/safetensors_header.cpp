@@ -22,7 +22,7 @@ using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "safetensors data is used in place");
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own implementation
-constexpr int kMaxDepth = 3;                            // {"name": {"shape": [
+constexpr int kMaxHeaderDepth = 3;                      // {"name": {"shape": [
 constexpr std::size_t kMaxArrayEntries = 32;            // dimensions of a tensor
 const char* const kRedownload = "the file is damaged or no safetensors file: fetch or export it again";
 
@@ -36,7 +36,7 @@ class StructureGuard {
     switch (event) {
       case json::parse_event_t::object_start:
       case json::parse_event_t::array_start:
-        if (depth >= kMaxDepth) throw Error(source_ + ": the header is nested too deeply", kRedownload);
+        if (depth >= kMaxHeaderDepth) throw Error(source_ + ": the header is nested too deeply", kRedownload);
         fields_.clear();
         array_entries_ = 0;
         break;
@@ -44,7 +44,7 @@ class StructureGuard {
         add_key(depth, parsed.get_ref<const std::string&>());
         break;
       case json::parse_event_t::value:
-        if (depth == kMaxDepth && ++array_entries_ > kMaxArrayEntries) {
+        if (depth == kMaxHeaderDepth && ++array_entries_ > kMaxArrayEntries) {
           throw Error(source_ + ": tensor " + quoted_name(tensor_) + " has a list of more than 32 numbers",
                       kRedownload);
         }

@@ -10,7 +10,7 @@ namespace mformer {
 namespace {
 
 using nlohmann::json;
-constexpr size_t kKeyLength = 32;
+constexpr size_t kMemoKeyLength = 32;
 constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr int64_t kSettledMs = 2500;  // the coarsest file systems count in steps of two seconds
 
@@ -41,7 +41,7 @@ std::string stat_key(const CorpusListing& listing) {
   const auto skipped =
       std::to_string(listing.skipped.hidden_skipped) + ' ' + std::to_string(listing.skipped.other_skipped);
   sha.update(as_bytes(std::string_view(skipped)));
-  return sha.finish_hex().substr(0, kKeyLength);
+  return sha.finish_hex().substr(0, kMemoKeyLength);
 }
 
 }  // namespace

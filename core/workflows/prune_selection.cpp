@@ -15,7 +15,7 @@
 namespace mformer {
 namespace {
 
-using Place = std::tuple<std::int64_t, Kind, std::int64_t>;
+using ModulePlace = std::tuple<std::int64_t, Kind, std::int64_t>;
 
 /// One module among those that compete for being kept.
 struct Ranked {
@@ -74,7 +74,7 @@ double frobenius(const at::Tensor& x) {
 ModuleScore random_score(const Model& model, std::uint64_t seed) {
   std::seed_seq words{seed, seed >> 32U};
   std::mt19937_64 random(words);
-  std::map<Place, double> scores;
+  std::map<ModulePlace, double> scores;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       for (std::size_t i = 0; i < model.blocks[l].bank(kind).modules.size(); ++i) {
@@ -95,7 +95,7 @@ ModuleScore statistic_score(Criterion criterion, const Model& model, const std::
                               : slots > 0                         ? stat.weighted_output_norm / slots
                                                                   : 0.0;
   }
-  std::map<Place, double> scores;
+  std::map<ModulePlace, double> scores;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const auto& modules = model.blocks[l].bank(kind).modules;

@@ -19,7 +19,7 @@ using mformer::testing::relative_error;
 using mformer::testing::ThreadCount;
 
 constexpr std::int64_t kChunk = 65536;  // of the implementation
-constexpr std::int64_t kSizes[] = {1, 15, 16, 17, kChunk - 1, kChunk, kChunk + 1, 3 * kChunk + 5};
+constexpr std::int64_t kCounts[] = {1, 15, 16, 17, kChunk - 1, kChunk, kChunk + 1, 3 * kChunk + 5};
 
 AdamWTensor random_tensor(std::int64_t size, at::ScalarType dtype, bool decay) {
   const at::ScalarType moments = dtype == at::kDouble ? at::kDouble : at::kFloat;
@@ -31,7 +31,7 @@ AdamWTensor random_tensor(std::int64_t size, at::ScalarType dtype, bool decay) {
 std::vector<AdamWTensor> random_tensors(at::ScalarType dtype) {
   at::manual_seed(7);
   std::vector<AdamWTensor> tensors;
-  for (const std::int64_t size : kSizes) tensors.push_back(random_tensor(size, dtype, tensors.size() % 2 == 0));
+  for (const std::int64_t size : kCounts) tensors.push_back(random_tensor(size, dtype, tensors.size() % 2 == 0));
   tensors[1].gradient.reset();
   return tensors;
 }
@@ -159,7 +159,7 @@ TEST(GradientNorm, IsThatOfAllTensorsAsOneVector) {
     at::manual_seed(8);
     std::vector<at::Tensor> tensors = {at::Tensor()};
     double squares = 0;
-    for (const std::int64_t size : kSizes) {
+    for (const std::int64_t size : kCounts) {
       tensors.push_back(at::randn({size}).to(dtype));
       squares += tensors.back().to(at::kDouble).square().sum().item<double>();
     }
@@ -172,7 +172,7 @@ TEST(GradientNorm, IsThatOfAllTensorsAsOneVector) {
 TEST(GradientNorm, HasTheSameBitsWhateverTheNumberOfThreads) {
   at::manual_seed(9);
   std::vector<at::Tensor> tensors;
-  for (const std::int64_t size : kSizes) tensors.push_back(at::randn({size}) * 1e-3);
+  for (const std::int64_t size : kCounts) tensors.push_back(at::randn({size}) * 1e-3);
   const auto norm_with = [&](int threads) {
     const ThreadCount count(threads);
     return gradient_norm(tensors);

@@ -32,7 +32,7 @@ c10::Dict<std::string, at::Tensor> state_dict(const Model& model) {
 }
 
 /// A checkpoint folder whose weights are these bytes in pytorch_model.bin.
-HubFolder folder_with(const TemporaryFolder& folder, const std::string& bytes) {
+HubFolder folder_with_pickle(const TemporaryFolder& folder, const std::string& bytes) {
   folder.write("config.json", tiny_model().config.to_json());
   folder.write("pytorch_model.bin", bytes);
   return open_hub_folder(folder.path());
@@ -41,22 +41,22 @@ HubFolder folder_with(const TemporaryFolder& folder, const std::string& bytes) {
 TEST(PickledModel, IsReadBitForBit) {
   const TemporaryFolder folder;
   const Model model = tiny_model();
-  EXPECT_TRUE(same_bits(load_hub_model(folder_with(folder, pickled(state_dict(model)))), model));
+  EXPECT_TRUE(same_bits(load_hub_model(folder_with_pickle(folder, pickled(state_dict(model)))), model));
 }
 
 TEST(PickledModel, IsRefusedWhenATensorIsMissingUnknownOrMisshapen) {
   const TemporaryFolder folder;
   auto dict = state_dict(tiny_model());
   ASSERT_EQ(dict.erase("transformer.ln_f.bias"), 1U);
-  expect_error<Error>([&] { load_hub_model(folder_with(folder, pickled(dict))); }, "transformer.ln_f.bias");
+  expect_error<Error>([&] { load_hub_model(folder_with_pickle(folder, pickled(dict))); }, "transformer.ln_f.bias");
   dict = state_dict(tiny_model());
   dict.insert("strange", at::zeros({1}));
-  expect_error<Error>([&] { load_hub_model(folder_with(folder, pickled(dict))); }, "strange");
+  expect_error<Error>([&] { load_hub_model(folder_with_pickle(folder, pickled(dict))); }, "strange");
   dict = state_dict(tiny_model());
   dict.insert_or_assign("transformer.ln_f.bias", at::zeros({15}));
-  expect_error<Error>([&] { load_hub_model(folder_with(folder, pickled(dict))); }, "transformer.ln_f.bias");
+  expect_error<Error>([&] { load_hub_model(folder_with_pickle(folder, pickled(dict))); }, "transformer.ln_f.bias");
   dict.insert_or_assign("transformer.ln_f.bias", at::zeros({16}, at::kLong));
-  expect_error<Error>([&] { load_hub_model(folder_with(folder, pickled(dict))); }, "transformer.ln_f.bias");
+  expect_error<Error>([&] { load_hub_model(folder_with_pickle(folder, pickled(dict))); }, "transformer.ln_f.bias");
 }
 
 TEST(PickledModel, CopesWithTensorsThatShareOrStrideTheirStorage) {
@@ -64,7 +64,7 @@ TEST(PickledModel, CopesWithTensorsThatShareOrStrideTheirStorage) {
   const Model model = tiny_model();
   auto dict = state_dict(model);
   dict.insert_or_assign("transformer.wte.weight", model.wte.t().contiguous().t());
-  EXPECT_TRUE(same_bits(load_hub_model(folder_with(folder, pickled(dict))), model));
+  EXPECT_TRUE(same_bits(load_hub_model(folder_with_pickle(folder, pickled(dict))), model));
 }
 
 /// A file as torch.save writes it, with this pickle program in it.

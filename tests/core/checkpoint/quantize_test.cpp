@@ -33,14 +33,14 @@ Model quantized(Model model, at::ScalarType rest = at::kBFloat16) {
   return model;
 }
 
-Model round_trip(const Model& model, const TemporaryFolder& folder, const HubWriteOptions& options = {}) {
+Model quantized_round_trip(const Model& model, const TemporaryFolder& folder, const HubWriteOptions& options = {}) {
   save_hub_model(folder / "model", model, options);
   return load_hub_model(open_hub_folder(folder / "model"));
 }
 
 /// Writes an int8 model's tensors, changed by `change`.
 template <typename Change>
-HubFolder folder_with(const TemporaryFolder& folder, const Change& change) {
+HubFolder changed_folder(const TemporaryFolder& folder, const Change& change) {
   const Model model = quantized(tiny_model());
   std::vector<NamedTensor> tensors = to_hub_tensors(model);
   for (NamedTensor& entry : tensors) change(entry);
@@ -148,7 +148,7 @@ TEST_P(Int8RoundTrip, BringsBackEveryCodeAndScale) {
   const TemporaryFolder folder;
   HubWriteOptions options;
   options.max_shard_bytes = 3'000;
-  const Model loaded = round_trip(model, folder, options);
+  const Model loaded = quantized_round_trip(model, folder, options);
   EXPECT_EQ(loaded.wte.scalar_type(), rest);
   EXPECT_EQ(loaded.blocks[0].mlp.modules[0].in_scale.scalar_type(), at::kFloat);
   EXPECT_TRUE(loaded.config.is_quantized());
@@ -174,7 +174,7 @@ TEST(HubModel, NamesTheScaleOfATensorAfterIt) {
 TEST(HubModel, RefusesAScaleThatIsNotAFiniteNumberAboveZero) {
   for (const double value : {0.0, -0.5, std::numeric_limits<double>::infinity(), std::nan("")}) {
     const TemporaryFolder folder;
-    const HubFolder hub = folder_with(folder, [&](NamedTensor& entry) {
+    const HubFolder hub = changed_folder(folder, [&](NamedTensor& entry) {
       if (entry.name == "transformer.h.1.attn.q_proj.output_experts.weight_scale") entry.tensor[3][15] = value;
     });
     expect_error<Error>([&] { load_hub_model(hub); }, "output_experts.weight_scale' holds the scale");
@@ -184,7 +184,7 @@ TEST(HubModel, RefusesAScaleThatIsNotAFiniteNumberAboveZero) {
 TEST(HubModel, RefusesScalesOfAnotherTypeOrShapeAndMatricesThatAreNoCodes) {
   const auto refuses = [](const std::string& name, const auto& change, const std::string& what) {
     const TemporaryFolder folder;
-    const HubFolder hub = folder_with(folder, [&](NamedTensor& entry) {
+    const HubFolder hub = changed_folder(folder, [&](NamedTensor& entry) {
       if (entry.name == name) entry.tensor = change(entry.tensor).contiguous();
     });
     expect_error<Error>([&] { load_hub_model(hub); }, what);

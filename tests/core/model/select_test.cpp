@@ -26,7 +26,7 @@ ModuleSelection some_modules() {
   return {{{0, 2, 3}, {1, 2}}, {{1, 4}, {0, 1, 2, 4}}};
 }
 
-at::Tensor logits(const Model& model, const at::Tensor& ids) {
+at::Tensor whole_logits(const Model& model, const at::Tensor& ids) {
   return logits_of(model, forward(model, ids).hidden);
 }
 
@@ -44,7 +44,7 @@ TEST_P(SelectOfEveryGate, IsWhatMaskingTheOthersGives) {
 TEST_P(SelectOfEveryGate, ChangesNotABitWhenEverythingIsKept) {
   const Model model = tiny_model(tiny_config(GetParam()));
   const at::Tensor ids = tiny_ids(2, 17);
-  EXPECT_TRUE(logits(select(model, all_modules(model)), ids).equal(logits(model, ids)));
+  EXPECT_TRUE(whole_logits(select(model, all_modules(model)), ids).equal(whole_logits(model, ids)));
 }
 
 TEST_P(SelectOfEveryGate, BringsBackTheOldModelBitForBitAfterModulesWereAppended) {
@@ -58,8 +58,8 @@ TEST_P(SelectOfEveryGate, BringsBackTheOldModelBitForBitAfterModulesWereAppended
   }
   grown.config.set_expert_counts({7, 7}, {8, 8});
   const at::Tensor ids = tiny_ids(3, 70);
-  EXPECT_FALSE(logits(grown, ids).equal(logits(old, ids))) << "the new modules change nothing";
-  EXPECT_TRUE(logits(select(grown, all_modules(old)), ids).equal(logits(old, ids)));
+  EXPECT_FALSE(whole_logits(grown, ids).equal(whole_logits(old, ids))) << "the new modules change nothing";
+  EXPECT_TRUE(whole_logits(select(grown, all_modules(old)), ids).equal(whole_logits(old, ids)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Gates, SelectOfEveryGate, Values("mlp", "linear", "gmm"),

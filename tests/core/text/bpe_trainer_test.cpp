@@ -22,7 +22,7 @@ TextSource texts_of(std::vector<std::string> texts) {
 }
 
 std::string license() {
-  return read_file(fs::path(MFORMER_TEST_DATA) / "../../LICENSE");
+  return read_file("LICENSE");
 }
 
 TEST(BpeTrainerTest, SpecialTokensComeFirstThenEveryByte) {

@@ -20,7 +20,7 @@ json good() {
 }
 
 /// The error of loading this text; "" if it loads.
-std::string error_of(const std::string& text) {
+std::string json_error(const std::string& text) {
   try {
     Tokenizer::from_json(text, "tokenizer.json");
     return "";
@@ -39,7 +39,7 @@ class TokenizerJsonRefusesTest : public testing::TestWithParam<Refusal> {};
 
 TEST_P(TokenizerJsonRefusesTest, WithASentenceThatNamesTheField) {
   const json spoiled = good().patch(json::parse(GetParam().patch));
-  const auto error = error_of(spoiled.dump());
+  const auto error = json_error(spoiled.dump());
   EXPECT_NE(error.find(GetParam().names), std::string::npos) << error;
   EXPECT_NE(error.find("tokenizer.json"), std::string::npos) << error;
 }
@@ -111,16 +111,16 @@ INSTANTIATE_TEST_SUITE_P(Each, TokenizerJsonRefusesTest, testing::ValuesIn(kRefu
                          [](const auto& each) { return std::string(each.param.name); });
 
 TEST(TokenizerJsonTest, RefusesWhatIsNoJsonObject) {
-  EXPECT_NE(error_of("").find("is not JSON"), std::string::npos);
-  EXPECT_NE(error_of("{\"model\":").find("is not JSON"), std::string::npos);
-  EXPECT_NE(error_of("[1]").find("no JSON object"), std::string::npos);
-  EXPECT_NE(error_of("{}").find("model is missing"), std::string::npos);
+  EXPECT_NE(json_error("").find("is not JSON"), std::string::npos);
+  EXPECT_NE(json_error("{\"model\":").find("is not JSON"), std::string::npos);
+  EXPECT_NE(json_error("[1]").find("no JSON object"), std::string::npos);
+  EXPECT_NE(json_error("{}").find("model is missing"), std::string::npos);
 }
 
 TEST(TokenizerJsonTest, AFileCutAnywhereIsAnErrorAndNeverACrash) {
   const std::string whole = good().dump();
   for (size_t length = 0; length < whole.size(); length += 977) {
-    EXPECT_NE(error_of(whole.substr(0, length)), "") << length;
+    EXPECT_NE(json_error(whole.substr(0, length)), "") << length;
   }
 }
 
@@ -131,7 +131,7 @@ TEST(TokenizerJsonTest, EmptyAffixesAndNullsOfOlderFilesAreFine) {
   file["model"]["unk_token"] = "<|endoftext|>";
   file["model"].erase("type");
   file["post_processor"] = nullptr;
-  EXPECT_EQ(error_of(file.dump()), "");
+  EXPECT_EQ(json_error(file.dump()), "");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace mformer {
 namespace {
 
-Tokenizer small(const char* name = "codegen.json") {
+Tokenizer small_tokenizer(const char* name = "codegen.json") {
   return Tokenizer::load(std::filesystem::path(MFORMER_TEST_DATA) / "tokenizer" / name);
 }
 
@@ -33,7 +33,7 @@ std::vector<int32_t> merge_naively(const Tokenizer& tokenizer, const std::string
 }
 
 TEST(TokenizerTest, EveryByteStringComesBack) {
-  const Tokenizer tokenizer = small();
+  const Tokenizer tokenizer = small_tokenizer();
   std::mt19937 random(11);
   for (int round = 0; round < 2000; ++round) {
     std::string bytes(random() % 60, '\0');
@@ -43,7 +43,7 @@ TEST(TokenizerTest, EveryByteStringComesBack) {
 }
 
 TEST(TokenizerTest, AnIllFormedByteIsItsOwnTokenBetweenTextsThatStandAlone) {
-  const Tokenizer tokenizer = small();
+  const Tokenizer tokenizer = small_tokenizer();
   std::vector<int32_t> expected = tokenizer.encode("the license ");
   expected.push_back(tokenizer.encode("\xFF").at(0));
   expected.push_back(tokenizer.encode("\xC3").at(0));
@@ -72,7 +72,7 @@ TEST(TokenizerTest, LongWordsAreMergedByTheSameRuleAsShortOnes) {
 }
 
 TEST(TokenizerTest, AMegabyteOfOneLetterOrOfSpacesIsNoProblem) {
-  const Tokenizer tokenizer = small("small.json");
+  const Tokenizer tokenizer = small_tokenizer("small.json");
   for (const char unit : {'a', ' ', '\n', '!', '7'}) {
     const std::string text(1'000'000, unit);
     EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
@@ -80,7 +80,7 @@ TEST(TokenizerTest, AMegabyteOfOneLetterOrOfSpacesIsNoProblem) {
 }
 
 TEST(TokenizerTest, ManyThreadsMayEncodeAtOnce) {
-  const Tokenizer tokenizer = small();
+  const Tokenizer tokenizer = small_tokenizer();
   const std::string text = "Licensed under the Apache License, Version 2.0  (the \"License\")";
   const auto expected = tokenizer.encode(text);
   std::vector<std::jthread> threads;
@@ -95,7 +95,7 @@ TEST(TokenizerTest, ManyThreadsMayEncodeAtOnce) {
 }
 
 TEST(TokenizerTest, DecodeLeavesOutIdsThatAreNoToken) {
-  const Tokenizer tokenizer = small();
+  const Tokenizer tokenizer = small_tokenizer();
   auto ids = tokenizer.encode("the");
   ids.insert(ids.begin(), {-1, tokenizer.vocab_size(), 1 << 30});
   EXPECT_EQ(tokenizer.decode(ids), "the");
@@ -105,20 +105,20 @@ TEST(TokenizerTest, DecodeLeavesOutIdsThatAreNoToken) {
 }
 
 TEST(TokenizerTest, SavingGivesTheSameBytesAndTheSameHash) {
-  const Tokenizer tokenizer = small();
+  const Tokenizer tokenizer = small_tokenizer();
   const auto file = std::filesystem::path(testing::TempDir()) / "saved_tokenizer.json";
   tokenizer.save(file);
   const Tokenizer again = Tokenizer::load(file);
   EXPECT_EQ(again.to_json(), tokenizer.to_json());
   EXPECT_EQ(again.hash(), tokenizer.hash());
-  EXPECT_NE(small("small.json").hash(), tokenizer.hash());
+  EXPECT_NE(small_tokenizer("small.json").hash(), tokenizer.hash());
   std::filesystem::remove(file);
 }
 
 TEST(TokenizerTest, NamesItsEndOfText) {
-  EXPECT_EQ(small().end_of_text(), 0);
-  EXPECT_EQ(small().id_of("<|endoftext|>"), 0);
-  EXPECT_EQ(small().id_of("no such token"), std::nullopt);
+  EXPECT_EQ(small_tokenizer().end_of_text(), 0);
+  EXPECT_EQ(small_tokenizer().id_of("<|endoftext|>"), 0);
+  EXPECT_EQ(small_tokenizer().id_of("no such token"), std::nullopt);
 }
 
 TEST(TokenizerTest, AMissingFileIsAnErrorThatNamesIt) {

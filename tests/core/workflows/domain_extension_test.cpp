@@ -18,7 +18,7 @@ namespace {
 using testing::tiny_ids;
 using testing::TinyWorkspace;
 
-at::Tensor logits(const Model& model) {
+at::Tensor logits_of(const Model& model) {
   return logits_of(model, forward(model, tiny_ids(2, 20)).hidden);
 }
 
@@ -52,8 +52,8 @@ TEST_F(DomainExtensionTest, LeavesTheBaseBitForBitAndItsObjectsWhereTheyWere) {
   const LoadedVersion now = workspace_.load();
   EXPECT_EQ(report.domain, "german");
   EXPECT_EQ(hypotheses(now.model), (std::vector<std::string>{"base", "german"}));
-  EXPECT_TRUE(logits(view_of(now.model, "base")).equal(logits(base_.model)));
-  EXPECT_TRUE(logits(masked_as_of(workspace_.registry(), now, "base@1")).equal(logits(base_.model)));
+  EXPECT_TRUE(logits_of(view_of(now.model, "base")).equal(logits_of(base_.model)));
+  EXPECT_TRUE(logits_of(masked_as_of(workspace_.registry(), now, "base@1")).equal(logits_of(base_.model)));
   for (const TrunkPart& part : base_.manifest.parts) {
     EXPECT_THAT(now.manifest.parts, ::testing::Contains(part));
   }
@@ -67,7 +67,7 @@ TEST_F(DomainExtensionTest, BeginsAsTheBaseWas) {
   run(still);
   const Model german = view_of(workspace_.load().model, "german");
   // The same modules in another order: only the order of sums differs.
-  EXPECT_LE((logits(german) - logits(base_.model)).abs().max().item<double>(), 1e-4);
+  EXPECT_LE((logits_of(german) - logits_of(base_.model)).abs().max().item<double>(), 1e-4);
 }
 
 TEST_F(DomainExtensionTest, TrainsCopiesInTheOriginalsPlacesAndPrivatePartsOnly) {
@@ -128,13 +128,13 @@ TEST_F(DomainExtensionTest, ReportsARiseWithinItsBound) {
 
 TEST_F(DomainExtensionTest, AddsASecondDomainWithoutTouchingTheFirst) {
   run(command("german"));
-  const at::Tensor german = logits(view_of(workspace_.load().model, "german"));
+  const at::Tensor german = logits_of(view_of(workspace_.load().model, "german"));
   run(command("code"));
   const LoadedVersion now = workspace_.load();
   EXPECT_EQ(hypotheses(now.model), (std::vector<std::string>{"base", "german", "code"}));
-  EXPECT_TRUE(logits(view_of(now.model, "german")).equal(german));
-  EXPECT_TRUE(logits(view_of(now.model, "base")).equal(logits(base_.model)));
-  EXPECT_TRUE(logits(view_of(masked_as_of(workspace_.registry(), now, "base@2"), "german")).equal(german));
+  EXPECT_TRUE(logits_of(view_of(now.model, "german")).equal(german));
+  EXPECT_TRUE(logits_of(view_of(now.model, "base")).equal(logits_of(base_.model)));
+  EXPECT_TRUE(logits_of(view_of(masked_as_of(workspace_.registry(), now, "base@2"), "german")).equal(german));
 }
 
 TEST_F(DomainExtensionTest, TakesAsManyModulesAsTheBudgetAllows) {
@@ -156,7 +156,7 @@ TEST_F(DomainExtensionTest, IsExportedAndImportedWhole) {
   const Model read = load_hub_model(open_hub_folder(workspace_.folder() / "out"));
   EXPECT_EQ(hypotheses(read), hypotheses(model));
   for (const std::string& name : hypotheses(model)) {
-    EXPECT_TRUE(logits(view_of(read, name)).equal(logits(view_of(model, name)))) << name;
+    EXPECT_TRUE(logits_of(view_of(read, name)).equal(logits_of(view_of(model, name)))) << name;
   }
 }
 
