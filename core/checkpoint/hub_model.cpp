@@ -6,12 +6,11 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 
 #include "core/checkpoint/domain_config.h"
-#include "core/checkpoint/pickle.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/parameter_layout.h"
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -86,28 +85,25 @@ Model empty_model(const ModelConfig& config) {
   return model;
 }
 
-void check_pickled(const std::map<std::string, at::Tensor>& tensors, const ModelConfig& config,
-                   const std::string& source) {
-  std::map<std::string, std::vector<std::int64_t>> wanted;
-  for (const ParameterSpec& spec : parameter_layout(config)) wanted[spec.name] = spec.shape;
-  for (const auto& [name, shape] : wanted) {
-    const auto found = tensors.find(name);
-    if (found == tensors.end())
-      throw Error(source + " lacks the tensor '" + name + "'", "is config.json the right one?");
-    if (found->second.sizes() != at::IntArrayRef(shape)) {
-      throw Error(source + ": tensor '" + name + "' does not have the shape that config.json asks for");
-    }
-    const at::ScalarType type = found->second.scalar_type();
-    if (type != at::kFloat && type != at::kBFloat16 && type != at::kHalf) {
-      throw Error(source + ": tensor '" + name + "' holds " + c10::toString(type) + " elements",
-                  "weights are float32, bfloat16 or float16");
-    }
-  }
-  for (const auto& [name, tensor] : tensors) {
-    if (wanted.count(name) == 0 && !is_ignored_tensor(name, config)) {
-      throw Error(source + " holds the unknown tensor '" + name + "'", "is config.json the right one?");
-    }
-  }
+at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
+  const HubFolder::StoredPickle pickled = folder.find_pickled(name);
+  return pickled.tensor != nullptr ? to_tensor(*pickled.file, *pickled.tensor) : to_tensor(folder.get(name));
+}
+
+/// Where embedding and head are one, two stored tensors that differ leave open which is meant.
+void require_equal_when_tied(const HubFolder& folder) {
+  const std::string embedding = "transformer.wte.weight", head = "lm_head.weight";
+  const auto& names = folder.tensor_names();
+  const auto is_stored = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (!folder.config().tie_word_embeddings || !is_stored(embedding) || !is_stored(head)) return;
+  const at::Tensor one = read_tensor(folder, embedding), other = read_tensor(folder, head);
+  if (one.sizes() == other.sizes() && one.eq(other).logical_or(one.ne(one)).all().item<bool>()) return;
+  throw Error(folder.path().string() + ": '" + embedding + "' and '" + head +
+                  "' differ, though config.json says that they are one",
+              "if the head is its own, write \"tie_word_embeddings\": false in config.json; else take the one that is "
+              "not meant out of the weights");
 }
 
 Model fill(const ModelConfig& config, const Find& find) {
@@ -151,12 +147,15 @@ void read_domains(Model& model, const HubFolder& folder) {
   const SafetensorsFile file = SafetensorsFile::open(folder.path() / kDomainsFile);
   for (const TensorView& view : file.tensors()) {
     const std::string name(view.name);
-    if (name.ends_with(kRowsSuffix)) continue;
+    if (name.ends_with(kRowsSuffix)) {
+      if (file.find(name.substr(0, name.size() - std::string_view(kRowsSuffix).size())) != nullptr) continue;
+      throw Error(file.source() + ": the rows " + quoted_name(name) + " belong to no tensor of the file");
+    }
     const std::size_t slash = name.find('/');
     const auto domain = std::find_if(model.domains.begin(), model.domains.end(),
                                      [&](const Domain& d) { return d.name == name.substr(0, slash); });
     if (slash == std::string::npos || domain == model.domains.end()) {
-      throw Error(file.source() + ": the tensor '" + name + "' belongs to no domain of config.json");
+      throw Error(file.source() + ": the tensor " + quoted_name(name) + " belongs to no domain of config.json");
     }
     const TensorView* rows = file.find(name + kRowsSuffix);
     domain->parts.push_back(
@@ -197,19 +196,15 @@ std::vector<HubTensor> hub_tensors(Model& model) {
 }
 
 Model load_hub_model(const HubFolder& folder) {
-  if (folder.pickle_files().empty()) {
-    check_parameters(folder);
-    Model model = fill(folder.config(), [&](const std::string& name) { return to_tensor(folder.get(name)); });
-    read_domains(model, folder);
-    return model;
-  }
-  if (folder.config().is_quantized()) {
+  const bool pickled = !folder.files().pickles.empty();
+  if (pickled && folder.config().is_quantized()) {
     throw Error(folder.path().string() + ": int8 modules in pickled weights", "int8 is read from safetensors only");
   }
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& file : folder.pickle_files()) tensors.merge(read_pickled_tensors(file));
-  check_pickled(tensors, folder.config(), folder.path().string());
-  return fill(folder.config(), [&](const std::string& name) { return tensors.at(name).contiguous(); });
+  check_parameters(folder);
+  require_equal_when_tied(folder);
+  Model model = fill(folder.config(), [&](const std::string& name) { return read_tensor(folder, name); });
+  read_domains(model, folder);
+  return model;
 }
 
 std::vector<NamedTensor> to_hub_tensors(const Model& model) {

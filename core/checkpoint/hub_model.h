@@ -34,9 +34,9 @@ struct HubTensor {
 std::vector<HubTensor> hub_tensors(Model& model);
 
 /// The checkpoint's weights, in the dtype of the file (the widest, where they differ; int8
-/// modules and their scales stay what they are). Safetensors, or else
-/// `pytorch_model.bin` through LibTorch's unpickler, which builds tensors and containers and runs no code.
-/// Throws Error when a tensor is missing, unknown or misshapen.
+/// modules and their scales stay what they are). One tensor of the file at a time is in memory beside the model.
+/// Throws Error when a tensor is missing, unknown or misshapen, and when a tied head is stored and is another tensor
+/// than the embedding.
 Model load_hub_model(const HubFolder& folder);
 
 /// All parameters as the reference stores them (modules stacked).

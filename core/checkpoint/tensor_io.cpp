@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -35,6 +36,20 @@ at::Tensor to_tensor(const TensorView& view) {
   at::Tensor tensor = at::empty(view.shape, scalar_type(view.dtype));
   if (view.bytes > 0) std::memcpy(tensor.data_ptr(), view.data, view.bytes);
   return tensor;
+}
+
+at::Tensor to_tensor(const TorchFile& file, const PickledTensor& tensor) {
+  const std::int64_t span = elements_spanned(tensor).value_or(0);
+  std::int64_t elements = 1;
+  for (const std::int64_t size : tensor.shape) elements *= size;
+  if (elements > span) {
+    throw Error("'" + file.source() + "': tensor " + quoted_name(tensor.name) + " repeats what is stored once",
+                "save it as tensor.contiguous()");
+  }
+  const at::Tensor stored = at::empty({span}, scalar_type(tensor.dtype));
+  file.read(tensor, tensor.offset, {static_cast<std::byte*>(stored.mutable_data_ptr()), stored.nbytes()});
+  if (span == 0 || is_contiguous(tensor)) return stored.view(tensor.shape);
+  return stored.as_strided(tensor.shape, tensor.strides).contiguous();
 }
 
 TensorToWrite to_write(const std::string& name, const at::Tensor& tensor) {

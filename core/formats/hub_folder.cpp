@@ -1,11 +1,9 @@
 #include "core/formats/hub_folder.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "core/formats/quoted_name.h"
+#include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 #include "modules_registry/suggest.h"
@@ -14,92 +12,10 @@ namespace mformer {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;
   return fs::is_regular_file(path, ignored);
-}
-
-// An index: shard file name → the tensors it should hold.
-using WeightMap = std::map<std::string, std::set<std::string>>;
-
-WeightMap read_index(const fs::path& path) {
-  const json index = json::parse(read_file(path), nullptr, false);
-  const std::string where = path.string();
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    throw Error(where + ": not a JSON object with a 'weight_map'", "fetch or export the checkpoint again");
-  }
-  WeightMap shards;
-  for (const auto& [tensor, file] : index["weight_map"].items()) {
-    if (!file.is_string()) throw Error(where + ": the file of tensor " + quoted_name(tensor) + " is not a string");
-    const auto& name = file.get_ref<const std::string&>();
-    if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string("/\0", 2)) != std::string::npos) {
-      throw Error(
-          where + ": tensor " + quoted_name(tensor) + " names the file " + quoted_name(name) + ", outside the folder",
-          "shards lie beside their index");
-    }
-    shards[name].insert(tensor);
-  }
-  if (shards.empty()) throw Error(where + ": the 'weight_map' is empty", "fetch or export the checkpoint again");
-  return shards;
-}
-
-// The shard must hold exactly the tensors that the index promises; `owners` collects where each one was seen.
-void check_shard(const SafetensorsFile& shard, const std::string& file, const std::set<std::string>& promised,
-                 std::map<std::string, std::string>& owners) {
-  for (const TensorView& tensor : shard.tensors()) {
-    const auto [owner, is_new] = owners.emplace(tensor.name, file);
-    if (!is_new) {
-      throw Error(shard.source() + ": tensor " + quoted_name(tensor.name) + " is also in " + owner->second,
-                  "each tensor belongs to one shard: fetch or export the checkpoint again");
-    }
-  }
-  for (const std::string& name : promised) {
-    if (shard.find(name) == nullptr) {
-      throw Error(shard.source() + ": tensor " + quoted_name(name) + " is in the index but not in this shard",
-                  "fetch or export the checkpoint again");
-    }
-  }
-  for (const TensorView& tensor : shard.tensors()) {
-    if (!promised.contains(tensor.name)) {
-      throw Error(
-          shard.source() + ": tensor " + quoted_name(tensor.name) + " is not listed for this shard in the index",
-          "fetch or export the checkpoint again");
-    }
-  }
-}
-
-std::vector<SafetensorsFile> open_shards(const fs::path& index_path) {
-  const WeightMap index = read_index(index_path);
-  const fs::path folder = index_path.parent_path();
-  for (const auto& [file, promised] : index) {
-    if (!is_file(folder / file)) {
-      throw Error(index_path.string() + " names the shard " + quoted_name(file) + ", which is not there",
-                  "fetch the missing file, or the whole checkpoint again");
-    }
-  }
-  std::vector<SafetensorsFile> shards;
-  std::map<std::string, std::string> owners;
-  for (const auto& [file, promised] : index) {
-    shards.push_back(SafetensorsFile::open(folder / file));
-    check_shard(shards.back(), file, promised, owners);
-  }
-  return shards;
-}
-
-std::vector<fs::path> find_pickles(const fs::path& folder) {
-  const fs::path single = folder / "pytorch_model.bin";
-  if (is_file(single)) return {single};
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("pytorch_model-") && name.ends_with(".bin") && is_file(entry.path())) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 void check_folder(const fs::path& folder) {
@@ -119,36 +35,72 @@ HubFolder open_hub_folder(const fs::path& folder) {
   }
   HubFolder opened;
   opened.path_ = folder;
+  refuse_stand_in_at(config_path.string());
   opened.config_ = ModelConfig::from_json(read_file(config_path), config_path.string());
-  if (is_file(folder / "tokenizer.json")) opened.tokenizer_path_ = folder / "tokenizer.json";
-
-  if (is_file(folder / "model.safetensors")) {
-    opened.shards_.push_back(SafetensorsFile::open(folder / "model.safetensors"));
-  } else if (is_file(folder / "model.safetensors.index.json")) {
-    opened.shards_ = open_shards(folder / "model.safetensors.index.json");
-  } else {
-    opened.pickle_files_ = find_pickles(folder);
-    if (opened.pickle_files_.empty()) {
-      throw Error("'" + folder.string() + "' has no weights",
-                  "model.safetensors, or model.safetensors.index.json with its shards, must lie beside config.json");
-    }
+  if (is_file(folder / "tokenizer.json")) {
+    opened.tokenizer_path_ = folder / "tokenizer.json";
+    refuse_stand_in_at(opened.tokenizer_path_->string());
   }
+  opened.files_ = open_weight_files(folder);
+  opened.name_tensors();
   return opened;
 }
 
-std::vector<std::string> HubFolder::tensor_names() const {
-  std::vector<std::string> names;
-  for (const SafetensorsFile& shard : shards_) {
-    for (const TensorView& tensor : shard.tensors()) names.push_back(tensor.name);
+void HubFolder::name_tensors() {
+  std::vector<std::string> stored;
+  for (const SafetensorsFile& file : files_.safetensors) {
+    for (const TensorInfo& tensor : file.tensors()) stored.push_back(tensor.name);
   }
-  return names;
+  for (const TorchFile& file : files_.pickles) {
+    for (const TensorInfo& tensor : file.tensors()) stored.push_back(tensor.name);
+  }
+  const WeightNames names(stored);
+  for (const std::string& name : stored) {
+    names_.push_back(names.unwrapped(name));
+    if (!stored_as_.emplace(names_.back(), name).second) {
+      throw Error("'" + path_.string() + "' holds the tensor " + quoted_name(names_.back()) +
+                      " twice: with and without the prefix of a wrapper",
+                  "keep one of them");
+    }
+  }
+  add_shared(names);
+}
+
+// A tensor that has two names in the model is often stored under one.
+void HubFolder::add_shared(const WeightNames& names) {
+  const auto share = [this](const std::string& missing, const std::string& kept) {
+    if (stored_as_.contains(missing) || !stored_as_.contains(kept)) return;
+    stored_as_.emplace(missing, stored_as_.at(kept));
+  };
+  if (config_.tie_word_embeddings) share("transformer.wte.weight", "lm_head.weight");
+  for (const SafetensorsFile& file : files_.safetensors) {
+    // safetensors.torch.save_model notes it: {"the name left out": "the name kept"}.
+    for (const auto& [missing, kept] : file.metadata()) share(names.unwrapped(missing), names.unwrapped(kept));
+  }
+}
+
+const TensorInfo* HubFolder::info(std::string_view name) const {
+  if (const TensorView* tensor = find(name)) return tensor;
+  const StoredPickle tensor = find_pickled(name);
+  return tensor.tensor;
 }
 
 const TensorView* HubFolder::find(std::string_view name) const {
-  for (const SafetensorsFile& shard : shards_) {
-    if (const TensorView* tensor = shard.find(name)) return tensor;
+  const auto stored = stored_as_.find(name);
+  if (stored == stored_as_.end()) return nullptr;
+  for (const SafetensorsFile& file : files_.safetensors) {
+    if (const TensorView* tensor = file.find(stored->second)) return tensor;
   }
   return nullptr;
+}
+
+HubFolder::StoredPickle HubFolder::find_pickled(std::string_view name) const {
+  const auto stored = stored_as_.find(name);
+  if (stored == stored_as_.end()) return {};
+  for (const TorchFile& file : files_.pickles) {
+    if (const PickledTensor* tensor = file.find(stored->second)) return {&file, tensor};
+  }
+  return {};
 }
 
 const TensorView& HubFolder::get(std::string_view name) const {

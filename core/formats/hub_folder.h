@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,7 +10,8 @@
 #include <vector>
 
 #include "core/formats/model_config.h"
-#include "core/formats/safetensors.h"
+#include "core/formats/weight_files.h"
+#include "core/formats/weight_names.h"
 
 namespace mformer {
 
@@ -19,34 +21,45 @@ class HubFolder {
   const std::filesystem::path& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
 
-  /// The model.safetensors, or its shards in the order of their names. Empty when pickle_files() is not.
-  const std::vector<SafetensorsFile>& shards() const { return shards_; }
-  /// `pytorch_model.bin` or its shards, when the folder has no safetensors: the caller decides what to do.
-  const std::vector<std::filesystem::path>& pickle_files() const { return pickle_files_; }
+  /// Where the weights are: safetensors, or else pickles (weight_files.h).
+  const WeightFiles& files() const { return files_; }
   /// Where tokenizer.json is, if there is one.
   const std::optional<std::filesystem::path>& tokenizer_path() const { return tokenizer_path_; }
 
-  /// Names of all tensors, shard by shard, each in file order.
-  std::vector<std::string> tensor_names() const;
-  /// Null when no shard has it; otherwise valid as long as a copy of this folder lives.
+  /// Names of all stored tensors, file by file, each in file order, without the prefix of a wrapper (weight_names.h).
+  const std::vector<std::string>& tensor_names() const { return names_; }
+  /// What the file says about a tensor, which may also be one that is stored under another name that it shares: the
+  /// embedding of a tied model under the head's, or what the metadata of a safetensors file says. Null when no file has
+  /// it; otherwise valid as long as a copy of this folder lives.
+  const TensorInfo* info(std::string_view name) const;
+  /// The same for folders of safetensors; null for all tensors of others.
   const TensorView* find(std::string_view name) const;
   /// As find(), but throws Error, with the nearest names as a hint.
   const TensorView& get(std::string_view name) const;
 
+  struct StoredPickle {
+    const TorchFile* file = nullptr;
+    const PickledTensor* tensor = nullptr;
+  };
+  /// The same for folders of pickles; nulls for all tensors of others.
+  StoredPickle find_pickled(std::string_view name) const;
+
  private:
   friend HubFolder open_hub_folder(const std::filesystem::path& folder);
+  void name_tensors();
+  void add_shared(const WeightNames& names);
 
   std::filesystem::path path_;
   ModelConfig config_;
-  std::vector<SafetensorsFile> shards_;
-  std::vector<std::filesystem::path> pickle_files_;
+  WeightFiles files_;
+  std::vector<std::string> names_;
+  std::map<std::string, std::string, std::less<>> stored_as_;  ///< A parameter's own name → its name in the file.
   std::optional<std::filesystem::path> tokenizer_path_;
 };
 
-/// Opens and checks a folder: config.json, then model.safetensors, or model.safetensors.index.json with every shard it
-/// names. Throws Error when the folder, the config or the weights are missing or broken, and when index and shards
-/// disagree (a missing file, a tensor in two shards, a listed tensor that is not there, an unlisted one that is).
-/// Whether the tensors fit the config is check_parameters()'s question (parameter_layout.h).
+/// Opens and checks a folder: config.json, then the weights as open_weight_files() does. Throws Error when the folder,
+/// the config or the weights are missing or broken, or are a Git LFS pointer or a web page (stand_in.h). Whether the
+/// tensors fit the config is check_parameters()'s question (parameter_layout.h).
 HubFolder open_hub_folder(const std::filesystem::path& folder);
 
 struct HubWriteOptions {

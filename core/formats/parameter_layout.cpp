@@ -112,7 +112,7 @@ void check_scales(const TensorView& tensor, const std::string& where) {
 
 void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
   const std::string where = folder.path().string();
-  const TensorView* tensor = folder.find(expected.name);
+  const TensorInfo* tensor = folder.info(expected.name);
   if (tensor == nullptr) {
     throw Error(where + ": the parameter '" + expected.name + "' is missing",
                 "the weights do not belong to this config.json, or the export was not complete");
@@ -126,7 +126,7 @@ void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
     throw Error(where + ": '" + expected.name + "' is stored as " + std::string(dtype_name(tensor->dtype)),
                 dtype_hint(expected.type));
   }
-  if (expected.type == ParameterType::scale) check_scales(*tensor, where);
+  if (expected.type == ParameterType::scale) check_scales(folder.get(expected.name), where);
 }
 
 }  // namespace

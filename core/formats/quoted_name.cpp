@@ -4,14 +4,16 @@
 
 namespace mformer {
 
+std::string shortened(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  std::size_t end = most;
+  while (end > 0 && most - end < 4 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "…";
+}
+
 std::string quoted_name(std::string_view name) {
   constexpr std::size_t kLongest = 120;
-  std::string text(name.substr(0, kLongest));
-  if (name.size() > kLongest) {
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // no half characters
-    text += "…";
-  }
+  std::string text = shortened(name, kLongest);
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
   return "'" + text + "'";

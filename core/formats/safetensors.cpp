@@ -28,8 +28,9 @@ SafetensorsFile SafetensorsFile::parse(Bytes bytes, const std::string& source, s
   contents->tensors.reserve(header.entries.size());
   for (HeaderEntry& entry : header.entries) {
     contents->index.emplace(entry.name, contents->tensors.size());
-    contents->tensors.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape),
-                                 bytes.data() + header.data_offset + entry.begin, entry.end - entry.begin});
+    contents->tensors.push_back({{std::move(entry.name), entry.dtype, std::move(entry.shape)},
+                                 bytes.data() + header.data_offset + entry.begin,
+                                 entry.end - entry.begin});
   }
   return SafetensorsFile(std::move(contents));
 }

@@ -11,15 +11,13 @@
 #include <vector>
 
 #include "core/formats/dtype.h"
+#include "core/formats/tensor_info.h"
 #include "modules_registry/files.h"
 
 namespace mformer {
 
 /// One tensor inside a SafetensorsFile: dense, row-major, little-endian.
-struct TensorView {
-  std::string name;
-  DType dtype = DType::F32;
-  std::vector<std::int64_t> shape;  ///< [] is a scalar; a dimension may be 0.
+struct TensorView : TensorInfo {
   /// Owned by the SafetensorsFile. Aligned for the dtype in files that mformer wrote; files of others may not be, so
   /// copy the bytes before reading them as numbers, or check the address.
   const std::byte* data = nullptr;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/formats/quoted_name.h"
+#include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -75,6 +76,7 @@ class StructureGuard {
 
 // The header's length, checked against the file.
 std::uint64_t header_length(Bytes bytes, const std::string& source) {
+  refuse_stand_in({reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), kStandInBytes)}, source);
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) {
     throw Error(source + ": " + std::to_string(bytes.size()) + " bytes are too few for a safetensors file",

@@ -1,16 +1,15 @@
-// pytorch_model.bin: state dicts are read, everything else is refused and nothing is run.
-
-#include "core/checkpoint/pickle.h"
+// pytorch_model.bin as PyTorch itself writes it: state dicts are read, everything else is refused and nothing is run.
 
 #include <ATen/ATen.h>
-#include <caffe2/serialize/inline_container.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
 #include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/tensor_io.h"
 #include "tests/core/text/temporary_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"
+#include "tests/support/torch_archive.h"
 
 namespace mformer {
 namespace {
@@ -67,51 +66,70 @@ TEST(PickledModel, CopesWithTensorsThatShareOrStrideTheirStorage) {
   EXPECT_TRUE(same_bits(load_hub_model(folder_with_pickle(folder, pickled(dict))), model));
 }
 
-/// A file as torch.save writes it, with this pickle program in it.
-void write_archive(const std::filesystem::path& path, const std::string& program) {
-  caffe2::serialize::PyTorchStreamWriter writer(path.string());
-  writer.writeRecord("data.pkl", program.data(), program.size());
-  writer.writeEndOfFile();
-}
-
-TEST(PickledTensors, AreRefusedWhenTheValueIsNoStateDict) {
+TEST(PickledModel, IsReadFromTheShardsThatTheIndexNamesWhateverLiesBeside) {
   const TemporaryFolder folder;
-  const auto refuse = [&](const at::IValue& value, const std::string& what) {
-    folder.write("weights.bin", pickled(value));
-    const std::string hint = expect_error<Error>([&] { read_pickled_tensors(folder / "weights.bin"); }, what);
-    EXPECT_THAT(hint, HasSubstr("safetensors"));
-  };
-  refuse(at::zeros({2}), "something other than a state dict");
-  refuse(at::IValue(3), "something other than a state dict");
-  c10::Dict<std::string, std::int64_t> numbers;
-  numbers.insert("x", 3);
-  refuse(numbers, "something other than named tensors");
-}
-
-TEST(PickledTensors, AreRefusedWithoutRunningAnythingWhenThePickleCallsAFunction) {
-  const TemporaryFolder folder;
-  const std::string victim = (folder / "victim").string();
-  for (const char* function : {"os\nsystem", "posix\nsystem", "builtins\nexec", "subprocess\ncall"}) {
-    const std::string program =
-        "\x80\x02"
-        "c" +
-        std::string(function) + "\n(X" + std::string(1, static_cast<char>(victim.size() + 6)) + std::string(3, '\0') +
-        "touch " + victim + "tR.";
-    write_archive(folder / "weights.bin", program);
-    expect_error<Error>([&] { read_pickled_tensors(folder / "weights.bin"); }, "can be read safely");
-    EXPECT_FALSE(std::filesystem::exists(victim));
+  const Model model = tiny_model(testing::tiny_config(), 3);
+  const auto whole = state_dict(model), stale = state_dict(tiny_model(testing::tiny_config(), 4));
+  folder.write("config.json", model.config.to_json());
+  for (const char* name : {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"}) {
+    folder.write(name, pickled(stale));
   }
+  c10::Dict<std::string, at::Tensor> halves[2];
+  std::string map;
+  for (const auto& entry : whole) {
+    const std::size_t half = entry.key() < "transformer.h.1" ? 0 : 1;
+    halves[half].insert(entry.key(), entry.value());
+    map += (map.empty() ? "\"" : ", \"") + entry.key() + "\": \"part-" + std::to_string(half) + ".bin\"";
+  }
+  folder.write("part-0.bin", pickled(halves[0]));
+  folder.write("part-1.bin", pickled(halves[1]));
+  expect_error<Error>([&] { open_hub_folder(folder.path()); }, "is also in pytorch_model-00001-of-00002.bin");
+  folder.write("pytorch_model.bin.index.json", "{\"weight_map\": {" + map + "}}");
+  EXPECT_TRUE(same_bits(load_hub_model(open_hub_folder(folder.path())), model));
+
+  folder.write("pytorch_model.bin", pickled(stale));
+  expect_error<Error>([&] { open_hub_folder(folder.path()); }, "holds two sets of weights");
+  std::filesystem::remove(folder / "part-1.bin");  // then the index is what an older save left
+  EXPECT_TRUE(same_bits(load_hub_model(open_hub_folder(folder.path())), tiny_model(testing::tiny_config(), 4)));
+  std::filesystem::remove(folder / "pytorch_model.bin");
+  expect_error<Error>([&] { open_hub_folder(folder.path()); }, "names the shard 'part-1.bin', which is not there");
 }
 
-TEST(PickledTensors, AreRefusedWhenTheFileIsDamaged) {
+TEST(PickledModel, NeedsAWholeSetOfShardsWhereNoIndexNamesThem) {
   const TemporaryFolder folder;
-  const std::string whole = pickled(state_dict(tiny_model()));
-  for (const std::string& bytes :
-       {std::string(), std::string("not a pickle"), std::string("cos\nsystem\n(S'true'\ntR."),
-        whole.substr(0, whole.size() / 2), whole.substr(0, whole.size() - 30)}) {
-    folder.write("weights.bin", bytes);
-    expect_error<Error>([&] { read_pickled_tensors(folder / "weights.bin"); }, "weights.bin");
-  }
+  const auto whole = state_dict(tiny_model());
+  c10::Dict<std::string, at::Tensor> halves[2];
+  for (const auto& entry : whole) halves[entry.key() < "transformer.h.1" ? 0 : 1].insert(entry.key(), entry.value());
+  folder.write("config.json", tiny_model().config.to_json());
+  folder.write("pytorch_model-00001-of-00002.bin", pickled(halves[0]));
+  expect_error<Error>([&] { open_hub_folder(folder.path()); }, "holds the shard 'pytorch_model-00001-of-00002.bin'");
+  folder.write("pytorch_model-00002-of-00002.bin", pickled(halves[1]));
+  EXPECT_TRUE(same_bits(load_hub_model(open_hub_folder(folder.path())), tiny_model()));
+  folder.write("pytorch_model-00003-of-00003.bin", pickled(halves[1]));
+  expect_error<Error>([&] { open_hub_folder(folder.path()); }, "and no pytorch_model.bin.index.json says");
+}
+
+at::Tensor read(const std::filesystem::path& path, const std::string& name) {
+  const TorchFile file = TorchFile::open(path);
+  const PickledTensor* const tensor = file.find(name);
+  return tensor == nullptr ? at::Tensor() : to_tensor(file, *tensor);
+}
+
+TEST(PickledTensors, ThatRepeatTheirStorageAreNotBlownUp) {
+  const TemporaryFolder folder;
+  testing::SavedTensor huge = testing::counting("huge", {1});
+  huge.shape = {1L << 20, 1L << 20};
+  huge.strides = {0, 0};
+  folder.write("weights.bin", testing::torch_archive({huge}));
+  expect_error<Error>([&] { read(folder / "weights.bin", "huge"); }, "tensor 'huge' repeats what is stored once");
+}
+
+TEST(PickledTensors, ThatWereCutWhileTheFileWasOpenAreRefused) {
+  const TemporaryFolder folder;
+  folder.write("weights.bin", testing::torch_archive({testing::counting("w", {1000})}));
+  const TorchFile file = TorchFile::open(folder / "weights.bin");
+  std::filesystem::resize_file(folder / "weights.bin", 600);
+  expect_error<Error>([&] { to_tensor(file, *file.find("w")); }, "ends before byte");
 }
 
 std::filesystem::path recorded(const char* name) {
@@ -119,31 +137,23 @@ std::filesystem::path recorded(const char* name) {
 }
 
 TEST(PickledTensors, AreReadFromAStateDictThatPyTorchSaved) {
-  const auto tensors = read_pickled_tensors(recorded("state_dict.bin"));
-  ASSERT_EQ(tensors.size(), 5U);
-  EXPECT_TRUE(tensors.at("weight").equal(at::arange(12, at::kFloat).view({3, 4})));
-  EXPECT_TRUE(tensors.at("shared").equal(at::arange(4, 8, at::kFloat)));
-  EXPECT_TRUE(tensors.at("transposed").equal(at::arange(6, at::kFloat).view({2, 3}).t()));
-  EXPECT_TRUE(tensors.at("half").equal(at::tensor({0.5, -2.0}).to(at::kHalf)));
-  EXPECT_TRUE(tensors.at("bfloat").equal(at::tensor({1.0, 3.0}).to(at::kBFloat16)));
+  for (const char* name : {"state_dict.bin", "ordered.bin"}) {
+    const std::filesystem::path path = recorded(name);
+    EXPECT_EQ(TorchFile::open(path).tensors().size(), 5U);
+    EXPECT_TRUE(read(path, "weight").equal(at::arange(12, at::kFloat).view({3, 4})));
+    EXPECT_TRUE(read(path, "shared").equal(at::arange(4, 8, at::kFloat)));
+    EXPECT_TRUE(read(path, "transposed").equal(at::arange(6, at::kFloat).view({2, 3}).t()));
+    EXPECT_TRUE(read(path, "half").equal(at::tensor({0.5, -2.0}).to(at::kHalf)));
+    EXPECT_TRUE(read(path, "bfloat").equal(at::tensor({1.0, 3.0}).to(at::kBFloat16)));
+  }
 }
 
 TEST(PickledTensors, AreRefusedWhenPyTorchSavedSomethingElse) {
-  for (const char* name : {"malicious.bin", "module.bin", "legacy.bin", "ordered.bin"}) {
-    const std::string hint = expect_error<Error>([&] { read_pickled_tensors(recorded(name)); }, name);
+  for (const char* name : {"malicious.bin", "module.bin", "legacy.bin"}) {
+    const std::string hint = expect_error<Error>([&] { TorchFile::open(recorded(name)); }, name);
     EXPECT_THAT(hint, HasSubstr("safetensors"));
   }
   EXPECT_FALSE(std::filesystem::exists("this-must-not-exist"));
-}
-
-TEST(PickledTensors, AreRefusedWhenAProgramIsCutOffOrNonsense) {
-  const TemporaryFolder folder;
-  for (const std::string& program :
-       {std::string(), std::string("\x80\x02"), std::string("\x80\x02}"), std::string("\x80\x02R."),
-        std::string("\x80\x02(t."), std::string("\xff\xff\xff")}) {
-    write_archive(folder / "weights.bin", program);
-    expect_error<Error>([&] { read_pickled_tensors(folder / "weights.bin"); }, "weights.bin");
-  }
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 namespace mformer {
 namespace {
 
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // The good file of which the others are corruptions.
 const std::string kData = "12345678";

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::vector<std::string> listing(const fs::path& folder) {
   std::vector<std::string> names;
@@ -28,7 +28,7 @@ void expect_holds(const HubFolder& folder, const std::vector<OwnedTensor>& tenso
   }
 }
 
-class HubFolderTest : public testing::Test {
+class HubFolderTest : public ::testing::Test {
  protected:
   void write(HubWriteOptions options = {}, unsigned seed = 1) {
     write_hub_folder(folder(), two_layer_config(), to_write(random_weights(two_layer_config(), seed)), options);
@@ -50,21 +50,21 @@ class HubFolderTest : public testing::Test {
 
 TEST_F(HubFolderTest, WhatWasWrittenIsReadAsOneFile) {
   write();
-  EXPECT_THAT(listing(folder()), testing::ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(listing(folder()), ::testing::ElementsAre("config.json", "model.safetensors"));
   const HubFolder opened = open_hub_folder(folder());
   EXPECT_EQ(opened.config(), two_layer_config());
   EXPECT_FALSE(opened.tokenizer_path());
-  EXPECT_EQ(opened.shards().front().metadata().at("format"), "pt");
+  EXPECT_EQ(opened.files().safetensors.front().metadata().at("format"), "pt");
   expect_holds(opened, random_weights(two_layer_config()));
 }
 
 TEST_F(HubFolderTest, WhatWasWrittenIsReadAsShards) {
   write_sharded();
   const HubFolder opened = open_hub_folder(folder());
-  EXPECT_GT(opened.shards().size(), 3u);
+  EXPECT_GT(opened.files().safetensors.size(), 3u);
   expect_holds(opened, random_weights(two_layer_config()));
   std::uint64_t total = 0;
-  for (const SafetensorsFile& shard : opened.shards()) {
+  for (const SafetensorsFile& shard : opened.files().safetensors) {
     std::uint64_t bytes = 0;
     for (const TensorView& tensor : shard.tensors()) bytes += tensor.bytes;
     EXPECT_TRUE(bytes <= 600 || shard.tensors().size() == 1);
@@ -94,7 +94,7 @@ TEST_F(HubFolderTest, ANonEmptyFolderIsKeptUnlessOverwriteIsAskedFor) {
   write(options, 2);
   expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 2));
   EXPECT_FALSE(fs::exists(folder() / "old.txt"));
-  EXPECT_THAT(listing(scratch_.path()), testing::ElementsAre("model"));
+  EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
 }
 
 TEST_F(HubFolderTest, AFailedWriteLeavesNothingBehindAndTheOldFolderWhole) {
@@ -104,7 +104,7 @@ TEST_F(HubFolderTest, AFailedWriteLeavesNothingBehindAndTheOldFolderWhole) {
   options.tokenizer_path = scratch_ / "none.json";
   EXPECT_NE(error_of([&] { write(options, 2); }), "");
   expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 1));
-  EXPECT_THAT(listing(scratch_.path()), testing::ElementsAre("model"));
+  EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
 }
 
 TEST_F(HubFolderTest, ExtraFilesStayInsideTheFolderAndReplaceNothing) {
@@ -113,7 +113,7 @@ TEST_F(HubFolderTest, ExtraFilesStayInsideTheFolderAndReplaceNothing) {
     options.extra_files[name] = "x";
     EXPECT_THAT(error_of([&] { write(options); }), HasSubstr("can't be called")) << name;
   }
-  EXPECT_THAT(listing(scratch_.path()), testing::IsEmpty());
+  EXPECT_THAT(listing(scratch_.path()), ::testing::IsEmpty());
 }
 
 TEST_F(HubFolderTest, ATargetThatIsAFileIsRefused) {
@@ -143,15 +143,74 @@ TEST_F(HubFolderTest, MissingPartsAreNamed) {
   EXPECT_THAT(complaint(), HasSubstr("has no weights"));
 }
 
-TEST_F(HubFolderTest, PickledWeightsAreReportedOnlyWhenThereIsNothingElse) {
+TEST_F(HubFolderTest, PickledWeightsAreLookedAtOnlyWhenThereIsNothingElse) {
   write();
-  write_text(folder() / "pytorch_model-00002-of-00002.bin", "");
-  write_text(folder() / "pytorch_model-00001-of-00002.bin", "");
-  EXPECT_TRUE(open_hub_folder(folder()).pickle_files().empty());
+  write_text(folder() / "pytorch_model.bin", "no pickle");
+  EXPECT_TRUE(open_hub_folder(folder()).files().pickles.empty());
   fs::remove(folder() / "model.safetensors");
-  const auto pickles = open_hub_folder(folder()).pickle_files();
-  ASSERT_EQ(pickles.size(), 2u);
-  EXPECT_EQ(pickles[0].filename(), "pytorch_model-00001-of-00002.bin");
+  EXPECT_THAT(complaint(), HasSubstr("not a file that torch.save wrote"));
+}
+
+TEST_F(HubFolderTest, TwoWholeSetsOfWeightsAreRefused) {
+  write_sharded();
+  write_text(folder() / "model.safetensors", "older");
+  EXPECT_THAT(complaint(), HasSubstr("two sets of weights: 'model.safetensors' and the shards of "
+                                     "'model.safetensors.index.json'"));
+}
+
+TEST_F(HubFolderTest, WhatLiesThereWhenAFileWasNotFetchedIsNamed) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n";
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json"}) {
+    for (const auto& [text, what] : {std::pair(pointer, "is a Git LFS pointer"),
+                                     std::pair(std::string("<!DOCTYPE html><html>"), "is a web page")}) {
+      fs::remove_all(folder());
+      write();
+      write_text(folder() / name, text);
+      EXPECT_THAT(complaint(), ::testing::AllOf(HasSubstr(name), HasSubstr(what)));
+    }
+  }
+  write_text(folder() / "tokenizer.json", "{}");
+  write_text(folder() / "config.json", two_layer_config().to_json());
+  write_text(folder() / "model.safetensors", "PK\x03\x04 and so on");
+  EXPECT_THAT(complaint(), HasSubstr("is a zip archive, as torch.save writes it"));
+}
+
+TEST_F(HubFolderTest, TheNamesThatAWrapperGaveAreTakenOff) {
+  const ModelConfig config = two_layer_config();
+  for (const std::string prefix : {"module.", "_orig_mod.", "module._orig_mod.", "model."}) {
+    fs::remove_all(folder());
+    std::vector<OwnedTensor> wrapped = random_weights(config);
+    for (OwnedTensor& tensor : wrapped) tensor.name = prefix + tensor.name;
+    write_hub_folder(folder(), config, to_write(wrapped));
+    check_parameters(open_hub_folder(folder()));
+    wrapped.back().name = random_weights(config).back().name;  // one of them without: then nothing is taken off
+    fs::remove_all(folder());
+    write_hub_folder(folder(), config, to_write(wrapped));
+    EXPECT_THROW(check_parameters(open_hub_folder(folder())), Error);
+  }
+}
+
+TEST_F(HubFolderTest, ATensorThatHasTwoNamesMayBeStoredUnderEither) {
+  ModelConfig config = two_layer_config();
+  std::vector<OwnedTensor> weights = random_weights(config);
+  const auto embedding = std::find_if(weights.begin(), weights.end(),
+                                      [](const OwnedTensor& t) { return t.name == "transformer.wte.weight"; });
+  ASSERT_NE(embedding, weights.end());
+  weights.erase(embedding);
+  write_hub_folder(folder(), config, to_write(weights));
+  EXPECT_THROW(check_parameters(open_hub_folder(folder())), Error);
+
+  config.tie_word_embeddings = true;
+  fs::remove_all(folder());
+  write_hub_folder(folder(), config, to_write(weights));
+  const HubFolder tied = open_hub_folder(folder());
+  check_parameters(tied);
+  EXPECT_EQ(tied.get("transformer.wte.weight").data, tied.get("lm_head.weight").data);
+
+  config.tie_word_embeddings = false;  // the metadata says it too
+  write_text(folder() / "config.json", config.to_json());
+  write_safetensors(folder() / "model.safetensors", to_write(weights), {{"transformer.wte.weight", "lm_head.weight"}});
+  check_parameters(open_hub_folder(folder()));
 }
 
 TEST_F(HubFolderTest, AnIndexThatIsNoIndexIsRefused) {

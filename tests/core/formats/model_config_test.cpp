@@ -9,8 +9,8 @@ namespace mformer {
 namespace {
 
 using nlohmann::json;
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // As published beside MoLM-700M-8B, where some fields belong to older code and must survive.
 constexpr const char* kPublished = R"({

@@ -8,10 +8,10 @@
 namespace mformer {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsSupersetOf;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Pair;
 
 using Shapes = std::map<std::string, std::vector<std::int64_t>>;
 

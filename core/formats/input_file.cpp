@@ -1,0 +1,70 @@
+#include "core/formats/input_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+
+struct InputFile::Descriptor {
+  explicit Descriptor(const std::filesystem::path& file) : path(file) {
+    fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a named pipe must not block
+    if (fd < 0) throw_file_error("read", path, errno);
+  }
+  ~Descriptor() { ::close(fd); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  std::filesystem::path path;
+  int fd;
+  std::uint64_t size = 0;
+};
+
+InputFile InputFile::open(const std::filesystem::path& path) {
+  const auto descriptor = std::make_shared<Descriptor>(path);
+  struct stat status {};
+  if (::fstat(descriptor->fd, &status) != 0) throw_file_error("read", path, errno);
+  if (!S_ISREG(status.st_mode)) throw Error("'" + path.string() + "' is not a file");
+  descriptor->size = static_cast<std::uint64_t>(status.st_size);
+  InputFile file;
+  file.descriptor_ = descriptor;
+  return file;
+}
+
+std::uint64_t InputFile::size() const {
+  return descriptor_->size;
+}
+
+const std::filesystem::path& InputFile::path() const {
+  return descriptor_->path;
+}
+
+void InputFile::read(std::uint64_t offset, std::span<std::byte> to) const {
+  constexpr std::size_t kMostAtOnce = std::size_t{1} << 30;  // the system reads less than 2 GiB in a call
+  while (!to.empty()) {
+    const ssize_t got =
+        ::pread(descriptor_->fd, to.data(), std::min(to.size(), kMostAtOnce), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_file_error("read", path(), errno);
+    if (got == 0) {
+      throw Error("'" + path().string() + "' ends before byte " + std::to_string(offset + to.size()),
+                  "was it cut while it was read? fetch it again");
+    }
+    to = to.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+}
+
+std::string InputFile::text(std::uint64_t offset, std::size_t count) const {
+  std::string text(count, '\0');
+  read(offset, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+}  // namespace mformer

@@ -1,0 +1,261 @@
+// Files of torch.save, whole, damaged and hostile: what is read lies in the file, and nothing is ever run.
+
+#include "core/formats/torch_file.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/core/text/temporary_folder.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/torch_archive.h"
+
+namespace mformer {
+namespace {
+
+using namespace mformer::testing;  // torch_archive.h
+using ::testing::HasSubstr;
+
+class TorchFileTest : public ::testing::Test {
+ protected:
+  TorchFile open(const std::string& bytes) const {
+    folder_.write("weights.bin", bytes);
+    return TorchFile::open(folder_ / "weights.bin");
+  }
+  TorchFile open_program(const std::string& program) const { return open(zip(torch_files({}, program))); }
+  void refuses(const std::string& bytes, const std::string& what) const {
+    const std::string hint = expect_error<Error>([&] { open(bytes); }, what);
+    EXPECT_FALSE(hint.empty()) << what;
+  }
+  void refuses_program(const std::string& program, const std::string& what) const {
+    refuses(zip(torch_files({}, program)), what);
+  }
+  void refuses_tensor(SavedTensor tensor, const std::string& what) const {
+    refuses(torch_archive({counting("good", {2, 3}), std::move(tensor)}), what);
+  }
+
+  TemporaryFolder folder_;
+};
+
+std::vector<float> numbers(const TorchFile& file, const std::string& name) {
+  const PickledTensor& tensor = *file.find(name);
+  std::vector<float> values(static_cast<std::size_t>(elements_spanned(tensor).value()));
+  file.read(tensor, tensor.offset, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+TEST_F(TorchFileTest, ReadsTheTensorsOfADict) {
+  SavedTensor part = counting("part", {2, 2}, 10);
+  part.offset = 1;
+  part.strides = {1, 1};
+  const TorchFile file = open(torch_archive({counting("whole", {2, 3}), part, counting("empty", {0, 7})}));
+  ASSERT_EQ(file.tensors().size(), 3U);
+  EXPECT_EQ(file.tensors()[0].shape, (std::vector<std::int64_t>{2, 3}));
+  EXPECT_TRUE(is_contiguous(file.tensors()[0]));
+  EXPECT_FALSE(is_contiguous(file.tensors()[1]));
+  EXPECT_EQ(numbers(file, "whole"), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(numbers(file, "part"), (std::vector<float>{11, 12, 13}));
+  EXPECT_TRUE(numbers(file, "empty").empty());
+  EXPECT_EQ(file.find("absent"), nullptr);
+}
+
+TEST_F(TorchFileTest, ReadsAnOrderedDictWithItsVersionsAndParameters) {
+  const SavedTensor tensor = counting("w", {3});
+  const std::string parameter =
+      "ctorch._utils\n_rebuild_parameter\n(" + tensor_program(tensor, "0") + "\x88" + kOrderedDict + "tR";
+  const std::string versions =
+      "}" + text("_metadata") + kOrderedDict + text("") + "}" + text("version") + "K\x01s" + "ssb";
+  const std::string program = "\x80\x02" + kOrderedDict + "q\x01(" + text("w") + parameter + "u" + versions + ".";
+  EXPECT_EQ(numbers(open(zip(torch_files({tensor}, program))), "w"), (std::vector<float>{0, 1, 2}));
+}
+
+TEST_F(TorchFileTest, ReadsAnArchiveWith64BitSizes) {
+  const std::vector<SavedTensor> tensors = {counting("w", {4})};
+  EXPECT_EQ(numbers(open(zip(torch_files(tensors, dict_program(tensors)), true)), "w").back(), 3);
+}
+
+TEST_F(TorchFileTest, RefusesATensorThatReachesOutsideItsStorage) {
+  const auto with = [](const auto& change) {
+    SavedTensor tensor = counting("bad", {4, 8});
+    change(tensor);
+    return tensor;
+  };
+  for (const std::int64_t offset : {-1L, -256L, -(1L << 28), 1L, 33L, 1L << 40, INT64_MAX, INT64_MIN}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.offset = offset; }), "tensor 'bad' reaches beyond its 32 stored");
+  }
+  for (const std::vector<std::int64_t>& strides : {std::vector<std::int64_t>{4096, 1}, {8, 2}, {9, 1}}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.strides = strides; }), "tensor 'bad' reaches beyond its 32 stored");
+  }
+  for (const std::vector<std::int64_t>& strides :
+       {std::vector<std::int64_t>{-8, 1}, {8, -1}, {INT64_MAX, 1}, {8}, {8, 1, 1}, {}}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.strides = strides; }), "impossible shape or stride");
+  }
+  for (const std::vector<std::int64_t>& shape :
+       {std::vector<std::int64_t>{-4, 8}, {4, -8}, {INT64_MAX, INT64_MAX}, {INT64_MIN, 8}, {1L << 40, 1L << 40}}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.shape = shape, t.strides = {0, 0}; }), "impossible shape or stride");
+  }
+  refuses_tensor(with([](SavedTensor& t) { t.shape = {5, 8}; }), "reaches beyond");
+}
+
+TEST_F(TorchFileTest, RefusesAStorageThatHoldsAnotherNumberOfBytesThanItIsSaidTo) {
+  const auto with = [](const auto& change) {
+    SavedTensor tensor = counting("bad", {4, 8});
+    change(tensor);
+    return tensor;
+  };
+  for (const std::int64_t stored : {-32L, 0L, 1L, 31L, 33L, 1L << 61, INT64_MAX, INT64_MIN}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.stored = stored; }), "tensor 'bad' should have");
+  }
+  refuses_tensor(with([](SavedTensor& t) { t.bytes.resize(4); }), "there are 4 bytes");
+  for (const char* storage : {"DoubleStorage", "HalfStorage", "BoolStorage", "LongStorage"}) {
+    refuses_tensor(with([&](SavedTensor& t) { t.storage = storage; }), "tensor 'bad' should have");
+  }
+  refuses_tensor(with([](SavedTensor& t) { t.storage = "QInt8Storage"; }), "it asks for 'torch.QInt8Storage'");
+  refuses(zip(torch_files({}, dict_program({counting("bad", {4})}))), "has no data in the file");
+}
+
+TEST_F(TorchFileTest, RefusesWhateverIsNoDictOfTensors) {
+  refuses_program("\x80\x02}(" + text("a") + "K\x05u.", "something other than named tensors: 'a'");
+  refuses_program("\x80\x02}(" + text("state_dict") + "}u.", "something other than named tensors: 'state_dict'");
+  refuses_program("\x80\x02}(K\x05}u.", "a key that is no name");
+  refuses_program("\x80\x02K\x05.", "something other than a state dict");
+  const std::vector<SavedTensor> twice = {counting("w", {2}), counting("w", {2})};
+  refuses(torch_archive(twice), "'w' is in it twice");
+}
+
+TEST_F(TorchFileTest, RefusesEveryNameThatADictOfTensorsDoesNotNeed) {
+  for (const char* name : {"os\nsystem\n", "builtins\nexec\n", "torch\nload\n", "torch._utils\n_rebuild_tensor\n",
+                           "collections\ndefaultdict\n", "torch\nFloatStorage.__class__\n", "\n\n"}) {
+    refuses_program(
+        "\x80\x02"
+        "c" +
+            std::string(name) + "(" + text("touch victim") + "tR.",
+        "which was not run");
+  }
+}
+
+TEST_F(TorchFileTest, RefusesEveryInstructionThatADictOfTensorsDoesNotNeed) {
+  const std::string followed = "\x80})(t\x85\x86\x87JKM\x8aX\x88\x89qrhjsucRbQ.";
+  for (int opcode = 0; opcode < 256; ++opcode) {
+    const char byte = static_cast<char>(opcode);
+    if (followed.find(byte) != std::string::npos) {
+      // Alone each of them asks for something that is not there, or leaves something else than a dict of tensors.
+      if (byte == '}') continue;
+      EXPECT_THROW(open_program("\x80\x02" + std::string(1, byte) + "."), Error) << opcode;
+    } else {
+      refuses_program("\x80\x02" + std::string(1, byte) + "}.", "pickle instruction " + std::to_string(opcode));
+    }
+  }
+  refuses_program("\x80\x04}.", "another pickle protocol");
+}
+
+TEST_F(TorchFileTest, SurvivesProgramsThatNestRepeatOrMultiply) {
+  const auto many = [](const std::string& piece, std::size_t times) {
+    std::string program;
+    for (std::size_t i = 0; i < times; ++i) program += piece;
+    return program;
+  };
+  const std::size_t much = 3'000'000;
+  refuses_program("\x80\x02" + many("(", much) + ".", "too long");
+  refuses_program("\x80\x02)" + many("\x85", much) + ".", "too long");
+  refuses_program("\x80\x02}q\x01" + many("h\x01", much) + ".", "too long");
+  // A dict in itself.
+  refuses_program("\x80\x02}q\x01(" + text("me") + "h\x01u.", "something other than named tensors");
+  // One long tuple that every tensor takes for its shape.
+  const std::string tensor = "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
+                             text("0") + text("cpu") + whole(0) + "tQ" + whole(0) + "h\x01h\x01\x89" + kOrderedDict +
+                             "tR";
+  refuses_program("\x80\x02(" + many("K\x01", 100'000) + "tq\x01" + many(tensor, 1'000) + ".",
+                  "more than 32 dimensions");
+}
+
+TEST_F(TorchFileTest, RefusesAnArchiveWhoseDirectoryLies) {
+  const std::vector<SavedTensor> tensors = {counting("w", {4})};
+  const std::vector<ZippedFile> good = torch_files(tensors, dict_program(tensors));
+  const auto with = [&](const auto& change) {
+    std::vector<ZippedFile> files = good;
+    change(files);
+    return zip(files);
+  };
+  refuses(with([](auto& files) { files.push_back(files[2]); }), "'archive/data/0' is in it twice");
+  refuses(with([](auto& files) { files[2].method = 8; }), "is compressed");
+  refuses(with([](auto& files) { files[2].flags = 1; }), "is encrypted");
+  refuses(with([](auto& files) { files[1].bytes = "big"; }), "byte order");
+  refuses(with([](auto& files) { files.push_back({"other/data.pkl", ""}); }), "two programs");
+  refuses(with([](auto& files) { files.erase(files.begin()); }), "not one that torch.save wrote");
+
+  const std::string archive = zip(good);
+  const std::size_t directory = archive.find("PK\x01\x02");
+  const auto altered = [&](std::size_t at, std::uint32_t value) {
+    std::string bytes = archive;
+    bytes.replace(at, 4, little(value));
+    return bytes;
+  };
+  refuses(altered(directory + 20, 400'000), "is compressed");              // the size of the first file, one of two
+  refuses(altered(directory + 42, 5), "the place of 'archive/data.pkl'");  // where it is
+  refuses(altered(directory + 42, 0xFFFFFFF0), "the place of 'archive/data.pkl'");
+  refuses(altered(directory + 42, 0xFFFFFFFF),
+          "the place of 'archive/data.pkl'");                          // in a zip64 field that is not there
+  refuses(altered(archive.size() - 10, 3), "not where it should be");  // the directory's length
+  refuses(altered(archive.size() - 6, 0), "not where it should be");   // the directory's place
+  std::string fewer = archive;
+  fewer[archive.size() - 12] = 1;
+  refuses(fewer, "directory is cut short");
+}
+
+TEST_F(TorchFileTest, RefusesFilesOfAnArchiveThatOverlap) {
+  const std::vector<SavedTensor> tensors = {counting("w", {4})};
+  std::string archive = zip(torch_files(tensors, dict_program(tensors)));
+  // The first file, its size in both fields raised so that it reaches into the second.
+  const std::size_t entry = archive.find("PK\x01\x02");
+  std::uint32_t size = 0;
+  std::memcpy(&size, archive.data() + entry + 20, sizeof size);
+  for (const std::size_t at : {entry + 20, entry + 24}) archive.replace(at, 4, little(size + 20));
+  refuses(archive, "two of its files overlap");
+}
+
+TEST_F(TorchFileTest, RefusesAFileThatIsCutShortAnywhere) {
+  const std::string archive = torch_archive({counting("w", {4})});
+  for (std::size_t length = 0; length < archive.size(); ++length) {
+    EXPECT_THROW(open(archive.substr(0, length)), Error) << length;
+  }
+}
+
+TEST_F(TorchFileTest, SaysWhatElseAFileIs) {
+  refuses("", "not a file that torch.save wrote");
+  refuses(std::string("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15), "PyTorch before 1.6");
+  refuses("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer");
+  refuses("\n<!DOCTYPE HTML><html>", "web page");
+  refuses(little<std::uint64_t>(20) + "{\"a\": 1}", "safetensors file under the name of the other");
+}
+
+TEST_F(TorchFileTest, ReadsOrRefusesEveryMutation) {
+  SavedTensor strided = counting("strided", {3, 4});
+  strided.strides = {1, 3};
+  const std::string archive = torch_archive({counting("w", {2, 3}), strided});
+  const std::size_t directory = archive.find("PK\x01\x02");
+  std::mt19937 random(7);
+  int read = 0;
+  for (int round = 0; round < 6'000; ++round) {
+    std::string bytes = archive;
+    const std::size_t from = round % 3 == 0 ? directory : 0;  // a third of them in the directory
+    for (std::size_t changes = 1 + random() % 3; changes > 0; --changes) {
+      const std::size_t at = from + random() % (bytes.size() - from);
+      const std::uint32_t kind = random() % 4;
+      if (kind == 0) bytes[at] = static_cast<char>(random());
+      if (kind == 1) bytes[at] = static_cast<char>(bytes[at] ^ (1U << (random() % 8)));
+      if (kind == 2) bytes.erase(at, 1 + random() % 8);
+      if (kind == 3) bytes.insert(at, 1 + random() % 8, "\xff\x7f\x00\x80"[random() % 4]);
+    }
+    try {
+      const TorchFile file = open(bytes);
+      for (const PickledTensor& tensor : file.tensors()) numbers(file, tensor.name);
+      ++read;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_GT(read, 100);  // changed weights, names and ignored fields are no fault of the file
+}
+
+}  // namespace
+}  // namespace mformer
