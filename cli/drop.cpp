@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -61,9 +62,12 @@ void run_drop(DropFlags flags, const GlobalOptions& global) {
   Workspace workspace(global, "drop", mode, arguments);
   const LoadedVersion base = workspace.load();
   const DropReport result = workspace.run([&] { return drop(workspace.computing_session(), base, flags.command); });
-  Report report("drop", global.json);
-  report_drop(report, base, result);
-  report.print();
+  tell(result.version, [&] {
+    Report report("drop", global.json);
+    report_drop(report, base, result);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 }  // namespace

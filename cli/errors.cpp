@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cli/interrupt.h"
+#include "cli/made.h"
 #include "cli/parse_errors.h"
 #include "cli/terminal/report.h"
 #include "modules_registry/error.h"
@@ -59,6 +60,8 @@ int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& 
     return run(app, argc, argv, out, err);
   } catch (const terminal::OutputClosed&) {
     return exit_done;
+  } catch (const ReportCutOff& done) {
+    return fail(err, exit_done, done.what(), done.hint(), "note");
   } catch (const Interrupted& stop) {
     return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
   } catch (const UsageError& error) {

@@ -5,7 +5,7 @@
 
 namespace mformer::cli {
 
-/// Exit codes of the program. 130 and 143 (interrupt.h) stand for a stop by SIGINT or SIGTERM.
+/// Exit codes of the program. 130, 143 and 129 (interrupt.h): a stop by SIGINT, SIGTERM or SIGHUP.
 enum ExitCode : int { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 
 /// Parses `argv`, which runs the chosen command's callback, and turns whatever is thrown into text and an exit code:
@@ -16,7 +16,8 @@ enum ExitCode : int { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 /// - help and version: on `out`, 0. Wrong arguments and UsageError: 2. Interrupted: its own code (interrupt.h).
 /// - Error, std::bad_alloc and every other exception: 1; of a foreign message only the first line is shown, since
 ///   LibTorch appends a backtrace.
-/// - A reader that closed the output (OutputClosed): 0, silently; other failures to write: 1.
+/// - A reader that closed the output (OutputClosed): 0, silently; other failures to write: 1, but 0 with a note where
+///   the command has made what it was asked for (ReportCutOff).
 /// Errors go to `err` as text with --json too; `out` then stays empty. Never throws.
 int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err);
 

@@ -1,6 +1,7 @@
 #include "core/workflows/export.h"
 
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -57,6 +58,7 @@ void report_cost(terminal::Report& report, const QuantizationCost& cost, bool ev
 
 void report_dry_run(terminal::Report& report, Workspace& workspace, const ExportOptions& options) {
   options.validate();
+  require_export_target(workspace.registry(), options);
   const VersionRecord version = workspace.version();
   const ModelSize size = size_of(load_version(workspace.registry(), version).model);
   report.data()["parameters"] = size.weights;
@@ -92,8 +94,12 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   if (!result.equal_counts) {
     report.text() << "layers differ in their number of modules: mformer reads it, the Python reference does not\n";
   }
-  if (result.quantization) report_cost(report, *result.quantization, options.evaluate);
-  report.print();
+  if (result.quantization) report_cost(report, *result.quantization, options.evaluate && result.cut_off.empty());
+  data["cut_off"] = result.cut_off.empty() ? ordered_json() : ordered_json(result.cut_off);
+  if (!result.cut_off.empty()) {
+    report.text() << "the folder is whole, but its losses were not measured: " << result.cut_off << '\n';
+  }
+  tell("wrote " + to_string(version) + " to " + result.folder, "", [&] { report.print(); });
 }
 
 }  // namespace
@@ -103,7 +109,7 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command = add_command(parent, {"export", groups::model, "Write a checkpoint folder as on the hub",
                                            "mformer export checkpoint/ --dtype bfloat16"});
   ExportOptions& options = flags->options;
-  command->add_option("DIR", options.folder, "Folder to write; must not exist or be empty")->required();
+  command->add_option("DIR", options.folder, "Folder to write; must not exist, or be empty")->required();
   command
       ->add_option("--dtype", options.dtype,
                    "float32, bfloat16 or float16; default: as the model is stored, with --quantize bfloat16")
@@ -123,7 +129,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--max-shard-size", options.max_shard_bytes,
                    "Bytes a file, beyond which the weights are split; default: 5000000000")
       ->check(positive_integer());
-  command->add_flag("--overwrite", options.overwrite, "Replace what is in the folder");
+  command->add_flag("--overwrite", options.overwrite,
+                    "Replace the export in the folder; a folder with anything else in it is never replaced");
   command
       ->add_option("--domain", options.domain, "Write one hypothesis alone, a domain or base; default: the whole model")
       ->type_name("NAME");

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 #include "cli/train_options.h"
@@ -134,10 +135,13 @@ void run_extend(ExtendFlags flags, const GlobalOptions& global) {
   const LoadedVersion base = workspace.load();
   parse_range(flags.command.layers, base.model.config.n_layer, "--layers");  // before the data becomes a task
   const ExtendReport result = workspace.run([&] { return extend(workspace.computing_session(), base, flags.command); });
-  terminal::Report report("extend", global.json);
-  report_training(report, result, result.size_after.bytes);
-  report_extension(report, result);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("extend", global.json);
+    report_training(report, result, result.size_after.bytes);
+    report_extension(report, result);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 void add_extend_flags(CLI::App& command, ExtendFlags& flags) {

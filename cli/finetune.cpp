@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/made.h"
 #include "cli/prune_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -75,11 +76,14 @@ void run_finetune(FinetuneFlags flags, const GlobalOptions& global) {
   const LoadedVersion base = workspace.load();
   const FinetuneReport result =
       workspace.run([&] { return finetune(workspace.computing_session(), base, flags.command); });
-  terminal::Report report("finetune", global.json);
-  report_training(report, result, result.size_after.bytes);
-  report_choice(report, hypothesis_of(base, flags.command.domain), result);
-  report_concentration(report, result);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("finetune", global.json);
+    report_training(report, result, result.size_after.bytes);
+    report_choice(report, hypothesis_of(base, flags.command.domain), result);
+    report_concentration(report, result);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {

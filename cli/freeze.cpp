@@ -1,6 +1,7 @@
 #include "core/workflows/freeze.h"
 
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
 
@@ -14,18 +15,22 @@ struct FreezeOptions {
 
 void run_freeze(const FreezeOptions& options, bool frozen, const GlobalOptions& global) {
   const std::string name = frozen ? "freeze" : "unfreeze";
-  Workspace workspace(global, name, OpenMode::read_write, {{"selector", options.selector}});
-  const FreezeReport result = set_frozen(workspace.session(), workspace.version(), workspace.target(), options.selector,
-                                         frozen, options.dry_run);
-  terminal::Report report(name, global.json);
-  report.data()["dry_run"] = options.dry_run;
-  report.data()["selected"] = result.selected;
-  report.data()["changed"] = result.changed;
-  report.data()["model"] = to_string(result.version.value_or(workspace.version()));
-  report.text() << result.selected << " modules selected, " << result.changed << (options.dry_run ? " would be " : " ")
-                << (frozen ? "frozen" : "unfrozen") << '\n';
-  if (result.version) report.text() << "made " << to_string(*result.version) << '\n';
-  report.print();
+  Workspace workspace(global, name, options.dry_run ? OpenMode::read_only : OpenMode::read_write,
+                      {{"selector", options.selector}});
+  const VersionRecord version = workspace.version();
+  const FreezeReport result =
+      set_frozen(workspace.session(), version, workspace.target(), options.selector, frozen, options.dry_run);
+  tell(result.version, [&] {
+    terminal::Report report(name, global.json);
+    report.data()["dry_run"] = options.dry_run;
+    report.data()["selected"] = result.selected;
+    report.data()["changed"] = result.changed;
+    report.data()["model"] = to_string(result.version.value_or(version));
+    report.text() << result.selected << " modules selected, " << result.changed
+                  << (options.dry_run ? " would be " : " ") << (frozen ? "frozen" : "unfrozen") << '\n';
+    if (result.version) report.text() << "made " << to_string(*result.version) << '\n';
+    report.print();
+  });
 }
 
 void setup(CLI::App& parent, const GlobalOptions& global, bool frozen, const CommandText& text) {

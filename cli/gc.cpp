@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
@@ -31,7 +32,8 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
   report.text() << (options.dry_run ? "would remove " : "removed ") << removed.objects << " unused objects and "
                 << removed.temporaries
                 << " unfinished files: " << terminal::format_bytes(static_cast<std::uint64_t>(removed.bytes)) << '\n';
-  report.print();
+  tell(options.dry_run ? "" : "removed " + std::to_string(removed.objects) + " objects", "mformer gc --dry-run",
+       [&] { report.print(); });
 }
 
 }  // namespace

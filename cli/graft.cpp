@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/train_options.h"
@@ -66,9 +67,12 @@ void run_graft(const GraftFlags& flags, const GlobalOptions& global) {
   const LoadedVersion small = load_version(workspace.registry(), workspace.registry().resolve(flags.small));
   const GraftReport result =
       workspace.run([&] { return graft(workspace.computing_session(), full, small, flags.command); });
-  terminal::Report report("graft", global.json);
-  report_graft(report, full, small, result);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("graft", global.json);
+    report_graft(report, full, small, result);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/model_report.h"
 #include "cli/workspace.h"
 #include "core/workflows/init.h"
@@ -26,9 +27,11 @@ void run_import(const ImportFlags& flags, const GlobalOptions& global) {
     return flags.dry_run ? would_make(flags.options, workspace.session().seed)
                          : init_model(workspace.session(), flags.options);
   });
-  terminal::Report report("import", global.json);
-  report_model(report, made, flags.options.model, flags.dry_run);
-  report.print();
+  tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {
+    terminal::Report report("import", global.json);
+    report_model(report, made, flags.options.model, flags.dry_run);
+    report.print();
+  });
 }
 
 }  // namespace

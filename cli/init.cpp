@@ -3,9 +3,11 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/model_report.h"
 #include "cli/workspace.h"
 #include "modules_registry/error.h"
+#include "modules_registry/new_workspace.h"
 
 namespace mformer::cli {
 namespace {
@@ -23,52 +25,22 @@ std::string joined_presets() {
   return names;
 }
 
-bool is_workspace(const fs::path& folder) {
-  try {
-    Registry::open(folder, OpenMode::read_only);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-/// A workspace to be made, which goes away again unless keep() is called: a failed init leaves the folder as it was.
-class NewWorkspace {
- public:
-  explicit NewWorkspace(fs::path folder) : folder_(std::move(folder)), made_folder_(!fs::exists(folder_)) {}
-  ~NewWorkspace() {
-    if (keep_) return;
-    std::error_code ignored;
-    fs::remove_all(folder_ / ".mformer", ignored);
-    if (made_folder_) fs::remove(folder_, ignored);
-  }
-  NewWorkspace(const NewWorkspace&) = delete;
-  NewWorkspace& operator=(const NewWorkspace&) = delete;
-
-  void create() {
-    try {
-      Registry::create(folder_);
-    } catch (const Error&) {
-      keep_ = is_workspace(folder_);  // then another init was faster, and it is its own
-      throw;
-    }
-  }
-  void keep() { keep_ = true; }
-
- private:
-  fs::path folder_;
-  bool made_folder_;
-  bool keep_ = false;
-};
-
-/// True for a workspace without models: what an init that was killed leaves, and this one completes. Throws Error when
-/// there are models.
-bool is_left_over(const fs::path& folder) {
+/// True for a workspace without models: this init completes it. Throws Error when there are models, or may be soon.
+bool is_without_models(const fs::path& folder, OpenMode mode) {
   std::error_code ignored;
   if (!fs::exists(folder / ".mformer" / "registry.db", ignored)) return false;
-  if (Registry::open(folder, OpenMode::read_write).models().empty()) return true;
-  throw Error("there is a workspace already: '" + (folder / ".mformer").string() + "'",
-              "add a model to it: mformer import DIR --name NAME, or choose another folder: --workspace DIR");
+  const Registry registry = Registry::open(folder, mode);
+  const std::string memory = (folder / ".mformer").string();
+  if (!registry.models().empty()) {
+    throw Error("there is a workspace already: '" + memory + "'",
+                "add a model to it: mformer import DIR --name NAME, or choose another folder: --workspace DIR");
+  }
+  for (const OperationRecord& operation : registry.operations()) {
+    if (operation.outcome != Outcome::running) continue;
+    throw Error("mformer " + operation.command + " is at work in this workspace: '" + memory + "'",
+                "wait until it has ended, or choose another folder: --workspace DIR");
+  }
+  return true;
 }
 
 nlohmann::ordered_json arguments_of(const InitOptions& options) {
@@ -87,26 +59,35 @@ nlohmann::ordered_json arguments_of(const InitOptions& options) {
 }
 
 void print(const InitReport& made, const InitFlags& flags, bool json) {
-  terminal::Report report("init", json);
-  report_model(report, made, flags.options.model, flags.dry_run);
-  report.print();
+  tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {
+    terminal::Report report("init", json);
+    report_model(report, made, flags.options.model, flags.dry_run);
+    report.print();
+  });
+}
+
+InitReport make_in(const fs::path& folder, const InitFlags& flags, const GlobalOptions& global) {
+  GlobalOptions there = global;
+  there.workspace = folder.string();
+  Workspace workspace(there, "init", OpenMode::read_write, arguments_of(flags.options));
+  return workspace.run([&] { return init_model(workspace.session(), flags.options); });
+}
+
+InitReport make(const fs::path& folder, bool without_models, const InitFlags& flags, const GlobalOptions& global) {
+  if (without_models) return make_in(folder, flags, global);
+  NewWorkspace workspace(folder);
+  const InitReport made = make_in(workspace.folder(), flags, global);
+  workspace.put_in_place();
+  return made;
 }
 
 void run_init(const InitFlags& flags, const GlobalOptions& global) {
   const fs::path folder = new_workspace_folder(global);
   require_valid_name("model", flags.options.model);
-  const bool left_over = is_left_over(folder);
-  if (flags.dry_run) return print(would_make(flags.options, global.seed.value_or(0)), flags, global.json);
-
-  std::optional<NewWorkspace> created;
-  if (!left_over) created.emplace(folder).create();
-  InitReport made;
-  {
-    Workspace workspace(global, "init", OpenMode::read_write, arguments_of(flags.options));
-    made = workspace.run([&] { return init_model(workspace.session(), flags.options); });
-  }
-  if (created) created->keep();
-  print(made, flags, global.json);
+  const bool without_models = is_without_models(folder, flags.dry_run ? OpenMode::read_only : OpenMode::read_write);
+  print(
+      flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, without_models, flags, global),
+      flags, global.json);
 }
 
 }  // namespace

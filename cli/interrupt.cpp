@@ -26,6 +26,9 @@ void install_signal_handlers() {
   action.sa_flags = SA_RESTART;  // half-done reads and writes go on: only polling ends the work
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hang_up {};
+  sigaction(SIGHUP, nullptr, &hang_up);
+  if (hang_up.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // nohup asks to go on without the terminal
   std::signal(SIGPIPE, SIG_IGN);
 }
 

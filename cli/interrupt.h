@@ -8,14 +8,15 @@
 /// Interrupted. A second Ctrl-C does not wait for that.
 namespace mformer::cli {
 
-/// From now on the first SIGINT or SIGTERM only sets a flag; the second ends the process at once with 128 + signal.
+/// From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; the second ends the process at once with
+/// 128 + signal. A SIGHUP that is ignored (nohup) stays so.
 /// SIGPIPE is ignored: a failed write reports itself. Call once, in main.
 void install_signal_handlers();
 
-/// Whether a first SIGINT or SIGTERM has come. Cheap, for inner loops; any thread.
+/// Whether a first SIGINT, SIGTERM or SIGHUP has come. Cheap, for inner loops; any thread.
 bool interrupted() noexcept;
 
-/// 128 + the signal that came: 130 for SIGINT, 143 for SIGTERM; 130 when none came.
+/// 128 + the signal that came: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP; 130 when none came.
 int interrupt_exit_code() noexcept;
 
 /// Forgets the signal; for tests.

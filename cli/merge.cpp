@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/made.h"
 #include "cli/merge_report.h"
 #include "cli/train_options.h"
 #include "cli/validators.h"
@@ -67,9 +68,12 @@ void run_merge(MergeFlags flags, const GlobalOptions& global) {
   const LoadedVersion branch_a = load_branch(workspace.registry(), a, flags.a), branch_b = load_version(of_b, b);
   const MergeReport result =
       workspace.run([&] { return merge(workspace.computing_session(), branch_a, branch_b, flags.command, of_b); });
-  terminal::Report report("merge", global.json);
-  report_merge(report, a, b, result);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("merge", global.json);
+    report_merge(report, a, b, result);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/made.h"
 #include "cli/prune_report.h"
 #include "cli/train_options.h"
 #include "cli/tune_options.h"
@@ -38,9 +39,12 @@ void run_prune(PruneFlags flags, const GlobalOptions& global) {
   Workspace workspace(global, "prune", mode, arguments_of(flags));
   const LoadedVersion base = workspace.load();
   const PruneReport result = workspace.run([&] { return prune(workspace.computing_session(), base, command); });
-  terminal::Report report("prune", global.json);
-  report_pruning(report, hypothesis_of(base, command.domain), result, flags.show_map);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("prune", global.json);
+    report_pruning(report, hypothesis_of(base, command.domain), result, flags.show_map);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 void add_prune_flags(CLI::App& command, PruneFlags& flags) {

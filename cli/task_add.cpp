@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
@@ -24,7 +25,7 @@ TaskData add_task(Workspace& workspace, const TaskOptions& options) {
 }
 
 void run_task_add(const TaskOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task add", OpenMode::read_write,
+  Workspace workspace(global, "task add", options.dry_run ? OpenMode::read_only : OpenMode::read_write,
                       {{"name", options.name}, {"data", options.data}, {"replace", options.replace}});
   const TaskData task = workspace.run([&] { return add_task(workspace, options); });
   const auto count = [](const TokenData& tokens) { return static_cast<std::int64_t>(tokens.tokens().size()); };
@@ -42,7 +43,7 @@ void run_task_add(const TaskOptions& options, const GlobalOptions& global) {
                 << "': " << terminal::format_count(task.tokens.summary.documents) << " documents, "
                 << terminal::format_count(train) << " tokens for training, " << terminal::format_count(validation)
                 << " for validation, " << terminal::format_count(held_out) << " held out\n";
-  report.print();
+  tell(options.dry_run ? "" : "added task '" + options.name + "'", "mformer tasks", [&] { report.print(); });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/made.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/validators.h"
@@ -19,9 +20,12 @@ void run_train(PretrainCommand options, const GlobalOptions& global) {
   Workspace workspace(global, "train", OpenMode::read_write, arguments_of(options));
   const LoadedVersion base = workspace.load();
   const TrainReport result = workspace.run([&] { return pretrain(workspace.computing_session(), base, options); });
-  terminal::Report report("train", global.json);
-  report_training(report, result, size_of(base.model).bytes);
-  report.print();
+  tell(result.version, [&] {
+    terminal::Report report("train", global.json);
+    report_training(report, result, size_of(base.model).bytes);
+    report_cut_off(report, result.version, result.cut_off);
+    report.print();
+  });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
 
@@ -14,7 +15,8 @@ namespace {
 void run_undo(bool dry_run, const GlobalOptions& global) {
   Workspace workspace(global, "undo", dry_run ? OpenMode::read_only : OpenMode::read_write);
   const std::string model = model_name(workspace.registry(), global);
-  const UndoReport undone = undo(workspace.session(), model, dry_run);
+  const UndoReport undone = plan_undo(workspace.registry(), model);
+  if (!dry_run) undo(workspace.session(), model, undone);
   terminal::Report report("undo", global.json);
   report.data()["dry_run"] = dry_run;
   report.data()["model"] = model;
@@ -25,7 +27,8 @@ void run_undo(bool dry_run, const GlobalOptions& global) {
                 << "): " << model << (dry_run ? " would go" : " went") << " from " << to_string(undone.from) << " to "
                 << to_string(undone.to) << '\n';
   if (!dry_run) report.text() << "forward again: mformer use " << to_string(undone.from) << '\n';
-  report.print();
+  tell(dry_run ? "" : "undid " + undone.undone.command + ": " + model + " is at " + to_string(undone.to), "mformer log",
+       [&] { report.print(); });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
 
@@ -32,7 +33,7 @@ void run_use(const UseOptions& options, const GlobalOptions& global) {
   if (!options.dry_run) {
     run_operation(workspace.session(), model, {}, [&](std::int64_t operation) {
       registry.set_current_model(model);
-      if (moves) registry.move_model(operation, model, target.hash, "moved to " + to_string(target));
+      if (moves) registry.move_model(operation, model, before.hash, target.hash, "moved to " + to_string(target));
     });
   }
   terminal::Report report("use", global.json);
@@ -44,7 +45,7 @@ void run_use(const UseOptions& options, const GlobalOptions& global) {
   report.text() << (options.dry_run ? "would use " : "using ") << model << " at " << to_string(target);
   if (moves) report.text() << ", moved from " << to_string(before);
   report.text() << '\n';
-  report.print();
+  tell(options.dry_run ? "" : "using " + model + " at " + to_string(target), "mformer models", [&] { report.print(); });
 }
 
 }  // namespace

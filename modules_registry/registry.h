@@ -111,10 +111,10 @@ class Registry {
   /// object is missing, a module or the parent is unknown, or the operation is not running.
   CommitResult commit_version(const Commit& commit);
 
-  /// Moves `model` to a version that exists (undo does) and ends the operation as done. Throws Error if the model is
-  /// the operation's own and has moved since it began.
-  void move_model(std::int64_t operation_id, const std::string& model, const std::string& version,
-                  const std::string& message = "");
+  /// Moves `model` to a version that exists (undo does) and ends the operation as done. `seen` is where the caller saw
+  /// it and what it decided upon: throws Error, and moves nothing, if the model stands elsewhere.
+  void move_model(std::int64_t operation_id, const std::string& model, const std::string& seen,
+                  const std::string& version, const std::string& message = "");
 
   /// The model that commands work on unless told otherwise. Throws UsageError if there is none of this name.
   void set_current_model(const std::string& name);

@@ -219,13 +219,12 @@ CommitResult Registry::commit_version(const Commit& commit) {
   return result;
 }
 
-void Registry::move_model(std::int64_t operation_id, const std::string& model_name, const std::string& version_hash,
-                          const std::string& message) {
+void Registry::move_model(std::int64_t operation_id, const std::string& model_name, const std::string& seen,
+                          const std::string& version_hash, const std::string& message) {
   WriteTransaction transaction(*db_);
-  const OperationRecord operation = running_operation(operation_id);
-  version(version_hash);  // throws if unknown
-  const ModelRecord moved = model(model_name);
-  if (operation.model == model_name && operation.version_before != moved.current_version) {
+  running_operation(operation_id);  // throws if it has ended
+  version(version_hash);            // throws if unknown
+  if (model(model_name).current_version != seen) {
     throw Error("another command has moved the model '" + model_name + "' meanwhile; it was left where it is",
                 "mformer log shows what happened; then run the command again");
   }

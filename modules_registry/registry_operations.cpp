@@ -62,7 +62,8 @@ std::int64_t Registry::begin_operation(const OperationStart& start) {
 
 void Registry::finish_operation(std::int64_t id, Outcome outcome, const std::string& message) {
   if (outcome == Outcome::running) throw Error("an operation can't end as running");
-  operation(id);  // throws if unknown
+  // A version may have ended it already: then there is nothing to write, and nothing that can fail.
+  if (operation(id).outcome != Outcome::running && !running_.contains(id)) return;  // throws if unknown
   WriteTransaction transaction(*db_);
   end_operation(id, outcome, message, "");
   transaction.commit();

@@ -66,12 +66,13 @@ struct HubWriteOptions {
   std::uint64_t max_shard_bytes = 5'000'000'000;  ///< Tensor bytes per file; one larger tensor gets a file of its own.
   std::optional<std::filesystem::path> tokenizer_path;  ///< Copied to tokenizer.json.
   std::map<std::string, std::string> extra_files;  ///< Name (no slashes) → contents, e.g. mformer_provenance.json.
-  bool overwrite = false;                          ///< Replace an existing, non-empty folder.
+  bool overwrite = false;  ///< Replace an export: a folder that was written with mformer_provenance.json, unchanged.
 };
 
 /// Writes a checkpoint folder, single-file or sharded. Everything goes to a temporary sibling that is flushed and then
-/// renamed, so `folder` never holds half a checkpoint. An existing empty folder is replaced; a non-empty one only with
-/// `overwrite`. Throws Error, leaving what was there, when the folder exists or anything can't be written.
+/// renamed, so `folder` never holds half a checkpoint (staged_folder.h). An existing empty folder is replaced; one with
+/// files in it only with `overwrite`, and only if they are those of an export. Throws Error, leaving what was there, for
+/// any other folder, and when anything can't be written or made to last.
 void write_hub_folder(const std::filesystem::path& folder, const ModelConfig& config,
                       const std::vector<TensorToWrite>& tensors, const HubWriteOptions& options = {});
 

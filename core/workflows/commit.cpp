@@ -1,5 +1,7 @@
 #include "core/workflows/commit.h"
 
+#include <exception>
+
 namespace mformer {
 namespace {
 
@@ -33,6 +35,17 @@ CommitResult finish(Session& session, const LoadedVersion& base, const Commit& c
 }
 
 }  // namespace
+
+std::string after_commit(const std::function<void()>& measure) {
+  try {
+    measure();
+    return "";
+  } catch (const EvaluationInterrupted&) {
+    return "it was interrupted";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
 
 std::string target_model(const LoadedVersion& base, const std::string& into) {
   return into.empty() ? base.target : into;

@@ -19,6 +19,12 @@ CommitResult commit_model(Session& session, std::int64_t operation, const Loaded
 CommitResult commit_joined(Session& session, std::int64_t operation, const LoadedVersion& base, Model& model,
                            const std::string& into, std::vector<ModuleRecord> births);
 
+/// What a command does when its version is made: `measure` is for its report alone. Nothing in it can unmake the
+/// version, so the command has done its work whatever is thrown: returned is what cut the report off, for the report's
+/// `cut_off`
+/// ("it was interrupted", or the error's sentence), and "" where nothing did.
+std::string after_commit(const std::function<void()>& measure);
+
 /// The model that a writing command moves: `into`, or base's own.
 std::string target_model(const LoadedVersion& base, const std::string& into);
 

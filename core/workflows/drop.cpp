@@ -139,8 +139,11 @@ DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& 
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
-    report.stored_after = registry.version_bytes(commit.version.hash);
-    report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    report.tasks = changes(tasks, before, unmeasured(tasks));
+    report.cut_off = after_commit([&] {
+      report.stored_after = registry.version_bytes(commit.version.hash);
+      report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    });
   });
   return report;
 }

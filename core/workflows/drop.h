@@ -23,6 +23,7 @@ struct DropReport {
   ModelSize size_before, size_after;
   std::int64_t stored_before = 0, stored_after = 0;  ///< Bytes on disk; after = expected, in a dry run.
   std::vector<TaskChange> tasks;                     ///< Every task whose data can be read.
+  std::string cut_off;  ///< What kept the rest of the report from being measured; see after_commit().
 };
 
 /// Makes a version without the selected modules. A domain all of whose modules are selected goes with its private

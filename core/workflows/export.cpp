@@ -2,12 +2,17 @@
 
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/quantize.h"
+#include "core/formats/staged_folder.h"
 #include "core/model/domains.h"
+#include "core/workflows/commit.h"
 #include "core/workflows/provenance.h"
 #include "modules_registry/error.h"
+#include "modules_registry/paths.h"
 
 namespace mformer {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
     {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
@@ -48,15 +53,31 @@ std::vector<TaskChange> compare(Session& session, const VersionRecord& version, 
   if (!options.domain.empty()) base.model = view_of(base.model, options.domain);
   if (!base.tokenizer.has_value()) return {};
   make_floating(base.model, dtype);
-  try {
-    const std::vector<TaskData> tasks = readable_tasks(session, *base.tokenizer);
-    const auto before = losses(session, "", base.model, tasks, options.max_tokens);
-    base.model = Model();
-    const Model written = load_hub_model(open_hub_folder(options.folder));
-    return changes(tasks, before, losses(session, "", written, tasks, options.max_tokens));
-  } catch (const EvaluationInterrupted& stop) {
-    throw EvaluationInterrupted(stop.what(),
-                                "'" + options.folder + "' is written and whole: only its losses are missing");
+  const std::vector<TaskData> tasks = readable_tasks(session, *base.tokenizer);
+  const auto before = losses(session, "", base.model, tasks, options.max_tokens);
+  base.model = Model();
+  const Model written = load_hub_model(open_hub_folder(options.folder));
+  return changes(tasks, before, losses(session, "", written, tasks, options.max_tokens));
+}
+
+/// Throws Error where an export would lie in what a workspace remembers, take its place, or mix with a task's data.
+void require_apart(const Registry& registry, const fs::path& target) {
+  const std::string hint = "choose a folder of its own";
+  const fs::path memory = registry_around(target);
+  if (!memory.empty()) {
+    throw Error("'" + target.string() + "' lies in the memory of a workspace, '" + memory.string() + "'", hint);
+  }
+  if (lies_in(registry.folder(), target)) {
+    throw Error("'" + target.string() + "' is the folder of this workspace, or lies above it", hint + " in it");
+  }
+  for (const TaskRecord& task : registry.tasks()) {
+    const fs::path data = fs::absolute(registry.folder()).parent_path() / task.data_path;
+    const bool inside = lies_in(target, data);
+    if (!inside && !lies_in(data, target)) continue;
+    throw Error("'" + target.string() +
+                    (inside ? "' is, or lies in, the data of task '" : "' holds the data of task '") + task.name +
+                    "', '" + data.string() + "'",
+                hint);
   }
 }
 
@@ -81,8 +102,18 @@ void ExportOptions::validate() const {
   }
 }
 
+void require_export_target(const Registry& registry, const ExportOptions& options) {
+  if (options.folder.empty()) {
+    throw UsageError("the folder to write has an empty name", "for example: mformer export checkpoint/");
+  }
+  const fs::path target = real_path(options.folder);
+  require_apart(registry, target);
+  require_replaceable(target, options.overwrite);
+}
+
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options) {
   options.validate();
+  require_export_target(session.registry, options);
   LoadedVersion loaded = load_version(session.registry, version);
   if (!options.domain.empty()) loaded.model = view_of(loaded.model, options.domain);
   const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
@@ -105,7 +136,9 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));
   report.quantization = {name_of(dtype), size.weights * element, size.bytes, {}};
   loaded.model = Model();  // compare() loads two others
-  if (options.evaluate) report.quantization->tasks = compare(session, version, options, dtype);
+  if (options.evaluate) {
+    report.cut_off = after_commit([&] { report.quantization->tasks = compare(session, version, options, dtype); });
+  }
   return report;
 }
 

@@ -17,7 +17,7 @@ struct ExportOptions {
   bool evaluate = true;  ///< With `quantize`: measure what it costs.
   std::int64_t max_tokens = 8192;  ///< Held-out tokens per task for that, spread evenly; 0 = all.
   std::int64_t max_shard_bytes = 5'000'000'000;
-  bool overwrite = false;
+  bool overwrite = false;  ///< Replace an export; see require_export_target().
 
   /// Throws UsageError for an unknown dtype or method.
   void validate() const;
@@ -37,12 +37,17 @@ struct ExportReport {
   bool equal_counts = false;           ///< All layers have the same number of modules.
   bool loadable_by_reference = false;  ///< Counts are equal, no module is int8, and there are no domains.
   std::optional<QuantizationCost> quantization;
+  std::string cut_off;  ///< Why what int8 costs is not measured; see after_commit(). The folder is written and whole.
 };
+
+/// Throws Error unless the folder may be written without a loss: it is new or empty, or an export and nothing else that
+/// `overwrite` gives up, and in no case does it lie in or hold what a workspace remembers or the data of a task of this
+/// one, under whatever path. export_model() asks this first.
+void require_export_target(const Registry& registry, const ExportOptions& options);
 
 /// Writes a version as a checkpoint folder with its tokenizer and mformer_provenance.json. Int8 modules are written as
 /// numbers in `dtype`, or, with `quantize`, as the codes and scales that they are. The cost of int8 is measured on what
-/// was written, read again: its losses are those of evaluate_tasks() on the imported checkpoint. Throws
-/// EvaluationInterrupted when stopped meanwhile; the folder is then written.
+/// was written, read again: its losses are those of evaluate_tasks() on the imported checkpoint.
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options);
 
 }  // namespace mformer

@@ -118,12 +118,16 @@ class Extension {
       make_untrainable(model_);
       commit(operation);
       report_.size_after = size_of(model_);
-      report_.tasks =
-          changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),
-                  base_.model.domains.size(), model_.domains.size());
-      measure_leak(tasks);
-      finish_run(folder);
-      finish_run(folder / "review");
+      report_.tasks = changes(tasks, before, unmeasured(tasks));
+      report_.cut_off = after_commit([&] {
+        finish_run(folder);
+        finish_run(folder / "review");
+        report_.added_bytes = session_.registry.added_bytes(report_.version->hash);
+        report_.tasks =
+            changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),
+                    base_.model.domains.size(), model_.domains.size());
+        measure_leak(tasks);
+      });
     });
     return report_;
   }
@@ -215,7 +219,6 @@ class Extension {
         commit_model(session_, operation, base_, model_, command_.into, task_.record.name, origin);
     report_.version = result.version;
     report_.kept_beside = result.kept_beside;
-    report_.added_bytes = session_.registry.added_bytes(result.version.hash);
   }
 
   void measure_leak(const std::vector<TaskData>& tasks) {

@@ -93,16 +93,19 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
-    report.added_bytes = session.registry.added_bytes(commit.version.hash);
-    report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
-    for (const TaskData& one : tasks) {
-      const auto share = [&](const std::string& version, const Model& which) {
-        return ninety_percent_share(routing_of(session, version, which, one, command.eval_tokens));
-      };
-      report.concentration.push_back(
-          {one.record.name, share(base.record.hash, base.model), share(commit.version.hash, model)});
-    }
-    finish_run(folder);
+    report.tasks = changes(tasks, before, unmeasured(tasks));
+    report.cut_off = after_commit([&] {
+      finish_run(folder);
+      report.added_bytes = session.registry.added_bytes(commit.version.hash);
+      report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+      for (const TaskData& one : tasks) {
+        const auto share = [&](const std::string& version, const Model& which) {
+          return ninety_percent_share(routing_of(session, version, which, one, command.eval_tokens));
+        };
+        report.concentration.push_back(
+            {one.record.name, share(base.record.hash, base.model), share(commit.version.hash, model)});
+      }
+    });
   });
   return report;
 }

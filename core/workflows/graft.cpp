@@ -96,10 +96,13 @@ GraftReport graft(Session& session, const LoadedVersion& full, const LoadedVersi
     const CommitResult commit = commit_model(session, operation, full, model, command.into, report.domain, origin);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
-    report.added_bytes = session.registry.added_bytes(commit.version.hash);
-    const std::vector<TaskData> tasks = readable_tasks(session, require_tokenizer(full));
-    report.tasks = changes(tasks, losses(session, full.record.hash, full.model, tasks, command.eval_tokens),
-                           losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    report.cut_off = after_commit([&] {
+      report.added_bytes = session.registry.added_bytes(commit.version.hash);
+      if (!full.tokenizer) return;
+      const std::vector<TaskData> tasks = readable_tasks(session, *full.tokenizer);
+      report.tasks = changes(tasks, losses(session, full.record.hash, full.model, tasks, command.eval_tokens),
+                             losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    });
   });
   return report;
 }

@@ -25,6 +25,7 @@ struct GraftReport {
   ModelSize size_before, size_after;
   std::int64_t added_bytes = 0;   ///< On disk; 0 after a dry run.
   std::vector<TaskChange> tasks;  ///< Every task known; empty after a dry run.
+  std::string cut_off;            ///< What kept the rest of the report from being measured; see after_commit().
 };
 
 /// Puts `small`, made from `full` by prune or finetune, back into `full` as a domain that is alone (core/model/

@@ -69,9 +69,11 @@ class Merge {
       const CommitResult commit = commit_joined(session_, operation, a_, model_, command_.into, births());
       report_.version = commit.version;
       report_.kept_beside = commit.kept_beside;
-      report_.added_bytes = session_.registry.added_bytes(commit.version.hash);
-      measure();
-      if (!report_.run_folder.empty()) finish_run(report_.run_folder);
+      report_.cut_off = after_commit([&] {
+        if (!report_.run_folder.empty()) finish_run(report_.run_folder);
+        report_.added_bytes = session_.registry.added_bytes(commit.version.hash);
+        measure();
+      });
     });
     return report_;
   }

@@ -40,6 +40,7 @@ struct MergeReport {
   std::optional<TrainResult> review;
   std::vector<MergedTask> tasks;  ///< Every task whose data can be read.
   std::string run_folder;         ///< Of the review; empty without.
+  std::string cut_off;            ///< What kept the rest of the report from being measured; see after_commit().
 };
 
 /// Two versions with a common ancestor as one: see core/workflows/join.h. The new version's parent is `a`; `b` is in

@@ -101,12 +101,15 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
-    report.stored_after = session.registry.version_bytes(commit.version.hash);
-    measure(model, report.seconds_after);
-    const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
-    report.tasks = changes(tasks, losses(session, base.record.hash, base.model, tasks, command.eval_tokens),
-                           losses(session, commit.version.hash, model, tasks, command.eval_tokens));
-    if (!report.run_folder.empty()) finish_run(report.run_folder);
+    report.tasks = changes({task}, {before}, {std::nullopt});
+    report.cut_off = after_commit([&] {
+      if (!report.run_folder.empty()) finish_run(report.run_folder);
+      report.stored_after = session.registry.version_bytes(commit.version.hash);
+      measure(model, report.seconds_after);
+      const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
+      report.tasks = changes(tasks, losses(session, base.record.hash, base.model, tasks, command.eval_tokens),
+                             losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    });
   });
   return report;
 }

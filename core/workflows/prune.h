@@ -27,6 +27,7 @@ struct PruneReport {
   TrainableCount trainable;                          ///< What that trained.
   std::optional<MemoryPlan> memory;                  ///< What it holds on the session's device.
   std::string run_folder;
+  std::string cut_off;  ///< What kept the rest of the report from being measured; see after_commit().
 };
 
 /// Keeps the modules that the task uses and removes the others, and then may train what is left: choosing first and

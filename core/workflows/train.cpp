@@ -62,9 +62,12 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
-    report.added_bytes = session.registry.added_bytes(commit.version.hash);
-    report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
-    finish_run(training.run_folder);
+    report.tasks = changes(tasks, before, unmeasured(tasks));
+    report.cut_off = after_commit([&] {
+      finish_run(training.run_folder);
+      report.added_bytes = session.registry.added_bytes(commit.version.hash);
+      report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+    });
   });
   return report;
 }
@@ -80,10 +83,21 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
   all.reserve(tasks.size());
   const Model there = on_device(model, session.device);
   for (const TaskData& task : tasks) {
-    all.push_back(version.empty() ? evaluate_task(session, there, task, Split::held_out, max_tokens)
-                                  : scored(session, version, there, task, max_tokens, operation));
+    try {
+      all.push_back(version.empty() ? evaluate_task(session, there, task, Split::held_out, max_tokens)
+                                    : scored(session, version, there, task, max_tokens, operation));
+    } catch (const EvaluationInterrupted&) {
+      throw;
+    } catch (const Error& e) {
+      session.watcher.say("task '" + task.record.name + "' is not measured: " + e.what());
+      all.emplace_back();
+    }
   }
   return all;
+}
+
+std::vector<std::optional<Evaluation>> unmeasured(const std::vector<TaskData>& tasks) {
+  return std::vector<std::optional<Evaluation>>(tasks.size());
 }
 
 void require_replay_share(double replay) {

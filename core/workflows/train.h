@@ -38,6 +38,7 @@ struct TrainReport {
   MemoryPlan memory;  ///< Of the training on the session's device.
   std::int64_t added_bytes = 0;
   std::vector<TaskChange> tasks;  ///< Every task known, this one included.
+  std::string cut_off;            ///< What kept the rest of the report from being measured; see after_commit().
   std::string run_folder;
 };
 
@@ -56,10 +57,14 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 /// Context of a command: the option, or the model's block size.
 std::int64_t context_of(const TrainOptions& options, const Model& model);
 
-/// Held-out losses of all `tasks` under this model; kept as scores when `version` is not empty.
+/// Held-out losses of all `tasks` under this model; kept as scores when `version` is not empty. A task that can't be
+/// measured is named in a message and has none.
 std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
                                               const std::vector<TaskData>& tasks, std::int64_t max_tokens,
                                               std::int64_t operation = 0);
+
+/// What losses() returns where none could be measured.
+std::vector<std::optional<Evaluation>> unmeasured(const std::vector<TaskData>& tasks);
 
 /// Throws UsageError unless 0 ≤ `replay` < 1.
 void require_replay_share(double replay);

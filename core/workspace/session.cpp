@@ -193,7 +193,8 @@ std::filesystem::path run_folder(const Session& session, const std::string& base
 }
 
 void finish_run(const std::filesystem::path& folder) {
-  std::filesystem::remove(folder / "snapshot.safetensors");
+  std::error_code stays;  // it would only be in the way of disk space
+  std::filesystem::remove(folder / "snapshot.safetensors", stays);
 }
 
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,

@@ -41,8 +41,8 @@ class Result:
 
     def __init__(self, completed):
         self.code = completed.returncode
-        self.stdout = completed.stdout
-        self.out = completed.stdout.decode("utf-8", "replace")
+        self.stdout = completed.stdout or b""
+        self.out = self.stdout.decode("utf-8", "replace")
         self.err = completed.stderr.decode("utf-8", "replace")
 
     @property
@@ -73,19 +73,19 @@ class Folder:
     def __truediv__(self, name):
         return self.path / name
 
-    def run(self, *arguments, code=0, stdin=b"", prepare=None, timeout=TIMEOUT_S):
+    def run(self, *arguments, code=0, stdin=b"", stdout=subprocess.PIPE, prepare=None, timeout=TIMEOUT_S):
         """The result; a failed test unless the program exits with `code` (None = any)."""
         result = Result(
-            subprocess.run(command_line(arguments), cwd=self.path, input=stdin, capture_output=True,
+            subprocess.run(command_line(arguments), cwd=self.path, input=stdin, stdout=stdout, stderr=subprocess.PIPE,
                            env=environment(), preexec_fn=prepare, timeout=timeout))
         if code is not None:
             self.test.assertEqual(result.code, code, f"mformer {' '.join(map(str, arguments))}\n{result}")
         return result
 
-    def start(self, *arguments):
+    def start(self, *arguments, prepare=None):
         """The running program, for tests that stop it."""
-        return subprocess.Popen(command_line(arguments), cwd=self.path, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        return subprocess.Popen(command_line(arguments), cwd=self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=environment(), preexec_fn=prepare)
 
     def refuses(self, *arguments, code, says, hint="", **options):
         """Checks the contract of errors: the exit code, one sentence, a hint, no result, and nothing changed."""
@@ -146,6 +146,16 @@ class Folder:
                 self.test.fail(f"the program ended early: {process.communicate()}")
             time.sleep(0.005)
         self.test.fail("no training step within the time")
+
+
+def writer_of(fifo, process):
+    """The FIFO's writing end, once the running program has opened it for reading: it then waits for what is written."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            return os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "w")
+        time.sleep(0.005)
+    raise AssertionError(f"{fifo} was never read: {process.communicate()}")
 
 
 def without_clock(step):

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import unittest
 
@@ -46,6 +47,40 @@ class InitTest(mformer.EndToEndTest):
         work.refuses("--workspace", "new/folder", "init", "--from", "broken", code=1, says="broken")
         self.assertEqual([path.name for path in work.path.iterdir() if path.name != "new"], ["broken"])
         self.assertFalse((work / "new" / "folder").exists())
+
+    def test_of_two_inits_at_once_one_makes_the_workspace_and_the_other_harms_nothing(self):
+        for text, says in (("{}", "config"), (json.dumps(json.loads((GOLDEN / "config.json").read_text())), "meanwhile")):
+            work = self.folder(says)
+            os.mkfifo(work / "config")
+            slow = work.start("init", "--config", "config")
+            with mformer.writer_of(work / "config", slow) as config:  # the slow one is at work
+                work.run("init", "--preset", "tiny")
+                config.write(text)
+            _, err = slow.communicate(timeout=mformer.TIMEOUT_S)
+            self.assertEqual(slow.returncode, 1, err)
+            self.assertIn(says, err.decode())
+            self.assertEqual(work.versions(), ["base@1"])
+            self.assertEqual(sorted(entry.name for entry in work.path.iterdir()), [".mformer", "config"])
+
+    def test_an_init_that_was_killed_leaves_what_the_next_one_removes(self):
+        work = self.folder()
+        os.mkfifo(work / "config")
+        slow = work.start("init", "--config", "config")
+        with mformer.writer_of(work / "config", slow):
+            slow.kill()
+            slow.communicate()
+        self.assertEqual(len(list(work.path.glob(".tmp-init-*"))), 1)
+        work.run("init", "--preset", "tiny")
+        self.assertEqual(sorted(entry.name for entry in work.path.iterdir()), [".mformer", "config"])
+
+    def test_init_makes_no_registry_beside_objects_whose_registry_is_gone(self):
+        work = self.folder()
+        work.run("init", "--preset", "tiny")
+        for file in (work / ".mformer").glob("registry.db*"):
+            file.unlink()
+        objects = sorted((work / ".mformer" / "objects").rglob("*"))
+        work.refuses("init", "--preset", "tiny", code=1, says="objects/", hint="from a copy")
+        self.assertEqual(sorted((work / ".mformer" / "objects").rglob("*")), objects)
 
     def test_an_init_that_was_killed_early_is_completed(self):
         work = self.folder()
@@ -96,6 +131,44 @@ class ImportExportTest(mformer.EndToEndTest):
         work.run("export", "nowhere", "--dry-run")
         self.assertFalse((work / "nowhere").exists())
         work.refuses("export", "x", "--dtype", "float8", code=2, says="float8", hint="bfloat16")
+
+    def test_export_never_replaces_a_workspace_or_texts_and_never_offers_to(self):
+        work = self.workspace()
+        work.run("task", "add", "german", "--data", "german")
+        (work / "link").symlink_to(work / "german")
+        folders = [".", "./", "..", "german", "german/", "link", ".mformer", ".mformer/objects", work.path, "qa", "/"]
+        for folder in folders:
+            for options in ((), ("--overwrite",), ("--dry-run", "--overwrite")):
+                refusal = work.refuses("export", folder, *options, code=1, says="'", hint="choose a")
+                self.assertNotIn("--overwrite", refusal.err.split("hint:")[1])
+        self.assertTrue((work / "english" / "text.jsonl").exists())
+        self.assertTrue((work / "german" / "text.jsonl").exists())
+
+    def test_an_export_whose_last_step_fails_leaves_what_was_there(self):
+        work = self.workspace()
+        (work / "locked").mkdir()
+        work.run("export", "locked/old")
+        old = (work / "locked" / "old" / "model.safetensors").read_bytes()
+        (work / "locked").chmod(0o333)  # names can be made there, but not brought to disk
+        for arguments in (("locked/new",), ("locked/old", "--overwrite", "--dtype", "bfloat16")):
+            work.refuses("export", *arguments, code=1, says="can't write", prepare=mformer.obey_modes)
+        (work / "locked").chmod(0o755)
+        self.assertEqual([entry.name for entry in (work / "locked").iterdir()], ["old"])
+        self.assertEqual((work / "locked" / "old" / "model.safetensors").read_bytes(), old)
+
+    def test_an_export_removes_what_a_killed_one_left(self):
+        work = self.workspace()
+        for _ in range(20):
+            process = work.start("export", "out")
+            while process.poll() is None and not list(work.path.glob(".tmp-*")):
+                pass
+            process.kill()
+            process.communicate()
+            if list(work.path.glob(".tmp-*")):
+                break
+        self.assertNotEqual(list(work.path.glob(".tmp-*")), [], "no kill came while it wrote")
+        work.run("export", "out", "--overwrite")
+        self.assertEqual(list(work.path.glob(".tmp-*")), [])
 
     def test_a_name_is_taken_only_once(self):
         work = self.workspace()

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <thread>
 
+#include "modules_registry/paths.h"
 #include "registry_fixture.h"
 
 namespace mformer::testing {
@@ -114,6 +115,44 @@ TEST(FilesTest, UidsAreTwelveDigitsAndDiffer) {
   EXPECT_EQ(random_uid().size(), 12U);
   EXPECT_EQ(random_uid().find_first_not_of("0123456789abcdef"), std::string::npos);
   EXPECT_NE(random_uid(), random_uid());
+}
+
+TEST(PathsTest, AFolderIsFoundToHoldAnotherHoweverTheTwoAreWritten) {
+  const TemporaryFolder folder;
+  const fs::path data = folder.path() / "data", link = folder.path() / "link";
+  fs::create_directories(data / "inner");
+  fs::create_directory_symlink(data, link);
+  const auto in = [&](const std::string& text) { return lies_in(folder.path().string() + text, data); };
+  for (const char* inside : {"/data", "/data/", "/data/.", "/data/inner", "/data/new", "/data/new/newer/", "/link",
+                             "/link/inner", "/link/new", "/data/inner/../new", "/other/../data", "/link/."}) {
+    EXPECT_TRUE(in(inside)) << inside;
+  }
+  for (const char* outside : {"", "/", "/data2", "/dat", "/data/..", "/data/../new", "/new", "/link/../new"}) {
+    EXPECT_FALSE(in(outside)) << outside;
+  }
+  EXPECT_TRUE(lies_in(data, folder.path() / "data" / "inner" / ".."));
+  EXPECT_TRUE(lies_in(folder.path() / "gone" / "x", folder.path() / "gone"));
+  EXPECT_TRUE(lies_in(data, "/"));
+  const fs::path before = fs::current_path();
+  fs::current_path(data);
+  EXPECT_TRUE(lies_in("inner", "."));
+  EXPECT_FALSE(lies_in("..", "."));
+  fs::current_path(before);
+}
+
+TEST(PathsTest, ARegistryIsFoundAroundWhatLiesInIt) {
+  const TemporaryFolder folder;
+  Registry::create(folder.path() / "w");
+  const fs::path memory = fs::canonical(folder.path() / "w" / ".mformer");
+  fs::create_directory_symlink(memory, folder.path() / "link");
+  for (const char* inside : {"w/.mformer", "w/.mformer/objects/new", "link/runs", "w/.mformer/"}) {
+    EXPECT_EQ(registry_around(folder.path() / inside), memory) << inside;
+  }
+  fs::rename(memory, folder.path() / "renamed");
+  EXPECT_EQ(registry_around(folder.path() / "renamed" / "new"), fs::canonical(folder.path()) / "renamed");
+  EXPECT_FALSE(registry_around(folder.path() / "new" / ".mformer" / "new").empty());
+  EXPECT_TRUE(registry_around(folder.path() / "w").empty());
+  EXPECT_TRUE(registry_around(folder.path() / "w" / "out").empty());
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ TEST_F(GcTest, ObjectsOfUndoneAndOlderVersionsStay) {
   const std::string second = commit_now(registry_, commit).version.hash;
   OperationStart undo;
   undo.model = "base";
-  registry_.move_model(registry_.begin_operation(undo), "base", version_);
+  registry_.move_model(registry_.begin_operation(undo), "base", second, version_);
   EXPECT_EQ(registry_.gc(false, 0).objects, 0);
   EXPECT_EQ(registry_.manifest(second), commit.manifest);
 }

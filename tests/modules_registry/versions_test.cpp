@@ -118,7 +118,7 @@ TEST_F(VersionsTest, UndoRestoresAndIsItselfAnOperation) {
   start.command = "undo";
   start.model = "base";
   const std::int64_t undo = registry_.begin_operation(start);
-  registry_.move_model(undo, "base", first.hash, "undid 2");
+  registry_.move_model(undo, "base", second.hash, first.hash, "undid 2");
   EXPECT_EQ(registry_.resolve("base").hash, first.hash);
   EXPECT_EQ(registry_.operation(undo).version_before, second.hash);
   EXPECT_EQ(registry_.operation(undo).version_after, first.hash);
@@ -128,16 +128,18 @@ TEST_F(VersionsTest, UndoRestoresAndIsItselfAnOperation) {
   EXPECT_THAT(registry_.fsck(), IsEmpty());
 }
 
-TEST_F(VersionsTest, AMoveThatComesTooLateIsRefused) {
-  const VersionRecord first = make_base();
-  step("{}");
+TEST_F(VersionsTest, AMoveFromWhereTheModelNoLongerStandsIsRefused) {
+  const VersionRecord first = make_base(), seen = step("{}");
   OperationStart start;
   start.model = "base";
-  const std::int64_t undo = registry_.begin_operation(start);
+  const std::int64_t early = registry_.begin_operation(start);
   const VersionRecord winner = step("[]");
-  EXPECT_THAT(error_of([&] { registry_.move_model(undo, "base", first.hash); }), HasSubstr("meanwhile"));
-  EXPECT_EQ(registry_.resolve("base").hash, winner.hash);
-  EXPECT_EQ(registry_.operation(undo).outcome, Outcome::running) << "the caller ends it as failed";
+  // An operation that begins only after the other command has moved the model has seen no more of that move.
+  for (const std::int64_t undo : {early, registry_.begin_operation(start)}) {
+    EXPECT_THAT(error_of([&] { registry_.move_model(undo, "base", seen.hash, first.hash); }), HasSubstr("meanwhile"));
+    EXPECT_EQ(registry_.resolve("base").hash, winner.hash);
+    EXPECT_EQ(registry_.operation(undo).outcome, Outcome::running) << "the caller ends it as failed";
+  }
 }
 
 TEST_F(VersionsTest, AnObjectThatIsNotThereRefusesTheCommit) {

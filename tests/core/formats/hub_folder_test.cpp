@@ -1,7 +1,18 @@
 #include "core/formats/hub_folder.h"
 
-#include <algorithm>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+
+#include "modules_registry/error.h"
 #include "modules_registry/files.h"
 #include "tests/core/formats/hub_test_model.h"
 
@@ -32,6 +43,28 @@ class HubFolderTest : public ::testing::Test {
  protected:
   void write(HubWriteOptions options = {}, unsigned seed = 1) {
     write_hub_folder(folder(), two_layer_config(), to_write(random_weights(two_layer_config(), seed)), options);
+  }
+  /// With the file by which an export is known.
+  static HubWriteOptions as_export() {
+    HubWriteOptions options;
+    options.extra_files["mformer_provenance.json"] = R"({"format": 1, "version": "", "modules": []})";
+    return options;
+  }
+  static HubWriteOptions overwriting() {
+    HubWriteOptions options = as_export();
+    options.overwrite = true;
+    return options;
+  }
+  struct Refusal {
+    std::string what, hint;
+  };
+  static Refusal refused(const std::function<void()>& write) {
+    try {
+      write();
+    } catch (const Error& error) {
+      return {error.what(), error.hint()};
+    }
+    return {};
   }
   void write_sharded() {
     HubWriteOptions options;
@@ -83,27 +116,101 @@ TEST_F(HubFolderTest, TokenizerAndExtraFilesComeAlong) {
   EXPECT_EQ(read_file(folder() / "mformer_provenance.json"), "{\"version\": 1}");
 }
 
-TEST_F(HubFolderTest, ANonEmptyFolderIsKeptUnlessOverwriteIsAskedFor) {
+TEST_F(HubFolderTest, AnEmptyFolderIsReplacedAndAnExportOnlyWhenAsked) {
   fs::create_directory(folder());
-  write();  // an empty one is no loss
-  EXPECT_THAT(error_of([this] { write({}, 2); }), HasSubstr("already exists and is not empty"));
+  write(as_export());
+  const Refusal refusal = refused([this] { write(as_export(), 2); });
+  EXPECT_THAT(refusal.what, HasSubstr("already exists and is not empty"));
+  EXPECT_THAT(refusal.hint, HasSubstr("--overwrite"));
   expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 1));
-  write_text(folder() / "old.txt", "");
-  HubWriteOptions options;
-  options.overwrite = true;
-  write(options, 2);
+  write(overwriting(), 2);
   expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 2));
-  EXPECT_FALSE(fs::exists(folder() / "old.txt"));
+  HubWriteOptions sharded = overwriting();
+  sharded.max_shard_bytes = 600;
+  write(sharded, 3);
+  write(overwriting(), 4);
+  expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 4));
   EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
 }
 
+TEST_F(HubFolderTest, AFolderWithAnythingButAnExportIsNeverOverwrittenNorIsThatOffered) {
+  const std::pair<const char*, std::function<void()>> foreign[] = {
+      {"notes.txt", [&] { write_text(folder() / "notes.txt", ""); }},
+      {".hidden", [&] { write_text(folder() / ".hidden", ""); }},
+      {".mformer", [&] { fs::create_directory(folder() / ".mformer"); }},
+      {"model-1-of-2.safetensors", [&] { write_text(folder() / "model-1-of-2.safetensors", ""); }},
+      {"model-00001-of-0000x.safetensors", [&] { write_text(folder() / "model-00001-of-0000x.safetensors", ""); }},
+      {"generation_config.json", [&] { fs::create_directory(folder() / "generation_config.json"); }},
+      {"tokenizer.json", [&] { fs::create_symlink("/dev/null", folder() / "tokenizer.json"); }},
+      {"no config.json", [&] { fs::remove(folder() / "config.json"); }},
+      {"no mformer_provenance.json", [&] { fs::remove(folder() / "mformer_provenance.json"); }},
+      {"no mformer_provenance.json", [&] { write_text(folder() / "mformer_provenance.json", "{\"format\": 1}"); }}};
+  for (const auto& [named, change] : foreign) {
+    fs::remove_all(folder());
+    write(as_export());
+    change();
+    const auto before = listing(folder());
+    for (const HubWriteOptions& options : {as_export(), overwriting()}) {
+      const Refusal refusal = refused([&] { write(options, 2); });
+      EXPECT_THAT(refusal.what, HasSubstr(options.overwrite ? named : "is not empty"));
+      EXPECT_EQ(refusal.hint, "choose another folder") << named;
+    }
+    EXPECT_EQ(listing(folder()), before);
+    EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
+  }
+}
+
 TEST_F(HubFolderTest, AFailedWriteLeavesNothingBehindAndTheOldFolderWhole) {
-  write();
-  HubWriteOptions options;
-  options.overwrite = true;
+  write(as_export());
+  HubWriteOptions options = overwriting();
   options.tokenizer_path = scratch_ / "none.json";
   EXPECT_NE(error_of([&] { write(options, 2); }), "");
   expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 1));
+  EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
+}
+
+TEST_F(HubFolderTest, WhatKilledWritersLeftIsRemovedButNothingElse) {
+  const fs::path dead = scratch_ / ".tmp-export-0123456789ab", living = scratch_ / ".tmp-export-0123456789ac",
+                 foreign = scratch_ / ".tmp-export-mine", other = scratch_ / ".tmp-other";
+  for (const fs::path& one : {dead, living, foreign, other}) {
+    fs::create_directory(one);
+    write_text(one / "config.json", "{}");
+    write_text(one / ".tmp-model.safetensors-0123456789ab", "half");
+  }
+  write_text(foreign / "notes.txt", "");
+  const int lock = ::open(living.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);
+  write(as_export());
+  EXPECT_THAT(listing(scratch_.path()),
+              ::testing::ElementsAre(".tmp-export-0123456789ac", ".tmp-export-mine", ".tmp-other", "model"));
+  EXPECT_EQ(listing(living).size(), 2u);
+  EXPECT_THAT(listing(foreign), ::testing::ElementsAre("notes.txt"));
+  ::close(lock);
+  write(overwriting());
+  EXPECT_FALSE(fs::exists(living));
+}
+
+/// Some file systems can't exchange two names: the call fails from here on, for this process.
+void refuse_exchange() {
+  constexpr sock_filter program[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                                     {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, __NR_renameat2},
+                                     {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL},
+                                     {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  const sock_fprog filter = {std::size(program), const_cast<sock_filter*>(program)};
+  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+TEST_F(HubFolderTest, AnExportIsReplacedWhereTheFileSystemCantExchangeNames) {
+  write(as_export());
+  EXPECT_EXIT(
+      {
+        refuse_exchange();
+        write(overwriting(), 2);
+        std::_Exit(0);
+      },
+      ::testing::ExitedWithCode(0), "");
+  expect_holds(open_hub_folder(folder()), random_weights(two_layer_config(), 2));
   EXPECT_THAT(listing(scratch_.path()), ::testing::ElementsAre("model"));
 }
 

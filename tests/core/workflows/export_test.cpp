@@ -161,8 +161,9 @@ TEST_F(Int8Export, StopsWithAWholeCheckpointWhenItsEvaluationIsStopped) {
   session.watcher.should_stop = [] { return true; };
   ExportOptions options = int8();
   options.folder = (workspace_.folder() / "int8").string();
-  const auto work = [&] { export_model(session, workspace_.registry().resolve("base"), options); };
-  EXPECT_NE(expect_error<EvaluationInterrupted>(work, "interrupted").find("is written"), std::string::npos);
+  const ExportReport report = export_model(session, workspace_.registry().resolve("base"), options);
+  EXPECT_EQ(report.cut_off, "it was interrupted");
+  EXPECT_TRUE(report.quantization->tasks.empty());
   import_model("int8");
 }
 
@@ -248,6 +249,69 @@ TEST_F(Int8Export, IsRefusedWhenTheStoredObjectsAreNotInt8) {
     workspace_.registry().commit_version(commit);
   });
   expect_error<Error>([&] { workspace_.load("odd"); }, "do not fit its config");
+}
+
+class ExportTarget : public ::testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (workspace_.folder() / name).string(); }
+  void write(const std::string& folder, bool overwrite = true) {
+    ExportOptions options;
+    options.folder = folder;
+    options.overwrite = overwrite;
+    Session session = workspace_.session("export");
+    export_model(session, workspace_.registry().resolve("base"), options);
+  }
+  void refuses(const std::string& folder, const std::string& says) {
+    for (const bool overwrite : {false, true}) {
+      const std::string hint = expect_error<Error>([&] { write(folder, overwrite); }, overwrite ? says : "");
+      EXPECT_EQ(hint.find("--overwrite"), std::string::npos) << folder;
+    }
+  }
+
+  TinyWorkspace workspace_;
+};
+
+TEST_F(ExportTarget, AWorkspaceIsNeverReplacedNorWrittenInto) {
+  const std::string memory = path(".mformer");
+  std::filesystem::create_directory_symlink(memory, path("link"));
+  for (const std::string& folder : {path(""), path("."), path("new/.."), path("").substr(0, path("").size() - 1)}) {
+    refuses(folder, "is the folder of this workspace, or lies above it");
+  }
+  refuses(std::filesystem::path(path("")).parent_path().parent_path().string(), "or lies above it");
+  for (const std::string& folder : {memory, memory + "/", memory + "/new", memory + "/objects", path("link"),
+                                    path("link/new"), path("other/.mformer/new")}) {
+    refuses(folder, "lies in the memory of a workspace");
+  }
+  std::filesystem::create_directories(path("elsewhere"));
+  Registry::create(path("elsewhere/other"));
+  refuses(path("elsewhere"), "it holds 'other'");
+  refuses(path("elsewhere/other"), "it holds '.mformer'");
+  EXPECT_TRUE(workspace_.registry().fsck().empty());
+}
+
+TEST_F(ExportTarget, TheDataOfATaskIsNeverReplacedNorWrittenInto) {
+  std::filesystem::create_directories(path("texts/english"));
+  std::filesystem::rename(workspace_.corpus("english"), path("texts/english/text.jsonl"));
+  workspace_.add_task("english", path("texts/english"));
+  std::filesystem::create_directory_symlink(path("texts"), path("link"));
+  for (const char* folder : {"texts/english", "texts/english/", "link/english", "texts/english/new/newer",
+                             "texts/new/../english", "link/english/../english/new"}) {
+    refuses(path(folder), "is, or lies in, the data of task 'english'");
+  }
+  for (const char* folder : {"texts", "link", "link/english/.."})
+    refuses(path(folder), "holds the data of task 'english'");
+  EXPECT_TRUE(std::filesystem::exists(path("texts/english/text.jsonl")));
+  write(path("texts/new"), false);
+}
+
+TEST_F(ExportTarget, AnExportThatIsATasksDataIsKept) {
+  write(path("out"), false);
+  workspace_.add_task("config", path("out"));
+  refuses(path("out"), "the data of task 'config'");
+}
+
+TEST_F(ExportTarget, AnEmptyNameIsRefused) {
+  expect_error<UsageError>([&] { write(""); }, "empty name");
 }
 
 }  // namespace

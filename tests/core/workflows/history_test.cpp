@@ -47,8 +47,10 @@ class HistoryTest : public ::testing::Test {
   Model masked(const std::string& as_of) { return masked_as_of(workspace_.registry(), workspace_.load(), as_of); }
 
   UndoReport take_back(bool dry_run = false) {
+    const UndoReport plan = plan_undo(workspace_.registry(), "base");
     Session session = workspace_.session("undo");
-    return undo(session, "base", dry_run);
+    if (!dry_run) undo(session, "base", plan);
+    return plan;
   }
 
   FreezeReport freeze(const std::string& selector, bool frozen, bool dry_run = false) {
@@ -167,13 +169,22 @@ TEST_F(UndoTest, LeavesTheOtherModelAloneWhenItsVersionIsWorkedOnAgain) {
   };
   into_qa(workspace_.load("base"), "qa");
   Session session = workspace_.session("undo");
-  undo(session, "qa", false);
+  undo(session, "qa", plan_undo(workspace_.registry(), "qa"));
   LoadedVersion base = workspace_.load("qa");
   EXPECT_EQ(to_string(base.record), "base@1");
   base.target = "qa";
   into_qa(base, "");
   EXPECT_EQ(to_string(workspace_.registry().resolve("qa")), "qa@2");
   EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@1");
+}
+
+TEST_F(UndoTest, TakesBackOnlyWhatItSaw) {
+  commit(grow);
+  const UndoReport plan = plan_undo(workspace_.registry(), "base");
+  commit(grow);  // by another command, between the plan and the deed
+  Session session = workspace_.session("undo");
+  expect_error<Error>([&] { undo(session, "base", plan); }, "meanwhile");
+  EXPECT_EQ(to_string(workspace_.registry().resolve("base")), "base@3");
 }
 
 TEST_F(UndoTest, MovesNothingInADryRun) {
