@@ -34,7 +34,7 @@ std::string cost_table(const QuantizationCost& cost, const terminal::Style& styl
   terminal::Table table({{""}, {cost.dtype}, {"int8"}, {"change"}, {"tokens"}});
   const double ratio = static_cast<double>(cost.weight_bytes_after) / static_cast<double>(cost.weight_bytes_before);
   table.add_row({"weights", bytes(cost.weight_bytes_before), bytes(cost.weight_bytes_after),
-                 (ratio < 1 ? "-" : "+") + terminal::format_percent(std::abs(ratio - 1)), ""});
+                 terminal::format_percent_change(ratio - 1), ""});
   for (const TaskChange& task : cost.tasks) {
     const std::optional<double> change = change_of(task);
     table.add_row({"loss of " + task.task, loss(task.before), loss(task.after),

@@ -58,7 +58,7 @@ std::string curve_table(const KeepCurveCommand& command, const KeepCurve& curve,
       const KeepCurvePoint& point = curve.points[c * fractions + f];
       const double change = point.mean / curve.full_loss - 1;
       cells.push_back(format_fixed(point.mean) + (point.losses.size() > 1 ? " +- " + format_fixed(point.spread) : "") +
-                      " (" + (change >= 0 ? "+" : "-") + format_percent(std::abs(change)) + ")");
+                      " (" + format_percent_change(change) + ")");
     }
     table.add_row(cells);
   }

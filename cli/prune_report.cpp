@@ -78,8 +78,7 @@ std::string map_table(const LoadedVersion& base, const ModuleSelection& kept, co
 /// Relative change, "n/a" where there is nothing to compare with.
 std::string change_text(double before, double after) {
   if (before <= 0) return "n/a";
-  const double change = after / before - 1;
-  return (change >= 0 ? "+" : "-") + format_percent(std::abs(change));
+  return format_percent_change(after / before - 1);
 }
 
 void size_rows(Table& table, const PruneReport& result) {

@@ -29,16 +29,13 @@ Registry open_registry(const GlobalOptions& global, OpenMode mode) {
 
 Workspace::Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
                      const nlohmann::ordered_json& arguments)
-    : global_(global), registry_(open_registry(global, mode)) {
+    : global_(global), registry_(open_registry(global, mode)), stages_(terminal::progress_options(global.quiet)) {
   apply_device_options(global);
   Watcher watcher;
   watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
-    show(stage, done, total, loss, rate);
+    stages_.update(stage, done, total, loss, rate);
   };
-  watcher.message = [this](const std::string& text) {
-    if (progress_ == nullptr) show("", 0, 0, terminal::Progress::unknown, terminal::Progress::unknown);
-    progress_->message(text);
-  };
+  watcher.message = [this](const std::string& text) { stages_.message(text); };
   watcher.should_stop = [] { return interrupted(); };
   session_ = std::make_unique<Session>(
       Session{registry_, command, arguments.dump(), global.seed.value_or(0), MFORMER_VERSION, std::move(watcher)});
@@ -71,16 +68,6 @@ LoadedVersion Workspace::load() const {
 
 void Workspace::throw_interrupted(const std::string& what, const std::string& hint) {
   throw Interrupted(what, hint.empty() ? "the same command again repeats the work" : hint);
-}
-
-void Workspace::show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
-  if (progress_ == nullptr || stage != stage_) {
-    if (progress_ != nullptr && stage_done_) progress_->finish();
-    stage_ = stage;
-    progress_ = std::make_unique<terminal::Progress>(stage, total, terminal::progress_options(global_.quiet));
-  }
-  stage_done_ = !stage.empty() && done >= total;
-  if (!stage.empty()) progress_->update(done, loss, rate);
 }
 
 fs::path new_workspace_folder(const GlobalOptions& global) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/global_options.h"
-#include "cli/terminal/progress.h"
+#include "cli/terminal/stages.h"
 #include "core/workspace/session.h"
 
 namespace mformer::cli {
@@ -50,18 +50,15 @@ class Workspace {
     }
   }
   /// Ends the progress that is shown.
-  void finish_progress() { progress_.reset(); }
+  void finish_progress() { stages_.end(); }
 
  private:
   [[noreturn]] static void throw_interrupted(const std::string& what, const std::string& hint);
-  void show(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate);
 
   const GlobalOptions& global_;
   Registry registry_;
   std::unique_ptr<Session> session_;
-  std::unique_ptr<terminal::Progress> progress_;
-  std::string stage_;
-  bool stage_done_ = false;  ///< Reached its total: worth a last line. A stage may be left for another and come back.
+  terminal::Stages stages_;
 };
 
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.

@@ -104,6 +104,10 @@ std::string format_percent(double fraction, int decimals) {
   return std::isfinite(fraction) ? format_fixed(100 * fraction, decimals) + " %" : not_a_number;
 }
 
+std::string format_percent_change(double fraction, int decimals) {
+  return std::isfinite(fraction) ? format_signed(100 * fraction, decimals) + " %" : not_a_number;
+}
+
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds)) return not_a_number;
   if (seconds < 5e-7) return "0 s";

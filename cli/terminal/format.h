@@ -24,6 +24,8 @@ std::string format_signed(double value, int decimals = 4);
 
 /// A fraction as a percentage: 0.1234 -> "12.3 %".
 std::string format_percent(double fraction, int decimals = 1);
+/// A change: "+12.3 %", "-0.4 %"; what shows only zeros is "+0.0 %", as of format_signed.
+std::string format_percent_change(double fraction, int decimals = 1);
 
 /// Seconds in at most two units: 0.034 -> "34 ms", 7.25 -> "7.3 s", 80 -> "1 min 20 s", 7500 -> "2 h 5 min",
 /// 200000 -> "2 d 7 h".

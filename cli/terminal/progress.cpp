@@ -14,6 +14,7 @@ namespace {
 
 constexpr double redraw_seconds = 0.1;
 constexpr double plain_line_seconds = 10;
+constexpr double silent_seconds = 1;  // at first, where lines are no bar: what is over by then needs none
 constexpr int widest_progress = 30;
 constexpr int narrowest_progress = 8;
 
@@ -86,6 +87,7 @@ void Progress::finish() {
   if (options_.quiet || finished_) return;
   erase();
   finished_ = true;
+  if (!options_.style.terminal && now() - start_time_ < silent_seconds) return;
   std::string line = label_ + ": done in " + format_duration(now() - start_time_);
   if (!std::isnan(rate_)) line += ", " + format_rate(rate_, options_.unit);
   if (!std::isnan(loss_)) line += ", loss " + format_fixed(loss_);
@@ -93,6 +95,7 @@ void Progress::finish() {
 }
 
 bool Progress::plain_line_is_due(double time) {
+  if (time - start_time_ < silent_seconds) return false;
   const std::int64_t tenth =
       total_ > 0 ? static_cast<std::int64_t>(10.0 * static_cast<double>(done_) / static_cast<double>(total_)) : 0;
   const bool next_tenth = tenth > last_tenth_;

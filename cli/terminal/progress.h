@@ -25,7 +25,8 @@ ProgressOptions progress_options(bool quiet, std::string unit = "tokens");
 ///
 ///     train   [=========>          ]  45 %  1.31 k tokens/s  loss 3.2145  1 min 20 s left
 ///
-/// Elsewhere plain lines: the first update, every further 10 %, and at most one each 10 seconds besides.
+/// Elsewhere plain lines: every further 10 %, and at most one each 10 seconds besides. A stage that takes less than a
+/// second gets none there.
 /// Not thread-safe: one thread reports. The destructor erases an unfinished bar, so an error that unwinds through it
 /// is printed on a clean line. Nothing here throws on a failed write: progress must not stop the work.
 class Progress {
@@ -44,6 +45,9 @@ class Progress {
 
   /// A line of its own above the bar: an evaluation, a warning. Not shown when quiet.
   void message(const std::string& text);
+
+  /// Takes the bar away while something else is shown; the next update brings it back.
+  void hide() { erase(); }
 
   /// Replaces the bar by a last line with the whole time. Later calls of any kind do nothing.
   void finish();

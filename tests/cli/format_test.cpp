@@ -57,10 +57,14 @@ TEST(FormatTest, WhatRoundsToZeroHasNoMinus) {
   EXPECT_EQ(format_signed(-0.0), "+0.0000");
   EXPECT_EQ(format_fixed(-0.00001), "0.0000");
   EXPECT_EQ(format_percent(-0.0001), "0.0 %");
+  EXPECT_EQ(format_percent_change(-0.0002), "+0.0 %");
+  EXPECT_EQ(format_percent_change(-0.0), "+0.0 %");
 }
 
 TEST(FormatTest, FractionsBecomePercentages) {
   EXPECT_EQ(format_percent(0.1234), "12.3 %");
+  EXPECT_EQ(format_percent_change(0.1234), "+12.3 %");
+  EXPECT_EQ(format_percent_change(-0.1236), "-12.4 %");
   EXPECT_EQ(format_percent(1, 0), "100 %");
 }
 
@@ -92,6 +96,7 @@ TEST(FormatTest, NumbersThatAreNotFiniteAreNotAvailable) {
     EXPECT_EQ(format_fixed(value), "n/a");
     EXPECT_EQ(format_signed(value), "n/a");
     EXPECT_EQ(format_percent(value), "n/a");
+    EXPECT_EQ(format_percent_change(value), "n/a");
     EXPECT_EQ(format_duration(value), "n/a");
     EXPECT_EQ(format_rate(value, "tokens"), "n/a");
   }

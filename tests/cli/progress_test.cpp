@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cli/terminal/stages.h"
+
 namespace mformer::terminal {
 namespace {
 
@@ -48,6 +50,7 @@ TEST_F(ProgressTest, PlainLineSaysEverythingKnown) {
 
 TEST_F(ProgressTest, PlainLinesComeEveryTenPercent) {
   Progress progress("train", 1000, options(false));
+  time_ += 5;
   for (int done = 0; done <= 1000; ++done) progress.update(done);
   EXPECT_EQ(lines(), 11);  // 0 %, 10 %, … 100 %
 }
@@ -55,13 +58,28 @@ TEST_F(ProgressTest, PlainLinesComeEveryTenPercent) {
 TEST_F(ProgressTest, PlainLinesComeEveryTenSecondsOfASlowRun) {
   Progress progress("train", 1000000, options(false));
   for (int second = 0; second <= 60; ++second, ++time_) progress.update(second);
-  EXPECT_EQ(lines(), 7);
+  EXPECT_EQ(lines(), 6);  // after 1, 11, … 51 seconds
+}
+
+TEST_F(ProgressTest, AStageUnderASecondGetsNoPlainLine) {
+  Progress progress("tokenise", 100, options(false));
+  for (int done = 0; done <= 100; ++done, time_ += 0.0098) progress.update(done);
+  progress.finish();
+  EXPECT_EQ(out_.str(), "");
+}
+
+TEST_F(ProgressTest, ALongerStageGetsItsFirstLineWhenASecondIsOver) {
+  Progress progress("tokenise", 100, options(false));
+  for (int done = 0; done <= 100; ++done, time_ += 0.0109) progress.update(done);
+  progress.finish();
+  EXPECT_THAT(out_.str(), testing::StartsWith("tokenise:  92 %"));
+  EXPECT_THAT(out_.str(), EndsWith("tokenise: done in 1.1 s\n"));
 }
 
 TEST_F(ProgressTest, PlainLinesHaveNoControlCharacters) {
   {
     Progress progress("train", 10, options(false));
-    for (int done = 0; done <= 10; ++done) progress.update(done, 1.0, 1.0);
+    for (int done = 0; done <= 10; ++done, ++time_) progress.update(done, 1.0, 1.0);
     progress.message("a message");
     progress.finish();
   }
@@ -150,6 +168,59 @@ TEST_F(ProgressTest, MoreThanTheTotalIsStillAWholeBar) {
   Progress progress("read", 10, options(true));
   progress.update(25);
   EXPECT_THAT(out_.str(), HasSubstr("100 %"));
+}
+
+using StagesTest = ProgressTest;
+
+TEST_F(StagesTest, ValidationDoesNotRestartTheClockOfATraining) {
+  Stages stages(options(false));
+  for (int step = 1; step <= 4; ++step) {
+    time_ += 20;
+    stages.update("train", step - 1, 4);
+    for (int done = 0; done <= 2; ++done, time_ += 2.5) stages.update("evaluate german", done, 2);
+    stages.update("train", step, 4);
+  }
+  stages.update("evaluate german", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("train: done in 1 min 30 s\n"));  // the first 20 s were before its first step
+  EXPECT_EQ(out_.str().find("train: done"), out_.str().rfind("train: done"));
+  EXPECT_THAT(out_.str(), HasSubstr("evaluate german: done in 7.5 s\n"));
+}
+
+TEST_F(StagesTest, AStageOfTheSameNameBeginsAnewWhenTheFirstHasEnded) {
+  Stages stages(options(false));
+  stages.update("evaluate", 0, 2);
+  time_ += 60;
+  stages.update("evaluate", 2, 2);
+  stages.update("train", 0, 2);
+  time_ += 3;
+  stages.update("train", 2, 2);
+  stages.update("evaluate", 0, 2);
+  time_ += 5;
+  stages.update("evaluate", 2, 2);
+  stages.update("other", 0, 2);
+  EXPECT_THAT(out_.str(), EndsWith("evaluate: done in 5.0 s\n"));
+}
+
+TEST_F(StagesTest, ABarIsTakenAwayForAnotherAndComesBack) {
+  {
+    Stages stages(options(true));
+    stages.update("train", 1, 4);
+    stages.update("evaluate", 1, 2);
+    EXPECT_THAT(out_.str(), HasSubstr("\r\x1b[K\revaluate"));
+    stages.message("a message");
+    EXPECT_THAT(out_.str(), HasSubstr("\r\x1b[Ka message\n\revaluate"));
+    time_ += 1;
+    stages.update("train", 2, 4);
+    EXPECT_THAT(out_.str(), HasSubstr("\r\x1b[K\rtrain"));
+    stages.end();
+  }
+  EXPECT_THAT(out_.str(), EndsWith("\r\x1b[K"));
+  EXPECT_EQ(lines(), 1);
+}
+
+TEST_F(StagesTest, AMessageNeedsNoStage) {
+  Stages(options(false)).message("a message");
+  EXPECT_EQ(out_.str(), "a message\n");
 }
 
 }  // namespace

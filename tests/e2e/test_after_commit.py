@@ -88,7 +88,7 @@ class Signals(mformer.EndToEndTest):
         work = self.workspace()
         work.run("task", "add", "german", "--data", "german")
         for _ in range(5):
-            code, out, err = self.stopped_when_made(work, signal.SIGINT, "drop", "index=1,kind=mlp,layer=0",
+            code, out, err = self.stopped_when_made(work, signal.SIGINT, "prune", "--task", "english", "--keep", "0.5",
                                                     "--eval-tokens", "0")
             self.assertEqual(code, 0, err)
             if "cut off" in out:

@@ -137,10 +137,10 @@ class ImportExportTest(mformer.EndToEndTest):
         work.run("task", "add", "german", "--data", "german")
         (work / "link").symlink_to(work / "german")
         folders = [".", "./", "..", "german", "german/", "link", ".mformer", ".mformer/objects", work.path, "qa", "/"]
-        for folder in folders:
-            for options in ((), ("--overwrite",), ("--dry-run", "--overwrite")):
-                refusal = work.refuses("export", folder, *options, code=1, says="'", hint="choose a")
-                self.assertNotIn("--overwrite", refusal.err.split("hint:")[1])
+        tried = [(folder, "--overwrite") for folder in folders]
+        for arguments in (*tried, (".",), ("german",), (".", "--overwrite", "--dry-run")):
+            refusal = work.refuses("export", *arguments, code=1, says="'", hint="choose a")
+            self.assertNotIn("--overwrite", refusal.err.split("hint:")[1])
         self.assertTrue((work / "english" / "text.jsonl").exists())
         self.assertTrue((work / "german" / "text.jsonl").exists())
 
