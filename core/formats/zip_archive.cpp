@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -40,16 +41,18 @@ struct Directory {
   std::uint64_t end = 0;  ///< Where the records after it begin.
 };
 
-Directory read_end64(const InputFile& file, std::uint64_t end) {
-  if (end < kLocatorBytes + kEnd64Bytes) refuse_archive(file, "its last record is missing");
+// The record with 64-bit numbers, which counts where it is there: PyTorch always writes it. `end` is where the last
+// record of the file starts. Nothing when there is none.
+std::optional<Directory> read_end64(const InputFile& file, std::uint64_t end) {
+  if (end < kLocatorBytes + kEnd64Bytes) return std::nullopt;
   const std::string locator = file.text(end - kLocatorBytes, kLocatorBytes);
+  if (!starts_with(locator, 6, 7)) return std::nullopt;
   const auto at = number<std::uint64_t>(locator, 8);
-  if (!starts_with(locator, 6, 7) || at > end - kLocatorBytes - kEnd64Bytes) {
-    refuse_archive(file, "its last record is missing");
-  }
+  if (at > end - kLocatorBytes - kEnd64Bytes) refuse_archive(file, "its last record is missing");
   const std::string record = file.text(at, kEnd64Bytes);
   if (!starts_with(record, 6, 6)) refuse_archive(file, "its last record is missing");
-  return {number<std::uint64_t>(record, 32), number<std::uint64_t>(record, 40), number<std::uint64_t>(record, 48), at};
+  return Directory{number<std::uint64_t>(record, 32), number<std::uint64_t>(record, 40),
+                   number<std::uint64_t>(record, 48), at};
 }
 
 Directory find_directory(const InputFile& file) {
@@ -62,11 +65,10 @@ Directory find_directory(const InputFile& file) {
     // The comment must end with the file, or else this is not the record but something that looks like it.
     if (!starts_with(record, 5, 6) || kEndBytes + number<std::uint16_t>(record, 20) != record.size()) continue;
     if (number<std::uint32_t>(record, 4) != 0) refuse_archive(file, "it is one part of several");
-    const auto entries = number<std::uint16_t>(record, 10);
-    const auto bytes = number<std::uint32_t>(record, 12), offset = number<std::uint32_t>(record, 16);
     const std::uint64_t end = tail_start + at;
-    if (entries == 0xFFFF || bytes == kIn64Bits || offset == kIn64Bits) return read_end64(file, end);
-    return {entries, bytes, offset, end};
+    if (const auto directory = read_end64(file, end)) return *directory;
+    return {number<std::uint16_t>(record, 10), number<std::uint32_t>(record, 12), number<std::uint32_t>(record, 16),
+            end};
   }
   refuse_archive(file, "its directory is missing");
 }

@@ -290,6 +290,7 @@ TEST_F(HubFolderTest, TheNamesThatAWrapperGaveAreTakenOff) {
     for (OwnedTensor& tensor : wrapped) tensor.name = prefix + tensor.name;
     write_hub_folder(folder(), config, to_write(wrapped));
     check_parameters(open_hub_folder(folder()));
+    if (prefix == "_orig_mod.") continue;                      // torch.compile puts it inside names as well
     wrapped.back().name = random_weights(config).back().name;  // one of them without: then nothing is taken off
     fs::remove_all(folder());
     write_hub_folder(folder(), config, to_write(wrapped));
