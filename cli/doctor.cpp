@@ -50,7 +50,7 @@ std::size_t report_kernels(Report& report) {
   return failed;
 }
 
-/// What a GPU's kernel gave; a wrong one is replaced by LibTorch operations, so nothing is broken.
+/// What a GPU's kernel gave; a wrong one is replaced by LibTorch operations.
 void describe(std::ostream& out, const kernels::DeviceSelfCheck& check) {
   out << "gpu        " << check.kernel << ", " << check.input << ": ";
   if (!check.refusal.empty()) {
@@ -61,13 +61,14 @@ void describe(std::ostream& out, const kernels::DeviceSelfCheck& check) {
       << "), " << check.kernel_ms << " ms, LibTorch operations " << check.composite_ms << " ms\n";
 }
 
-/// With --device cuda: every GPU kernel against the CPU.
-void report_device(Report& report, const std::string& name) {
+/// With --device cuda: every GPU kernel against the CPU. Returns how many are wrong or did not run.
+std::size_t report_device(Report& report, const std::string& name) {
   const at::Device device = open_device(name);
   report.data()["device"] = device.str();
-  if (device.is_cpu()) return;
+  if (device.is_cpu()) return 0;
   auto& rows = report.data()["device_kernels"] = ordered_json::array();
-  for (const kernels::DeviceSelfCheck& check : kernels::self_check(device)) {
+  const std::vector<kernels::DeviceSelfCheck> checks = kernels::self_check(device);
+  for (const kernels::DeviceSelfCheck& check : checks) {
     rows.push_back({{"kernel", check.kernel},
                     {"input", check.input},
                     {"error", check.error},
@@ -78,6 +79,7 @@ void report_device(Report& report, const std::string& name) {
                     {"refusal", check.refusal}});
     describe(report.text(), check);
   }
+  return kernels::count_failed(checks);
 }
 
 bool has_workspace(const GlobalOptions& global) {
@@ -131,13 +133,18 @@ void run_doctor(const GlobalOptions& global) {
   Report report("doctor", global.json);
   report_machine(report);
   const std::size_t wrong_kernels = report_kernels(report);
-  report_device(report, global.device);
+  const std::size_t wrong_on_device = report_device(report, global.device);
   const std::size_t missing = report_workspace(report, global);
-  report.data()["healthy"] = wrong_kernels + missing == 0;
+  report.data()["healthy"] = wrong_kernels + wrong_on_device + missing == 0;
   report.print();
   if (wrong_kernels > 0) {
     throw Error(std::to_string(wrong_kernels) + " kernels compute wrong numbers on this machine",
                 "build again from a clean folder, and check which LibTorch is loaded");
+  }
+  if (wrong_on_device > 0) {
+    throw Error(
+        std::to_string(wrong_on_device) + " kernels of the GPU are wrong or did not run",
+        "results stay right, as LibTorch operations compute in their stead, but slower; the lines above name them");
   }
   if (missing > 0) {
     throw Error("the workspace lacks " + std::to_string(missing) + " objects", "mformer fsck names them");

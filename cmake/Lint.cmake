@@ -13,6 +13,8 @@ if(CLANG_FORMAT AND CLANG_TIDY)
   list(FILTER tidy_files INCLUDE REGEX "^${CMAKE_SOURCE_DIR}/(kernels|modules_registry|core|cli)/.*\\.cpp$")
   add_custom_target(lint
     COMMAND ${CLANG_FORMAT} --dry-run --Werror ${lint_files}
+    # clang-tidy wants a command for each file: the build compiles several as one.
+    COMMAND ${CMAKE_COMMAND} -S ${CMAKE_SOURCE_DIR} -B ${CMAKE_BINARY_DIR}/tidy -G Ninja -DMFORMER_UNITY=0 -DMFORMER_CUDA=OFF
     COMMAND ${CMAKE_SOURCE_DIR}/cmake/tidy.sh ${CLANG_TIDY} ${CMAKE_BINARY_DIR} ${tidy_files}
     COMMENT "clang-format and clang-tidy" VERBATIM USES_TERMINAL)
   add_custom_target(format COMMAND ${CLANG_FORMAT} -i ${lint_files} COMMENT "clang-format" VERBATIM)

@@ -25,11 +25,11 @@ function(mformer_library name)
   mformer_flags(${name})
 endfunction()
 
-# mformer_test(<name> SOURCES <files> LINKS <targets> [SHARDS <n>]): one GoogleTest program; MFORMER_TEST_DATA is
+# mformer_test(<name> SOURCES <files> LINKS <targets> [SHARDS <n>] [LABELS <labels>]): one GoogleTest program; MFORMER_TEST_DATA is
 # tests/data. CTest runs it whole, or in shards of every n-th test: a process for each test would load LibTorch anew.
 # It runs in the clone's own folder: an absolute path among the definitions would keep ccache from hitting elsewhere.
 function(mformer_test name)
-  cmake_parse_arguments(ARG "" "SHARDS" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "" "SHARDS" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
   target_compile_definitions(${name} PRIVATE MFORMER_TEST_DATA="tests/data")
@@ -47,7 +47,7 @@ function(mformer_test name)
     endif()
     add_test(NAME ${test} COMMAND ${name} --gtest_brief=1
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${test} PROPERTIES TIMEOUT 600
+    set_tests_properties(${test} PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}"
       ENVIRONMENT "OMP_WAIT_POLICY=passive;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard}")
   endforeach()
 endfunction()

@@ -6,8 +6,7 @@ build=$2
 shift 2
 
 # clang cannot read GCC's precompiled headers: a compile database that includes what they hold.
-mkdir -p "$build/tidy"
-sed -E 's/ -Winvalid-pch//g; s| -include [^ ]*cmake_pch\.hxx| -include ATen/ATen.h|g' "$build/compile_commands.json" >"$build/tidy/compile_commands.json"
+sed -E 's/ -Winvalid-pch//g; s| -include [^ ]*cmake_pch\.hxx| -include ATen/ATen.h|g' -i "$build/tidy/compile_commands.json"
 
 # Some warnings of GCC are unknown to clang. How many it suppressed in others' headers interests nobody.
 printf '%s\0' "$@" | xargs -0 -P "$(nproc)" -n 4 "$tidy" --quiet -p "$build/tidy" \

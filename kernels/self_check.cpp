@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/device/kernel_check.h"
@@ -138,6 +139,11 @@ std::vector<DeviceSelfCheck> self_check(const at::Device& device) {
                       check.composite_ms, check.passed(), check.refusal});
   }
   return result;
+}
+
+std::size_t count_failed(const std::vector<DeviceSelfCheck>& checks) {
+  return static_cast<std::size_t>(
+      std::count_if(checks.begin(), checks.end(), [](const DeviceSelfCheck& check) { return !check.passed; }));
 }
 
 }  // namespace mformer::kernels

@@ -33,4 +33,7 @@ struct DeviceSelfCheck {
 /// build without CUDA only LibTorch's grouped product is checked; empty for other devices than CUDA's.
 std::vector<DeviceSelfCheck> self_check(const at::Device& device);
 
+/// How many of them are wrong or did not run.
+std::size_t count_failed(const std::vector<DeviceSelfCheck>& checks);
+
 }  // namespace mformer::kernels

@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-./recipes/build.sh
+./recipes/build.sh --tests
 echo 'tests: running all of them'
 ctest --preset release -j "$(nproc)" "$@"

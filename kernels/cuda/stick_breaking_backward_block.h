@@ -32,9 +32,16 @@ MFORMER_HD int64_t state_at(const AttentionBackward& p, int64_t pair, int64_t ke
   return ((pair * p.key_tiles() + key_tile) * p.row_tiles() + row_tile) * kSide;
 }
 
-/// Scores become β in place, and each part says what it leaves of the stick.
+/// The score of a key that the row does not see: it takes nothing of the stick.
+constexpr float kHidden = -INFINITY;
+MFORMER_HD Break break_of(float z) {
+  return z == kHidden ? Break{0.0F, 1.0F} : break_at(z);
+}
+
+/// Scores of hidden keys become kHidden in place, and each part says what it leaves of the stick. Scores stay scores:
+/// 1 − β computed from a β near 1 would lose what the accurate `pass` of the forward pass has.
 template <class Block>
-MFORMER_HD void find_beta(Block& block, BackwardShared& shared, const AttentionSizes& s, const RowTile& rows,
+MFORMER_HD void hide_scores(Block& block, BackwardShared& shared, const AttentionSizes& s, const RowTile& rows,
                           int64_t first_key) {
   block.each([&](int thread) {
     const ScanPart part(thread);
@@ -43,32 +50,31 @@ MFORMER_HD void find_beta(Block& block, BackwardShared& shared, const AttentionS
     float left = 1;
     MFORMER_UNROLL
     for (int j = kKeysPerPart - 1; j >= 0; --j) {
-      const Break at = break_at(values.x[j]);
-      const bool visible = j < seen && shared.real[part.first + j];
-      values.x[j] = visible ? at.beta : 0.0F;
-      left = visible ? left_of(left * at.pass) : left;
+      if (j >= seen || !shared.real[part.first + j]) values.x[j] = kHidden;
+      left = left_of(left * break_of(values.x[j]).pass);
     }
     shared.passed[part.part][part.row] = left;
     write_part(shared.scores, part, values);
   });
 }
 
-/// From β and dw (gradients) to w (scores) and dz (gradients). `rest` is what is left of the stick when it comes to the
+/// From z (scores) and dw (gradients) to w (scores) and dz (gradients). `rest` is what is left of the stick when it comes to the
 /// tile, `expected` e before it, which moves on behind it.
 template <class Block>
 MFORMER_HD void find_gradients(Block& block, BackwardShared& shared, typename Block::template Local<float>& rest,
                                typename Block::template Local<float>& expected) {
   block.each([&](int thread) {
     const ScanPart part(thread);
-    const PartValues beta = read_part(shared.scores, part), dw = read_part(shared.gradients, part);
+    const PartValues z = read_part(shared.scores, part), dw = read_part(shared.gradients, part);
     float e = 0;
     MFORMER_UNROLL
-    for (int j = 0; j < kKeysPerPart; ++j) e += beta.x[j] * (dw.x[j] - e);
+    for (int j = 0; j < kKeysPerPart; ++j) e += break_of(z.x[j]).beta * (dw.x[j] - e);
     shared.expected[part.part][part.row] = e;
   });
   block.each([&](int thread) {
     const ScanPart part(thread);
     PartValues values = read_part(shared.scores, part), dw = read_part(shared.gradients, part);
+    PartValues pass;
     float left = rest[thread], e = expected[thread], e_here = 0;
     for (int later = kParts - 1; later > part.part; --later) left = left_of(left * shared.passed[later][part.row]);
     for (int i = 0; i < kParts; ++i) {
@@ -79,7 +85,10 @@ MFORMER_HD void find_gradients(Block& block, BackwardShared& shared, typename Bl
     MFORMER_UNROLL
     for (int j = 0; j < kKeysPerPart; ++j) {
       const float above = dw.x[j] - e_here;
-      dw.x[j] = (1.0F - values.x[j]) * above;
+      const Break at = break_of(values.x[j]);
+      values.x[j] = at.beta;
+      pass.x[j] = at.pass;
+      dw.x[j] = at.pass * above;
       e_here += values.x[j] * above;
     }
     MFORMER_UNROLL
@@ -87,14 +96,14 @@ MFORMER_HD void find_gradients(Block& block, BackwardShared& shared, typename Bl
       const float beta = values.x[j];
       values.x[j] = beta * left;
       dw.x[j] *= values.x[j];
-      left = left_of(left * (1.0F - beta));
+      left = left_of(left * pass.x[j]);
     }
     write_part(shared.scores, part, values);
     write_part(shared.gradients, part, dw);
   });
 }
 
-/// β and dw of a tile, w and dz of a tile.
+/// z and dw of a tile, w and dz of a tile.
 template <int kChunks, class T, class Block>
 MFORMER_HD void tile_gradients(Block& block, BackwardShared& shared, const AttentionSizes& s,
                                const BackwardTensors<T>& in, const RowTile& rows, int64_t first_key,
@@ -103,7 +112,7 @@ MFORMER_HD void tile_gradients(Block& block, BackwardShared& shared, const Atten
   multiply_tile<kChunks>(block, rows, in.query, s, in.key, first_key, scale_of(s), false, shared.a, shared.b,
                          shared.scores);
   block.each([&](int thread) { load_mask(thread, s, rows.batch, first_key, shared.real); });
-  find_beta(block, shared, s, rows, first_key);
+  hide_scores(block, shared, s, rows, first_key);
   multiply_tile<kChunks>(block, rows, in.grad, s, in.value, first_key, 1.0F, false, shared.a, shared.b,
                          shared.gradients);
   find_gradients(block, shared, rest, expected);
@@ -126,7 +135,7 @@ MFORMER_HD int64_t break_rows(Block& block, BackwardShared& shared, const Attent
       if (thread == 0) shared.alive = 0;
       if (thread < kSide) p.rest[state_at(p, block.index.y, tile, row_tile) + thread] = rest[thread];
     });
-    find_beta(block, shared, s, rows, tile * kSide);
+    hide_scores(block, shared, s, rows, tile * kSide);
     block.each([&](int thread) {
       for (int part = kParts - 1; part >= 0; --part) {
         rest[thread] = left_of(rest[thread] * shared.passed[part][ScanPart(thread).row]);

@@ -28,13 +28,6 @@ std::vector<Run> runs_of(at::TensorList weights) {
   return runs;
 }
 
-/// What at::_grouped_mm asks for: rows of bfloat16 that begin at 16 bytes.
-bool can_be_grouped(const at::Tensor& x, const at::Tensor& weight) {
-  constexpr std::int64_t kWhole = 8;
-  return uses_kernel(Kernel::grouped_product, x.device()) && x.scalar_type() == at::kBFloat16 &&
-         weight.size(0) % kWhole == 0 && weight.size(1) % kWhole == 0;
-}
-
 /// The run's weights as one tensor, or an undefined one where that costs more than it saves: a copy of all for few.
 at::Tensor stack_of(const std::vector<std::int64_t>& offset, at::TensorList weights, const Run& run,
                     at::ScalarType dtype, const c10::intrusive_ptr<FrozenPanels>& frozen) {
@@ -49,6 +42,11 @@ at::Tensor stack_of(const std::vector<std::int64_t>& offset, at::TensorList weig
 }
 
 }  // namespace
+
+bool fits_grouped_product(const at::Tensor& x, const at::Tensor& weight) {
+  constexpr std::int64_t kWhole = 8;
+  return x.scalar_type() == at::kBFloat16 && weight.size(0) % kWhole == 0 && weight.size(1) % kWhole == 0;
+}
 
 at::Tensor products_one_by_one(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
                                bool transposed) {
@@ -78,7 +76,8 @@ at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>&
     const std::int64_t first = offset[run.first], rows = offset[run.end] - first;
     if (rows == 0) continue;
     at::Tensor stack;
-    if (can_be_grouped(x, weights[0])) stack = stack_of(offset, weights, run, x.scalar_type(), frozen);
+    if (uses_kernel(Kernel::grouped_product, x.device()) && fits_grouped_product(x, weights[0]))
+      stack = stack_of(offset, weights, run, x.scalar_type(), frozen);
     const std::vector<std::int64_t> bounds(offset.begin() + static_cast<std::ptrdiff_t>(run.first),
                                            offset.begin() + static_cast<std::ptrdiff_t>(run.end) + 1);
     const at::Tensor input = x.narrow(0, first, rows);

@@ -11,8 +11,12 @@ namespace mformer::kernels::device {
 
 // kernels/grouped_linear.h in LibTorch operations, arguments already checked. Not differentiable.
 
-/// y [rows, columns] = x · W of each row's module, or x · Wᵀ if `transposed`. For bfloat16 x with sizes that are
-/// multiples of 8 by at::_grouped_mm, one product for a run of neighbouring modules, whose weights it needs as one
+/// What at::_grouped_mm asks for: bfloat16, and rows of whole 16 bytes (8 numbers) in both directions of a module's
+/// weight [in, out]. It fails on others.
+bool fits_grouped_product(const at::Tensor& x, const at::Tensor& weight);
+
+/// y [rows, columns] = x · W of each row's module, or x · Wᵀ if `transposed`. Where x and the weights fit
+/// by at::_grouped_mm, one product for a run of neighbouring modules, whose weights it needs as one
 /// tensor: frozen ones stay so in `frozen` (which may be null), others are copied. Else by a product a module.
 at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
                            bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen);

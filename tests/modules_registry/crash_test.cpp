@@ -21,8 +21,8 @@ class CrashTest : public ::testing::Test {
 };
 
 /// Extends and tunes the model "base" until killed. Each version's object "wte" is new, so
-/// that bytes are always on the way.
-[[noreturn]] void write_forever(const std::filesystem::path& dir) {
+/// that bytes are always on the way. Writes a byte to `committed` after each.
+[[noreturn]] void write_forever(const std::filesystem::path& dir, int committed) {
   Registry registry = Registry::open(dir, OpenMode::read_write);
   while (true) {
     Commit commit = next_commit(registry, "base");
@@ -30,6 +30,7 @@ class CrashTest : public ::testing::Test {
     commit.manifest.parts[0].object_hash = registry.objects().put(as_bytes(text));
     if (commit.manifest.layers[0].mlp.size() < 8) add_modules(registry, commit, random_uid());
     commit_now(registry, commit);
+    if (::write(committed, "", 1) != 1) ::_exit(1);
   }
 }
 
@@ -40,21 +41,28 @@ TEST_F(CrashTest, KilledAnywhereTheRegistryIsWhole) {
     commit_now(registry, new_model(registry, "base", "x"));
   }
   std::mt19937 random(20261124);
-  std::uniform_int_distribution<int> delay_us(500, 150'000);
+  // Commits to wait for, so that a busy machine kills writers at work too, and then any moment of the next one.
+  std::uniform_int_distribution<int> commits(0, 3), delay_us(0, 30'000);
   int versions = 0;
   for (int kill = 0; kill < kKills; ++kill) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
     const pid_t writer = ::fork();
     if (writer == 0) {
       try {
-        write_forever(folder_.path());
+        write_forever(folder_.path(), ends[1]);
       } catch (...) {
         ::_exit(1);
       }
     }
+    char byte = 0;
+    ::close(ends[1]);
+    for (int left = commits(random); left > 0; --left) ASSERT_EQ(::read(ends[0], &byte, 1), 1) << "the writer failed";
     std::this_thread::sleep_for(std::chrono::microseconds(delay_us(random)));
     ::kill(writer, SIGKILL);
     int status = 0;
     ::waitpid(writer, &status, 0);
+    ::close(ends[0]);
     ASSERT_TRUE(WIFSIGNALED(status)) << "the writer failed by itself";
 
     Registry registry = Registry::open(folder_.path(), OpenMode::read_write);

@@ -131,6 +131,18 @@ TEST_P(FusedAttention, IsRightWhereSticksEndEarly) {
   expect_right(in, "early");
 }
 
+TEST_P(FusedAttention, KeepsTheGradientOfAKeyBehindOneThatTakesNearlyAllOfTheStick) {
+  Inputs in = random_inputs({1, 1, 2, 1, 1, 1}, at::kFloat);
+  in.query.fill_(1.0);
+  in.key.copy_(at::tensor({0.5F, 14.0F}).view({1, 2, 1, 1}));  // the last key leaves 8e-7 of the stick
+  const auto wide = [](const at::Tensor& x) { return x.to(at::kDouble); };
+  const auto [right_dq, right_dk, right_dv] =
+      cpu::stick_breaking_backward(wide(in.grad), wide(in.query), wide(in.key), wide(in.value), in.mask);
+  const auto [dq, dk, dv] = backward(in);
+  EXPECT_LE(relative_error(dv.select(1, 0), right_dv.select(1, 0)), testing::kFloat32);
+  EXPECT_LE(relative_error(dk.select(1, 0), right_dk.select(1, 0)), testing::kFloat32);
+}
+
 TEST_P(FusedAttention, TakesMoreQueriesOfATokenThanATileHasRows) {
   expect_right(random_inputs({1, 5, 9, 67, 2, 16}, at::kFloat), "k 67");
 }

@@ -78,6 +78,16 @@ TEST(FrozenPanelsOnADevice, CopyAWeightAgainThatWasChangedInPlace) {
   EXPECT_TRUE(grouped_linear(in[0], kOffset, weights, kept).cpu().equal(grouped_linear(in[0], kOffset, weights).cpu()));
 }
 
+TEST(GroupedProduct, FitsWholeSixteenBytesOfBFloat16Alone) {
+  const auto fits = [](at::ScalarType dtype, std::int64_t in, std::int64_t out) {
+    return device::fits_grouped_product(at::zeros({2, in}, dtype), at::zeros({in, out}, dtype));
+  };
+  EXPECT_TRUE(fits(at::kBFloat16, 8, 16));
+  EXPECT_FALSE(fits(at::kBFloat16, 8, 12));
+  EXPECT_FALSE(fits(at::kBFloat16, 12, 8));
+  EXPECT_FALSE(fits(at::kFloat, 8, 16));
+}
+
 TEST(StackedWeights, AreOneOnlyWhereTheyLieSideBySideInOrder) {
   const Tensors apart = {at::ones({2, 3}), at::ones({2, 3})};
   EXPECT_FALSE(as_one(apart).defined());

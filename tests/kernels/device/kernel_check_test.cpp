@@ -53,6 +53,14 @@ TEST_P(KernelChecks, SayWhyAKernelDidNotRun) {
   EXPECT_EQ(why_off(Kernel::router), "no kernel image is available");
 }
 
+TEST(KernelChecksOfADevice, CountThoseThatAreWrongOrDidNotRun) {
+  DeviceSelfCheck right, wrong, refused;
+  right.passed = true;
+  refused.refusal = "no kernel image is available";
+  EXPECT_EQ(count_failed({right, wrong, refused, right}), 2U);
+  EXPECT_EQ(count_failed({}), 0U);
+}
+
 TEST(KernelChecksOfOtherDevices, AreNone) {
   EXPECT_TRUE(self_check(at::Device(at::kCPU)).empty());
   EXPECT_FALSE(uses_kernel(Kernel::router, at::Device(at::kCPU)));
