@@ -26,7 +26,7 @@ struct ModuleRecord {
   Kind kind = Kind::mlp;
   int layer = 0;
   std::int64_t born_operation = 0;  ///< filled in by Registry::commit_version
-  std::string born_command;         ///< "init", "import" or "extend"
+  std::string born_command;         ///< "init", "import", "extend" or "graft"
   std::string born_task;            ///< may be empty
   std::string copied_from;          ///< uid whose weights it started from, or empty; may be from another workspace
   std::int64_t created_ms = 0;      ///< filled in by Registry::commit_version

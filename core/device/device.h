@@ -9,8 +9,8 @@ namespace mformer {
 
 /// Opens a device to compute on: "cpu", "cuda" (the first GPU) or "cuda:N". For a GPU, LibTorch's CUDA library, which
 /// the program is not linked with, is loaded first; so call this before anything else that might ask LibTorch whether
-/// there is CUDA. Throws Error with a hint where the library is
-/// missing or no GPU answers, and UsageError for an unknown name or a GPU that is not there.
+/// there is CUDA. Throws Error with a hint where the library is missing or no GPU answers, and UsageError for an
+/// unknown name or a GPU that is not there.
 at::Device open_device(const std::string& name);
 
 /// Bytes of a device's memory, or for the CPU of the machine's.

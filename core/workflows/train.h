@@ -73,8 +73,8 @@ void require_replay_share(double replay);
 std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks, const std::string& except,
                                              std::int64_t context);
 
-/// Shuffled windows of the task `own`, of which a share `replay`, 0 … 1, comes from the others of `tasks` instead.
-/// of which a memory_of() share `memory` is used. Throws Error if there is to be replay and no other task has a window.
+/// Shuffled windows of the task `own`. A share `replay`, 0 … 1, comes from the others of `tasks` instead, of which only
+/// a share `memory` is used (memory_of()). Throws Error if there is to be replay and no other task has a window.
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
                          double replay, const TrainOptions& options, double memory = 1);
 
