@@ -30,7 +30,7 @@ void add_training_flags(CLI::App& command, TrainOptions& options) {
   add("--clip", options.clip, with_default("Largest gradient norm, 0 = no limit", options.clip), non_negative_number());
   add("--weight-decay", options.adamw.weight_decay,
       with_default("Decoupled weight decay of AdamW", options.adamw.weight_decay), non_negative_number());
-  command.add_flag("--bf16", options.bfloat16, "Matrix products in bfloat16: faster, slightly coarser")
+  command.add_flag("--bf16", options.bfloat16, "Matrix products in bfloat16: coarser, and faster where the processor has them (AVX-512)")
       ->group("Training");
   add("--eval-every", options.eval_every, "Steps between validation losses, 0 = only at the end; default: 0",
       non_negative_integer());
