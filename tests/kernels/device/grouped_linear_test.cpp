@@ -1,5 +1,6 @@
 // Products of modules on a device: weights side by side, kept, or copied.
 
+#include "kernels/device/grouped_linear.h"
 #include "kernels/grouped_linear.h"
 
 #include <ATen/ATen.h>
