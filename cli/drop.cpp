@@ -1,5 +1,6 @@
 #include "core/workflows/drop.h"
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -54,12 +55,9 @@ void report_drop(Report& report, const LoadedVersion& base, const DropReport& re
   report_sizes(report, result);
 }
 
-void run_drop(DropFlags flags, const GlobalOptions& global) {
+void run_drop(DropFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   for (const std::string& birth : flags.births) flags.command.selectors.push_back("born=" + birth);
-  ordered_json arguments = {{"selectors", flags.command.selectors}};
-  if (!flags.command.into.empty()) arguments["into"] = flags.command.into;
-  const OpenMode mode = flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write;
-  Workspace workspace(global, "drop", mode, arguments);
+  Workspace workspace(global, "drop", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const DropReport result = workspace.run([&] { return drop(workspace.computing_session(), base, flags.command); });
   tell(result.version, [&] {
@@ -84,7 +82,7 @@ void setup_drop(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("COMMAND[:TASK]");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, &global] { run_drop(*flags, global); });
+  command->callback([flags, command, &global] { run_drop(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -120,14 +120,10 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
                        "int8: the modules' weights in one byte each, the rest in --dtype; says what it costs")
           ->type_name("NAME");
   command->add_flag("--no-eval", flags->no_eval, "With --quantize: do not measure the loss")->needs(quantize);
-  command
-      ->add_option("--max-tokens", options.max_tokens,
-                   "With --quantize: held-out tokens per task for the loss; default: 8192")
+  command->add_option("--max-tokens", options.max_tokens, "With --quantize: held-out tokens per task for the loss")
       ->check(positive_integer())
       ->needs(quantize);
-  command
-      ->add_option("--max-shard-size", options.max_shard_bytes,
-                   "Bytes a file, beyond which the weights are split; default: 5000000000")
+  command->add_option("--max-shard-size", options.max_shard_bytes, "Bytes a file, beyond which the weights are split")
       ->check(positive_integer());
   command->add_flag("--overwrite", options.overwrite,
                     "Replace the export in the folder; a folder with anything else in it is never replaced");

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -26,36 +28,6 @@ struct ExtendFlags {
 std::optional<std::int64_t> number_of_modules(const std::string& text) {
   if (text == "auto") return std::nullopt;
   return std::stoll(text);
-}
-
-nlohmann::ordered_json number_or_auto(const std::optional<std::int64_t>& number) {
-  return number.has_value() ? nlohmann::ordered_json(*number) : nlohmann::ordered_json("auto");
-}
-
-template <typename Number>
-nlohmann::ordered_json or_null(const std::optional<Number>& number) {
-  return number.has_value() ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
-}
-
-nlohmann::ordered_json arguments_of(const ExtendFlags& flags) {
-  const ExtendCommand& command = flags.command;
-  nlohmann::ordered_json arguments = train_arguments(command);
-  arguments.update({{"single_mask", command.single_mask},
-                    {"experts", number_or_auto(command.experts)},
-                    {"heads", number_or_auto(command.heads)},
-                    {"budget", command.budget},
-                    {"layers", command.layers},
-                    {"start", flags.start},
-                    {"rehearse", or_null(command.rehearse)},
-                    {"rehearse_weight", command.rehearse_weight},
-                    {"replay", or_null(command.replay)},
-                    {"memory", command.memory},
-                    {"separation", command.separation},
-                    {"token_rows", command.token_rows},
-                    {"penalty", command.penalty},
-                    {"review_steps", or_null(command.review_steps)},
-                    {"eval_tokens", command.eval_tokens}});  // the modules to copy are chosen on so many tokens
-  return arguments;
 }
 
 nlohmann::ordered_json leak_json(const std::vector<TaskLeak>& leak) {
@@ -125,13 +97,13 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
   }
 }
 
-void run_extend(ExtendFlags flags, const GlobalOptions& global) {
+void run_extend(ExtendFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   ExtendCommand& command = flags.command;
   command.start = new_modules_from_string(flags.start);
   command.experts = number_of_modules(flags.experts);
   command.heads = number_of_modules(flags.heads);
   set_seed(flags.command.options, global);
-  Workspace workspace(global, "extend", OpenMode::read_write, arguments_of(flags));
+  Workspace workspace(global, "extend", mode_of(command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   parse_range(flags.command.layers, base.model.config.n_layer, "--layers");  // before the data becomes a task
   const ExtendReport result = workspace.run([&] { return extend(workspace.computing_session(), base, flags.command); });
@@ -146,52 +118,45 @@ void run_extend(ExtendFlags flags, const GlobalOptions& global) {
 
 void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
   ExtendCommand& options = flags.command;
-  const auto add = [&command](const char* name, auto& value, const char* text) {
+  const auto add = [&command](const char* name, auto& value, const std::string& text) {
     return command.add_option(name, value, text)->group("New modules");
   };
   command
       .add_flag("--single-mask", options.single_mask,
                 "New modules join the old ones for all text: one path, but old text leaks into them")
       ->group("New modules");
-  const CLI::Validator number_or_auto = non_negative_integer() | CLI::IsMember({"auto"});
-  add("--experts", flags.experts,
-      "New feed-forward modules in each layer; auto: as many as --budget allows; default: auto")
-      ->type_name("N|auto")
+  const CLI::Validator number_or_auto = non_negative_integer_or("auto");
+  add("--experts", flags.experts, "New feed-forward modules in each layer; auto: as many as --budget allows")
       ->check(number_or_auto);
-  add("--heads", flags.heads, "New attention modules in each layer; default: auto")
-      ->type_name("N|auto")
-      ->check(number_or_auto);
-  add("--budget", options.budget, "Largest share of parameters that auto adds, private ones included; default: 0.3")
+  add("--heads", flags.heads, "New attention modules in each layer")->check(number_or_auto);
+  add("--budget", options.budget, "Largest share of parameters that auto adds, private ones included")
       ->check(positive_number());
   add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
   add("--start", flags.start,
       "copy: of the modules that the new data uses most (a domain has them in their place); random; unchanged: they "
       "add "
-      "nothing at first; default: copy")
+      "nothing at first")
       ->type_name("copy|random|unchanged");
   add("--rehearse", options.rehearse,
       "Single mask: texts written by the model itself that each new sequence is learned with; default: 1, with an "
       "earlier task")
       ->check(non_negative_number());
-  add("--rehearse-weight", options.rehearse_weight,
-      "Single mask: weight of what is rehearsed against the new text; default: 16")
+  add("--rehearse-weight", options.rehearse_weight, "Single mask: weight of what is rehearsed against the new text")
       ->check(positive_number());
   add("--replay", options.replay,
       "Single mask: share of training sequences from the memory of earlier tasks, below 1; default: 0, without "
-      "rehearsal 0.125")
+      "rehearsal " +
+          written(ExtendCommand::kReplay))
       ->check(share());
-  add("--memory", options.memory,
-      "Single mask: share of each earlier task's training text that is ever looked at; default: 0.01")
+  add("--memory", options.memory, "Single mask: share of each earlier task's training text that is ever looked at")
       ->check(fraction());
-  add("--separation", options.separation,
-      "Single mask: weight of the loss that holds old text and new modules apart; default: 0.1")
+  add("--separation", options.separation, "Single mask: weight of the loss that holds old text and new modules apart")
       ->check(non_negative_number());
   add("--token-rows", options.token_rows,
-      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks; default: 0")
+      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks")
       ->check(non_negative_integer());
   add("--penalty", options.penalty,
-      "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any); "
-      "default: 0")
+      "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any)")
       ->check(non_negative_number());
   add("--review-steps", options.review_steps,
       "Single mask: last steps that train only the new router rows on memory and new text; default: a tenth of --steps")
@@ -209,7 +174,7 @@ void setup_extend(CLI::App& parent, const GlobalOptions& global) {
                            "mformer extend --data newdomain/"});
   add_extend_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  command->callback([flags, &global] { run_extend(*flags, global); });
+  command->callback([flags, command, &global] { run_extend(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

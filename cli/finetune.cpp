@@ -1,5 +1,6 @@
 #include "core/workflows/finetune.h"
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/made.h"
@@ -22,19 +23,6 @@ struct FinetuneFlags {
   const CLI::Option* keep = nullptr;
   std::vector<const CLI::Option*> of_keep;  ///< Options that mean nothing without --keep.
 };
-
-nlohmann::ordered_json arguments_of(const FinetuneFlags& flags) {
-  const FinetuneCommand& options = flags.command;
-  nlohmann::ordered_json arguments = train_arguments(options);
-  arguments.update({{"modules", options.modules},
-                    {"concentrate", options.loss.concentrate},
-                    {"concentrate_warmup", options.loss.concentrate_warmup},
-                    {"sharpen", options.loss.sharpen}});
-  if (!options.domain.empty()) arguments["domain"] = options.domain;
-  arguments.update(distill_arguments(options.loss));
-  if (options.choice.has_value()) arguments.update(choice_arguments(flags.choice));
-  return arguments;
-}
 
 void read_choice(FinetuneFlags& flags) {
   if (flags.keep->count() > 0) {
@@ -69,10 +57,10 @@ void report_choice(terminal::Report& report, const LoadedVersion& base, const Fi
                 << '\n';
 }
 
-void run_finetune(FinetuneFlags flags, const GlobalOptions& global) {
+void run_finetune(FinetuneFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   read_choice(flags);
   set_seed(flags.command.options, global);
-  Workspace workspace(global, "finetune", OpenMode::read_write, arguments_of(flags));
+  Workspace workspace(global, "finetune", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const FinetuneReport result =
       workspace.run([&] { return finetune(workspace.computing_session(), base, flags.command); });
@@ -100,13 +88,13 @@ void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {
   }
   command
       .add_option("--concentrate", loss.concentrate,
-                  "Weight of the entropy of the mean routing: the task settles on few modules; default: 0")
+                  "Weight of the entropy of the mean routing: the task settles on few modules")
       ->check(non_negative_number());
-  command.add_option("--sharpen", loss.sharpen, "Weight of the entropy of each token's routing; default: 0")
+  command.add_option("--sharpen", loss.sharpen, "Weight of the entropy of each token's routing")
       ->check(non_negative_number());
   command
       .add_option("--concentrate-warmup", loss.concentrate_warmup,
-                  "Share of the steps over which these two weights grow from 0; default: 0")
+                  "Share of the steps over which these two weights grow from 0")
       ->check(share());
   add_domain_flag(command, flags.command.domain);
   add_distill_flags(command, loss);
@@ -122,7 +110,7 @@ void setup_finetune(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer finetune --task qa --data qa/ --keep 0.3"});
   add_finetune_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  command->callback([flags, &global] { run_finetune(*flags, global); });
+  command->callback([flags, command, &global] { run_finetune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -15,8 +15,7 @@ struct FreezeOptions {
 
 void run_freeze(const FreezeOptions& options, bool frozen, const GlobalOptions& global) {
   const std::string name = frozen ? "freeze" : "unfreeze";
-  Workspace workspace(global, name, options.dry_run ? OpenMode::read_only : OpenMode::read_write,
-                      {{"selector", options.selector}});
+  Workspace workspace(global, name, mode_of(options.dry_run), {{"selector", options.selector}});
   const VersionRecord version = workspace.version();
   const FreezeReport result =
       set_frozen(workspace.session(), version, workspace.target(), options.selector, frozen, options.dry_run);

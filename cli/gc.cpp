@@ -20,7 +20,7 @@ struct GcOptions {
 constexpr std::int64_t longest_grace = 1'000'000'000;  // 30 years: as milliseconds it still fits
 
 void run_gc(const GcOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "gc", options.dry_run ? OpenMode::read_only : OpenMode::read_write);
+  Workspace workspace(global, "gc", mode_of(options.dry_run));
   const std::int64_t grace_ms = std::min(options.grace, longest_grace) * 1000;
   const GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
   terminal::Report report("gc", global.json);
@@ -46,7 +46,7 @@ void setup_gc(CLI::App& parent, const GlobalOptions& global) {
                            "mformer gc --dry-run"});
   command
       ->add_option("--grace", options->grace,
-                   "Spare files younger than this many seconds: a command may be writing them; default: 3600")
+                   "Spare files younger than this many seconds: a command may be writing them")
       ->check(non_negative_integer())
       ->type_name("SECONDS");
   add_dry_run(*command, options->dry_run);

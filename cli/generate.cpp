@@ -71,17 +71,16 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer generate --prompt 'Once upon a time' --max-tokens 50"});
   command->add_option("--prompt", options->prompt, "Text to continue; default: nothing, a new document begins")
       ->type_name("TEXT");
-  command->add_option("--max-tokens", options->max_tokens, "Stop after so many tokens; default: 128")
-      ->check(positive_integer());
+  command->add_option("--max-tokens", options->max_tokens, "Stop after so many tokens")->check(positive_integer());
   command
       ->add_option("--temperature", options->temperature,
-                   "Above 1 more daring, below 1 safer, 0 = always the likeliest token; default: 0.8")
+                   "Above 1 more daring, below 1 safer, 0 = always the likeliest token")
       ->check(non_negative_number());
   command->add_option("--top-k", options->top_k, "Draw from the N likeliest tokens; default: from all")
       ->check(positive_integer());
   command
       ->add_option("--top-p", options->top_p,
-                   "Draw from the likeliest tokens that together have this probability, 1 = all; default: 0.95")
+                   "Draw from the likeliest tokens that together have this probability, 1 = all")
       ->check(fraction());
   command->add_option("--stop", options->stop, "Stop before any of these texts appears")->type_name("TEXT");
   command

@@ -1,5 +1,6 @@
 #include "core/workflows/graft.h"
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/made.h"
@@ -16,12 +17,6 @@ struct GraftFlags {
   GraftCommand command;
   std::string small, full;
 };
-
-nlohmann::ordered_json arguments_of(const GraftFlags& flags) {
-  nlohmann::ordered_json arguments = {{"small", flags.small}, {"onto", flags.full}, {"domain", flags.command.domain}};
-  if (!flags.command.into.empty()) arguments["into"] = flags.command.into;
-  return arguments;
-}
 
 void report_graft(terminal::Report& report, const LoadedVersion& full, const LoadedVersion& small,
                   const GraftReport& result) {
@@ -55,14 +50,13 @@ void report_graft(terminal::Report& report, const LoadedVersion& full, const Loa
 }
 
 /// The full model is the one that changes: --onto stands where other commands have --model.
-void run_graft(const GraftFlags& flags, const GlobalOptions& global) {
+void run_graft(const GraftFlags& flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   if (!flags.full.empty() && !global.model.empty()) {
     throw UsageError("--onto and --model both name the model that is changed", "keep --onto");
   }
   GlobalOptions of_full = global;
   if (!flags.full.empty()) of_full.model = flags.full;
-  Workspace workspace(of_full, "graft", flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write,
-                      arguments_of(flags));
+  Workspace workspace(of_full, "graft", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion full = workspace.load();
   const LoadedVersion small = load_version(workspace.registry(), workspace.registry().resolve(flags.small));
   const GraftReport result =
@@ -91,7 +85,7 @@ void setup_graft(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("NAME");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, &global] { run_graft(*flags, global); });
+  command->callback([flags, command, &global] { run_graft(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

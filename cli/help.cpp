@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,10 +30,21 @@ std::string entry(const std::string& name, const std::string& description) {
 // CLI11 names the C++ type and, after a colon, what the validator says of itself; the validator knows better.
 std::string value_name(const CLI::Option& option) {
   const std::string type = option.get_type_name();
-  const size_t colon = type.find(':');
-  if (colon != std::string::npos) return type.substr(colon + 1);
+  size_t colon = 0;
+  for (int brackets = 0; colon < type.size() && (type[colon] != ':' || brackets > 0); ++colon) {
+    brackets += type[colon] == '[' ? 1 : type[colon] == ']' ? -1 : 0;  // COMMAND[:TASK] is one name
+  }
+  if (colon < type.size()) return type.substr(colon + 1);
   if (type == "INT" || type == "UINT") return "N";
   return type == "FLOAT" ? "X" : type;
+}
+
+// The value that the option's variable had when the option was added; what a description says of it comes first.
+std::string default_of(const CLI::Option& option) {
+  std::string value = option.get_default_str();
+  if (value.starts_with('[') && value.ends_with(']')) value = value.substr(1, value.size() - 2);
+  const bool says_itself = option.get_description().find("default: ") != std::string::npos;
+  return value.empty() || says_itself || option.get_required() ? "" : "; default: " + value;
 }
 
 class HelpFormatter : public CLI::Formatter {
@@ -57,7 +69,7 @@ class HelpFormatter : public CLI::Formatter {
     const bool takes_value = !is_positional && option->get_expected_max() > 0 && option->get_type_size_max() > 0;
     if (takes_value) name += ' ' + value_name(*option);
     if (option->get_expected_max() >= CLI::detail::expected_max_vector_size) name += "...";
-    std::string description = option->get_description();
+    std::string description = option->get_description() + default_of(*option);
     if (option->get_required() && !is_positional) description += " (required)";
     if (!option->get_envname().empty()) description += " (or set " + option->get_envname() + ")";
     return entry(name, description);
@@ -81,7 +93,14 @@ class HelpFormatter : public CLI::Formatter {
 
 }  // namespace
 
+std::string written(double number) {
+  std::ostringstream out;
+  out << number;
+  return out.str();
+}
+
 void use_our_help(CLI::App& root) {
+  root.option_defaults()->always_capture_default();
   auto formatter = std::make_shared<HelpFormatter>();
   formatter->label("Positionals", "Arguments");
   root.formatter(std::move(formatter));

@@ -22,7 +22,7 @@ nlohmann::ordered_json import_arguments(const InitOptions& options) {
 }
 
 void run_import(const ImportFlags& flags, const GlobalOptions& global) {
-  Workspace workspace(global, "import", OpenMode::read_write, import_arguments(flags.options));
+  Workspace workspace(global, "import", mode_of(flags.dry_run), import_arguments(flags.options));
   const InitReport made = workspace.run([&] {
     return flags.dry_run ? would_make(flags.options, workspace.session().seed)
                          : init_model(workspace.session(), flags.options);

@@ -84,7 +84,7 @@ InitReport make(const fs::path& folder, bool without_models, const InitFlags& fl
 void run_init(const InitFlags& flags, const GlobalOptions& global) {
   const fs::path folder = new_workspace_folder(global);
   require_valid_name("model", flags.options.model);
-  const bool without_models = is_without_models(folder, flags.dry_run ? OpenMode::read_only : OpenMode::read_write);
+  const bool without_models = is_without_models(folder, mode_of(flags.dry_run));
   print(
       flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, without_models, flags, global),
       flags, global.json);

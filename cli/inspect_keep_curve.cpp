@@ -117,13 +117,11 @@ void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
 void add_keep_curve_flags(CLI::App& command, KeepCurveFlags& flags) {
   KeepCurveCommand& options = flags.command;
   command.add_option("--task", options.task, "Known task")->type_name("NAME")->required();
-  command.add_option("--fractions", options.fractions, "Shares to keep; default: 1,0.75,0.5,0.4,0.3,0.25,0.125")
-      ->delimiter(',')
-      ->check(fraction());
+  command.add_option("--fractions", options.fractions, "Shares to keep")->delimiter(',')->check(fraction());
   command.add_option("--criteria", flags.criteria, "Of gate-mass, frequency, reap, norm and random; default: all")
       ->delimiter(',')
       ->type_name("NAME");
-  command.add_option("--seeds", options.seeds, "Draws of the random criterion, from --seed on; default: 3")
+  command.add_option("--seeds", options.seeds, "Draws of the random criterion, from --seed on")
       ->check(positive_integer());
   add_domain_flag(command, options.domain);
   command
@@ -134,12 +132,9 @@ void add_keep_curve_flags(CLI::App& command, KeepCurveFlags& flags) {
       .add_option("--split", flags.split,
                   "Text that the losses are of: choose on validation, report on held-out; default: validation")
       ->type_name("validation|held-out");
-  command
-      .add_option("--stat-tokens", options.stat_tokens,
-                  "Training tokens that the criteria look at, 0 = all; default: 65536")
+  command.add_option("--stat-tokens", options.stat_tokens, "Training tokens that the criteria look at, 0 = all")
       ->check(non_negative_integer());
-  command
-      .add_option("--max-tokens", options.max_tokens, "Tokens that each loss is measured on, 0 = all; default: 65536")
+  command.add_option("--max-tokens", options.max_tokens, "Tokens that each loss is measured on, 0 = all")
       ->check(non_negative_integer());
   command.add_option("--csv", flags.csv, "Also write every loss as a line of this file")->type_name("FILE");
 }

@@ -71,7 +71,7 @@ void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--task", options->tasks, "Tasks to show; default: all that are known")->type_name("NAME");
   command
       ->add_option("--max-tokens", options->max_tokens,
-                   "Held-out tokens per task where the registry knows nothing yet, 0 = all; default: 65536")
+                   "Held-out tokens per task where the registry knows nothing yet, 0 = all")
       ->check(non_negative_integer());
   command->add_flag("--refresh", options->refresh, "Measure again, even what the registry knows");
   command->callback([options, &global] { run_inspect_routing(*options, global); });

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/made.h"
@@ -33,16 +34,9 @@ std::map<std::string, std::string> renames_of(const std::vector<std::string>& te
   return renames;
 }
 
-nlohmann::ordered_json arguments_of(const MergeFlags& flags, const VersionRecord& a, const VersionRecord& b) {
-  nlohmann::ordered_json arguments = {{"a", to_string(a)}, {"a_hash", a.hash}, {"b", to_string(b)}, {"b_hash", b.hash}};
-  if (!flags.from.empty()) arguments["from"] = std::filesystem::absolute(flags.from).lexically_normal().string();
-  if (!flags.command.rename.empty()) arguments["rename"] = flags.command.rename;
-  if (!flags.command.into.empty()) arguments["into"] = flags.command.into;
-  arguments["review_steps"] = flags.command.review_steps;
-  if (flags.command.review_steps > 0) {
-    arguments.update(training_arguments(flags.command.options));
-    arguments.erase("steps");  // review_steps says it
-  }
+/// The options, and which versions the branches were.
+nlohmann::ordered_json with_branches(nlohmann::ordered_json arguments, const VersionRecord& a, const VersionRecord& b) {
+  arguments.update({{"a", to_string(a)}, {"a_hash", a.hash}, {"b", to_string(b)}, {"b_hash", b.hash}});
   return arguments;
 }
 
@@ -55,16 +49,15 @@ LoadedVersion load_branch(const Registry& registry, const VersionRecord& version
   return branch;
 }
 
-void run_merge(MergeFlags flags, const GlobalOptions& global) {
+void run_merge(MergeFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   flags.command.rename = renames_of(flags.renames);
   set_seed(flags.command.options, global);
-  const OpenMode mode = flags.command.dry_run ? OpenMode::read_only : OpenMode::read_write;
-  Workspace workspace(global, "merge", mode);
+  Workspace workspace(global, "merge", mode_of(flags.command.dry_run));
   std::optional<Registry> other;
   if (!flags.from.empty()) other = Registry::open(flags.from, OpenMode::read_only);
   const Registry& of_b = other ? *other : workspace.registry();
   const VersionRecord a = workspace.registry().resolve(flags.a), b = of_b.resolve(flags.b);
-  workspace.session().arguments_json = arguments_of(flags, a, b).dump();
+  workspace.session().arguments_json = with_branches(arguments, a, b).dump();
   const LoadedVersion branch_a = load_branch(workspace.registry(), a, flags.a), branch_b = load_version(of_b, b);
   const MergeReport result =
       workspace.run([&] { return merge(workspace.computing_session(), branch_a, branch_b, flags.command, of_b); });
@@ -88,8 +81,7 @@ void setup_merge(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("BRANCH_B", flags->b, "Version whose modules and domains it gets too")->required();
   command
       ->add_option("--review-steps", flags->command.review_steps,
-                   "Last steps that train the router rows of the new modules on an even mix of both branches' tasks; "
-                   "default: 0")
+                   "Last steps that train the router rows of the new modules on an even mix of both branches' tasks")
       ->check(non_negative_integer());
   command
       ->add_option("--from", flags->from,
@@ -104,11 +96,11 @@ void setup_merge(CLI::App& parent, const GlobalOptions& global) {
   command->remove_option(command->get_option("--eval-every"));  // a review has no validation text of its own
   command
       ->add_option("--eval-tokens", flags->command.eval_tokens,
-                   "Held-out tokens per task for the losses that are reported, 0 = all; default: 65536")
+                   "Held-out tokens per task for the losses that are reported, 0 = all")
       ->check(non_negative_integer());
   command->add_flag("--restart", flags->command.restart, "Begin anew instead of going on with an interrupted review");
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, &global] { run_merge(*flags, global); });
+  command->callback([flags, command, &global] { run_merge(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -1,7 +1,9 @@
 #include "core/workflows/prune.h"
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/made.h"
 #include "cli/prune_report.h"
 #include "cli/train_options.h"
@@ -20,23 +22,13 @@ struct PruneFlags {
   bool show_map = false;
 };
 
-nlohmann::ordered_json arguments_of(const PruneFlags& flags) {
-  nlohmann::ordered_json arguments = choice_arguments(flags.choice);
-  arguments.update({{"heal_steps", flags.command.heal_steps}, {"tune_steps", flags.command.tune_steps}});
-  if (!flags.command.domain.empty()) arguments["domain"] = flags.command.domain;
-  arguments.update(distill_arguments(flags.command.loss));
-  arguments.update(train_arguments(flags.command));
-  arguments.erase("steps");  // heal_steps and tune_steps say it
-  return arguments;
-}
-
-void run_prune(PruneFlags flags, const GlobalOptions& global) {
+void run_prune(PruneFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
   PruneCommand& command = flags.command;
   static_cast<ModuleChoice&>(command) = flags.choice.read();
   if (command.tune_steps > 0 && flags.learning_rate->count() == 0) command.options.learning_rate = kTuneLearningRate;
+  arguments["lr"] = command.options.learning_rate;
   set_seed(command.options, global);
-  const OpenMode mode = command.dry_run ? OpenMode::read_only : OpenMode::read_write;
-  Workspace workspace(global, "prune", mode, arguments_of(flags));
+  Workspace workspace(global, "prune", mode_of(command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const PruneReport result = workspace.run([&] { return prune(workspace.computing_session(), base, command); });
   tell(result.version, [&] {
@@ -49,13 +41,11 @@ void run_prune(PruneFlags flags, const GlobalOptions& global) {
 
 void add_prune_flags(CLI::App& command, PruneFlags& flags) {
   add_choice_flags(command, flags.choice)->required();
-  command
-      .add_option("--tune-steps", flags.command.tune_steps,
-                  "Steps that then train all that is left on the task; default: 0")
+  command.add_option("--tune-steps", flags.command.tune_steps, "Steps that then train all that is left on the task")
       ->check(non_negative_integer());
   command
       .add_option("--heal-steps", flags.command.heal_steps,
-                  "Steps that train only the routers of what is left on the task; default: 0")
+                  "Steps that train only the routers of what is left on the task")
       ->check(non_negative_integer());
   add_domain_flag(command, flags.command.domain);
   add_distill_flags(command, flags.command.loss);
@@ -73,8 +63,9 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
   add_train_flags(*command, flags->command);
   command->remove_option(command->get_option("--steps"));  // --tune-steps and --heal-steps say it
   flags->learning_rate = command->get_option("--lr");
-  command->get_option("--lr")->description("Peak learning rate; default: 0.0003 with --tune-steps, 0.001 to heal");
-  command->callback([flags, &global] { run_prune(*flags, global); });
+  command->get_option("--lr")->description("Peak learning rate; default: " + written(kTuneLearningRate) +
+                                           " with --tune-steps, " + written(TrainOptions().learning_rate) + " to heal");
+  command->callback([flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -25,7 +25,7 @@ TaskData add_task(Workspace& workspace, const TaskOptions& options) {
 }
 
 void run_task_add(const TaskOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task add", options.dry_run ? OpenMode::read_only : OpenMode::read_write,
+  Workspace workspace(global, "task add", mode_of(options.dry_run),
                       {{"name", options.name}, {"data", options.data}, {"replace", options.replace}});
   const TaskData task = workspace.run([&] { return add_task(workspace, options); });
   const auto count = [](const TokenData& tokens) { return static_cast<std::int64_t>(tokens.tokens().size()); };

@@ -113,8 +113,7 @@ void setup_train(CLI::App& group, const GlobalOptions& global) {
       ->check(positive_integer())
       ->required();
   command->add_option("--out", flags->out, "File to write; default: tokenizer.json")->type_name("FILE");
-  command
-      ->add_option("--max-bytes", flags->options.max_bytes, "About how many bytes to learn from, 0 = all; default: 0")
+  command->add_option("--max-bytes", flags->options.max_bytes, "About how many bytes to learn from, 0 = all")
       ->check(non_negative_integer());
   command->add_flag("--overwrite", flags->overwrite, "Replace the file if it exists");
   add_dry_run(*command, flags->dry_run);

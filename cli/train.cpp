@@ -1,3 +1,4 @@
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/made.h"
 #include "cli/train_options.h"
@@ -8,16 +9,9 @@
 namespace mformer::cli {
 namespace {
 
-nlohmann::ordered_json arguments_of(const PretrainCommand& command) {
-  nlohmann::ordered_json arguments = train_arguments(command);
-  if (command.replay > 0) arguments["replay"] = command.replay;  // runs begun without it go on
-  if (command.pools > 0) arguments.update({{"pools", command.pools}, {"pool_share", command.pool_share}});
-  return arguments;
-}
-
-void run_train(PretrainCommand options, const GlobalOptions& global) {
+void run_train(PretrainCommand options, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   set_seed(options.options, global);
-  Workspace workspace(global, "train", OpenMode::read_write, arguments_of(options));
+  Workspace workspace(global, "train", mode_of(options.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const TrainReport result = workspace.run([&] { return pretrain(workspace.computing_session(), base, options); });
   tell(result.version, [&] {
@@ -35,19 +29,18 @@ void setup_train(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command =
       add_command(parent, {"train", groups::learning, "Pretrain the whole model, frozen modules aside, on a data set",
                            "mformer train --data english/ --steps 2000"});
-  command
-      ->add_option("--replay", options->replay, "Share of training sequences from earlier tasks, below 1; default: 0")
+  command->add_option("--replay", options->replay, "Share of training sequences from earlier tasks, below 1")
       ->check(share());
   add_train_flags(*command, *options);
   command
       ->add_option("--pools", options->pools,
-                   "Confine a document's tokens to 1/N of the modules of each router, 0 = off; default: 0")
+                   "Confine a document's tokens to 1/N of the modules of each router, 0 = off")
       ->check(non_negative_integer())
       ->group("Modularity");
-  command->add_option("--pool-share", options->pool_share, "Share of the documents that are confined; default: 0.5")
+  command->add_option("--pool-share", options->pool_share, "Share of the documents that are confined")
       ->check(fraction())
       ->group("Modularity");
-  command->callback([options, &global] { run_train(*options, global); });
+  command->callback([options, command, &global] { run_train(*options, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

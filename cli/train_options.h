@@ -1,7 +1,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/global_options.h"
 #include "core/workflows/train.h"
@@ -20,10 +19,5 @@ void add_train_flags(CLI::App& command, TrainCommand& train);
 
 /// Gives the options the seed of --seed (0 without it), which add_global_options() reads.
 void set_seed(TrainOptions& options, const GlobalOptions& global);
-
-/// The flags that decide the result, as Workspace's `arguments`: those that only say when to report, to save or to
-/// begin anew are left out, so that they may differ when an interrupted run goes on.
-nlohmann::ordered_json training_arguments(const TrainOptions& options);
-nlohmann::ordered_json train_arguments(const TrainCommand& train);
 
 }  // namespace mformer::cli

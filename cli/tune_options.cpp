@@ -17,29 +17,22 @@ CLI::Option* add_choice_flags(CLI::App& command, ChoiceFlags& flags) {
                                          "in a layer than a token uses");
   keep->check(fraction());
   command
-      .add_option(
-          "--criterion", flags.criterion,
-          "What a module is worth to the task: frequency, gate-mass, reap, norm or random; default: " + flags.criterion)
+      .add_option("--criterion", flags.criterion,
+                  "What a module is worth to the task: frequency, gate-mass, reap, norm or random")
       ->type_name("NAME");
-  command
-      .add_option("--scope", flags.scope,
-                  "Where the share is kept: in each layer, or of all layers together; default: layer")
+  command.add_option("--scope", flags.scope, "Where the share is kept: in each layer, or of all layers together")
       ->type_name("layer|global");
-  command
-      .add_option("--stat-tokens", flags.choice.stat_tokens,
-                  "Training tokens that the criterion looks at, 0 = all; default: 65536")
+  command.add_option("--stat-tokens", flags.choice.stat_tokens, "Training tokens that the criterion looks at, 0 = all")
       ->check(non_negative_integer());
   return keep;
 }
 
 void add_distill_flags(CLI::App& command, TuneLoss& loss) {
-  command
-      .add_option("--distill", loss.distill,
-                  "Weight of the divergence from a teacher's predictions in the loss; default: 0")
+  command.add_option("--distill", loss.distill, "Weight of the divergence from a teacher's predictions in the loss")
       ->check(non_negative_number());
   command
       .add_option("--distill-temperature", loss.temperature,
-                  "Divides the logits of teacher and student before they are compared; default: 1")
+                  "Divides the logits of teacher and student before they are compared")
       ->check(positive_number());
   command.add_option("--teacher", loss.teacher, "Version to learn from; default: the one that is changed, before that")
       ->type_name("REF");
@@ -50,18 +43,6 @@ void add_domain_flag(CLI::App& command, std::string& domain) {
       .add_option("--domain", domain,
                   "Of a model with domains, the one that is meant, or base; the result is without the others")
       ->type_name("NAME");
-}
-
-nlohmann::ordered_json choice_arguments(const ChoiceFlags& flags) {
-  return {{"keep", flags.choice.keep},
-          {"criterion", flags.criterion},
-          {"scope", flags.scope},
-          {"stat_tokens", flags.choice.stat_tokens}};
-}
-
-nlohmann::ordered_json distill_arguments(const TuneLoss& loss) {
-  if (loss.distill == 0) return nlohmann::ordered_json::object();
-  return {{"distill", loss.distill}, {"distill_temperature", loss.temperature}, {"teacher", loss.teacher}};
 }
 
 }  // namespace mformer::cli

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/terminal/report.h"
 #include "core/workflows/prune.h"
@@ -26,9 +25,5 @@ void add_distill_flags(CLI::App& command, TuneLoss& loss);
 
 /// --domain, the hypothesis of a version with domains that a command looks at or changes.
 void add_domain_flag(CLI::App& command, std::string& domain);
-
-/// The flags as Workspace's `arguments`.
-nlohmann::ordered_json choice_arguments(const ChoiceFlags& flags);
-nlohmann::ordered_json distill_arguments(const TuneLoss& loss);
 
 }  // namespace mformer::cli

@@ -13,7 +13,7 @@ namespace mformer::cli {
 namespace {
 
 void run_undo(bool dry_run, const GlobalOptions& global) {
-  Workspace workspace(global, "undo", dry_run ? OpenMode::read_only : OpenMode::read_write);
+  Workspace workspace(global, "undo", mode_of(dry_run));
   const std::string model = model_name(workspace.registry(), global);
   const UndoReport undone = plan_undo(workspace.registry(), model);
   if (!dry_run) undo(workspace.session(), model, undone);

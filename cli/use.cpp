@@ -23,8 +23,7 @@ bool is_model(const Registry& registry, const std::string& name) {
 }
 
 void run_use(const UseOptions& options, const GlobalOptions& global) {
-  const OpenMode mode = options.dry_run ? OpenMode::read_only : OpenMode::read_write;
-  Workspace workspace(global, "use", mode, {{"ref", options.ref}});
+  Workspace workspace(global, "use", mode_of(options.dry_run), {{"ref", options.ref}});
   Registry& registry = workspace.registry();
   const VersionRecord target = registry.resolve(options.ref);
   const std::string model = is_model(registry, options.ref) ? options.ref : target.model;

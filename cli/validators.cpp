@@ -103,6 +103,16 @@ CLI::Validator non_negative_integer() {
   return integer_from(0);
 }
 
+CLI::Validator non_negative_integer_or(const std::string& word) {
+  const CLI::Validator integer = non_negative_integer();
+  return {[integer, word](std::string& text) -> std::string {
+            if (text == word || integer(text).empty()) return "";
+            return with_hint(in_quotes(text) + " is neither a whole number of at least 0 nor " + word,
+                             "write it in decimal digits, 4 for example, or " + word);
+          },
+          "N|" + word};
+}
+
 CLI::Validator seed_number() {
   return {[](std::string& text) -> std::string {
             const std::optional<std::uint64_t> number = parse<std::uint64_t>(text);

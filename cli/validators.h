@@ -21,6 +21,8 @@ CLI::Validator non_negative_number();
 /// A whole number >= 1, or >= 0, that fits 63 bits.
 CLI::Validator positive_integer();
 CLI::Validator non_negative_integer();
+/// Such a number, or the word.
+CLI::Validator non_negative_integer_or(const std::string& word);
 
 /// A whole number from 0 to 2^64 - 1.
 CLI::Validator seed_number();

@@ -61,6 +61,11 @@ class Workspace {
   terminal::Stages stages_;
 };
 
+/// How a command that writes opens its registry: a dry run changes nothing, not even an older schema.
+inline OpenMode mode_of(bool dry_run) {
+  return dry_run ? OpenMode::read_only : OpenMode::read_write;
+}
+
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
 std::filesystem::path new_workspace_folder(const GlobalOptions& global);
 

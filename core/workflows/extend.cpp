@@ -10,6 +10,7 @@
 #include "core/workflows/domain_extension.h"
 #include "core/workflows/new_modules.h"
 #include "core/workflows/single_mask.h"
+#include "core/workspace/run_folder.h"
 
 namespace mformer {
 namespace {
@@ -105,23 +106,23 @@ class Extension {
       record_task(session_, task_, operation);
       const std::vector<TaskData> tasks = readable_tasks(session_, tokenizer_);
       const auto before = losses(session_, base_.record.hash, base_.model, tasks, command_.eval_tokens, operation);
-      const auto folder = run_folder(session_, base_.record.hash, task_.record.content_hash, command_.restart);
-      report_.run_folder = folder.string();
+      const std::string others = names_of(training.parameters) + (command_.single_mask ? content_of(tasks) : "");
+      const RunFolder folder(session_, {base_.record.hash, content_of(task_), others}, command_.restart);
+      report_.run_folder = folder.path().string();
       std::optional<SingleMask> single_mask;
       TrainingCopy copy(model_, session_.device, command_.options.bfloat16, may_be_trained());
       if (!session_.device.is_cpu()) training.parameters = trained(copy.model());
       training.model = &copy.model();
       if (command_.single_mask) single_mask.emplace(session_, parent_, copy.model(), command_, task_, tasks, windows);
-      learn(training, windows, tasks, folder, single_mask);
-      if (single_mask) single_mask->review(folder / "review");
+      learn(training, windows, tasks, folder.path(), single_mask);
+      if (single_mask) single_mask->review(folder.path() / "review");
       copy.bring_back();
       make_untrainable(model_);
       commit(operation);
       report_.size_after = size_of(model_);
       report_.tasks = changes(tasks, before, unmeasured(tasks));
       report_.cut_off = after_commit([&] {
-        finish_run(folder);
-        finish_run(folder / "review");
+        folder.finish();
         report_.added_bytes = session_.registry.added_bytes(report_.version->hash);
         report_.tasks =
             changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),

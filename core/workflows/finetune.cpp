@@ -81,21 +81,21 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
   if (command.dry_run) return report;
 
-  const auto folder = tuning_folder(session, base, command, task, teacher);
-  report.run_folder = folder.string();
+  const Tuning tuning{model, task, session.command, filter, command.loss, teacher};
+  const RunFolder folder = tuning_folder(session, base, command, tuning);
+  report.run_folder = folder.path().string();
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
-    report.training =
-        tune(session, base, command, {model, task, session.command, filter, command.loss, teacher}, folder);
+    report.training = tune(session, base, command, tuning, folder.path());
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
     report.tasks = changes(tasks, before, unmeasured(tasks));
     report.cut_off = after_commit([&] {
-      finish_run(folder);
+      folder.finish();
       report.added_bytes = session.registry.added_bytes(commit.version.hash);
       report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
       for (const TaskData& one : tasks) {

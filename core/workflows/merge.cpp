@@ -9,6 +9,7 @@
 #include "core/workflows/even_mix.h"
 #include "core/workflows/join.h"
 #include "core/workflows/lineage.h"
+#include "core/workspace/run_folder.h"
 
 namespace mformer {
 namespace {
@@ -70,7 +71,7 @@ class Merge {
       report_.version = commit.version;
       report_.kept_beside = commit.kept_beside;
       report_.cut_off = after_commit([&] {
-        if (!report_.run_folder.empty()) finish_run(report_.run_folder);
+        if (folder_) folder_->finish();
         report_.added_bytes = session_.registry.added_bytes(commit.version.hash);
         measure();
       });
@@ -149,12 +150,12 @@ class Merge {
     if (command_.review_steps == 0) return;
     const std::int64_t context = context_of(command_.options, shared_);
     std::vector<PackedWindows> windows;
-    std::string content = b_.record.hash;
+    std::vector<TaskData> reviewed_tasks;
     for (const TaskData& task : tasks_) {
       const bool enough = static_cast<std::int64_t>(task.tokens.train.tokens().size()) > context;
       if (!enough || !contains(trained_tasks(), task.record.name)) continue;
       windows.emplace_back(task.tokens.train, context, LastWindow::drop);
-      content += task.record.content_hash;
+      reviewed_tasks.push_back(task);
     }
     if (windows.empty()) {
       throw Error("a review needs training text of the branches' tasks, and none can be read",
@@ -167,8 +168,10 @@ class Merge {
     training_.parameters = make_trainable(copy.model(), reviewed());
     training_.balance = false;
     training_.batches = even_mix(std::move(windows), options.seed, options.batch_size);
-    training_.run_folder = run_folder(session_, a_.record.hash, content, command_.restart);
-    report_.run_folder = training_.run_folder.string();
+    folder_.emplace(session_, RunIdentity{a_.record.hash, content_of(reviewed_tasks), b_.record.hash},
+                    command_.restart);
+    training_.run_folder = folder_->path();
+    report_.run_folder = folder_->path().string();
     report_.review = train(training_, options, hooks_for(session_, "review", options));
     copy.bring_back();
     make_untrainable(shared_);
@@ -200,6 +203,7 @@ class Merge {
   std::set<std::string> old_;  ///< Uids of the ancestor's modules.
   std::vector<TaskData> tasks_;
   TrainTask training_;
+  std::optional<RunFolder> folder_;
   MergeReport report_;
 };
 

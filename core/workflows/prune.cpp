@@ -36,16 +36,16 @@ void plan_training(const Session& session, const PruneCommand& command, const Te
 
 /// Trains what is left, on the task.
 void train_rest(Session& session, const LoadedVersion& base, PruneCommand command, const TaskData& task,
-                const Teacher& teacher, Model& model, PruneReport& report) {
+                const Teacher& teacher, Model& model, std::optional<RunFolder>& folder, PruneReport& report) {
   const bool heals = command.heal_steps > 0;
   if (!heals && command.tune_steps == 0) return;
   command.options.steps = heals ? command.heal_steps : command.tune_steps;
   const TrainFilter filter = filter_of(command);
   model = clone(model);
-  const auto folder = tuning_folder(session, base, command, task, teacher);
-  report.run_folder = folder.string();
-  report.training =
-      tune(session, base, command, {model, task, heals ? "heal" : "tune", filter, command.loss, teacher}, folder);
+  const Tuning tuning{model, task, heals ? "heal" : "tune", filter, command.loss, teacher};
+  folder.emplace(tuning_folder(session, base, command, tuning));
+  report.run_folder = folder->path().string();
+  report.training = tune(session, base, command, tuning, folder->path());
 }
 
 std::optional<Evaluation> timed(double& seconds, const std::function<std::optional<Evaluation>()>& evaluate) {
@@ -97,13 +97,14 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   const OperationData data{"prune", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
-    train_rest(session, base, command, task, teacher, model, report);
+    std::optional<RunFolder> folder;
+    train_rest(session, base, command, task, teacher, model, folder, report);
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;
     report.tasks = changes({task}, {before}, {std::nullopt});
     report.cut_off = after_commit([&] {
-      if (!report.run_folder.empty()) finish_run(report.run_folder);
+      if (folder) folder->finish();
       report.stored_after = session.registry.version_bytes(commit.version.hash);
       measure(model, report.seconds_after);
       const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);

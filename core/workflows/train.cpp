@@ -5,6 +5,7 @@
 #include "core/model/placement.h"
 #include "core/training/training_copy.h"
 #include "core/workflows/commit.h"
+#include "core/workspace/run_folder.h"
 
 namespace mformer {
 
@@ -43,12 +44,14 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (command.dry_run) return report;
 
-  training.run_folder = run_folder(session, base.record.hash, task.record.content_hash, command.restart);
-  report.run_folder = training.run_folder.string();
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
   run_operation(session, target_model(base, command.into), {data}, [&](std::int64_t operation) {
     record_task(session, task, operation);
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
+    const RunIdentity identity{base.record.hash, content_of(task), command.replay > 0 ? content_of(tasks) : ""};
+    const RunFolder folder(session, identity, command.restart);
+    training.run_folder = folder.path();
+    report.run_folder = folder.path().string();
     training.batches = task_batches(windows, tasks, task.record.name, command.replay, command.options);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
     TrainingCopy copy(model, session.device, command.options.bfloat16, everything);
@@ -64,7 +67,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
     report.kept_beside = commit.kept_beside;
     report.tasks = changes(tasks, before, unmeasured(tasks));
     report.cut_off = after_commit([&] {
-      finish_run(training.run_folder);
+      folder.finish();
       report.added_bytes = session.registry.added_bytes(commit.version.hash);
       report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
     });

@@ -130,9 +130,11 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
   return result;
 }
 
-std::filesystem::path tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
-                                    const TaskData& task, const Teacher& teacher) {
-  return run_folder(session, base.record.hash, task.record.content_hash + teacher.version, command.restart);
+RunFolder tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
+                        const Tuning& tuning) {
+  const std::string trained = names_of(make_trainable(tuning.model, tuning.filter));
+  return {
+      session, {base.record.hash, content_of(tuning.task), tuning.teacher.version + " " + trained}, command.restart};
 }
 
 }  // namespace mformer

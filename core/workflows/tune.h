@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/workflows/train.h"
+#include "core/workspace/run_folder.h"
 
 namespace mformer {
 
@@ -48,8 +49,8 @@ struct Tuning {
 TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand& command, const Tuning& tuning,
                  const std::filesystem::path& folder);
 
-/// Where tune() keeps its snapshots.
-std::filesystem::path tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
-                                    const TaskData& task, const Teacher& teacher);
+/// Where tune() keeps its snapshots of training what `filter` takes of `model`.
+RunFolder tuning_folder(const Session& session, const LoadedVersion& base, const TrainCommand& command,
+                        const Tuning& tuning);
 
 }  // namespace mformer

@@ -182,21 +182,6 @@ std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenize
   return tasks;
 }
 
-std::filesystem::path run_folder(const Session& session, const std::string& base_version,
-                                 const std::string& content_hash, bool restart) {
-  const std::string identity = session.command + "\n" + session.arguments_json + "\n" + std::to_string(session.seed) +
-                               "\n" + base_version + "\n" + content_hash;
-  auto folder = session.registry.folder() / "runs" / sha256_hex(identity).substr(0, 16);
-  if (restart) std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  return folder;
-}
-
-void finish_run(const std::filesystem::path& folder) {
-  std::error_code stays;  // it would only be in the way of disk space
-  std::filesystem::remove(folder / "snapshot.safetensors", stays);
-}
-
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,
                      std::function<double()> validate) {
   TrainHooks hooks;

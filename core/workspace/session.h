@@ -73,14 +73,6 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
 /// All tasks of the registry whose data can still be read; the others are named in a message and left out.
 std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer);
 
-/// Where a run of these arguments on this version and data keeps its metrics and snapshots. The same command again
-/// finds an unfinished run's folder; with `restart` it is emptied.
-std::filesystem::path run_folder(const Session& session, const std::string& base_version,
-                                 const std::string& content_hash, bool restart);
-
-/// Drops the snapshot of a finished run; its metrics stay.
-void finish_run(const std::filesystem::path& folder);
-
 /// Hooks that hand the trainer's reports to the session's watcher.
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,
                      std::function<double()> validate = {});

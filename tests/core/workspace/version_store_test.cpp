@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/workflows/commit.h"
+#include "core/workspace/run_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 
@@ -214,16 +215,46 @@ TEST(Scored, MeasuresOnceForEachNumberOfTokens) {
   EXPECT_EQ(workspace.registry().scores(base.record.hash, "german").size(), 2U);
 }
 
-TEST(RunFolder, IsTheSameForTheSameCommandOnly) {
+TEST(RunFolderTest, IsTheSameForTheSameRunOnly) {
   TinyWorkspace workspace;
-  const auto folder = run_folder(workspace.session("train"), "v", "c", false);
-  EXPECT_EQ(run_folder(workspace.session("train"), "v", "c", false), folder);
-  EXPECT_NE(run_folder(workspace.session("train", 2), "v", "c", false), folder);
-  EXPECT_NE(run_folder(workspace.session("extend"), "v", "c", false), folder);
-  EXPECT_NE(run_folder(workspace.session("train"), "w", "c", false), folder);
-  EXPECT_NE(run_folder(workspace.session("train"), "v", "d", false), folder);
-  std::ofstream(folder / "snapshot.safetensors") << "x";
-  EXPECT_TRUE(std::filesystem::is_empty(run_folder(workspace.session("train"), "v", "c", true))) << "--restart";
+  const auto path = [](const Session& session, const RunIdentity& identity) {
+    return RunFolder(session, identity, false).path();
+  };
+  const Session train = workspace.session("train");
+  const auto folder = path(train, {"v", "c", "o"});
+  EXPECT_EQ(path(workspace.session("train"), {"v", "c", "o"}), folder);
+  EXPECT_NE(path(workspace.session("train", 2), {"v", "c", "o"}), folder);
+  EXPECT_NE(path(workspace.session("extend"), {"v", "c", "o"}), folder);
+  Session other = workspace.session("train");
+  other.code_version = "another";
+  EXPECT_NE(path(other, {"v", "c", "o"}), folder);
+  other = workspace.session("train");
+  other.arguments_json = "{}";
+  EXPECT_NE(path(other, {"v", "c", "o"}), folder);
+  for (const RunIdentity& identity :
+       {RunIdentity{"w", "c", "o"}, RunIdentity{"v", "d", "o"}, RunIdentity{"v", "c", "p"}, RunIdentity{"vc", "", "o"},
+        RunIdentity{"v", "", "co"}}) {
+    EXPECT_NE(path(train, identity), folder);
+  }
+}
+
+TEST(RunFolderTest, BelongsToOneProcessAtATime) {
+  TinyWorkspace workspace;
+  const Session session = workspace.session("train");
+  const RunIdentity identity{"v", "c", ""};
+  const auto path = [&] {
+    const RunFolder first(session, identity, false);
+    std::ofstream(first.path() / "snapshot.safetensors") << "x";
+    for (const bool restart : {false, true}) {
+      expect_error<Error>([&] { RunFolder(session, identity, restart); }, "at work on this very run");
+    }
+    EXPECT_TRUE(std::filesystem::exists(first.path() / "snapshot.safetensors")) << "--restart of another process";
+    return first.path();
+  }();
+  RunFolder(session, identity, false);
+  EXPECT_TRUE(std::filesystem::exists(path / "snapshot.safetensors"));
+  RunFolder(session, identity, true);
+  EXPECT_TRUE(std::filesystem::is_empty(path)) << "--restart";
 }
 
 }  // namespace
