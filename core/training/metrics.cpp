@@ -9,10 +9,8 @@ namespace mformer {
 
 MetricsLog::MetricsLog(const std::filesystem::path& folder, std::int64_t first_step) {
   if (folder.empty()) return;
-  const auto path = folder / "metrics.jsonl";
-  write_file_atomically(path, as_bytes(lines_up_to(path, first_step)));
-  file_.open(path, std::ios::app);
-  if (!file_) throw Error("cannot write " + path.string());
+  path_ = folder / "metrics.jsonl";
+  replace_by(lines_up_to(path_, first_step));
 }
 
 std::string MetricsLog::lines_up_to(const std::filesystem::path& path, std::int64_t step) {
@@ -22,9 +20,28 @@ std::string MetricsLog::lines_up_to(const std::filesystem::path& path, std::int6
     const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!entry.is_object() || entry.value("step", std::int64_t{0}) > step) break;
     kept += line + "\n";
+    last_validation_.reset();
+    if (entry.contains("validation_loss")) last_validation_ = entry.value("validation_loss", 0.0);
     kept_losses_.emplace_back(entry.value("step", std::int64_t{0}), entry.value("loss", 0.0));
   }
   return kept;
+}
+
+void MetricsLog::replace_by(const std::string& lines) {
+  file_.close();
+  write_file_atomically(path_, as_bytes(lines));
+  file_.open(path_, std::ios::app);
+  if (!file_) throw Error("cannot write " + path_.string());
+}
+
+void MetricsLog::add_validation(std::int64_t step, double loss) {
+  last_validation_ = loss;
+  if (!file_.is_open() || kept_losses_.empty() || kept_losses_.back().first != step) return;
+  const std::string text = read_file(path_);
+  const std::size_t last = text.rfind('\n', text.size() - 2) + 1;  // npos + 1 = 0: the only line
+  auto line = nlohmann::ordered_json::parse(text.substr(last));
+  line["validation_loss"] = loss;
+  replace_by(text.substr(0, last) + line.dump() + "\n");
 }
 
 void MetricsLog::write(const StepReport& report) {

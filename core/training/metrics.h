@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,13 +20,21 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& folder, std::int64_t first_step);
   void write(const StepReport& report);
 
+  /// The validation loss in the last line that was kept.
+  std::optional<double> last_validation() const { return last_validation_; }
+  /// Puts one into that line, if it is `step`'s: for a validation that was cut off and is made up for.
+  void add_validation(std::int64_t step, double loss);
+
   /// (step, loss) of the lines that were kept.
   const std::vector<std::pair<std::int64_t, double>>& kept_losses() const { return kept_losses_; }
 
  private:
+  void replace_by(const std::string& lines);
   std::string lines_up_to(const std::filesystem::path& path, std::int64_t step);
 
   std::vector<std::pair<std::int64_t, double>> kept_losses_;
+  std::optional<double> last_validation_;
+  std::filesystem::path path_;
   std::ofstream file_;
 };
 

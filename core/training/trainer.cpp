@@ -82,15 +82,17 @@ class Run {
   TrainResult all_steps() {
     MetricsLog metrics(task_.run_folder, first_);
     for (const auto& [step, loss] : metrics.kept_losses()) note_loss(step, loss);
+    make_up_validation(metrics);
     BatchPrefetcher batches(task_.batches, first_, options_.steps);
     const Clock::time_point start = Clock::now();
     for (std::int64_t step = first_; step < options_.steps; ++step) {
       StepReport report = one_step(step, batches);
       const bool last = step + 1 == options_.steps;
-      if (hooks_.validate && (last || due(step, options_.eval_every))) report.validation_loss = validate(step + 1);
+      const bool cut = is_validated_after(step + 1) && !validate(report);
       metrics.write(report);
       note(report);
       if (hooks_.on_step) hooks_.on_step(report);
+      if (cut) interrupt(step + 1);
       if (!last && due(step, options_.snapshot_every)) snapshot();
       if (!last && hooks_.should_stop && hooks_.should_stop()) interrupt(step + 1);
     }
@@ -102,6 +104,22 @@ class Run {
   }
 
  private:
+  bool is_validated_after(std::int64_t steps) const {
+    return hooks_.validate && steps > 0 && (steps == options_.steps || due(steps - 1, options_.eval_every));
+  }
+
+  /// The process before this one may have been stopped in the validation after its last step.
+  void make_up_validation(MetricsLog& metrics) {
+    if (!is_validated_after(first_)) return;
+    StepReport report;
+    report.validation_loss = metrics.last_validation();
+    if (!report.validation_loss) {
+      if (!validate(report)) interrupt(first_);
+      metrics.add_validation(first_, *report.validation_loss);
+    }
+    result_.validation_loss = report.validation_loss;
+  }
+
   static bool due(std::int64_t step, std::int64_t every) { return every > 0 && (step + 1) % every == 0; }
 
   StepReport one_step(std::int64_t step, BatchPrefetcher& batches) {
@@ -120,12 +138,13 @@ class Run {
     return {step + 1, loss.cross_entropy, loss.balance, rate, norm, speed, std::nullopt};
   }
 
-  /// A stop during the validation is a stop of the training: the step before it is done and is kept.
-  double validate(std::int64_t step) const {
+  /// False when it was stopped. That is a stop of the training: the step before it is done and is kept.
+  bool validate(StepReport& report) const {
     try {
-      return hooks_.validate();
+      report.validation_loss = hooks_.validate();
+      return true;
     } catch (const EvaluationInterrupted&) {
-      interrupt(step);
+      return false;
     }
   }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/snapshot.h"
 #include "tests/core/text/temporary_folder.h"
@@ -67,6 +68,42 @@ TEST(ResumedLoss, MeansTheLossOverTheStepsOfEarlierProcessesToo) {
   EXPECT_THROW(cut.run(options), TrainingInterrupted);
   EXPECT_EQ(rest.run(options).loss, loss);
   EXPECT_NEAR(loss, (whole.reports[27].loss + whole.reports[28].loss + whole.reports[29].loss) / 3, 1e-12);
+}
+
+TEST(ResumedValidation, IsMadeUpForWhereItWasCutOff) {
+  TrainOptions options = short_options();  // 12 steps
+  options.eval_every = 4;
+  const auto validating = [](Process& process, std::int64_t cut_at = 0) {
+    process.hooks.validate = [&process, cut_at] {
+      const auto step = static_cast<std::int64_t>(process.reports.size()) + 1;
+      if (step == cut_at) throw EvaluationInterrupted("stopped");
+      return process.model.wte.sum().item<double>();  // of the weights, which the next step changes
+    };
+  };
+  const TemporaryFolder whole_folder;
+  Process whole(whole_folder.path());
+  validating(whole);
+  const TrainResult expected = whole.run(options);
+  ASSERT_TRUE(expected.validation_loss.has_value());
+  for (const std::int64_t cut_at : {4, 12}) {
+    const TemporaryFolder folder;
+    Process cut(folder.path()), cut_again(folder.path()), rest(folder.path());
+    validating(cut, cut_at);
+    EXPECT_THROW(cut.run(options), TrainingInterrupted);
+    validating(cut_again, 1);  // its first validation is the one that is made up for
+    EXPECT_THROW(cut_again.run(options), TrainingInterrupted);
+    validating(rest);
+    const TrainResult result = rest.run(options);
+    EXPECT_EQ(result.loss, expected.loss);
+    EXPECT_EQ(result.validation_loss, expected.validation_loss);
+    EXPECT_TRUE(same_bits(rest.model, whole.model));
+    auto lines = metrics_of(folder.path()), expected_lines = metrics_of(whole_folder.path());
+    ASSERT_EQ(lines.size(), expected_lines.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      lines[i].erase("tokens_per_second"), expected_lines[i].erase("tokens_per_second");
+      EXPECT_EQ(lines[i], expected_lines[i]) << cut_at;
+    }
+  }
 }
 
 /// Stands for a kill: nothing is saved on the way out.
