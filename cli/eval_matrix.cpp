@@ -4,6 +4,7 @@
 
 #include "cli/describe.h"
 #include "cli/matrix_report.h"
+#include "cli/output_file.h"
 #include "cli/workspace.h"
 #include "core/workflows/score_matrix.h"
 
@@ -53,6 +54,10 @@ void require_matrix_flags_together(const MatrixFlags& flags) {
 
 void run_eval_matrix(const EvalCommand& options, const MatrixFlags& flags, const GlobalOptions& global) {
   require_folder_of(flags.csv);
+  if (!flags.csv.empty()) {
+    require_output(flags.csv, "table of losses",
+                   [](const std::string& path) { return has_first_line(path, matrix_csv_header); });
+  }
   const MatrixCommand command = command_of(options, flags);
   const OpenMode mode = mode_for_measuring(global);
   Workspace workspace(global, "eval", mode);

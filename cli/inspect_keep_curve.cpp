@@ -1,9 +1,10 @@
 #include <cmath>
-#include <fstream>
+#include <sstream>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -11,6 +12,7 @@
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workflows/keep_curve.h"
+#include "modules_registry/files.h"
 
 namespace mformer::cli {
 namespace {
@@ -65,11 +67,18 @@ std::string curve_table(const KeepCurveCommand& command, const KeepCurve& curve,
   return table.str(style);
 }
 
+constexpr const char* csv_header = "task,split,scope,criterion,keep,seed,att_kept,mlp_kept,tokens,loss";
+
+void require_csv(const std::string& csv) {
+  if (csv.empty()) return;
+  require_output(csv, "table of losses", [](const std::string& path) { return has_first_line(path, csv_header); });
+}
+
 /// A line for each loss.
 void write_csv(const std::string& path, const KeepCurveFlags& flags, const KeepCurve& curve) {
-  std::ofstream out(path);
+  std::ostringstream out;
   out.precision(17);
-  out << "task,split,scope,criterion,keep,seed,att_kept,mlp_kept,tokens,loss\n";
+  out << csv_header << '\n';
   for (const KeepCurvePoint& point : curve.points) {
     for (std::size_t i = 0; i < point.losses.size(); ++i) {
       out << flags.command.task << ',' << flags.split << ',' << flags.scope << ',' << to_string(point.criterion) << ','
@@ -78,11 +87,11 @@ void write_csv(const std::string& path, const KeepCurveFlags& flags, const KeepC
       out << ',' << point.att_kept << ',' << point.mlp_kept << ',' << curve.tokens << ',' << point.losses[i] << '\n';
     }
   }
-  out.close();
-  if (!out) throw Error("can't write " + path, "name a file in a folder that exists and can be written to");
+  write_file_atomically(path, as_bytes(out.str()));
 }
 
 void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
+  require_csv(flags.csv);
   KeepCurveCommand& command = flags.command;
   command.scope = scope_from_string(flags.scope);
   command.split = split_from_string(flags.split);

@@ -141,7 +141,7 @@ void report_matrix(Report& report, const ScoreMatrix& matrix) {
 void write_matrix_csv(const std::filesystem::path& file, const ScoreMatrix& matrix) {
   std::ostringstream out;
   out.precision(17);
-  out << "figure,step,version,task,value\n";
+  out << matrix_csv_header << '\n';
   const auto line = [&](const std::string& figure, const std::string& step, const std::string& version,
                         const std::string& task, const Value& value) {
     if (value) out << figure << ',' << step << ',' << version << ',' << task << ',' << *value << '\n';

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
@@ -44,7 +45,16 @@ NamedModel load(const ProbeFlags& flags, const GlobalOptions& global) {
   return {loaded.name + " as '" + flags.domain + "'", view_of(loaded.model, flags.domain)};
 }
 
+bool is_probed(const std::string& path) {
+  try {
+    return SafetensorsFile::open(path).find("logits") != nullptr;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void run_probe(const ProbeFlags& flags, const GlobalOptions& global) {
+  require_output(flags.options.output, "result of probe", is_probed);
   const NamedModel probed = load(flags, global);
   ProbeOptions options = flags.options;
   options.device = open_device(global.device);
@@ -72,7 +82,7 @@ void setup_probe(CLI::App& parent, const GlobalOptions& global) {
                    "safetensors file with input_ids [batch, tokens] and maybe attention_mask")
       ->required()
       ->type_name("FILE");
-  command->add_option("--out", flags->options.output, "safetensors file to write; replaced if it is there")
+  command->add_option("--out", flags->options.output, "safetensors file to write; an earlier result is replaced")
       ->required()
       ->type_name("FILE");
   command->add_flag("--gradients", flags->options.gradients, "Also the gradient of the loss for every parameter");

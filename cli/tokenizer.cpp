@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "cli/command.h"
+#include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/token_ids.h"
@@ -46,7 +47,17 @@ std::string standard_input() {
   return text;
 }
 
+bool is_tokenizer(const std::string& path) {
+  try {
+    Tokenizer::load(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void run_train(const TrainFlags& flags, const GlobalOptions& global) {
+  require_output(flags.out, "tokenizer", is_tokenizer);
   std::error_code ignored;
   if (!flags.overwrite && std::filesystem::exists(flags.out, ignored)) {
     throw Error("'" + flags.out + "' exists already", "choose another name with --out, or add --overwrite");
@@ -115,7 +126,8 @@ void setup_train(CLI::App& group, const GlobalOptions& global) {
   command->add_option("--out", flags->out, "File to write; default: tokenizer.json")->type_name("FILE");
   command->add_option("--max-bytes", flags->options.max_bytes, "About how many bytes to learn from, 0 = all")
       ->check(non_negative_integer());
-  command->add_flag("--overwrite", flags->overwrite, "Replace the file if it exists");
+  command->add_flag("--overwrite", flags->overwrite,
+                    "Replace a tokenizer that is there; no other file is ever replaced");
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_train(*flags, global); });
 }

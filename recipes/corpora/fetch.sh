@@ -30,11 +30,19 @@ stamp() { printf '%s/.%s.complete' "$dest" "$1"; }
 recipe() { cat "$here"/*.py "$0" | sha256sum | cut -d' ' -f1; }
 is_complete() { [ -d "$dest/$1" ] && [ "$(cat "$(stamp "$1")" 2>/dev/null)" = "$2" ]; }
 
+# What lies in the destination is replaced only where an earlier run made it: its stamp says so, from before it began.
+require_own() {
+  [ ! -e "$dest/$1" ] || [ -e "$(stamp "$1")" ] ||
+    fail 1 "$dest/$1 was not made by this script, which would replace it" 'choose another DEST, or move that folder away'
+}
+claim() { require_own "$1"; echo begun >"$(stamp "$1")"; }
+
 copy_sample() {
   local domain
   for domain in "$@"; do
     [ -d "$sample/$domain" ] || fail 2 "the sample has no domain '$domain'" 'it has english, german, qa and code'
     if is_complete "$domain" sample; then say "$domain: the sample is there already"; continue; fi
+    claim "$domain"
     rm -rf "${dest:?}/$domain"
     cp -r "$sample/$domain" "$dest/$domain"
     echo sample >"$(stamp "$domain")"
@@ -89,7 +97,7 @@ main() {
   version=$(recipe)
   for domain in "$@"; do
     [ -n "${packages[$domain]:-}" ] || usage "unknown domain '$domain'"
-    if is_complete "$domain" "$version"; then say "$domain: all there"; else wanted+=("$domain"); fi
+    if is_complete "$domain" "$version"; then say "$domain: all there"; else require_own "$domain"; wanted+=("$domain"); fi
   done
   [ ${#wanted[@]} -gt 0 ] || return 0
   command -v python3 >/dev/null || fail 1 'python3 is needed to extract the text' 'install it: apt-get install python3'
@@ -104,6 +112,7 @@ main() {
   mapfile -t needed < <(printf '%s\n' "${needed[@]}" | sort -u)
   fetch_packages "${needed[@]}"
   for domain in "${wanted[@]}"; do
+    claim "$domain"
     PYTHONDONTWRITEBYTECODE=1 python3 "$here/extract.py" "$domain" "$work" "$dest" || fail 1 "extracting '$domain' failed" 'read the lines above'
     echo "$version" >"$(stamp "$domain")"
   done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job from nothing: set up, build, train a small modular model on English, extend it with modules for German,
 # compare with plain finetuning, prune it for question answering, and show who routes where.
-# Each run begins with a new workspace (build/quickstart/work); text and build are kept.
+# Each run begins with a new workspace (build/quickstart/work); the last one, text and build are kept.
 #
 #   recipes/quickstart/run.sh [--sample]     --sample: the small texts of the repository instead of downloaded ones
 set -euo pipefail
@@ -19,7 +19,13 @@ started=$SECONDS
 ./recipes/build.sh
 program=$PWD/build/release/bin/mformer
 folder=build/quickstart text=build/quickstart/text work=build/quickstart/work results=build/quickstart/results
-rm -rf $work $results
+# Somebody may have gone on in the last run's workspace: it stays, under another name.
+if [ -e $work ]; then
+  kept=$work-$(date +%Y%m%d-%H%M%S)
+  mv $work "$kept"
+  printf "quickstart: the last run's workspace is now %s\n" "$kept"
+fi
+rm -rf $results
 mkdir -p $text $results
 
 step 'text'

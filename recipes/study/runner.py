@@ -84,11 +84,13 @@ class Chain:
             return
         if self.key != self.start:
             raise Stale(self.name)
+        if self.work.exists() and self._state() is None:
+            raise Failed(f"{self.work} was made by no recipe: move it away, or choose another folder")
         shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
+        write_whole(self.work / ".state", "begun")
         if self.parent:
             self._copy_parent()
-        else:
-            self.work.mkdir(parents=True)
         write_whole(self.work / ".state", self.key)
 
     def _copy_parent(self):
@@ -99,7 +101,7 @@ class Chain:
                 f"the workspace of {self.parent} is not what it was; to have it made again, remove "
                 f"{self.study.folder / 'results' / self.parent}")
         # Objects are never written to, so links do; the database must be a copy.
-        shutil.copytree(parent, self.work, copy_function=_link_objects)
+        shutil.copytree(parent, self.work, copy_function=_link_objects, dirs_exist_ok=True)
 
 
 def _link_objects(source, target):

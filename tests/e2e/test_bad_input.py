@@ -8,6 +8,7 @@ import subprocess
 import unittest
 
 import mformer
+import tensors
 
 GOLDEN = mformer.DATA / "golden" / "mlp_gate_k2"
 TRAIN = ("train", "--task", "english", "--steps", "2", *mformer.QUICK)
@@ -263,6 +264,29 @@ class WorkspaceTest(mformer.EndToEndTest):
         self.assertEqual(process.returncode, 0, err)
         # The second where the training was still at work when the flag was set, as it should be.
         self.assertIn(work.versions(), (["base@4"], ["base@3", "base-2@1"]), out)
+
+
+class OutputTest(mformer.EndToEndTest):
+    def test_a_file_that_a_command_writes_replaces_only_its_own_kind(self):
+        work = self.workspace()
+        tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
+        text = (work / "english" / "text.jsonl").read_bytes()
+        commands = (("eval", "--matrix", "--no-measure", "--csv"),
+                    ("inspect", "keep-curve", "--task", "english", "--fractions", "0.5", "--criteria", "norm",
+                     "--max-tokens", "100", "--csv"),
+                    ("probe", "--input", "ids.safetensors", "--out"),
+                    ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--overwrite", "--out"))
+        for command in commands:
+            with self.subTest(command=command):
+                work.refuses(*command, "english/text.jsonl", code=1, says="nothing else is ever replaced")
+                work.refuses(*command, "checkpoint/model.safetensors", code=1, says="nothing else is ever replaced")
+                work.refuses(*command, ".mformer/registry.db", code=1, says="memory of a workspace")
+                work.refuses(*command, ".mformer/new", code=1, says="memory of a workspace")
+                work.refuses(*command, "/dev/null", code=1, says="is not a file")
+                for _ in range(2):
+                    work.run(*command, "out")
+                (work / "out").unlink()
+        self.assertEqual((work / "english" / "text.jsonl").read_bytes(), text)
 
 
 if __name__ == "__main__":

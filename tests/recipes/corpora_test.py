@@ -41,6 +41,23 @@ class FetchScript(unittest.TestCase):
             self.assertEqual(copied, {path.name: path.read_bytes() for path in (SAMPLE / domain).iterdir()})
         self.assertIn("qa: the sample is there already", fetch("--sample", self.dest).stdout)
 
+    def test_a_folder_that_it_did_not_make_is_never_replaced(self):
+        own = self.dest / "english"
+        own.mkdir(parents=True)
+        (own / "notes.txt").write_text("mine")
+        for arguments in (["--sample", self.dest, "english"], [self.dest, "english"]):
+            result = fetch(*arguments)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, r"^error: .*was not made by this script.*\nhint: .*another DEST.*\n$")
+        self.assertEqual((own / "notes.txt").read_text(), "mine")
+
+    def test_a_copy_that_was_cut_off_is_made_anew(self):
+        (self.dest / "qa").mkdir(parents=True)
+        (self.dest / ".qa.complete").write_text("begun\n")
+        result = fetch("--sample", self.dest, "qa")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(list((self.dest / "qa").iterdir())), len(list((SAMPLE / "qa").iterdir())))
+
     def test_wrong_usage_is_exit_code_2_with_a_hint(self):
         for arguments in ([], [self.dest, "klingon"], ["--smaple", self.dest], ["--sample", self.dest, "french"]):
             result = fetch(*arguments)
