@@ -39,6 +39,11 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
   watcher.should_stop = [] { return interrupted(); };
   session_ = std::make_unique<Session>(
       Session{registry_, command, arguments.dump(), global.seed.value_or(0), MFORMER_VERSION, std::move(watcher)});
+  if (mode != OpenMode::read_only) return;
+  session_->token_folder = [this] {
+    if (!token_scratch_) token_scratch_.emplace(registry_.folder() / "cache");
+    return token_scratch_->path();
+  };
 }
 
 Workspace::~Workspace() = default;

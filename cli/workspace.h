@@ -2,10 +2,12 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/global_options.h"
 #include "cli/terminal/stages.h"
+#include "cli/token_scratch.h"
 #include "core/workspace/session.h"
 
 namespace mformer::cli {
@@ -59,6 +61,7 @@ class Workspace {
   Registry registry_;
   std::unique_ptr<Session> session_;
   terminal::Stages stages_;
+  std::optional<TokenScratch> token_scratch_;  ///< Made when tokens are first asked for.
 };
 
 /// How a command that writes opens its registry: a dry run changes nothing, not even an older schema.

@@ -27,6 +27,12 @@ bool is_at(int folder, const fs::path& path) {
          opened.st_dev == named.st_dev;
 }
 
+/// In a folder that all may write to, others' are none of ours.
+bool is_own(int folder) {
+  struct stat opened {};
+  return ::fstat(folder, &opened) == 0 && opened.st_uid == ::geteuid();
+}
+
 void remove_dead(const fs::path& parent, const std::string& prefix, const ScratchFolder::Remove& remove) {
   std::error_code error;
   fs::directory_iterator entry(parent, error);
@@ -34,7 +40,7 @@ void remove_dead(const fs::path& parent, const std::string& prefix, const Scratc
     if (!entry->path().filename().string().starts_with(prefix)) continue;
     const int folder = open_folder(entry->path());
     if (folder < 0) continue;
-    if (::flock(folder, LOCK_EX | LOCK_NB) == 0) remove(entry->path());
+    if (is_own(folder) && ::flock(folder, LOCK_EX | LOCK_NB) == 0) remove(entry->path());
     ::close(folder);
   }
 }

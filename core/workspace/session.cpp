@@ -73,7 +73,7 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
   const auto progress = [&](std::int64_t done, std::int64_t total) {
     if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, kUnknown, kUnknown);
   };
-  TaskData task{record, build_token_cache(record.data_path, tokenizer, registry.folder() / "cache", progress,
+  TaskData task{record, build_token_cache(record.data_path, tokenizer, session.token_folder ? session.token_folder() : registry.folder() / "cache", progress,
                                           at::get_num_threads())};
   const std::string& content = task.tokens.summary.content_hash;
   const auto known = known_task(registry, record.name);

@@ -37,6 +37,8 @@ struct Session {
   Watcher watcher;
   /// Where models are run and trained (core/device/device.h). What is loaded and stored stays on the CPU.
   at::Device device = at::kCPU;
+  /// Gives the folder in which tokens are looked for and kept; empty = the workspace's own, cache/.
+  std::function<std::filesystem::path()> token_folder = {};
 };
 
 /// Runs `work` as an operation of the registry: whatever it throws is written down as failed (or interrupted) and goes
