@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import time
@@ -43,6 +44,20 @@ class FullDisk(mformer.EndToEndTest):
         with open("/dev/full", "w") as full:
             result = work.run("freeze", "layer=0", "--dry-run", stdout=full, code=1)
         self.assertIn("error: cannot write", result.err)
+
+    def test_closed_streams_harm_no_file(self):
+        work = self.workspace()
+
+        def close_all():
+            for stream in (0, 1, 2):
+                os.close(stream)
+
+        work.run("train", "--task", "english", *TRAIN, prepare=close_all)
+        self.assertEqual(work.versions(), ["base@3"])
+        work.run("freeze", "layer=0", "--dry-run", prepare=close_all, code=1)
+        for file in (work / ".mformer").rglob("metrics.jsonl"):
+            for line in file.read_text().splitlines():
+                json.loads(line)
 
     def test_a_reader_that_is_gone_is_no_failure(self):
         work = self.workspace()
