@@ -67,6 +67,40 @@ class TrainTest(mformer.EndToEndTest):
         self.assertGreater(made["training"]["first_step"], 0)
         self.assertEqual(cut.metrics(), whole.metrics())
 
+    def test_a_second_command_that_is_the_same_run_is_refused_while_the_first_is_at_work(self):
+        work = self.untouched()
+        long = ("train", "--data", "english", "--steps", "2000", *mformer.QUICK)
+        process = work.start(*long)
+        work.wait_for_steps(process, 2)
+        for options in ((), ("--restart",), ("--snapshot-every", "7")):
+            work.refuses(*long, *options, code=1, says="at work on this very run", hint="--seed")
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=mformer.TIMEOUT_S)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertEqual([step["step"] for step in work.metrics()], list(range(1, len(work.metrics()) + 1)))
+
+    def test_a_validation_that_was_interrupted_is_made_up_for(self):
+        train = ("train", "--data", "english", "--steps", "5", "--batch", "2", "--context", "32", "--eval-tokens", "0")
+        whole, cut = self.untouched("whole"), self.untouched("cut")
+        expected = whole.run(*train, "--json").json["training"]
+        for _ in range(10):
+            process = cut.start(*train)
+            while process.poll() is None and not self.is_at_the_last_validation(cut, 4):
+                pass
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=mformer.TIMEOUT_S)
+            if process.returncode == 130:
+                break
+            cut.run("undo")
+        made = cut.run(*train, "--json").json["training"]
+        self.assertEqual((made["loss"], made["validation_loss"]), (expected["loss"], expected["validation_loss"]))
+        self.assertEqual(cut.metrics(), whole.metrics())
+
+    def is_at_the_last_validation(self, work, steps):
+        """All steps but the last have their lines, and the last may be taken."""
+        return sum(file.read_text().count("\n") for file in work.path.glob(".mformer/runs/*/metrics.jsonl")) >= steps
+
     def test_restart_begins_anew(self):
         work = self.untouched()
         process = work.start(*TRAIN)

@@ -225,12 +225,11 @@ TEST(RunFolderTest, IsTheSameForTheSameRunOnly) {
   EXPECT_EQ(path(workspace.session("train"), {"v", "c", "o"}), folder);
   EXPECT_NE(path(workspace.session("train", 2), {"v", "c", "o"}), folder);
   EXPECT_NE(path(workspace.session("extend"), {"v", "c", "o"}), folder);
-  Session other = workspace.session("train");
-  other.code_version = "another";
-  EXPECT_NE(path(other, {"v", "c", "o"}), folder);
-  other = workspace.session("train");
-  other.arguments_json = "{}";
-  EXPECT_NE(path(other, {"v", "c", "o"}), folder);
+  Session newer = workspace.session("train"), otherwise = workspace.session("train");
+  newer.code_version = "another";
+  EXPECT_NE(path(newer, {"v", "c", "o"}), folder);
+  otherwise.arguments_json = "{}";
+  EXPECT_NE(path(otherwise, {"v", "c", "o"}), folder);
   for (const RunIdentity& identity :
        {RunIdentity{"w", "c", "o"}, RunIdentity{"v", "d", "o"}, RunIdentity{"v", "c", "p"}, RunIdentity{"vc", "", "o"},
         RunIdentity{"v", "", "co"}}) {
