@@ -37,7 +37,9 @@
 /// - stdout only through terminal::Report, progress only through terminal::Progress; warnings are messages of it.
 /// - Throw Error or UsageError with a hint; catch nothing. The top level (errors.h) prints and chooses the exit code.
 /// - Long work polls interrupted() and throws Interrupted once its state is safe (interrupt.h).
-/// - A command that writes calls add_dry_run().
+/// - A command that writes calls add_dry_run(), opens the workspace with mode_of(dry_run), passes arguments_of() (nothing
+///   that decides a result can then be forgotten), and prints its report inside tell() (made.h).
+/// - The default of an option is the value of its variable when it is added; help shows it, nobody types it.
 /// - Descriptions start with a verb and have no full stop; option help says the unit, the range and the default.
 namespace mformer::cli {
 

@@ -20,7 +20,7 @@ namespace mformer::cli {
 ///     const ExtendReport report = workspace.run([&] { return extend(workspace.session(), base, options); });
 class Workspace {
  public:
-  /// `arguments`: every option that decides the result (not --restart or --eval-every): kept in the operation, and the
+  /// `arguments`: every option that decides the result (arguments_of(), cli/arguments.h): kept in the operation, and the
   /// key under which an interrupted run is found again. Throws Error with a hint when there is no workspace.
   Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
             const nlohmann::ordered_json& arguments = nlohmann::ordered_json::object());

@@ -72,6 +72,14 @@ class Steps(Scratch):
         self.assertEqual(self.calls(), ["a", "fail", "b"])
         self.assertEqual((self.folder / "workspaces/c/history").read_text(), "a\nb\n")
 
+    def test_a_folder_that_no_recipe_made_is_never_removed(self):
+        own = self.folder / "workspaces/c/notes.txt"
+        own.parent.mkdir(parents=True)
+        own.write_text("mine")
+        with self.assertRaisesRegex(Failed, "was made by no recipe"):
+            self.study().chain("c", self.run_steps("a"))
+        self.assertEqual(own.read_text(), "mine")
+
     def test_another_command_line_makes_the_chain_anew(self):
         self.study().chain("c", self.run_steps("a", "b", "c"))
         self.study().chain("c", self.run_steps("a", "x", "c"))
