@@ -7,7 +7,6 @@
 #include "cli/terminal/table.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
-#include "core/model/posterior.h"
 #include "core/workflows/evaluate_tasks.h"
 
 namespace mformer::cli {
@@ -31,40 +30,54 @@ ordered_json row_json(const EvalReport& result, const EvalRow& row) {
     const PosteriorSummary& posterior = *held_out.posterior;
     json["shares"] = shares_json(result, posterior);
     json["documents"] = posterior.documents;
-    json["bound"] = rise_bound(0, result.hypotheses.size() - 1, posterior.documents, posterior.observed) /
-                    static_cast<double>(held_out.tokens);
+    json["base_loss"] = nullptr, json["rise"] = nullptr, json["bound"] = nullptr;
+    if (!posterior.earlier.empty()) {
+      const EarlierLoss& base = posterior.earlier[0];
+      json["base_loss"] = base.loss, json["rise"] = held_out.loss - base.loss, json["bound"] = base.bound;
+    }
   }
   return json;
 }
 
-std::vector<std::string> row_cells(const EvalReport& result, const EvalRow& row) {
-  std::vector<std::string> cells = {row.task, "-", "-", "0"};
-  if (row.held_out) {
-    cells = {row.task, format_fixed(row.held_out->loss), format_fixed(row.held_out->perplexity(), 2),
-             format_count(row.held_out->tokens)};
-    if (row.held_out->posterior) {
-      for (const double share : row.held_out->posterior->shares) cells.push_back(format_percent(share));
-    }
+std::vector<Column> columns_of(const EvalReport& result, bool strict) {
+  std::vector<Column> columns = {{"task", Align::left}, {"loss"}, {"perplexity"}, {"tokens"}};
+  if (result.hypotheses.size() == 1) return columns;
+  if (strict) columns.insert(columns.end(), {{"over base"}, {"at most"}});
+  for (const std::string& name : result.hypotheses) columns.push_back({"by " + name});
+  return columns;
+}
+
+std::vector<std::string> row_cells(const EvalRow& row) {
+  if (!row.held_out) return {row.task, "-", "-", "0"};
+  const Evaluation& held_out = *row.held_out;
+  std::vector<std::string> cells = {row.task, format_fixed(held_out.loss), format_fixed(held_out.perplexity(), 2),
+                                    format_count(held_out.tokens)};
+  if (!held_out.posterior) return cells;
+  if (!held_out.posterior->earlier.empty()) {
+    const EarlierLoss& base = held_out.posterior->earlier[0];
+    cells.push_back(format_signed(held_out.loss - base.loss));
+    cells.push_back(format_at_most(base.bound));
   }
-  cells.resize(4 + (result.hypotheses.size() > 1 ? result.hypotheses.size() : 0), "-");
+  for (const double share : held_out.posterior->shares) cells.push_back(format_percent(share));
   return cells;
 }
 
-void report_rows(Report& report, const EvalReport& result) {
+void report_rows(Report& report, const EvalReport& result, bool strict) {
   auto& rows = report.data()["tasks"] = ordered_json::array();
-  std::vector<Column> columns = {{"task", Align::left}, {"loss"}, {"perplexity"}, {"tokens"}};
-  if (result.hypotheses.size() > 1) {
-    for (const std::string& name : result.hypotheses) columns.push_back({"by " + name});
-  }
+  const std::vector<Column> columns = columns_of(result, strict);
   Table table(columns);
   for (const EvalRow& row : result.rows) {
     rows.push_back(row_json(result, row));
-    table.add_row(row_cells(result, row));
+    std::vector<std::string> cells = row_cells(row);
+    cells.resize(columns.size(), "-");
+    table.add_row(cells);
   }
   report.text() << table.str(report.style()) << "held-out text; loss in nats per token: less is better\n";
-  if (result.hypotheses.size() > 1) {
-    report.text() << "by …: the share of the prediction that the posterior gave to each hypothesis\n";
-  }
+  if (result.hypotheses.size() == 1) return;
+  report.text() << "by …: the share of the prediction that the posterior gave to each hypothesis\n";
+  report.text() << (strict ? "over base, at most: the rise over the base alone, and its bound, whatever the text is\n"
+                           : "fast: no bound against the base, which may rest where it would do better; the losses are "
+                             "at least the strict ones (without --fast)\n");
 }
 
 void run_eval(const EvalCommand& options, const GlobalOptions& global) {
@@ -88,8 +101,10 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
   report.data()["domain"] = options.domain.empty() ? ordered_json(nullptr) : ordered_json(options.domain);
   if (!options.domain.empty()) report.text() << " as '" << options.domain << "' alone";
   report.data()["masked_modules"] = result.masked_modules;
+  const bool strict = options.mode == PosteriorMode::strict;
+  report.data()["mode"] = result.hypotheses.size() > 1 ? ordered_json(to_string(options.mode)) : ordered_json(nullptr);
   report.text() << '\n';
-  report_rows(report, result);
+  report_rows(report, result, strict);
   report.print();
 }
 
@@ -98,25 +113,30 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
 void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<EvalCommand>();
   auto matrix = std::make_shared<MatrixFlags>();
+  auto fast = std::make_shared<bool>(false);
   CLI::App* command =
       add_command(parent, {"eval", groups::inspect, "Measure the loss on held-out text", "mformer eval --task qa"});
   command->add_option("--task", options->tasks, "Tasks to measure; default: all that are known")->type_name("NAME");
   command->add_option("--data", options->data, "Folder or file of text instead of tasks")->type_name("DIR");
   command->add_option("--as-of", options->as_of, "Mask the modules born after this version: the model as it was then")
       ->type_name("REF");
+  CLI::Option* domain = command->add_option(
+      "--domain", options->domain,
+      "One domain, or base: no posterior decides; default: the posterior over births, if there are domains");
+  domain->type_name("NAME");
   command
-      ->add_option(
-          "--domain", options->domain,
-          "One domain, or base: no posterior decides; default: the posterior over births, if there are domains")
-      ->type_name("NAME");
-  command->add_flag("--exact", options->exact,
-                    "Run every hypothesis over every token, where else those without weight rest");
+      ->add_flag(
+          "--fast,!--exact", *fast,
+          "Let hypotheses rest where the text speaks against them: about the time of one, and no bound on what domains "
+          "cost; default: --exact, all run over every token")
+      ->excludes(domain);
   command->add_option("--max-tokens", options->max_tokens, "Held-out tokens per task, spread evenly; default: all")
       ->check(positive_integer());
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")
       ->check(positive_integer());
   add_matrix_flags(*command, *matrix);
-  command->callback([options, matrix, &global] {
+  command->callback([options, matrix, fast, &global] {
+    options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
     require_matrix_flags_together(*matrix);
     matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
   });

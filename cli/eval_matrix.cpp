@@ -12,9 +12,11 @@ namespace mformer::cli {
 namespace {
 
 MatrixCommand command_of(const EvalCommand& options, const MatrixFlags& flags) {
-  if (!options.data.empty() || !options.as_of.empty() || options.context > 0) {
-    throw UsageError("--matrix measures tasks along the lineage, not with --data, --as-of or --context",
-                     "leave those out; --task and --max-tokens choose what is measured");
+  const bool fast = options.mode == PosteriorMode::fast;
+  if (!options.data.empty() || !options.as_of.empty() || !options.domain.empty() || fast || options.context > 0) {
+    throw UsageError(
+        "--matrix measures tasks along the lineage, not with --data, --as-of, --domain, --fast or --context",
+        "leave those out; --task and --max-tokens choose what is measured");
   }
   MatrixCommand command;
   command.tasks = options.tasks;

@@ -1,5 +1,6 @@
 #include "core/workflows/generate.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "cli/command.h"
@@ -11,6 +12,7 @@
 #include "cli/workspace.h"
 #include "core/device/device.h"
 #include "core/model/domains.h"
+#include "core/model/posterior.h"
 
 namespace mformer::cli {
 namespace {
@@ -26,6 +28,16 @@ std::string without_controls(std::string text) {
     if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) c = ' ';
   }
   return text;
+}
+
+/// Of a model with domains: how many hypotheses ran to the end, and what that can have changed.
+std::string what_ran(const Generated& result) {
+  const auto given_up = std::count(result.weights.begin(), result.weights.end(), 0.0);
+  const auto all = static_cast<std::ptrdiff_t>(result.weights.size());
+  std::string text = std::to_string(all - given_up) + " of " + std::to_string(all) + " hypotheses ran to the end: ";
+  if (!result.bound) return text + "some were given up inside the prompt, with no bound on what they would change";
+  return text + "with all of them the text is less likely by at most " +
+         terminal::format_at_most(*result.bound).substr(1) + " nats";
 }
 
 void run_generate(GenerateOptions options, const GlobalOptions& global) {
@@ -53,6 +65,8 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
                    {"tokens_per_second", tokens_per_second(result)}};
   if (result.weights.size() > 1) {
     for (std::size_t h = 0; h < names.size(); ++h) report.data()["weights"][names[h]] = result.weights[h];
+    report.data()["mode"] = to_string(PosteriorMode::fast);
+    report.data()["bound"] = result.bound ? nlohmann::ordered_json(*result.bound) : nlohmann::ordered_json(nullptr);
   }
   report.text() << '\n';
   report.print();
@@ -61,6 +75,7 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
   std::cerr << result.tokens << " tokens in " << terminal::format_duration(result.seconds) << " ("
             << terminal::format_rate(tokens_per_second(result), "tokens") << "), ended by " << result.stopped_by
             << '\n';
+  if (result.weights.size() > 1) std::cerr << what_ran(result) << '\n';
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ std::string tasks_table(const std::vector<TaskChange>& tasks, const terminal::St
     const std::optional<double> change = change_of(task);
     std::vector<std::string> row = {task.task, fixed(task.before), fixed(task.after),
                                     change ? format_signed(*change) : "-", format_count(task.tokens)};
-    if (bounded) row.insert(row.begin() + 4, task.bound ? format_signed(*task.bound) : "-");
+    if (bounded) row.insert(row.begin() + 4, task.bound ? terminal::format_at_most(*task.bound) : "-");
     table.add_row(row);
   }
   return table.str(style);

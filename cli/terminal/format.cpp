@@ -100,6 +100,11 @@ std::string format_signed(double value, int decimals) {
   return std::isfinite(value) && digits.front() != '-' ? '+' + digits : digits;
 }
 
+std::string format_at_most(double value, int decimals) {
+  const double unit = std::pow(10.0, decimals);
+  return format_signed(std::ceil(value * unit) / unit, decimals);
+}
+
 std::string format_percent(double fraction, int decimals) {
   return std::isfinite(fraction) ? format_fixed(100 * fraction, decimals) + " %" : not_a_number;
 }

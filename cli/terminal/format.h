@@ -22,6 +22,10 @@ std::string format_fixed(double value, int decimals = 4);
 /// A difference, with its sign always shown: 0.0123 -> "+0.0123", -0.5 -> "-0.5000"; what rounds to zero is "+0.0000".
 std::string format_signed(double value, int decimals = 4);
 
+/// The same for what something is at most: rounded up, 0.01361 -> "+0.0137", so that no rounded difference below it
+/// reads as greater.
+std::string format_at_most(double value, int decimals = 4);
+
 /// A fraction as a percentage: 0.1234 -> "12.3 %".
 std::string format_percent(double fraction, int decimals = 1);
 /// A change: "+12.3 %", "-0.4 %"; what shows only zeros is "+0.0 %", as of format_signed.

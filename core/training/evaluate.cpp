@@ -20,14 +20,15 @@ Evaluation finished(Evaluation result, double sum) {
 }
 
 Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
-  const PosteriorEvaluator evaluator(views_of(model), options.posterior, options.bfloat16, options.exact);
+  const PosteriorEvaluator evaluator(views_of(model), options.posterior, options.bfloat16, options.mode);
   double sum = 0;
   Evaluation result;
   PosteriorSummary summary;
   summary.shares.resize(model.domains.size() + 1);
-  EvaluateOptions large = options;
-  large.batch_size *= 8;  // its probes are short
-  for_each_batch(windows, large, [&](const Batch& batch) {
+  if (options.mode == PosteriorMode::strict) summary.earlier.resize(model.domains.size());
+  EvaluateOptions batches = options;
+  if (options.mode == PosteriorMode::fast) batches.batch_size *= 8;  // its probes are short
+  for_each_batch(windows, batches, [&](const Batch& batch) {
     const PosteriorLosses posterior = evaluator.losses(batch);
     const at::Tensor counts = batch.targets.ne(PackedWindows::kIgnore);
     sum += (posterior.losses * counts).sum().item<double>();
@@ -37,8 +38,15 @@ Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, co
     for (std::size_t h = 0; h < summary.shares.size(); ++h) {
       summary.shares[h] += weights[static_cast<std::int64_t>(h)].item<double>();
     }
+    for (std::size_t k = 0; k < summary.earlier.size(); ++k) {
+      summary.earlier[k].loss += posterior.earlier[k].loss, summary.earlier[k].bound += posterior.earlier[k].bound;
+    }
   });
   for (double& share : summary.shares) share /= static_cast<double>(std::max<std::int64_t>(1, summary.observed));
+  for (EarlierLoss& one : summary.earlier) {
+    const auto tokens = static_cast<double>(std::max<std::int64_t>(1, result.tokens));
+    one.loss /= tokens, one.bound /= tokens;
+  }
   result.posterior = summary;
   return finished(result, sum);
 }

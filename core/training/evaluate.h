@@ -9,6 +9,7 @@
 #include "core/model/posterior.h"
 #include "core/text/packing.h"
 #include "core/training/batch.h"
+#include "core/training/mix_posterior.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -17,9 +18,9 @@ struct EvaluateOptions {
   std::int64_t max_tokens = 0;  ///< Stop after this many tokens of input, spread evenly over the data; 0 = all.
   std::int64_t batch_size = 8;
   bool bfloat16 = false;
-  PosteriorOptions posterior;  ///< Of models with domains.
-  bool exact = false;          ///< Of models with domains: run every hypothesis over everything (PosteriorEvaluator).
-  std::function<bool()> should_stop;  ///< Asked between batches; true throws EvaluationInterrupted.
+  PosteriorOptions posterior;                  ///< Of models with domains.
+  PosteriorMode mode = PosteriorMode::strict;  ///< Of models with domains.
+  std::function<bool()> should_stop;           ///< Asked between batches; true throws EvaluationInterrupted.
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
 
@@ -31,7 +32,10 @@ class EvaluationInterrupted : public Error {
 /// Which hypotheses of a model with domains predicted.
 struct PosteriorSummary {
   std::vector<double> shares;                ///< [hypotheses] mean weight over the tokens observed.
-  std::int64_t documents = 0, observed = 0;  ///< As PosteriorLosses; with them rise_bound() tells what is at stake.
+  std::int64_t documents = 0, observed = 0;  ///< As PosteriorLosses.
+  /// Strict: [domains], of the base alone, of it and the first domain, …; nats per token, as the loss, which is at most
+  /// the sum of the two. The base's is the number that it has as a plain model. Empty in the fast mode.
+  std::vector<EarlierLoss> earlier = {};
 };
 
 struct Evaluation {

@@ -2,35 +2,32 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
+#include <cstddef>
 #include <vector>
 
 #include "core/model/model.h"
 #include "core/model/posterior.h"
 #include "core/training/batch.h"
+#include "core/training/mix_posterior.h"
 
 namespace mformer {
-
-/// What the posterior over births makes of a batch of windows.
-struct PosteriorLosses {
-  at::Tensor losses;  ///< [batch, tokens] float64: −log mixture probability of the next token, 0 where none is known.
-  at::Tensor weights;  ///< [batch, tokens, hypotheses] float64: with which each predicted it; 0 for those not run.
-  std::int64_t documents = 0;  ///< Beginnings: of every window, and of every further document in it.
-  std::int64_t observed = 0;   ///< Tokens known, those without a loss (prompts) included.
-};
 
 /// Runs the views of a model with domains (views_of()) over windows and mixes them by the posterior, which starts anew
 /// at each window and with each document.
 ///
-/// Not every view runs over everything: the first 4, 12 and 48 tokens of every document are run by all that are still in
-/// question; views whose weight by Bayes' rule is then less than what switching would give them, α π, for each document
-/// of a window, rest for this window. The base comes back where it does better in the middle of a document. Where the
-/// losses of what runs jump, a sign that the text changed domain, the best of the resting views comes back if it is
-/// worth a switch. The losses are exact for what was run and otherwise an upper bound.
+/// Strict: every view runs over everything, at the cost of one pass each, and no loss exceeds its bound, whatever the
+/// text (EarlierMixture). The base's figures are those of the base alone, number for number, where the batches are.
+///
+/// Fast: the first 4, 12 and 48 tokens of every document are run by all views that are still in question; views whose
+/// weight by Bayes' rule is then less than the least rate of switching, for each document of a window, rest for this
+/// window. One of them comes back where it does better, by 2 nats, at the end of a document of at least 64 tokens (the
+/// last 4 tokens, 8 of long ones), read without what came before. What rests counts as probability lost: the losses
+/// are at least the strict ones, and have no bound against the base, which may rest where it would do better.
 class PosteriorEvaluator {
  public:
-  /// `views`: of the base and of each domain. `exact`: all views run over everything.
-  PosteriorEvaluator(std::vector<Model> views, const PosteriorOptions& options, bool bfloat16, bool exact = false);
+  /// `views`: of the base and of each domain.
+  PosteriorEvaluator(std::vector<Model> views, const PosteriorOptions& options, bool bfloat16,
+                     PosteriorMode mode = PosteriorMode::strict);
 
   PosteriorLosses losses(const Batch& batch) const;
 
@@ -40,7 +37,8 @@ class PosteriorEvaluator {
  private:
   std::vector<Model> views_;
   PosteriorOptions options_;
-  bool bfloat16_, exact_;
+  bool bfloat16_;
+  PosteriorMode mode_;
 };
 
 }  // namespace mformer

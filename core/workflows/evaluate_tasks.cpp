@@ -95,6 +95,10 @@ Model evaluated_model(const Session& session, const LoadedVersion& version, cons
   if (!command.as_of.empty()) model = masked_as_of(session.registry, version, command.as_of);
   if (!command.domain.empty()) model = view_of(model, command.domain);
   report.masked_modules = number_of_modules(version.model) - number_of_modules(model);
+  if (command.mode == PosteriorMode::fast && model.domains.empty()) {
+    throw UsageError("--fast lets hypotheses of a model with domains rest, and here is only one model",
+                     "leave --fast out");
+  }
   return model;
 }
 
@@ -119,13 +123,13 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
   EvalReport report;
   const Model model = evaluated_model(session, version, command, report);
   report.hypotheses = hypotheses(model);
-  const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() && !command.exact &&
-                    command.data.empty() && command.context == 0;
+  const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() &&
+                    command.mode == PosteriorMode::strict && command.data.empty() && command.context == 0;
   for (const TaskData& task : tasks) {
     report.rows.push_back({task.record.name, keep
                                                  ? scored(session, version.record.hash, model, task, command.max_tokens)
                                                  : evaluate_task(session, model, task, Split::held_out,
-                                                                 command.max_tokens, command.context, command.exact)});
+                                                                 command.max_tokens, command.context, command.mode)});
   }
   return report;
 }

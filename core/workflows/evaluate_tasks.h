@@ -12,9 +12,9 @@ struct EvalCommand {
   std::string data;                ///< A folder instead of tasks; need not be a task.
   std::string as_of;               ///< A version: modules born after it are masked. Empty = nothing is masked.
   std::string domain;              ///< One hypothesis, "base" or a domain's name; empty = the posterior decides.
-  bool exact = false;              ///< Every hypothesis runs over everything.
-  std::int64_t max_tokens = 0;     ///< Held-out tokens per task; 0 = all.
-  std::int64_t context = 0;        ///< 0 = the model's block size.
+  PosteriorMode mode = PosteriorMode::strict;  ///< Of a model with domains.
+  std::int64_t max_tokens = 0;                 ///< Held-out tokens per task; 0 = all.
+  std::int64_t context = 0;                    ///< 0 = the model's block size.
 };
 
 struct EvalRow {

@@ -140,10 +140,12 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   TextStream stream(options.stop, on_text);
   result.stopped_by = "length";
+  double bound = 0;
   auto start = std::chrono::steady_clock::now();
   while (result.tokens < options.max_tokens) {
     const at::Tensor logits = decoder.read(ids);
     if (result.tokens == 0) start = std::chrono::steady_clock::now();
+    bound += std::max(0.0, -std::log(decoder.kept()));
     const auto id = static_cast<std::int32_t>(draw(logits, options, tokenizer.vocab_size(), generator));
     if (id == end_of_text) {
       result.stopped_by = "end of text";
@@ -164,6 +166,7 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.text = replace_invalid_utf8(stream.text());
   result.weights = decoder.weights();
+  result.bound = decoder.gave_up_while_reading() ? std::nullopt : std::optional<double>(bound);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct Generated {
   double seconds = 0;           ///< Of drawing them, the prompt aside.
   std::string stopped_by;       ///< "length", "end of text", "stop string" or "interrupt".
   std::vector<double> weights;  ///< Of the hypotheses at the end; one number for a plain model.
+  /// Nats by which the text drawn is at most less likely, before temperature, top-k and top-p, when all hypotheses of a
+  /// model with domains run (MixtureDecoder) than as it was drawn; nothing where some were given up inside the prompt.
+  std::optional<double> bound = 0.0;
 };
 
 /// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come. The

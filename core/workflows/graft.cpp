@@ -101,7 +101,8 @@ GraftReport graft(Session& session, const LoadedVersion& full, const LoadedVersi
       if (!full.tokenizer) return;
       const std::vector<TaskData> tasks = readable_tasks(session, *full.tokenizer);
       report.tasks = changes(tasks, losses(session, full.record.hash, full.model, tasks, command.eval_tokens),
-                             losses(session, commit.version.hash, model, tasks, command.eval_tokens));
+                             losses(session, commit.version.hash, model, tasks, command.eval_tokens),
+                             full.model.domains.size(), model.domains.size());
     });
   });
   return report;

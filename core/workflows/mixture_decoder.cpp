@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "core/checkpoint/quantize.h"
 #include "core/model/domains.h"
@@ -64,9 +65,10 @@ MixtureDecoder::~MixtureDecoder() = default;
 
 at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
   const at::NoGradGuard no_grad;
-  const auto left = std::count_if(hypotheses_.begin(), hypotheses_.end(), [](const auto& h) { return h != nullptr; });
+  const std::ptrdiff_t left = running();
   if (left > 1 && ids.size() > kMostAtOnce) {
     read({ids.begin(), ids.begin() + kMostAtOnce});
+    gave_up_while_reading_ = gave_up_while_reading_ || running() < left;
     return read({ids.begin() + kMostAtOnce, ids.end()});
   }
   const at::Tensor input = at::tensor(ids).unsqueeze(0);
@@ -92,7 +94,7 @@ at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
     if (log_probs[h].defined()) next_[h] = log_probs[h][static_cast<std::int64_t>(ids.size()) - 1];
   }
-  rule_out();
+  give_up();
   return mixed(next_);
 }
 
@@ -100,6 +102,15 @@ std::vector<double> MixtureDecoder::weights() const {
   std::vector<double> weights = posterior_.weights();
   for (std::size_t h = 0; h < weights.size(); ++h) weights[h] = hypotheses_[h] == nullptr ? 0.0 : weights[h];
   return weights;
+}
+
+double MixtureDecoder::kept() const {
+  const std::vector<double> left = weights();
+  return std::accumulate(left.begin(), left.end(), 0.0);
+}
+
+std::ptrdiff_t MixtureDecoder::running() const {
+  return std::count_if(hypotheses_.begin(), hypotheses_.end(), [](const auto& one) { return one != nullptr; });
 }
 
 at::Tensor MixtureDecoder::mixed(const std::vector<at::Tensor>& log_probs) const {
@@ -112,7 +123,7 @@ at::Tensor MixtureDecoder::mixed(const std::vector<at::Tensor>& log_probs) const
   return sum.log();
 }
 
-void MixtureDecoder::rule_out() {
+void MixtureDecoder::give_up() {
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
     if (evidence_.weights()[h] < options_.negligible) hypotheses_[h].reset();
   }

@@ -50,10 +50,8 @@ std::vector<MatrixTask> columns(const Registry& registry, const std::vector<Matr
 /// The held-out loss that scored() kept for the same number of tokens.
 std::optional<double> known_loss(const Registry& registry, const std::string& version, const std::string& task,
                                  std::int64_t max_tokens) {
-  for (const Score& score : registry.scores(version, task)) {
-    if (score.split == "held_out" && score.metric == "loss@" + std::to_string(max_tokens)) return score.value;
-  }
-  return std::nullopt;
+  const auto known = known_score(registry, version, task, max_tokens);
+  return known ? std::optional<double>(known->loss) : std::nullopt;
 }
 
 /// The workflow; the members are what its steps share.

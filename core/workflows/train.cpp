@@ -1,5 +1,6 @@
 #include "core/workflows/train.h"
 
+#include <cmath>
 #include <optional>
 
 #include "core/model/placement.h"
@@ -20,6 +21,14 @@ PoolOptions pools_of(const PretrainCommand& command, const Tokenizer& tokenizer)
     throw UsageError("--pool-share is a share of the documents, above 0 and at most 1", "for example --pool-share 0.5");
   }
   return {command.pools, command.pool_share, tokenizer.end_of_text()};
+}
+
+/// Losses that differ by less are the same but for the order of float32 sums.
+constexpr double kSameLoss = 1e-5;
+
+void add_bound(TaskChange& change, const EarlierLoss& earlier) {
+  change.bound = earlier.bound;
+  if (change.before.has_value() && std::abs(*change.before - earlier.loss) <= kSameLoss) change.before = earlier.loss;
 }
 
 }  // namespace
@@ -141,9 +150,7 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
     if (before[i].has_value()) change.before = before[i]->loss, change.tokens = before[i]->tokens;
     if (after[i].has_value()) change.after = after[i]->loss, change.tokens = after[i]->tokens;
     if (domains_after > domains_before && after[i].has_value() && after[i]->posterior.has_value()) {
-      const PosteriorSummary& posterior = *after[i]->posterior;
-      change.bound = rise_bound(domains_before, domains_after, posterior.documents, posterior.observed) /
-                     static_cast<double>(after[i]->tokens);
+      add_bound(change, after[i]->posterior->earlier.at(domains_before));
     }
     all.push_back(std::move(change));
   }

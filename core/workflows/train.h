@@ -25,7 +25,8 @@ struct TaskChange {
   std::string task;
   std::optional<double> before, after;  ///< Held-out, nats per token.
   std::int64_t tokens = 0;
-  /// The most by which a new domain can have raised the loss, nats per token (rise_bound()); only where there is one.
+  /// The most by which new domains can have raised the loss, nats per token (EarlierMixture); only where there are
+  /// some.
   std::optional<double> bound = {};
 };
 
@@ -78,7 +79,9 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
                          double replay, const TrainOptions& options, double memory = 1);
 
-/// Pairs up losses() of two models. Where the later one has more domains, the bound of the rise comes with them.
+/// Pairs up losses() of two models. Where the later one has the earlier one's domains and more, the bound of the rise
+/// comes with them, and a loss before that differs by no more than rounding on another device or by another number of
+/// threads is the one that was measured beside the loss after.
 std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& before,
                                 const std::vector<std::optional<Evaluation>>& after, std::size_t domains_before = 0,

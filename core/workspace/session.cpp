@@ -102,12 +102,12 @@ void record_task(Session& session, TaskData& task, std::int64_t operation, bool 
 }
 
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
-                                        std::int64_t max_tokens, std::int64_t context, bool exact) {
+                                        std::int64_t max_tokens, std::int64_t context, PosteriorMode mode) {
   const TokenData& tokens = task.tokens.split(split);
   if (tokens.tokens().size() < 2) return std::nullopt;
   EvaluateOptions options;
   options.max_tokens = max_tokens;
-  options.exact = exact;
+  options.mode = mode;
   options.should_stop = session.watcher.should_stop;
   options.progress = [&](std::int64_t done, std::int64_t total) {
     if (session.watcher.progress)
@@ -130,16 +130,25 @@ Metrics metrics_of(const Evaluation& evaluation) {
     for (std::size_t h = 0; h < evaluation.posterior->shares.size(); ++h) {
       metrics["share." + std::to_string(h)] = evaluation.posterior->shares[h];
     }
+    for (std::size_t k = 0; k < evaluation.posterior->earlier.size(); ++k) {
+      metrics["earlier." + std::to_string(k)] = evaluation.posterior->earlier[k].loss;
+      metrics["bound." + std::to_string(k)] = evaluation.posterior->earlier[k].bound;
+    }
   }
   return metrics;
 }
 
-Evaluation from_metrics(const Metrics& metrics, std::int64_t tokens) {
+std::optional<Evaluation> from_metrics(const Metrics& metrics, std::int64_t tokens) {
+  if (metrics.count("loss") == 0) return std::nullopt;
   Evaluation evaluation{metrics.at("loss"), tokens};
-  if (metrics.count("documents") != 0 && metrics.count("observed") != 0) {
+  if (metrics.count("documents") != 0) {
+    if (metrics.count("observed") == 0 || metrics.count("bound.0") == 0) return std::nullopt;
     PosteriorSummary summary{{}, std::llround(metrics.at("documents")), std::llround(metrics.at("observed"))};
     for (std::size_t h = 0; metrics.count("share." + std::to_string(h)) != 0; ++h) {
       summary.shares.push_back(metrics.at("share." + std::to_string(h)));
+    }
+    for (std::size_t k = 0; metrics.count("bound." + std::to_string(k)) != 0; ++k) {
+      summary.earlier.push_back({metrics.at("earlier." + std::to_string(k)), metrics.at("bound." + std::to_string(k))});
     }
     evaluation.posterior = summary;
   }
@@ -148,24 +157,36 @@ Evaluation from_metrics(const Metrics& metrics, std::int64_t tokens) {
 
 }  // namespace
 
-std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
-                                 std::int64_t max_tokens, std::int64_t operation) {
+std::optional<Evaluation> known_score(const Registry& registry, const std::string& version, const std::string& task,
+                                      std::int64_t max_tokens) {
   const std::string suffix = std::to_string(max_tokens);
   Metrics known;
   std::int64_t tokens = 0;
-  for (const Score& score : session.registry.scores(version, task.record.name)) {
+  for (const Score& score : registry.scores(version, task)) {
     const std::size_t at = score.metric.rfind('@');
     if (score.split != "held_out" || at == std::string::npos || score.metric.substr(at + 1) != suffix) continue;
     known[score.metric.substr(0, at)] = score.value;
     tokens = score.token_count;
   }
-  if (known.count("loss") != 0) return from_metrics(known, tokens);
+  return from_metrics(known, tokens);
+}
+
+std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
+                                 std::int64_t max_tokens, std::int64_t operation) {
+  const auto known = known_score(session.registry, version, task.record.name, max_tokens);
+  if (known.has_value()) return known;
+  const std::string suffix = std::to_string(max_tokens);
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
   if (result.has_value() && std::isfinite(result->loss)) {
-    for (const auto& [metric, value] : metrics_of(*result)) {
+    Metrics metrics = metrics_of(*result);
+    const auto put = [&](const std::string& metric, double value) {
       session.registry.put_score(
           {version, task.record.name, "held_out", metric + "@" + suffix, value, result->tokens, operation, 0});
-    }
+    };
+    // The first bound comes last: a process that is killed on the way leaves what known_score() does not take.
+    const auto last = metrics.extract("bound.0");
+    for (const auto& [metric, value] : metrics) put(metric, value);
+    if (last) put(last.key(), last.mapped());
   }
   return result;
 }

@@ -64,13 +64,20 @@ void record_task(Session& session, TaskData& task, std::int64_t operation, bool 
 /// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
 /// if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
-                                        std::int64_t max_tokens, std::int64_t context = 0, bool exact = false);
+                                        std::int64_t max_tokens, std::int64_t context = 0,
+                                        PosteriorMode mode = PosteriorMode::strict);
 
 /// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss@max_tokens"), for a
-/// model with domains also "documents@…", "observed@…" and "share.H@…" of its PosteriorSummary, and taken from there
-/// when it is known, on whatever device it was computed. `model` must be that version's.
+/// model with domains also "documents@…", "observed@…", "share.H@…", "earlier.K@…" and "bound.K@…" of its
+/// PosteriorSummary, and taken from there when it is known, on whatever device it was computed. `model` must be that
+/// version's.
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation = 0);
+
+/// What scored() kept; nothing where it kept nothing, or of a model with domains only a loss without its bounds, as
+/// programs did in which hypotheses rested.
+std::optional<Evaluation> known_score(const Registry& registry, const std::string& version, const std::string& task,
+                                      std::int64_t max_tokens);
 
 /// All tasks of the registry whose data can still be read; the others are named in a message and left out.
 std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer);

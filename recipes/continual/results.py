@@ -128,13 +128,14 @@ class Results:
         return most
 
     def rise_over_bound(self, seed, method):
-        """On the first domain after the last step: the rise less the bound that the first extension printed. It holds for
-        all that follow, since the base's prior stays one half."""
-        result = self.result(seed, method.key, self.settings.new[0])
-        task = next((task for task in result["tasks"] if task["task"] == self.settings.base), {}) if result else {}
-        if task.get("bound") is None:
-            return None
-        return self.rise(seed, method, self.settings.base) - task["bound"]
+        """On the first domain after the last step: the rise less the sum of the bounds that the extensions printed, each
+        against the model before it."""
+        bounds = []
+        for domain in self.settings.new:
+            result = self.result(seed, method.key, domain)
+            task = next((task for task in result["tasks"] if task["task"] == self.settings.base), {}) if result else {}
+            bounds.append(task.get("bound"))
+        return None if None in bounds else self.rise(seed, method, self.settings.base) - sum(bounds)
 
     def merged(self, seed, name):
         """Loss of the merged model on a domain less that of its own branch; on the base's domain, less the base's."""

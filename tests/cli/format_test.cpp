@@ -102,5 +102,14 @@ TEST(FormatTest, NumbersThatAreNotFiniteAreNotAvailable) {
   }
 }
 
+TEST(FormatAtMost, IsNeverBelowWhatADifferenceBelowItRoundsTo) {
+  EXPECT_EQ(format_at_most(0.01361), "+0.0137");
+  EXPECT_EQ(format_at_most(0.0137), "+0.0137");
+  for (int i = 0; i < 10000; ++i) {
+    const double bound = i * 1.37e-7;
+    EXPECT_GE(std::stod(format_at_most(bound)), std::stod(format_signed(bound - 1e-12))) << bound;
+  }
+}
+
 }  // namespace
 }  // namespace mformer::terminal

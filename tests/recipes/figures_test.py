@@ -101,9 +101,10 @@ class Figures(unittest.TestCase):
         rise = goals["posterior: largest rise on an old domain after all extensions"]
         self.assertAlmostEqual(rise.sample.mean, 0.003)
         self.assertEqual(len(rise.sample.values), 3)
-        over_bound = goals["posterior: rise on the base's domain less the bound that `extend` printed"]
+        over_bound = goals["posterior: rise on the base's domain less the bounds that `extend` printed"]
         self.assertIsInstance(over_bound.sample, Sample)
         self.assertTrue(over_bound.met)
+        self.assertAlmostEqual(over_bound.sample.mean, 0.003 - 2 * 0.01)  # two extensions, each with its own bound
         self.assertEqual(goals["single mask: largest rise on an old domain"].row()[2:], ["-", 0, "-"])
 
 

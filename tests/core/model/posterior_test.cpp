@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 
 namespace mformer {
@@ -65,8 +66,9 @@ TEST(Posterior, CostsNoMoreThanItsBoundAgainstAnyHypothesis) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const Text text = random_text(seed);
     for (std::size_t h = 0; h < 3; ++h) {
-      const double bound =
-          -std::log(prior[h]) - static_cast<double>(text.size()) * std::log1p(-options.switching * (1 - prior[h]));
+      double leaving = 0;
+      for (std::size_t g = 0; g < 3; ++g) leaving += g == h ? 0 : switching_of(2, options)[g];
+      const double bound = -std::log(prior[h]) - static_cast<double>(text.size()) * std::log1p(-leaving);
       EXPECT_LE(loss_of(text, options), loss_of_one(text, h) + bound + kRounding);
     }
   }
@@ -77,7 +79,7 @@ TEST(Posterior, FollowsATextThatChangesItsDomainAtTheCostOfTheSwitches) {
   const Text text = random_text(3);
   double knowing = 0;  // who knows the switches pays each token's best hypothesis
   for (std::size_t t = 0; t < text.size(); ++t) knowing -= text[t][t * 3 / text.size()];
-  const double a_switch = std::log(2048.0) + std::log(4.0);
+  const double a_switch = std::log(2048.0) + std::log(6.0);  // to the second domain
   EXPECT_LE(loss_of(text, options), knowing + std::log(2.0) + 2 * a_switch + 0.2);
   PosteriorOptions rigid;
   rigid.switching = 0;
@@ -112,25 +114,36 @@ TEST(Posterior, ForgetsTheLastDocument) {
   EXPECT_EQ(posterior.weights(), prior_of(1));
 }
 
-TEST(RiseBound, HoldsForEveryDomainThatIsAdded) {
-  const PosteriorOptions options;
-  for (std::size_t earlier = 0; earlier < 3; ++earlier) {
-    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-      const Text all = random_text(seed, 120, earlier + 2);
-      Text old = all;
-      for (auto& token : old) token.pop_back();
-      // The earlier mixture switches a little less in the statement of the bound; by how much, 1e-3 covers.
-      EXPECT_LE(loss_of(all, options, earlier + 1),
-                loss_of(old, options, earlier) + rise_bound(earlier, earlier + 1, 1, 120, options) + 1e-3);
-    }
-  }
+TEST(Posterior, SwitchesToAHypothesisAtARateThatDoesNotDependOnLaterOnes) {
+  const std::vector<double> few = switching_of(1), many = switching_of(40);
+  EXPECT_EQ(few, (std::vector<double>{1.0 / 4096, 1.0 / 4096}));
+  EXPECT_TRUE(std::equal(few.begin(), few.end(), many.begin()));
+  EXPECT_LT(std::accumulate(many.begin(), many.end(), 0.0), 1.5 / 2048) << "however many there are";
 }
 
-TEST(RiseBound, IsLnTwoADocumentForTheFirstDomain) {
-  PosteriorOptions options;
-  options.switching = 0;
-  EXPECT_DOUBLE_EQ(rise_bound(0, 1, 3, 1000, options), 3 * std::log(2.0));
-  EXPECT_EQ(rise_bound(2, 2, 3, 1000), 0.0);
+TEST(Posterior, ReportsATokenThatNobodyThoughtPossibleAndGoesOn) {
+  Posterior posterior(1, {});
+  EXPECT_EQ(posterior.observe(std::vector<double>{kNever, kNever}), -kNever);
+  EXPECT_EQ(posterior.weights(), prior_of(1));
+}
+
+TEST(Posterior, KeepsTheOnlyHypothesisWithWeightHoweverFarBehindItIs) {
+  Posterior posterior(1, without_switching({}));
+  posterior.observe(std::vector<double>{-1, -900});  // 900 nats: the other's weight is no number of double precision
+  EXPECT_NEAR(posterior.observe(std::vector<double>{-2000, -1}), 2000, kRounding);
+}
+
+TEST(EarlierMixture, OfTheBaseAloneIsItsLoss) {
+  const Text text = random_text(4);
+  Posterior all(2, {});
+  EarlierMixture base(0, 2, {});
+  for (const auto& token : text) {
+    base.observe(token, all.weights(), true);
+    all.observe(token);
+  }
+  EXPECT_DOUBLE_EQ(base.loss(), loss_of_one(text, 0));
+  const double staying = -std::log1p(-(1.0 / 2 + 1.0 / 6) / 2048);
+  EXPECT_NEAR(base.bound(), std::log(2.0) + 200 * staying, 1e-7) << "known before the text is";
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ TEST_F(DomainExtensionTest, ReportsARiseWithinItsBound) {
   ASSERT_EQ(report.tasks.size(), 2);
   for (const TaskChange& task : report.tasks) {
     ASSERT_TRUE(task.bound.has_value()) << task.task;
-    EXPECT_LE(*task.after - *task.before, *task.bound + 1e-5) << task.task;
+    EXPECT_LE(*task.after - *task.before, *task.bound) << task.task;
   }
   // From the registry's scores it is the same.
   Session session = workspace_.session("eval");
@@ -124,6 +124,35 @@ TEST_F(DomainExtensionTest, ReportsARiseWithinItsBound) {
   const auto again = scored(session, now.record.hash, now.model, english, 200);
   ASSERT_TRUE(again->posterior.has_value());
   EXPECT_EQ(again->posterior->shares.size(), 2);
+  ASSERT_EQ(again->posterior->earlier.size(), 1);
+  EXPECT_EQ(again->posterior->earlier[0].bound,
+            evaluate_task(session, now.model, english, Split::held_out, 200)->posterior->earlier[0].bound);
+}
+
+TEST_F(DomainExtensionTest, TakesNoLossFromTheRegistryThatHasNoBoundsBesideIt) {
+  run(command("german"));
+  const std::string version = workspace_.load().record.hash;
+  const auto keep = [&](const std::string& metric, double value) {
+    workspace_.registry().put_score({version, "english", "held_out", metric + "@150", value, 150, 0, 0});
+  };
+  const auto known = [&] { return known_score(workspace_.registry(), version, "english", 150); };
+  EXPECT_FALSE(known().has_value());
+  for (const auto* metric : {"loss", "documents", "observed", "share.0", "share.1"}) keep(metric, 1.0);
+  EXPECT_FALSE(known().has_value()) << "hypotheses may have rested";
+  keep("earlier.0", 0.5), keep("bound.0", 0.6);
+  ASSERT_TRUE(known().has_value());
+  EXPECT_EQ(known()->posterior->earlier[0].bound, 0.6);
+}
+
+TEST_F(DomainExtensionTest, BoundsASecondDomainAgainstTheModelWithTheFirst) {
+  run(command("german"));
+  const std::string first = workspace_.load().record.hash;
+  const ExtendReport report = run(command("code"));
+  for (const TaskChange& task : report.tasks) {
+    ASSERT_TRUE(task.before && task.after && task.bound) << task.task;
+    EXPECT_NEAR(*task.before, known_score(workspace_.registry(), first, task.task, 200)->loss, 1e-9) << task.task;
+    EXPECT_LE(*task.after - *task.before, *task.bound) << task.task;
+  }
 }
 
 TEST_F(DomainExtensionTest, AddsASecondDomainWithoutTouchingTheFirst) {

@@ -75,5 +75,56 @@ TEST(MixtureDecoder, ReadsALongPromptInPiecesToTheSameEnd) {
   EXPECT_LE(relative_error(a.exp(), b.exp()), 1e-4);
 }
 
+/// log of the probability that all hypotheses together give to ids[from…] after those before.
+double of_all(const Model& model, const at::Tensor& ids, std::int64_t from) {
+  std::vector<at::Tensor> all;
+  for (const Model& view : views_of(model)) all.push_back(log_probs(view, ids));
+  Posterior posterior(model.domains.size(), {});
+  double sum = 0;
+  for (std::int64_t t = 0; t + 1 < ids.size(0); ++t) {
+    std::vector<double> seen;
+    for (const at::Tensor& one : all) seen.push_back(one[t][ids[t + 1]].item<double>());
+    const double loss = posterior.observe(seen);
+    if (t + 1 >= from) sum -= loss;
+  }
+  return sum;
+}
+
+TEST(MixtureDecoder, KeepsNoTextMoreThanItsBoundFromTheMixtureOfAll) {
+  ModelConfig config = tiny_config();
+  config.block_size = config.history_length = 64;
+  const Model model = tiny_model_with_domains(config, 0.8);
+  double most = -1;
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    const at::Tensor ids = tiny_ids(1, 60, seed)[0];  // as hostile as chance: nobody's text
+    MixtureDecoder decoder(model, at::kFloat, 60);
+    at::Tensor next = decoder.read(ids_of(ids.narrow(0, 0, 20).contiguous()));
+    double drawn = 0, bound = 0;
+    for (std::int64_t t = 20; t < 60; ++t) {
+      drawn += next.to(at::kDouble).log_softmax(0)[ids[t]].item<double>();
+      bound -= std::log(decoder.kept());
+      next = decoder.read({ids[t].item<std::int64_t>()});
+    }
+    ASSERT_EQ(decoder.running(), 1) << "nothing was given up";
+    ASSERT_FALSE(decoder.gave_up_while_reading());
+    EXPECT_LT(bound, 0.1);
+    most = std::max(most, drawn - of_all(model, ids, 20) - bound);
+  }
+  EXPECT_LE(most, 1e-4) << "float32 log-probabilities";
+}
+
+TEST(MixtureDecoder, SaysWhenItGaveHypothesesUpInsideWhatItRead) {
+  ModelConfig config = tiny_config();
+  config.block_size = config.history_length = 700;
+  const at::Tensor ids = tiny_ids(1, 600)[0];
+  MixtureDecoder apart(tiny_model_with_domains(config, 0.8), at::kFloat, 600);
+  apart.read(ids_of(ids));
+  EXPECT_TRUE(apart.gave_up_while_reading());
+  MixtureDecoder near(tiny_model_with_domains(config, 0.001), at::kFloat, 600);
+  near.read(ids_of(ids));
+  EXPECT_FALSE(near.gave_up_while_reading());
+  EXPECT_NEAR(near.kept(), 1.0, 1e-12);
+}
+
 }  // namespace
 }  // namespace mformer
