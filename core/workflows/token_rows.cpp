@@ -2,12 +2,22 @@
 
 #include <ATen/ops/tensor.h>
 
+#include "modules_registry/error.h"
+
 namespace mformer {
 
 at::Tensor rare_tokens(std::int64_t vocabulary, const std::vector<TaskData>& tasks, std::int64_t fewer_than) {
   std::vector<std::int64_t> counts(vocabulary, 0);
   for (const TaskData& task : tasks) {
-    for (const std::uint32_t token : task.tokens.train.tokens()) ++counts[token & TokenData::kIdMask];
+    for (const std::uint32_t token : task.tokens.train.tokens()) {
+      const std::uint32_t id = token & TokenData::kIdMask;
+      if (id >= counts.size()) {
+        throw Error("the text of task '" + task.record.name + "' has the token " + std::to_string(id) +
+                        ", but the model has " + std::to_string(vocabulary),
+                    "model and tokenizer do not belong together: import the model with the tokenizer it was made with");
+      }
+      ++counts[id];
+    }
   }
   return at::tensor(counts, at::kLong).lt(fewer_than);
 }
