@@ -1,6 +1,10 @@
 #include "core/training/snapshot.h"
 
-#include <map>
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/checkpoint/tensor_io.h"
 #include "modules_registry/error.h"
@@ -21,6 +25,56 @@ std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimiz
   return tensors;
 }
 
+constexpr const char* kRestart = "begin anew with --restart: the snapshot goes then";
+
+/// SHA-256 of all that a snapshot says: steps, and the tensors with their names, types and shapes, by name.
+std::string checksum_of(std::vector<TensorToWrite> tensors, const std::string& steps) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  Sha256 sha;
+  const auto add = [&](std::string_view text) {  // after its length, so that no two snapshots share a text
+    sha.update(as_bytes(std::to_string(text.size()) + " "));
+    sha.update(as_bytes(text));
+  };
+  add(steps);
+  for (const TensorToWrite& tensor : tensors) {
+    add(tensor.name);
+    add(dtype_name(tensor.dtype));
+    add(std::to_string(tensor.shape.size()));
+    for (const std::int64_t size : tensor.shape) add(std::to_string(size));
+    sha.update(tensor.data);
+  }
+  return sha.finish_hex();
+}
+
+std::string checksum_of(const SafetensorsFile& file, const std::string& steps) {
+  std::vector<TensorToWrite> tensors;
+  for (const TensorView& view : file.tensors()) {
+    tensors.push_back({view.name, view.dtype, view.shape, Bytes(view.data, view.bytes)});
+  }
+  return checksum_of(std::move(tensors), steps);
+}
+
+[[noreturn]] void fail_damaged(const std::filesystem::path& path, const std::string& why) {
+  throw Error("the snapshot '" + path.string() + "' is damaged: " + why, kRestart);
+}
+
+SafetensorsFile open_snapshot(const std::filesystem::path& path) {
+  try {
+    return SafetensorsFile::open(path);
+  } catch (const Error& error) {
+    fail_damaged(path, error.what());
+  }
+}
+
+/// The steps taken, of a snapshot whose bytes are those that were written.
+std::int64_t checked_steps(const SafetensorsFile& file, const std::filesystem::path& path) {
+  const auto steps = file.metadata().find("steps");
+  const auto checksum = file.metadata().find("sha256");
+  if (steps == file.metadata().end() || checksum == file.metadata().end()) fail_damaged(path, "it has no checksum");
+  if (checksum_of(file, steps->second) != checksum->second) fail_damaged(path, "its bytes have another checksum");
+  return std::stoll(steps->second);
+}
+
 }  // namespace
 
 void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer) {
@@ -29,27 +83,30 @@ void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer) 
   for (auto& [name, tensor] : tensors) tensor = tensor.cpu();
   to_be_written.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) to_be_written.push_back(to_write(name, tensor));
-  write_safetensors(file_in(folder), to_be_written, {{"steps", std::to_string(optimizer.steps())}});
+  const std::string steps = std::to_string(optimizer.steps());
+  write_safetensors(file_in(folder), to_be_written, {{"steps", steps}, {"sha256", checksum_of(to_be_written, steps)}});
 }
 
 std::optional<std::int64_t> load_snapshot(const std::filesystem::path& folder, AdamW& optimizer) {
-  if (!std::filesystem::exists(file_in(folder))) return std::nullopt;
-  const SafetensorsFile file = SafetensorsFile::open(file_in(folder));
+  const std::filesystem::path path = file_in(folder);
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const SafetensorsFile file = open_snapshot(path);
+  const std::int64_t steps = checked_steps(file, path);
   const auto tensors = all_tensors(optimizer);
-  const auto steps = file.metadata().find("steps");
-  if (steps == file.metadata().end() || file.tensors().size() != tensors.size()) {
-    throw Error("the snapshot " + file.source() + " belongs to another run", "begin anew with --restart");
+  if (file.tensors().size() != tensors.size()) {
+    throw Error("the snapshot '" + path.string() + "' belongs to another run", kRestart);
   }
   for (const auto& [name, tensor] : tensors) {
-    const at::Tensor saved = to_tensor(file.get(name));
+    const TensorView* view = file.find(name);
+    if (view == nullptr) throw Error("the snapshot '" + path.string() + "' belongs to another run", kRestart);
+    const at::Tensor saved = to_tensor(*view);
     if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
-      throw Error("the snapshot " + file.source() + " does not fit this run: '" + name + "' differs",
-                  "begin anew with --restart");
+      throw Error("the snapshot '" + path.string() + "' does not fit this run: '" + name + "' differs", kRestart);
     }
     at::Tensor target = tensor;
     target.copy_(saved);
   }
-  optimizer.set_steps(std::stoll(steps->second));
+  optimizer.set_steps(steps);
   return optimizer.steps();
 }
 

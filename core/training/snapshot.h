@@ -14,7 +14,8 @@ namespace mformer {
 void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer);
 
 /// Fills parameters and moments from the folder's snapshot and returns the steps taken, or nothing if there is none.
-/// Throws Error when the snapshot does not fit the parameters or is damaged.
+/// Throws Error when the snapshot does not fit the parameters, or is damaged: the file carries a checksum of all that it
+/// says.
 std::optional<std::int64_t> load_snapshot(const std::filesystem::path& folder, AdamW& optimizer);
 
 }  // namespace mformer

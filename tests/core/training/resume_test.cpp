@@ -5,10 +5,12 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/snapshot.h"
+#include "modules_registry/files.h"
 #include "tests/core/text/temporary_folder.h"
 #include "tests/core/training/training_process.h"
 #include "tests/support/expect_error.h"
@@ -171,8 +173,23 @@ TEST(Snapshot, IsRefusedWhenItBelongsToAnotherRunOrIsDamaged) {
   AdamW misfit(wide.task.parameters, {});
   expect_error<Error>([&] { load_snapshot(folder.path(), misfit); }, "does not fit this run");
 
-  std::filesystem::resize_file(folder / "snapshot.safetensors", 1000);
-  EXPECT_THROW(load_snapshot(folder.path(), optimizer), Error);
+  const auto path = folder / "snapshot.safetensors";
+  const std::string whole = read_file(path);
+  std::mt19937 random(20261128);
+  for (int flip = 0; flip < 200; ++flip) {
+    std::string bytes = whole;
+    const std::size_t at = std::uniform_int_distribution<std::size_t>(0, bytes.size() - 1)(random);
+    bytes[at] = static_cast<char>(bytes[at] ^ 1 << flip % 8);
+    write_file_atomically(path, as_bytes(bytes));
+    const std::string hint = expect_error<Error>([&] { load_snapshot(folder.path(), optimizer); }, "is damaged");
+    ASSERT_THAT(hint, ::testing::HasSubstr("--restart")) << "byte " << at;
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{1000}, whole.size() - 1}) {
+    write_file_atomically(path, as_bytes(whole.substr(0, size)));
+    expect_error<Error>([&] { load_snapshot(folder.path(), optimizer); }, "is damaged");
+  }
+  write_file_atomically(path, as_bytes(whole));
+  EXPECT_EQ(load_snapshot(folder.path(), optimizer), 0);
 }
 
 TEST(MetricsLog, DropsAHalfWrittenLineAndStepsAfterTheSnapshot) {
