@@ -9,8 +9,8 @@
 namespace mformer::cli {
 
 /// From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; the second ends the process at once with
-/// 128 + signal. A SIGHUP that is ignored (nohup) stays so.
-/// SIGPIPE is ignored: a failed write reports itself. Call once, in main.
+/// 128 + signal. A SIGHUP that is ignored (nohup) stays so. SIGPIPE and SIGXFSZ are ignored: a write to a closed pipe, or
+/// beyond the limit on the size of files, fails and reports itself. Call once, in main.
 void install_signal_handlers();
 
 /// Whether a first SIGINT, SIGTERM or SIGHUP has come. Cheap, for inner loops; any thread.
