@@ -26,7 +26,6 @@ struct CodeFlags {
   std::string tokenizer;
   std::optional<std::string> text;
   bool lines = false;
-  bool bare = false;
 };
 
 /// --tokenizer, or the current model's.
@@ -38,7 +37,7 @@ Tokenizer open_tokenizer(const CodeFlags& flags, const GlobalOptions& global) {
   if (object.empty()) {
     throw Error("model '" + to_string(version) + "' has no tokenizer", "name one: --tokenizer tokenizer.json");
   }
-  return Tokenizer::from_json(read_file(workspace.registry().objects().path(object)),
+  return Tokenizer::from_json(read_file(workspace.registry().objects().verified_path(object)),
                               "the tokenizer of " + to_string(version));
 }
 
@@ -87,13 +86,12 @@ void run_train(const TrainFlags& flags, const GlobalOptions& global) {
 void run_encode(const CodeFlags& flags, const GlobalOptions& global) {
   const Tokenizer tokenizer = open_tokenizer(flags, global);
   const std::string text = flags.text.has_value() ? *flags.text : standard_input();
-  const EncodeOptions options{.with_frame = !flags.bare};
   if (!flags.lines) {
-    const std::vector<int32_t> ids = tokenizer.encode(text, options);
+    const std::vector<int32_t> ids = tokenizer.encode(text);
     return terminal::write_all(std::cout, global.json ? as_json_line(ids) : as_plain_line(ids));
   }
   std::string out;
-  for (const std::string_view line : lines_of(text)) out += as_json_line(tokenizer.encode(line, options));
+  for (const std::string_view line : lines_of(text)) out += as_json_line(tokenizer.encode(line));
   terminal::write_all(std::cout, out);
 }
 
@@ -146,7 +144,6 @@ void setup_encode(CLI::App& group, const GlobalOptions& global) {
   add_tokenizer_option(*command, *flags);
   command->add_option("--text", flags->text, "Text to encode instead of standard input")->type_name("TEXT");
   command->add_flag("--lines", flags->lines, "Each line is a text of its own and gives a line with a JSON array");
-  command->add_flag("--bare", flags->bare, "Leave out the tokens that the file's template puts around a text");
   command->callback([flags, &global] { run_encode(*flags, global); });
 }
 

@@ -22,6 +22,14 @@ bool is_hash(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+bool has_hash(const fs::path& file, const std::string& hash) {
+  try {
+    return sha256_file(file) == hash;
+  } catch (const Error&) {
+    return false;  // unreadable: written again
+  }
+}
+
 /// Calls take(path) for every file two levels down.
 template <class Take>
 void for_each_file(const fs::path& root, Take take) {
@@ -35,7 +43,7 @@ void for_each_file(const fs::path& root, Take take) {
 
 }  // namespace
 
-ObjectStore::ObjectStore(fs::path root) : root_(std::move(root)) {}
+ObjectStore::ObjectStore(fs::path root, Sync sync) : root_(std::move(root)), sync_(std::move(sync)) {}
 
 ObjectStore::~ObjectStore() {
   for (const auto& [hash, temporary] : unnamed_) ::unlink(temporary.c_str());
@@ -56,9 +64,11 @@ std::string ObjectStore::put(std::span<const Bytes> pieces) {
   if (unnamed_.contains(hash)) return hash;
   const fs::path file = place(hash);
   std::error_code error;
-  if (fs::file_size(file, error) == size && !error) {
+  if (fs::file_size(file, error) == size && !error && (is_verified(hash) || has_hash(file, hash))) {
     // Its age starts anew. Not ours to touch, or a read-only folder: then nobody collects garbage as us either.
     ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0);
+    remember_as_verified(hash);
+    is_synced_ = false;  // another process may have named it a moment ago, and not waited for the disk yet
     return hash;
   }
   fs::create_directories(file.parent_path(), error);
@@ -70,15 +80,17 @@ std::string ObjectStore::put(std::span<const Bytes> pieces) {
 }
 
 void ObjectStore::flush() const {
+  if (unnamed_.empty() && is_synced_) return;
+  sync_(root_);
+  is_synced_ = true;
   if (unnamed_.empty()) return;
-  sync_file_system(root_);
   while (!unnamed_.empty()) {
     const auto& [hash, temporary] = *unnamed_.begin();
     const fs::path file = place(hash);
     if (::rename(temporary.c_str(), file.c_str()) != 0) throw_file_error("write", file, errno);
     unnamed_.erase(unnamed_.begin());
   }
-  sync_file_system(root_);
+  sync_(root_);
 }
 
 fs::path ObjectStore::place(const std::string& hash) const {
@@ -108,6 +120,34 @@ std::int64_t ObjectStore::size(const std::string& hash) const {
 
 bool ObjectStore::verify(const std::string& hash) const {
   return contains(hash) && sha256_file(path(hash)) == hash;
+}
+
+fs::path ObjectStore::verified_path(const std::string& hash) const {
+  if (!contains(hash)) size(hash);  // throws: it is missing
+  if (!is_verified(hash)) {
+    if (!verify(hash)) {
+      throw Error("object " + hash + " is damaged: the bytes of '" + path(hash).string() + "' have another hash",
+                  "mformer fsck lists all damage; importing the same checkpoint again heals the object, and so does "
+                  "mformer fsck --repair --from DIR with a copy of the workspace");
+    }
+    remember_as_verified(hash);
+  }
+  return path(hash);
+}
+
+std::optional<ObjectStore::Stamp> ObjectStore::stamp(const std::string& hash) const {
+  struct stat status {};
+  if (::stat(place(hash).c_str(), &status) != 0) return std::nullopt;
+  return Stamp{status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+bool ObjectStore::is_verified(const std::string& hash) const {
+  const auto known = verified_.find(hash);
+  return known != verified_.end() && stamp(hash) == known->second;
+}
+
+void ObjectStore::remember_as_verified(const std::string& hash) const {
+  if (const auto now = stamp(hash)) verified_[hash] = *now;
 }
 
 bool ObjectStore::remove(const std::string& hash) {

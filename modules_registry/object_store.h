@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,8 +18,11 @@ namespace mformer {
 /// anything else throws Error.
 class ObjectStore {
  public:
+  /// Waits until all that was written below a folder is on disk.
+  using Sync = std::function<void(const std::filesystem::path&)>;
+
   /// Creates nothing: folders appear with the first object.
-  explicit ObjectStore(std::filesystem::path root);
+  explicit ObjectStore(std::filesystem::path root, Sync sync = sync_file_system);
   ObjectStore(ObjectStore&&) = default;
   ObjectStore& operator=(ObjectStore&&) = default;
   /// What was not flushed is thrown away.
@@ -25,18 +30,23 @@ class ObjectStore {
 
   /// Stores the bytes and returns their hash. The object gets its name, and survives a power failure, with flush().
   /// One already there is kept (its age starts anew, so that a garbage collection beside us spares it), or written
-  /// again if its size is wrong. Throws Error when the disk is full or the folder read-only; no half object is left.
+  /// again if its bytes are others: so a damaged object is healed. Throws Error when the disk is full or the folder
+  /// read-only; no half object is left.
   std::string put(Bytes bytes);
 
   /// The same for one object whose bytes lie in several places (e.g. a header and tensors).
   std::string put(std::span<const Bytes> pieces);
 
   /// Brings everything put so far to disk, then gives it its names: bytes before names, in two waits for any number of
-  /// objects. Registry::commit_version calls it, and so does every method below that is asked about such an object.
-  /// Throws Error if the disk fails.
+  /// objects; in one where all were there already. Registry::commit_version calls it, and so does every method below
+  /// that is asked about such an object. Throws Error if the disk fails.
   void flush() const;
 
-  /// Where the object lies or would lie. For reading and memory-mapping only.
+  /// Where the object lies, to be read or mapped: its bytes have this hash. They are read once for each file, size and
+  /// time of change. Throws Error if it is missing or damaged.
+  std::filesystem::path verified_path(const std::string& hash) const;
+
+  /// Where the object lies or would lie, unchecked.
   std::filesystem::path path(const std::string& hash) const;
 
   bool contains(const std::string& hash) const;
@@ -59,10 +69,25 @@ class ObjectStore {
   const std::filesystem::path& root() const { return root_; }
 
  private:
+  /// What tells one state of a file from another.
+  struct Stamp {
+    std::uint64_t inode = 0;
+    std::int64_t size = 0;
+    std::int64_t changed_s = 0;
+    std::int64_t changed_ns = 0;
+    bool operator==(const Stamp&) const = default;
+  };
+
   std::filesystem::path place(const std::string& hash) const;
+  std::optional<Stamp> stamp(const std::string& hash) const;
+  bool is_verified(const std::string& hash) const;
+  void remember_as_verified(const std::string& hash) const;
 
   std::filesystem::path root_;
+  Sync sync_;
   mutable std::map<std::string, std::filesystem::path> unnamed_;  ///< put, not flushed: hash to temporary file
+  mutable std::map<std::string, Stamp> verified_;                 ///< files whose bytes were read and right
+  mutable bool is_synced_ = true;  ///< false: an object that was kept may not have reached the disk yet
 };
 
 }  // namespace mformer

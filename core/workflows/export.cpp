@@ -87,7 +87,7 @@ void write(const Registry& registry, const VersionRecord& version, const LoadedV
   how.max_shard_bytes = static_cast<std::uint64_t>(options.max_shard_bytes);
   how.overwrite = options.overwrite;
   if (!loaded.manifest.tokenizer_object.empty()) {
-    how.tokenizer_path = registry.objects().path(loaded.manifest.tokenizer_object);
+    how.tokenizer_path = registry.objects().verified_path(loaded.manifest.tokenizer_object);
   }
   how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model);
   save_hub_model(options.folder, loaded.model, how);

@@ -30,7 +30,7 @@ std::string put(Registry& registry, const NamedParts& parts) {
 }
 
 SafetensorsFile open_object(const Registry& registry, const std::string& hash) {
-  return SafetensorsFile::open(registry.objects().path(hash));
+  return SafetensorsFile::open(registry.objects().verified_path(hash));
 }
 
 at::Tensor take(const SafetensorsFile& file, const char* name) {
@@ -175,8 +175,9 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
   load_private_parts(registry, loaded.manifest, loaded.model);
   require_views(loaded.model, "the objects of " + to_string(version));
   if (!loaded.manifest.tokenizer_object.empty()) {
-    loaded.tokenizer = Tokenizer::from_json(read_file(registry.objects().path(loaded.manifest.tokenizer_object)),
-                                            "the tokenizer of " + to_string(version));
+    loaded.tokenizer =
+        Tokenizer::from_json(read_file(registry.objects().verified_path(loaded.manifest.tokenizer_object)),
+                             "the tokenizer of " + to_string(version));
   }
   return loaded;
 }

@@ -11,6 +11,7 @@ namespace mformer::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -86,6 +87,53 @@ TEST_F(ObjectStoreTest, PuttingAgainReplacesATruncatedFile) {
   overwrite(hash, "a");
   store_.put(as_bytes("abc"));
   EXPECT_TRUE(store_.verify(hash));
+}
+
+TEST_F(ObjectStoreTest, PuttingAgainHealsAFileOfTheSameSizeWithOtherBytes) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  store_.flush();
+  overwrite(hash, "abd");
+  store_.put(as_bytes("abc"));
+  EXPECT_TRUE(store_.verify(hash));
+  EXPECT_EQ(read_file(store_.verified_path(hash)), "abc");
+}
+
+TEST_F(ObjectStoreTest, ADamagedOrMissingObjectIsNotGivenOut) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  EXPECT_EQ(store_.verified_path(hash), store_.path(hash));
+  overwrite(hash, "abd");
+  EXPECT_THAT(error_of([&] { store_.verified_path(hash); }),
+              AllOf(HasSubstr("object " + hash + " is damaged"), HasSubstr("importing the same checkpoint again")));
+  store_.remove(hash);
+  EXPECT_THAT(error_of([&] { store_.verified_path(hash); }), HasSubstr("is missing"));
+}
+
+TEST_F(ObjectStoreTest, BytesAreOnDiskBeforeNamesAndNamesBeforeFlushReturns) {
+  std::vector<size_t> names_at_sync;
+  const fs::path root = folder_.path() / "objects";
+  ObjectStore store(root, [&](const fs::path& folder) {
+    EXPECT_EQ(folder, root);
+    names_at_sync.push_back(ObjectStore(root).list().size());
+  });
+  store.put(as_bytes("abc"));
+  store.put(as_bytes("def"));
+  EXPECT_THAT(names_at_sync, IsEmpty());
+  store.flush();
+  EXPECT_THAT(names_at_sync, ElementsAre(0, 2)) << "one wait before the names, one after them";
+  store.flush();
+  EXPECT_EQ(names_at_sync.size(), 2U) << "nothing new";
+}
+
+TEST_F(ObjectStoreTest, WhatAnotherProcessHasJustNamedIsBroughtToDiskToo) {
+  store_.put(as_bytes("abc"));
+  store_.flush();
+  int syncs = 0;
+  ObjectStore other(folder_.path() / "objects", [&](const fs::path&) { ++syncs; });
+  other.put(as_bytes("abc"));
+  other.flush();
+  EXPECT_EQ(syncs, 1);
+  other.flush();
+  EXPECT_EQ(syncs, 1);
 }
 
 TEST_F(ObjectStoreTest, VerifyFindsChangedAndMissingBytes) {
