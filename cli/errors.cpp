@@ -64,6 +64,8 @@ int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& 
     return fail(err, exit_done, done.what(), done.hint(), "note");
   } catch (const Interrupted& stop) {
     return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
+  } catch (const StoppedError& stop) {
+    return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
   } catch (const UsageError& error) {
     return fail(err, exit_usage, error.what(), error.hint());
   } catch (const Error& error) {

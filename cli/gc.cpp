@@ -20,9 +20,13 @@ struct GcOptions {
 constexpr std::int64_t longest_grace = 1'000'000'000;  // 30 years: as milliseconds it still fits
 
 void run_gc(const GcOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "gc", mode_of(options.dry_run));
   const std::int64_t grace_ms = std::min(options.grace, longest_grace) * 1000;
-  const GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
+  // First what needs no database: on a full disk that makes the room that the database needs.
+  const GcResult swept = options.dry_run ? GcResult() : Registry::sweep(workspace_folder(global), false, grace_ms);
+  Workspace workspace(global, "gc", mode_of(options.dry_run));
+  GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
+  removed.temporaries += swept.temporaries;
+  removed.bytes += swept.bytes;
   terminal::Report report("gc", global.json);
   report.data() = {{"dry_run", options.dry_run},
                    {"grace_seconds", options.grace},

@@ -19,8 +19,12 @@ TaskData add_task(Workspace& workspace, const TaskOptions& options) {
   Session& session = workspace.session();
   TaskData task = open_task(session, tokenizer, options.name, options.data, options.replace);
   if (options.dry_run) return task;
-  run_operation(session, "", {},
-                [&](std::int64_t operation) { record_task(session, task, operation, options.replace); });
+  run_operation(session, "", {}, [&](std::int64_t operation) {
+    session.registry.atomically([&] {
+      record_task(session, task, operation, options.replace);
+      session.registry.finish_operation(operation, Outcome::done);
+    });
+  });
   return task;
 }
 

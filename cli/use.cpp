@@ -31,8 +31,11 @@ void run_use(const UseOptions& options, const GlobalOptions& global) {
   const bool moves = before.hash != target.hash;
   if (!options.dry_run) {
     run_operation(workspace.session(), model, {}, [&](std::int64_t operation) {
-      registry.set_current_model(model);
-      if (moves) registry.move_model(operation, model, before.hash, target.hash, "moved to " + to_string(target));
+      registry.atomically([&] {
+        registry.set_current_model(model);
+        if (moves) registry.move_model(operation, model, before.hash, target.hash, "moved to " + to_string(target));
+        registry.finish_operation(operation, Outcome::done);
+      });
     });
   }
   terminal::Report report("use", global.json);

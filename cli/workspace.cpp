@@ -15,22 +15,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Registry open_registry(const GlobalOptions& global, OpenMode mode) {
-  if (!global.workspace.empty()) return Registry::open(global.workspace, mode);
+}  // namespace
+
+fs::path workspace_folder(const GlobalOptions& global) {
+  if (!global.workspace.empty()) return global.workspace;
   const auto found = Registry::find(fs::current_path());
   if (!found.has_value()) {
     throw Error("there is no workspace here or in a folder above (" + fs::current_path().string() + ")",
                 "make one: mformer init --preset small --tokenizer tokenizer.json, or name one: --workspace DIR");
   }
-  return Registry::open(*found, mode);
+  return *found;
 }
-
-}  // namespace
 
 Workspace::Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
                      const nlohmann::ordered_json& arguments)
-    : global_(global), registry_(open_registry(global, mode)), stages_(terminal::progress_options(global.quiet)) {
+    : global_(global),
+      registry_(Registry::open(workspace_folder(global), mode)),
+      stages_(terminal::progress_options(global.quiet)) {
   apply_device_options(global);
+  registry_.stop_when([] { return interrupted(); });
   Watcher watcher;
   watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate) {
     stages_.update(stage, done, total, loss, rate);

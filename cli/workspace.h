@@ -69,6 +69,10 @@ inline OpenMode mode_of(bool dry_run) {
   return dry_run ? OpenMode::read_only : OpenMode::read_write;
 }
 
+/// The folder of the workspace that commands work in: --workspace, or the nearest from the working directory upwards.
+/// Throws Error with a hint when there is none.
+std::filesystem::path workspace_folder(const GlobalOptions& global);
+
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
 std::filesystem::path new_workspace_folder(const GlobalOptions& global);
 

@@ -1,12 +1,11 @@
 #include "modules_registry/database.h"
 
 #include <sqlite3.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <system_error>
-#include <thread>
 #include <utility>
+
+#include "modules_registry/connection.h"
+#include "modules_registry/seals.h"
 
 namespace mformer {
 
@@ -14,84 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kBusyTimeoutMs = 10'000;
-
-[[noreturn]] void fail_on(const fs::path& file, const SQLite::Exception& exception) {
-  const std::string where = "'" + file.string() + "'";
-  switch (exception.getErrorCode()) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      throw Error("another command has been writing to the registry " + where + " for more than 10 seconds",
-                  "wait for it to end, then run the command again");
-    case SQLITE_FULL:
-      throw Error("no space is left to write the registry " + where,
-                  "free some space (mformer gc removes files that no version uses), then run the command again");
-    case SQLITE_IOERR:
-      throw Error("can't read or write the registry " + where + ": " + exception.what(),
-                  "check the disk and its free space (and limits on file size), then run the command again");
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_CANTOPEN:
-      throw Error("can't open or write the registry " + where + ": " + exception.what(),
-                  "check the permissions of the folder and the files in it");
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      throw Error("the registry " + where + " is damaged: " + exception.what(),
-                  "restore the .mformer folder from a copy; the files in objects/ may still be whole");
-    default:
-      throw Error("the registry " + where + " refused: " + exception.what(), "mformer fsck checks the registry");
-  }
-}
-
-/// SQLite wants to write beside a write-ahead log even for reading. In a folder where that is impossible and no log
-/// waits, the file can't change while we read: "immutable" says so.
-bool is_immutable(const fs::path& file) {
-  if (::access(file.parent_path().c_str(), W_OK) == 0) return false;
-  std::error_code missing;
-  const auto log_size = fs::file_size(file.string() + "-wal", missing);
-  return missing || log_size == 0;
-}
-
-std::string uri(const fs::path& file, bool immutable) {
-  std::string text = "file:";
-  for (const char c : file.string()) {
-    if (c == '%' || c == '?' || c == '#') {
-      constexpr std::string_view kDigits = "0123456789ABCDEF";
-      text += '%';
-      text += kDigits[static_cast<unsigned char>(c) >> 4];
-      text += kDigits[static_cast<unsigned char>(c) & 15];
-    } else {
-      text += c;
-    }
-  }
-  return immutable ? text + "?immutable=1" : text;
-}
-
-SQLite::Database connect(const fs::path& file, Database::Mode mode) {
+SQLite::Transaction begin_reading(Database& db) {
   try {
-    if (mode == Database::Mode::read_only) {
-      return SQLite::Database(uri(file, is_immutable(file)), SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs);
-    }
-    const int create = mode == Database::Mode::create ? SQLite::OPEN_CREATE : 0;
-    return SQLite::Database(file.string(), SQLite::OPEN_READWRITE | create, kBusyTimeoutMs);
-  } catch (const SQLite::Exception& exception) {
-    fail_on(file, exception);
-  }
-}
-
-/// When two processes open a new database at once, SQLite says "busy" here instead of waiting.
-int use_write_ahead_log(SQLite::Database& connection) {
-  constexpr int kPauseMs = 10;
-  for (int waited_ms = 0;; waited_ms += kPauseMs) {
-    const int code = connection.tryExec("PRAGMA journal_mode = WAL");
-    if (code != SQLITE_BUSY || waited_ms >= kBusyTimeoutMs) return code;
-    std::this_thread::sleep_for(std::chrono::milliseconds(kPauseMs));
-  }
-}
-
-SQLite::Transaction begin(Database& db, SQLite::TransactionBehavior behavior) {
-  try {
-    return SQLite::Transaction(db.connection(), behavior);
+    return SQLite::Transaction(db.connection(), SQLite::TransactionBehavior::DEFERRED);
   } catch (const SQLite::Exception& exception) {
     db.fail(exception);
   }
@@ -107,12 +31,37 @@ SQLite::Statement prepare(Database& db, const std::string& sql) {
 
 }  // namespace
 
-Database::Database(fs::path file, Mode mode) : file_(std::move(file)), connection_(connect(file_, mode)) {
+Database::Database(fs::path file, Mode mode)
+    : file_(std::move(file)),
+      connection_(mode == Mode::read_only ? connect_to_read(file_) : connect_to_write(file_, mode == Mode::create)),
+      change_count_(file_.parent_path() / "changes") {
+  add_seal_functions(connection_.getHandle());
   script("PRAGMA foreign_keys = ON");
-  if (mode == Mode::read_only) return;
-  const int code = use_write_ahead_log(connection_);
-  if (code != SQLITE_OK) fail(SQLite::Exception(connection_.getHandle(), code));
-  script("PRAGMA synchronous = FULL");
+  script("PRAGMA temp_store = MEMORY");  // triggers and sorting need no space on disk
+  if (mode != Mode::read_only) script("PRAGMA synchronous = FULL");
+}
+
+void Database::stop_when(std::function<bool()> should_stop) {
+  should_stop_ = std::move(should_stop);
+  constexpr int kSteps = 1'000'000;  // of SQLite's machine: some ten milliseconds
+  sqlite3_progress_handler(connection_.getHandle(), kSteps, &Database::is_to_stop, this);
+}
+
+int Database::is_to_stop(void* self) {
+  const auto& db = *static_cast<const Database*>(self);
+  return db.open_transactions_ == 0 && db.should_stop_ && db.should_stop_() ? 1 : 0;
+}
+
+void Database::require_going_on() const {
+  if (should_stop_ && should_stop_()) throw_stopped(file_);
+}
+
+void Database::note_commit() {
+  try {
+    if (const auto changes = sealed_changes(*this)) change_count_.raise(*changes);
+  } catch (const Error&) {
+    // What was committed stays committed; the next commit writes it down.
+  }
 }
 
 void Database::script(const std::string& sql) {
@@ -124,7 +73,7 @@ void Database::script(const std::string& sql) {
 }
 
 void Database::fail(const SQLite::Exception& exception) const {
-  fail_on(file_, exception);
+  throw_database_error(file_, exception);
 }
 
 Query::Query(Database& db, const std::string& sql) : db_(db), statement_(prepare(db, sql)) {}
@@ -139,23 +88,40 @@ bool Query::next() {
 
 int Query::run() {
   try {
-    return statement_.exec();
+    const int changed = statement_.exec();
+    // A statement of its own is a transaction of its own.
+    if (changed > 0 && sqlite3_get_autocommit(db_.connection().getHandle()) != 0) db_.note_commit();
+    return changed;
   } catch (const SQLite::Exception& exception) {
     db_.fail(exception);
   }
 }
 
-WriteTransaction::WriteTransaction(Database& db)
-    : db_(db), transaction_(begin(db, SQLite::TransactionBehavior::IMMEDIATE)) {}
+WriteTransaction::WriteTransaction(Database& db) : db_(db) {
+  if (db_.open_transactions_ == 0) {
+    try {
+      transaction_.emplace(db.connection(), SQLite::TransactionBehavior::IMMEDIATE);
+    } catch (const SQLite::Exception& exception) {
+      db.fail(exception);
+    }
+  }
+  ++db_.open_transactions_;
+}
+
+WriteTransaction::~WriteTransaction() {
+  --db_.open_transactions_;
+}
 
 void WriteTransaction::commit() {
+  if (!transaction_) return;
   try {
-    transaction_.commit();
+    transaction_->commit();
   } catch (const SQLite::Exception& exception) {
     db_.fail(exception);
   }
+  db_.note_commit();
 }
 
-ReadTransaction::ReadTransaction(Database& db) : transaction_(begin(db, SQLite::TransactionBehavior::DEFERRED)) {}
+ReadTransaction::ReadTransaction(Database& db) : transaction_(begin_reading(db)) {}
 
 }  // namespace mformer

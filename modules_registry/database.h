@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "modules_registry/change_count.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -18,6 +21,8 @@ class Database {
   enum class Mode { read_only, read_write, create };
 
   Database(std::filesystem::path file, Mode mode);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
 
   /// Runs statements without parameters or results.
   void script(const std::string& sql);
@@ -27,12 +32,29 @@ class Database {
   SQLite::Database& connection() { return connection_; }
   const std::filesystem::path& file() const { return file_; }
 
+  /// From now on a query that takes long asks this from time to time, and throws StoppedError when it says so. Not
+  /// inside a WriteTransaction: what is begun is ended.
+  void stop_when(std::function<bool()> should_stop);
+
+  /// Throws StoppedError if that asks to stop: for long work between queries.
+  void require_going_on() const;
+
+  /// Writes down beside the registry how many changes it has seen; after every commit.
+  void note_commit();
+  const ChangeCount& change_count() const { return change_count_; }
+
   /// Turns what SQLite said into an Error that names the file.
   [[noreturn]] void fail(const SQLite::Exception& exception) const;
 
  private:
+  friend class WriteTransaction;
+  static int is_to_stop(void* self);
+
   std::filesystem::path file_;
   SQLite::Database connection_;
+  ChangeCount change_count_;
+  std::function<bool()> should_stop_;
+  int open_transactions_ = 0;
 };
 
 /// One prepared statement. Text "" and NULL are told apart in SQL only: bind with NULLIF(?, ''), read NULL as "" or 0.
@@ -73,15 +95,19 @@ class Query {
 };
 
 /// BEGIN IMMEDIATE; rolled back unless committed. The write lock is held from the start, so that what is read inside
-/// still holds when it is written.
+/// still holds when it is written. One inside another is a part of it: done when the outer one is; and if it is left by
+/// an exception, that must leave the outer one too.
 class WriteTransaction {
  public:
   explicit WriteTransaction(Database& db);
+  ~WriteTransaction();
+  WriteTransaction(const WriteTransaction&) = delete;
+  WriteTransaction& operator=(const WriteTransaction&) = delete;
   void commit();
 
  private:
   Database& db_;
-  SQLite::Transaction transaction_;
+  std::optional<SQLite::Transaction> transaction_;  ///< only in the outermost
 };
 
 /// One unchanging view for several reads. Nothing to commit.

@@ -24,4 +24,16 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/// The disk, or this user's share of it, is full.
+class NoSpaceError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The caller's own wish to stop (Registry::stop_when) ended the work early; nothing was changed.
+class StoppedError : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace mformer

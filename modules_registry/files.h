@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -50,6 +51,9 @@ std::string to_hex(Bytes bytes);
 /// SHA-256, as 64 lower-case hexadecimal digits.
 std::string sha256_hex(Bytes bytes);
 std::string sha256_hex(std::string_view text);
+
+/// SHA-256 as its 32 bytes. For many short texts: about a microsecond each.
+std::array<std::byte, 32> sha256_digest(Bytes bytes);
 
 /// SHA-256 of a file's bytes, read in blocks (any size). Throws Error like read_file.
 std::string sha256_file(const std::filesystem::path& path);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "modules_registry/change_count.h"
 #include "modules_registry/file_lock.h"
 #include "modules_registry/object_store.h"
 #include "modules_registry/records.h"
@@ -19,7 +21,8 @@ namespace mformer {
 
 class Database;
 
-enum class OpenMode { read_only, read_write };
+/// `repair` is read_write on a registry that may be damaged: for Registry::repair.
+enum class OpenMode { read_only, read_write, repair };
 
 /// What Registry::begin_operation writes down.
 struct OperationStart {
@@ -55,6 +58,18 @@ struct GcResult {
   std::int64_t bytes = 0;        ///< of both
 };
 
+struct RepairOptions {
+  /// Workspaces (or their .mformer or objects folders) that may have good copies of damaged or missing objects.
+  std::vector<std::filesystem::path> sources;
+  /// Takes all rows as they are for right: after an edit with another tool, or where a loss can't be helped.
+  bool reseal = false;
+};
+
+struct RepairResult {
+  std::vector<std::string> healed;  ///< one sentence each
+  std::vector<std::string> left;    ///< what fsck finds now
+};
+
 /// The memory of a workspace: `DIR/.mformer` with `registry.db` (SQLite) and `objects/`. docs/registry.md has the
 /// tables.
 ///
@@ -72,7 +87,8 @@ class Registry {
   /// Opens `dir`/.mformer; `dir` may also be the .mformer folder itself. read_write brings an older schema up to date
   /// and marks operations whose process died as interrupted; read_only changes nothing, and works in a folder that
   /// can't be written to. Throws Error if there is none, or its schema is newer than this program, or (read_only)
-  /// older.
+  /// older, or it is empty beside objects; and, unless read_only or repair, if commands that were committed to it are
+  /// lost: its log is damaged, or it is an older copy.
   static Registry open(const std::filesystem::path& dir, OpenMode mode);
 
   /// The nearest folder, from `start` upwards, that holds a registry (to be given to open), or nothing.
@@ -87,6 +103,13 @@ class Registry {
   const ObjectStore& objects() const { return objects_; }
   /// The .mformer folder.
   const std::filesystem::path& folder() const { return folder_; }
+
+  /// From now on whatever takes long asks this from time to time, and throws StoppedError when it says so. A write that
+  /// has begun is ended first.
+  void stop_when(std::function<bool()> should_stop);
+
+  /// Runs `work`, whose writes are one transaction: all done, or, if it throws, none.
+  void atomically(const std::function<void()>& work);
 
   // ---- Operations -------------------------------------------------------------------------------------------------
 
@@ -135,6 +158,7 @@ class Registry {
   /// By full hash. Throws UsageError if unknown.
   VersionRecord version(const std::string& hash) const;
 
+  /// Throws UsageError for an unknown version, Error for one whose rows are not those that it was made with.
   Manifest manifest(const std::string& version) const;
 
   /// True if `ancestor` is `descendant` itself or one of its parents, their parents, and so on.
@@ -183,18 +207,38 @@ class Registry {
 
   // ---- Upkeep -----------------------------------------------------------------------------------------------------
 
-  /// Removes object files that no version names and unfinished files, if they are older than `grace_ms` (so that a
-  /// command that is just writing is not harmed). With `dry_run` it only counts.
+  /// Removes object files that no version names, and leftovers as sweep() does, if they are older than `grace_ms`. What
+  /// was written since the oldest operation that still runs began is spared, however old it is. With `dry_run` it only
+  /// counts. Throws Error, and removes no object, if there is no version at all.
   GcResult gc(bool dry_run, std::int64_t grace_ms = 60 * 60 * 1000);
 
-  /// Reads every object again and checks every reference. Returns the problems, one sentence each; empty = sound.
+  /// Removes what killed processes left in `dir`/.mformer: unfinished files and locks. Needs no database, and so no
+  /// space on the disk.
+  static GcResult sweep(const std::filesystem::path& dir, bool dry_run, std::int64_t grace_ms);
+
+  /// Reads every object again, checks every row, reference and seal. Returns all problems, one sentence each; empty =
+  /// sound.
   std::vector<std::string> fsck() const;
+
+  /// Heals what can be healed: objects from the sources, sizes, indexes, leftovers. Rows that were changed stay as they
+  /// are. For a registry opened with OpenMode::repair.
+  RepairResult repair(const RepairOptions& options);
 
  private:
   Registry(std::filesystem::path folder, std::unique_ptr<Database> db);
 
+  Manifest read_manifest(const std::string& version) const;
+  bool has_manifest(const std::string& version, const Manifest& manifest) const;
+  void check_rows(std::vector<std::string>& problems) const;
+  std::map<std::string, std::string> broken_objects() const;  ///< by hash: what is wrong with each
+  std::vector<std::string> restore_objects(const std::vector<std::filesystem::path>& sources,
+                                           std::vector<std::string>& healed);
+  void reseal();
   int migrate();
   void require_current_schema() const;
+  void require_nothing_lost() const;
+  void require_nobody_at_work() const;
+  void require_all_changes(const ChangeCount::Found& written) const;
   void mark_interrupted_operations();
   std::filesystem::path lock_path(const std::string& operation_uid) const;
   OperationRecord running_operation(std::int64_t id) const;

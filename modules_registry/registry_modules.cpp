@@ -2,6 +2,7 @@
 
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
+#include "modules_registry/manifest.h"
 #include "modules_registry/registry.h"
 
 namespace mformer {
@@ -38,6 +39,22 @@ std::set<std::string> uids_of(Database& db, const std::string& version) {
 }  // namespace
 
 Manifest Registry::manifest(const std::string& version_hash) const {
+  const Manifest found = read_manifest(version_hash);
+  if (has_manifest(version_hash, found)) return found;
+  throw Error("version " + version_hash + " is damaged: its rows in the registry are not those that it was made with",
+              "mformer fsck says what is wrong");
+}
+
+bool Registry::has_manifest(const std::string& hash, const Manifest& manifest) const {
+  Query row(*db_,
+            "SELECT content_hash, parent_hash, uid FROM versions JOIN operations ON operations.id = operation_id "
+            "WHERE hash = ?");
+  row.bind(hash);
+  return row.next() && content_hash(manifest) == row.text(0) &&
+         version_hash(manifest, row.text(1), row.text(2)) == hash;
+}
+
+Manifest Registry::read_manifest(const std::string& version_hash) const {
   Manifest manifest;
   Query head(*db_, "SELECT config_json, tokenizer_object FROM versions WHERE hash = ?");
   head.bind(version_hash);
@@ -62,7 +79,11 @@ Manifest Registry::manifest(const std::string& version_hash) const {
                 "JOIN revisions ON revisions.id = revision_id WHERE version_hash = ? ORDER BY layer, kind, position");
   modules.bind(version_hash);
   while (modules.next()) {
-    LayerManifest& layer = manifest.layers.at(static_cast<size_t>(modules.integer(0)));
+    const auto number = static_cast<size_t>(modules.integer(0));
+    if (number >= manifest.layers.size()) {
+      throw Error("version " + version_hash + " lacks its layer " + modules.text(0), "mformer fsck says what is wrong");
+    }
+    LayerManifest& layer = manifest.layers[number];
     const Kind kind = kind_from_string(modules.text(1));
     layer.modules(kind).push_back({modules.text(2), modules.text(3), modules.integer(4) != 0});
   }

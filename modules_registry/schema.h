@@ -15,4 +15,9 @@ struct Migration {
 /// All migrations, numbered 1, 2, … without gaps. A workspace's schema is the highest number applied to it.
 std::span<const Migration> migrations();
 
+/// Makes the table in which applied migrations are written down.
+inline constexpr const char* kMigrationsTable =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+    "applied_ms INTEGER NOT NULL) STRICT";
+
 }  // namespace mformer

@@ -41,4 +41,15 @@ std::string sha256_hex(std::string_view text) {
   return sha256_hex(as_bytes(text));
 }
 
+std::array<std::byte, 32> sha256_digest(Bytes bytes) {
+  // Looked up once: OpenSSL searches its providers each time otherwise, which takes longer than a short text.
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  std::array<std::byte, 32> digest{};
+  const auto out = reinterpret_cast<unsigned char*>(digest.data());
+  if (algorithm == nullptr || EVP_Digest(bytes.data(), bytes.size(), out, nullptr, algorithm, nullptr) != 1) {
+    throw std::bad_alloc();
+  }
+  return digest;
+}
+
 }  // namespace mformer

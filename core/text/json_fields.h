@@ -36,10 +36,7 @@ class JsonFields {
   std::string file_, path_;
 };
 
-/// `text` as it stands in messages: cut after `most` bytes, between characters.
-std::string cut(std::string_view text, size_t most);
-
-/// A value as it stands in messages: its JSON text, cut after 60 bytes; of a list or object, how much it holds.
+/// A value as it stands in messages: its JSON text, cut after 60 bytes.
 std::string shown(const nlohmann::json& value);
 
 }  // namespace mformer

@@ -12,6 +12,7 @@
 #include "core/text/corpus_memo.h"
 #include "core/text/token_file.h"
 #include "modules_registry/error.h"
+#include "modules_registry/file_lock.h"
 #include "modules_registry/files.h"
 
 namespace mformer {
@@ -28,8 +29,8 @@ constexpr size_t kShareDocuments = 2048;
 using Paths = std::array<fs::path, kSplits.size()>;
 
 Paths cache_files(const fs::path& folder, const std::string& content_hash, const std::string& tokenizer_hash) {
-  const auto identity = content_hash + '\n' + tokenizer_hash + '\n' + std::to_string(kTokenFileVersion) + '\n' +
-                        std::to_string(kTokenizerRules) + '\n' + std::string(kSplitRule);
+  const auto identity =
+      content_hash + '\n' + tokenizer_hash + '\n' + std::to_string(kTokenFileVersion) + '\n' + std::string(kSplitRule);
   const auto key = sha256_hex(identity).substr(0, kKeyLength);
   Paths paths;
   for (const Split split : kSplits) {
@@ -88,13 +89,9 @@ class Encoder {
     std::vector<uint32_t> tokens;
     for (size_t at = 0; at < batch_.size(); ++at) {
       tokens.clear();
-      for (const int32_t id : tokenizer_.opening_of(ids[2 * at].empty() ? ids[2 * at + 1] : ids[2 * at])) {
-        tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
-      }
       for (const int32_t id : ids[2 * at]) tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
       for (const int32_t id : ids[2 * at + 1]) tokens.push_back(static_cast<uint32_t>(id));
-      for (const int32_t id : tokenizer_.frame().after) tokens.push_back(static_cast<uint32_t>(id));
-      if (tokenizer_.frame().after.empty() || tokens.back() != end_) tokens.push_back(end_);
+      tokens.push_back(end_);
       const Pending& document = batch_[at];
       writers_.at(static_cast<size_t>(document.split))
           ->add_document(tokens, static_cast<int64_t>(document.text.size()));
@@ -111,13 +108,14 @@ class Encoder {
   size_t batch_bytes_ = 0;
 };
 
-/// Unfinished files of processes that were killed; younger ones may belong to a living one.
+/// Unfinished files of processes that were killed: a living one keeps its own locked.
 void remove_stale_files(const fs::path& folder) {
   const auto limit = fs::file_time_type::clock::now() - std::chrono::hours(24);
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const bool temporary = entry.path().filename().string().starts_with(kTemporaryPrefix);
-    if (temporary && entry.last_write_time(ignored) < limit) fs::remove(entry.path(), ignored);
+    if (!temporary || FileLock::is_held(entry.path())) continue;
+    if (entry.last_write_time(ignored) < limit) fs::remove(entry.path(), ignored);
   }
 }
 

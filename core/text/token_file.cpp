@@ -1,6 +1,7 @@
 #include "core/text/token_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ class OutputFile {
   explicit OutputFile(std::filesystem::path path) : path_(std::move(path)) {
     file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file_ < 0) throw_file_error("write", path_, errno);
+    ::flock(file_, LOCK_EX | LOCK_NB);  // until it is closed: a garbage collection sees that somebody writes it
     buffer_.reserve(kBufferBytes);
   }
   ~OutputFile() {

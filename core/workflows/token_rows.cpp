@@ -2,6 +2,8 @@
 
 #include <ATen/ops/tensor.h>
 
+#include <string>
+
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -10,11 +12,11 @@ at::Tensor rare_tokens(std::int64_t vocabulary, const std::vector<TaskData>& tas
   std::vector<std::int64_t> counts(vocabulary, 0);
   for (const TaskData& task : tasks) {
     for (const std::uint32_t token : task.tokens.train.tokens()) {
-      const std::uint32_t id = token & TokenData::kIdMask;
-      if (id >= counts.size()) {
-        throw Error("the text of task '" + task.record.name + "' has the token " + std::to_string(id) +
-                        ", but the model has " + std::to_string(vocabulary),
-                    "model and tokenizer do not belong together: import the model with the tokenizer it was made with");
+      const auto id = static_cast<std::int64_t>(token & TokenData::kIdMask);
+      if (id >= vocabulary) {
+        throw Error("task '" + task.record.name + "' has the token " + std::to_string(id) + ", but the model knows " +
+                        std::to_string(vocabulary) + " only",
+                    "is its tokenizer the model's own?");
       }
       ++counts[id];
     }

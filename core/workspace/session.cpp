@@ -48,6 +48,9 @@ void run_operation(const Session& session, const std::string& model, const std::
   } catch (const EvaluationInterrupted& e) {
     registry.finish_operation(operation, Outcome::interrupted, e.what());
     throw;
+  } catch (const StoppedError& e) {
+    registry.finish_operation(operation, Outcome::interrupted, e.what());
+    throw;
   } catch (const std::exception& e) {
     registry.finish_operation(operation, Outcome::failed, e.what());
     throw;
@@ -178,15 +181,12 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
   const std::string suffix = std::to_string(max_tokens);
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
   if (result.has_value() && std::isfinite(result->loss)) {
-    Metrics metrics = metrics_of(*result);
-    const auto put = [&](const std::string& metric, double value) {
-      session.registry.put_score(
-          {version, task.record.name, "held_out", metric + "@" + suffix, value, result->tokens, operation, 0});
-    };
-    // The first bound comes last: a process that is killed on the way leaves what known_score() does not take.
-    const auto last = metrics.extract("bound.0");
-    for (const auto& [metric, value] : metrics) put(metric, value);
-    if (last) put(last.key(), last.mapped());
+    session.registry.atomically([&] {  // killed on the way, all or nothing is known
+      for (const auto& [metric, value] : metrics_of(*result)) {
+        session.registry.put_score(
+            {version, task.record.name, "held_out", metric + "@" + suffix, value, result->tokens, operation, 0});
+      }
+    });
   }
   return result;
 }

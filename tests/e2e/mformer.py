@@ -111,12 +111,12 @@ class Folder:
         return (self / ".mformer" / "registry.db").exists()
 
     def state(self):
-        """Every row that a failed command must leave alone: all but the log of operations, to which it belongs, and
-        scores, where it may have measured an old version before it failed."""
+        """Every row that a failed command must leave alone: all but the log of operations, to which it belongs, scores,
+        where it may have measured an old version before it failed, and the seals of both."""
         with contextlib.closing(sqlite3.connect(self / ".mformer" / "registry.db", timeout=60)) as registry:
             names = registry.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
             return {name: registry.execute(f"SELECT * FROM {name}").fetchall()
-                    for (name,) in names if not name.startswith(("operation", "scores", "sqlite_"))}
+                    for (name,) in names if not name.startswith(("operation", "scores", "seals", "sqlite_"))}
 
     def check_sound(self):
         self.run("fsck")

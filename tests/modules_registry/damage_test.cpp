@@ -68,12 +68,12 @@ TEST_F(DamageTest, AReferenceToAMissingRowIsFound) {
 TEST_F(DamageTest, AnAlteredManifestIsFound) {
   sql("UPDATE version_modules SET frozen = 1 WHERE layer = 1 AND position = 0 AND kind = 'att' "
       "AND version_hash = (SELECT max(hash) FROM versions)");
-  EXPECT_THAT(registry_.fsck(), ElementsAre(HasSubstr("does not have the manifest and parent")));
+  EXPECT_THAT(registry_.fsck(), Contains(HasSubstr("does not have the manifest and parent")));
 }
 
 TEST_F(DamageTest, AnAlteredParentIsFound) {
   sql("UPDATE versions SET parent_hash = NULL WHERE number = 2");
-  EXPECT_THAT(registry_.fsck(), ElementsAre(HasSubstr("does not have the manifest and parent")));
+  EXPECT_THAT(registry_.fsck(), Contains(HasSubstr("does not have the manifest and parent")));
 }
 
 TEST_F(DamageTest, ALostLayerIsFound) {

@@ -1,6 +1,8 @@
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <thread>
 
 #include "registry_fixture.h"
 
@@ -8,6 +10,7 @@ namespace mformer::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class GcTest : public RegistryTest {
@@ -80,6 +83,55 @@ TEST_F(GcTest, ObjectsOfUndoneAndOlderVersionsStay) {
   registry_.move_model(registry_.begin_operation(undo), "base", second, version_);
   EXPECT_EQ(registry_.gc(false, 0).objects, 0);
   EXPECT_EQ(registry_.manifest(second), commit.manifest);
+}
+
+TEST_F(GcTest, WhatALivingOperationHasWrittenIsItsOwnHoweverOld) {
+  Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+  const std::int64_t id = other.begin_operation({});
+  for (const auto& lock : fs::directory_iterator(registry_.folder() / "running")) make_old(lock.path());
+  const std::string hash = other.objects().put(as_bytes("of a long import"));
+  other.objects().flush();
+  other.objects().put(as_bytes("not named yet"));
+  EXPECT_EQ(registry_.gc(false, 0).objects + registry_.gc(false, 0).temporaries, 0);
+  EXPECT_TRUE(registry_.objects().contains(hash));
+  other.finish_operation(id, Outcome::failed);
+  EXPECT_EQ(registry_.gc(false, 0).objects, 1);
+}
+
+TEST_F(GcTest, LeftoversGoFromAllFoldersUnlessSomebodyWritesThem) {
+  for (const char* folder : {"cache", "runs/0123", "runs/0123/review", "."}) {
+    fs::create_directories(registry_.folder() / folder);
+    write_file_atomically(registry_.folder() / folder / ".tmp-left", as_bytes("12"));
+    write_file_atomically(registry_.folder() / folder / "kept", as_bytes("12"));
+  }
+  const FileLock writing(registry_.folder() / "cache" / ".tmp-being-written");
+  EXPECT_EQ(Registry::sweep(folder_.path(), true, 0).temporaries, 4);
+  EXPECT_EQ(Registry::sweep(folder_.path(), false, 0).bytes, 8);
+  EXPECT_EQ(registry_.gc(false, 0).temporaries, 0);
+  EXPECT_TRUE(fs::exists(registry_.folder() / "cache" / ".tmp-being-written"));
+  EXPECT_TRUE(fs::exists(registry_.folder() / "runs/0123/review/kept"));
+}
+
+TEST_F(GcTest, ARegistryWithoutVersionsIsNoReasonToRemoveEverything) {
+  const TemporaryFolder folder;
+  Registry empty = Registry::create(folder.path());
+  const std::string hash = empty.objects().put(as_bytes("all that is left"));
+  for (const bool dry_run : {false, true}) {
+    EXPECT_THAT(error_of([&] { empty.gc(dry_run, 0); }), HasSubstr("no version names any of the objects"));
+  }
+  EXPECT_TRUE(empty.objects().contains(hash));
+}
+
+TEST_F(GcTest, ACommitBesideItIsWaitedFor) {
+  const std::string hash = registry_.objects().put(as_bytes("just committed"));
+  registry_.objects().flush();
+  SQLite::Database committer((registry_.folder() / "registry.db").string(), SQLite::OPEN_READWRITE);
+  committer.exec("BEGIN IMMEDIATE; INSERT INTO objects VALUES ('" + hash + "', 14)");
+  std::thread gc([&] { Registry::open(folder_.path(), OpenMode::read_write).gc(false, 0); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // without the wait it is long done by then
+  committer.exec("COMMIT");
+  gc.join();
+  EXPECT_TRUE(registry_.objects().contains(hash));
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 #include "registry_fixture.h"
 
@@ -109,6 +112,58 @@ TEST_F(OperationsTest, OneThatItsRegistryForgotIsInterrupted) {
     other.begin_operation(start("train"));
   }
   EXPECT_EQ(registry_.operation(1).outcome, Outcome::interrupted);
+}
+
+TEST_F(OperationsTest, WhoOnlyAsksDoesNotKeepALockFromItsOwner) {
+  const std::filesystem::path path = folder_.path() / "lock";
+  std::atomic<bool> done = false;
+  std::thread asker([&] {
+    while (!done) FileLock::is_held(path);
+  });
+  std::thread remover([&] {
+    while (!done) FileLock::remove_if_free(path);
+  });
+  for (int i = 0; i < 2'000; ++i) {
+    EXPECT_NO_THROW({
+      const FileLock lock(path);
+      EXPECT_TRUE(FileLock::is_held(path));
+    });
+  }
+  done = true;
+  asker.join();
+  remover.join();
+}
+
+TEST_F(OperationsTest, WhatIsDoneAtomicallyIsDoneWhollyOrNotAtAll) {
+  const auto add = [&](bool fails) {
+    registry_.atomically([&] {
+      registry_.add_task({"qa", "/data", "hash", 1, 1, "rule", 0, 0});
+      registry_.set_setting("key", "value");
+      if (fails) throw Error("no");
+    });
+  };
+  EXPECT_THROW(add(true), Error);
+  EXPECT_TRUE(registry_.tasks().empty());
+  EXPECT_EQ(registry_.setting("key"), std::nullopt);
+  add(false);
+  EXPECT_EQ(registry_.tasks().size(), 1U);
+  EXPECT_THAT(registry_.fsck(), ::testing::IsEmpty());
+}
+
+TEST_F(OperationsTest, ALongQueryStopsWhenItIsAskedToButNotAWrite) {
+  commit_now(registry_, new_model(registry_, "base", "x"));
+  registry_.add_task({"qa", "/data", "hash", 1, 1, "rule", 0, 0});
+  SQLite::Database((registry_.folder() / "registry.db").string(), SQLite::OPEN_READWRITE)
+      .exec("INSERT INTO scores WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+            "SELECT (SELECT hash FROM versions), 'qa', 'held_out', 'm' || i, 1.0, 1, NULL, 0 FROM n");
+  bool stops = false;
+  registry_.stop_when([&] { return stops; });
+  EXPECT_EQ(registry_.scores().size(), 100'000U);
+  stops = true;
+  EXPECT_THROW(registry_.scores(), StoppedError);
+  EXPECT_THROW(registry_.fsck(), StoppedError);
+  EXPECT_NO_THROW(registry_.atomically([&] { registry_.scores(); }));
+  EXPECT_NO_THROW(registry_.models());
 }
 
 TEST_F(OperationsTest, AMovedRegistryKeepsItsOperations) {

@@ -1,6 +1,10 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <thread>
 
 #include "modules_registry/schema.h"
 #include "registry_fixture.h"
@@ -164,6 +168,33 @@ TEST_F(ReadOnlyFolderTest, WhatAKilledWriterLeftInItsLogIsRead) {
             0);
 }
 
+TEST_F(ReadOnlyFolderTest, WhatItsOwnerWritesMeanwhileDoesNotMixIntoWhatWasOpened) {
+  lock();
+  int opened[2];
+  int written[2];
+  ASSERT_EQ(::pipe(opened) + ::pipe(written), 0);
+  std::thread owner([&] {
+    char byte = 0;
+    EXPECT_EQ(::read(opened[0], &byte, 1), 1);
+    fs::permissions(dir() / ".mformer", fs::perms(0755));
+    {
+      Registry registry = Registry::open(dir(), OpenMode::read_write);
+      for (int i = 0; i < 20; ++i) registry.set_setting("key" + std::to_string(i), std::string(5'000, 'x'));
+      commit_now(registry, next_commit(registry, "base"));
+    }  // closing brings the log into the database
+    EXPECT_EQ(::write(written[1], "w", 1), 1);
+  });
+  EXPECT_EQ(in_unprivileged_child([&] {
+              const Registry registry = Registry::open(dir(), OpenMode::read_only);
+              char byte = 0;
+              if (::write(opened[1], "o", 1) != 1 || ::read(written[0], &byte, 1) != 1) return 2;
+              return registry.resolve("base").hash == hash_ && !registry.setting("key1") ? 0 : 1;
+            }),
+            0);
+  owner.join();
+  EXPECT_EQ(Registry::open(dir(), OpenMode::read_only).resolve("base").number, 2);
+}
+
 TEST_F(ReadOnlyFolderTest, WritingIsRefusedInOneSentence) {
   lock();
   EXPECT_EQ(in_unprivileged_child([&] {
@@ -171,6 +202,35 @@ TEST_F(ReadOnlyFolderTest, WritingIsRefusedInOneSentence) {
               return message.find("is read-only") != std::string::npos ? 0 : 1;
             }),
             0);
+}
+
+/// Nothing can be written any more, as on a disk without a free byte.
+void forbid_writing() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit nothing{0, 0};
+  ::setrlimit(RLIMIT_FSIZE, &nothing);
+}
+
+TEST_F(RegistryOpenTest, WithoutAByteOfSpaceReadersReadAndGarbageIsCollected) {
+  {
+    Registry registry = Registry::create(dir());
+    commit_now(registry, new_model(registry, "base", "x"));
+    registry.objects().put(as_bytes("unused"));
+    registry.objects().flush();
+  }
+  EXPECT_EQ(in_child([&] {
+              forbid_writing();
+              if (Registry::open(dir(), OpenMode::read_only).resolve("base").number != 1) return 1;
+              if (!Registry::open(dir(), OpenMode::read_only).fsck().empty()) return 2;
+              Registry registry = Registry::open(dir(), OpenMode::read_write);
+              if (registry.gc(false, 0).objects != 1) return 3;
+              const std::string message = error_of([&] { registry.set_setting("key", "value"); });
+              return message.find("registry.db") != std::string::npos ? 0 : 4;
+            }),
+            0);
+  Registry registry = Registry::open(dir(), OpenMode::read_write);
+  EXPECT_THAT(registry.fsck(), IsEmpty());
+  EXPECT_EQ(registry.setting("key"), std::nullopt);
 }
 
 TEST_F(RegistryOpenTest, AStrangeFolderNameIsNoObstacle) {

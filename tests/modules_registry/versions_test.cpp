@@ -1,3 +1,4 @@
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
 #include "modules_registry/manifest.h"
@@ -6,8 +7,10 @@
 namespace mformer::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class VersionsTest : public RegistryTest {
  protected:
@@ -194,6 +197,12 @@ TEST_F(VersionsTest, SizesCountEveryObjectOnce) {
   std::int64_t bytes = 0;
   for (const std::string& hash : registry_.objects().list()) bytes += registry_.objects().size(hash);
   EXPECT_EQ(registry_.version_bytes(first.hash), bytes);
+  SQLite::Database db((registry_.folder() / "registry.db").string());
+  SQLite::Statement plan(db, "EXPLAIN QUERY PLAN SELECT object_hash FROM version_objects WHERE version_hash = 'x'");
+  while (plan.executeStep()) {
+    EXPECT_THAT(plan.getColumn(3).getString(), AllOf(Not(HasSubstr("SCAN")), Not(HasSubstr("MATERIALIZE"))))
+        << "the time must not grow with the number of versions";
+  }
   EXPECT_EQ(registry_.added_bytes(first.hash), bytes);
 
   Commit commit = next_commit(registry_, "base");

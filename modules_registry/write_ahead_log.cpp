@@ -1,0 +1,137 @@
+#include "modules_registry/write_ahead_log.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
+
+namespace mformer {
+
+namespace {
+
+constexpr std::size_t kHeader = 32;
+constexpr std::size_t kFrameHeader = 24;
+constexpr std::uint32_t kMagic = 0x377f0682;  // the last bit tells the byte order of the checksums
+constexpr std::uint32_t kVersion = 3007000;
+
+std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i) number = number << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return number;
+}
+
+std::uint32_t little_endian(std::string_view bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 4; i-- > 0;) number = number << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return number;
+}
+
+struct Checksum {
+  bool is_big_endian = false;
+  std::uint32_t first = 0;
+  std::uint32_t second = 0;
+
+  void add(std::string_view bytes) {
+    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+      first += word(bytes, at) + second;
+      second += word(bytes, at + 4) + first;
+    }
+  }
+  bool stands_in(std::string_view bytes, std::size_t at) const {
+    return big_endian(bytes, at) == first && big_endian(bytes, at + 4) == second;
+  }
+
+ private:
+  std::uint32_t word(std::string_view bytes, std::size_t at) const {
+    return is_big_endian ? big_endian(bytes, at) : little_endian(bytes, at);
+  }
+};
+
+/// Where the first frame lies that SQLite would not read, in a log that has a sound header.
+class Frames {
+ public:
+  Frames(std::string_view log, Checksum sum, std::size_t page_size)
+      : log_(log), sum_(sum), size_(kFrameHeader + page_size) {}
+
+  std::size_t first_unread() {
+    std::size_t at = kHeader;
+    while (at + size_ <= log_.size() && is_sound(log_.substr(at, size_))) at += size_;
+    return at;
+  }
+
+  /// Both salts change when the log is used anew; a frame of now has at least one of them, even if a bit of the other
+  /// has changed.
+  bool is_of_now(std::size_t at) const {
+    if (at + 16 > log_.size()) return false;
+    return log_.substr(at + 8, 4) == log_.substr(16, 4) || log_.substr(at + 12, 4) == log_.substr(20, 4);
+  }
+
+  std::size_t size() const { return size_; }
+
+ private:
+  bool is_sound(std::string_view frame) {
+    if (frame.substr(8, 8) != log_.substr(16, 8)) return false;
+    Checksum sum = sum_;
+    sum.add(frame.substr(0, 8));
+    sum.add(frame.substr(kFrameHeader));
+    if (!sum.stands_in(frame, 16)) return false;
+    sum_ = sum;
+    return true;
+  }
+
+  std::string_view log_;
+  Checksum sum_;
+  std::size_t size_;
+};
+
+/// Where the damage lies; nothing if there is none.
+std::optional<std::size_t> damage_in(std::string_view log) {
+  if (log.size() <= kHeader) return std::nullopt;  // no frame, so nothing to lose
+  Checksum sum{(big_endian(log, 0) & 1U) != 0};
+  sum.add(log.substr(0, 24));
+  const std::uint32_t page_size = big_endian(log, 8);
+  const bool sound = (big_endian(log, 0) & ~1U) == kMagic && big_endian(log, 4) == kVersion && page_size >= 512 &&
+                     page_size <= 65536 && sum.stands_in(log, 24);
+  if (!sound) return 0;
+  Frames frames(log, sum, page_size);
+  const std::size_t at = frames.first_unread();
+  if (at + frames.size() > log.size()) return std::nullopt;  // the end, or a frame cut off
+  // Frames are written one after the other, each wholly before the next begins. What comes after a frame of now, or the
+  // end of the file right behind it, proves that it was whole once. Before older frames it may be one cut off.
+  const std::size_t next = at + frames.size();
+  if (frames.is_of_now(at) && (next == log.size() || frames.is_of_now(next))) return at;
+  for (std::size_t later = next; later < log.size(); later += frames.size()) {
+    if (frames.is_of_now(later)) return at;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> damage_in_file(const std::filesystem::path& log) {
+  std::error_code missing;
+  if (std::filesystem::file_size(log, missing) == 0 || missing) return std::nullopt;
+  try {
+    return damage_in(read_file(log));
+  } catch (const Error&) {
+    return std::nullopt;  // gone meanwhile; and who can't read it hears so from SQLite
+  }
+}
+
+}  // namespace
+
+bool is_damaged_log(const std::filesystem::path& log) {
+  // Beside a writer what is read may be half old and half new. Damage stays where it is.
+  const std::optional<std::size_t> first = damage_in_file(log);
+  if (!first) return false;
+  constexpr int kMoreLooks = 3;
+  for (int look = 0; look < kMoreLooks; ++look) {
+    if (damage_in_file(log) != first) return false;
+  }
+  return true;
+}
+
+}  // namespace mformer

@@ -1,0 +1,138 @@
+#include <fstream>
+#include <functional>
+#include <random>
+
+#include "damaged_workspace.h"
+#include "modules_registry/write_ahead_log.h"
+
+namespace mformer::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+/// Flips one random bit of `file` in copies, and holds what is read to what is reported.
+void expect_flips_found(const Strings& rows, const std::function<fs::path()>& copy, const std::string& file,
+                        int flips) {
+  std::mt19937 random(20261128);
+  int harmless = 0;
+  for (int flip = 0; flip < flips; ++flip) {
+    const fs::path dir = copy();
+    const fs::path path = dir / ".mformer" / file;
+    std::string bytes = read_file(path);
+    const std::size_t bit = std::uniform_int_distribution<std::size_t>(0, 8 * bytes.size() - 1)(random);
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+    std::ofstream(path, std::ios::binary) << bytes;
+    const Strings problems = problems_of(dir);
+    if (!problems.empty()) continue;
+    ++harmless;
+    EXPECT_EQ(dump(dir / ".mformer" / "registry.db"), rows) << "bit " << bit << " of " << file;
+  }
+  EXPECT_LT(harmless, flips) << "no flip was found: nothing was tested";
+}
+
+TEST_F(IntegrityTest, AFlippedBitOfTheDatabaseChangesNoRowOrIsFound) {
+  expect_flips_found(
+      dump(database()), [&] { return copy(); }, "registry.db", 150);
+}
+
+TEST_F(IntegrityTest, AFlippedBitOfTheLogChangesNoRowOrIsFound) {
+  leave_a_log();
+  const fs::path before = copy();  // reading the original would not change it, but this is sure
+  expect_flips_found(
+      dump(before / ".mformer" / "registry.db"), [&] { return copy(); }, "registry.db-wal", 150);
+}
+
+TEST_F(IntegrityTest, AFlippedBitOfTheLogIsFoundEvenWithoutTheCountOfChanges) {
+  leave_a_log();
+  const fs::path log = database().string() + "-wal";
+  EXPECT_FALSE(is_damaged_log(log));
+  const std::string bytes = read_file(log);
+  for (std::size_t at = 0; at < bytes.size(); at += 61) {
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ 4);
+    const fs::path copy = folder_.path() / "log";
+    std::ofstream(copy, std::ios::binary) << changed;
+    ASSERT_TRUE(is_damaged_log(copy)) << "byte " << at;
+  }
+}
+
+TEST_F(IntegrityTest, ALogThatAKillCutOffIsNotDamaged) {
+  leave_a_log();
+  const std::string bytes = read_file(database().string() + "-wal");
+  const fs::path copy = folder_.path() / "log";
+  for (std::size_t size = 0; size < bytes.size(); size += 97) {
+    std::ofstream(copy, std::ios::binary) << bytes.substr(0, size);
+    ASSERT_FALSE(is_damaged_log(copy)) << "the first " << size << " bytes";
+  }
+}
+
+TEST_F(IntegrityTest, AnOldLogUsedAnewIsNotDamaged) {
+  SQLite::Database first(database().string(), SQLite::OPEN_READWRITE);
+  Registry registry = Registry::open(dir(), OpenMode::read_write);
+  for (int round = 0; round < 5; ++round) {
+    for (int commit = round; commit < 5; ++commit) registry.set_setting("key", std::string(9'000, 'a' + round));
+    ASSERT_FALSE(is_damaged_log(database().string() + "-wal"));
+    first.exec("PRAGMA wal_checkpoint(PASSIVE)");  // all of it: the next commit starts at the log's beginning
+  }
+}
+
+TEST_F(IntegrityTest, ADamagedLogIsNotWrittenOver) {
+  leave_a_log();
+  const fs::path log = database().string() + "-wal";
+  std::string bytes = read_file(log);
+  bytes[156] = static_cast<char>(bytes[156] ^ 1);
+  std::ofstream(log, std::ios::binary) << bytes;
+  EXPECT_THAT(problems_of(dir()), Contains(HasSubstr("registry.db-wal is damaged")));
+  EXPECT_THAT(error_of([&] { Registry::open(dir(), OpenMode::read_write); }),
+              AllOf(HasSubstr("is damaged"), HasSubstr("from a copy")));
+  EXPECT_EQ(read_file(log), bytes);
+
+  Registry registry = Registry::open(dir(), OpenMode::repair);
+  EXPECT_THAT(registry.repair({}).left, Contains(HasSubstr("registry.db lacks the last")));
+  EXPECT_THAT(registry.repair({{}, true}).left, IsEmpty());
+  EXPECT_EQ(registry.model("base").version_count, 2) << "what the log had is lost";
+}
+
+TEST_F(IntegrityTest, AnOlderCopyPutBackIsFoundAndNotWrittenOver) {
+  const fs::path older = copy();
+  {
+    Registry registry = Registry::open(dir(), OpenMode::read_write);
+    registry.set_setting("key", "newer");
+  }
+  fs::copy_file(older / ".mformer" / "registry.db", database(), fs::copy_options::overwrite_existing);
+  EXPECT_THAT(problems_of(dir()), Contains(HasSubstr("lacks the last")));
+  EXPECT_THAT(error_of([&] { Registry::open(dir(), OpenMode::read_write); }),
+              AllOf(HasSubstr("older copy"), HasSubstr("mformer fsck --repair --reseal")));
+  EXPECT_THAT(Registry::open(dir(), OpenMode::repair).repair({{}, true}).left, IsEmpty());
+  EXPECT_EQ(Registry::open(dir(), OpenMode::read_write).setting("key"), "value");
+}
+
+TEST_F(IntegrityTest, ALostOrDamagedCountOfChangesIsWrittenAnew) {
+  const fs::path count = dir() / ".mformer" / "changes";
+  const std::string before = read_file(count);
+  for (const std::string& text : {std::string(), std::string("17"), std::string(before).replace(3, 1, "8")}) {
+    std::ofstream(count, std::ios::binary) << text;
+    EXPECT_THAT(problems_of(dir()), Contains(HasSubstr("can't be told")));
+    EXPECT_THAT(Registry::open(dir(), OpenMode::repair).repair({}).left, IsEmpty());
+    EXPECT_EQ(read_file(count), before);
+  }
+}
+
+TEST_F(IntegrityTest, AnEmptyRegistryBesideObjectsIsDamageForEverybody) {
+  for (const bool gone : {false, true}) {
+    fs::remove(database().string() + "-wal");
+    gone ? void(fs::remove(database())) : fs::resize_file(database(), 0);
+    for (const OpenMode mode : {OpenMode::read_only, OpenMode::read_write, OpenMode::repair}) {
+      EXPECT_THAT(error_of([&] { Registry::open(dir(), mode); }),
+                  AllOf(HasSubstr("objects of it are there"), HasSubstr("from a copy")));
+    }
+    EXPECT_THAT(error_of([&] { Registry::create(dir()); }), HasSubstr("objects of it are there"));
+    EXPECT_EQ(Registry::find(dir()), dir());
+  }
+}
+
+}  // namespace
+}  // namespace mformer::testing
