@@ -202,7 +202,7 @@ std::map<std::string, std::string> Registry::broken_objects() const {
 std::vector<std::string> Registry::fsck() const {
   Problems problems;
   if (is_damaged_log(db_->file().string() + "-wal")) {
-    problems.emplace_back("the log registry.db-wal is damaged: commands that it holds would be lost");
+    problems.emplace_back("the log registry.db-wal is damaged: what its last commands wrote may be lost");
   }
   check_rows(problems);
   attempt("objects", problems, [&] {

@@ -76,8 +76,10 @@ constexpr const char* kRestore =
 
 void refuse_damaged_log(const fs::path& database) {
   if (!is_damaged_log(database.string() + "-wal")) return;
-  throw Error("the log of the registry '" + database.string() + "' is damaged: commands that it holds would be lost",
-              kRestore);
+  throw Error(
+      "the log of the registry '" + database.string() + "' is damaged: what its last commands wrote may be lost",
+      "put it back from a copy (docs/registry.md), or go on with what is left: mformer fsck --repair, which says "
+      "whether anything is lost");
 }
 
 /// SQLite drops what it can't read of a damaged log, and then the log: somebody may want to look at it.

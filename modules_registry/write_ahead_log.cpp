@@ -71,6 +71,9 @@ class Frames {
     return log_.substr(at + 8, 4) == log_.substr(16, 4) || log_.substr(at + 12, 4) == log_.substr(20, 4);
   }
 
+  /// Of now, and the last of its transaction: the size of the database stands in it.
+  bool is_commit(std::size_t at) const { return is_of_now(at) && big_endian(log_, at + 4) != 0; }
+
   std::size_t size() const { return size_; }
 
  private:
@@ -101,12 +104,14 @@ std::optional<std::size_t> damage_in(std::string_view log) {
   Frames frames(log, sum, page_size);
   const std::size_t at = frames.first_unread();
   if (at + frames.size() > log.size()) return std::nullopt;  // the end, or a frame cut off
-  // Frames are written one after the other, each wholly before the next begins. What comes after a frame of now, or the
-  // end of the file right behind it, proves that it was whole once. Before older frames it may be one cut off.
+  // Frames are written one after the other, each wholly before the next begins. A frame of now behind it, or the end of
+  // the file, proves that it was whole once; before older frames it may be one cut off. A transaction without its last
+  // frame is nothing to lose, whatever its frames are: SQLite may have been about to write some of them again.
   const std::size_t next = at + frames.size();
-  if (frames.is_of_now(at) && (next == log.size() || frames.is_of_now(next))) return at;
-  for (std::size_t later = next; later < log.size(); later += frames.size()) {
-    if (frames.is_of_now(later)) return at;
+  if (frames.is_of_now(at) && next == log.size()) return at;
+  if (frames.is_commit(at) && frames.is_of_now(next)) return at;
+  for (std::size_t later = next; later + frames.size() <= log.size(); later += frames.size()) {
+    if (frames.is_commit(later)) return at;
   }
   return std::nullopt;
 }

@@ -69,6 +69,16 @@ TEST_F(IntegrityTest, ALogThatAKillCutOffIsNotDamaged) {
   }
 }
 
+TEST_F(IntegrityTest, ATransactionThatWasNeverEndedIsNothingToLose) {
+  leave_a_log();
+  constexpr std::size_t kFrame = 24 + 4096;
+  std::string bytes = read_file(database().string() + "-wal");
+  bytes.resize(bytes.size() - kFrame);  // the last frame, which ends the last transaction
+  std::string& changed = bytes.replace(bytes.size() - 2 * kFrame + 100, 1, "?");
+  std::ofstream(folder_.path() / "log", std::ios::binary) << changed;
+  EXPECT_FALSE(is_damaged_log(folder_.path() / "log"));
+}
+
 TEST_F(IntegrityTest, AnOldLogUsedAnewIsNotDamaged) {
   SQLite::Database first(database().string(), SQLite::OPEN_READWRITE);
   Registry registry = Registry::open(dir(), OpenMode::read_write);
