@@ -221,7 +221,7 @@ class Registry {
   std::vector<std::string> fsck() const;
 
   /// Heals what can be healed: objects from the sources, sizes, indexes, leftovers. Rows that were changed stay as they
-  /// are. For a registry opened with OpenMode::repair.
+  /// are. For a registry opened with OpenMode::repair. Throws UsageError for a source without objects.
   RepairResult repair(const RepairOptions& options);
 
  private:

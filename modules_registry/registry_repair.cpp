@@ -26,6 +26,15 @@ fs::path good_copy(const fs::path& source, const std::string& hash) {
 
 constexpr std::int64_t kLeftoverAgeMs = 60 * 60 * 1000;
 
+/// A source that is none is a slip, and would only show as objects that stay broken.
+void require_objects_in(const fs::path& source) {
+  for (const char* folder : {".mformer/objects", "objects", "."}) {
+    if (!ObjectStore(source / folder).list().empty()) return;
+  }
+  throw UsageError("there are no objects in '" + source.string() + "'",
+                   "name a copy of the workspace, or its .mformer or objects folder");
+}
+
 bool restore_object(ObjectStore& store, const std::string& hash, const std::vector<fs::path>& sources,
                     std::vector<std::string>& healed) {
   for (const fs::path& source : sources) {
@@ -87,6 +96,7 @@ void try_to_heal(const std::string& what, std::vector<std::string>& failed, cons
 }  // namespace
 
 RepairResult Registry::repair(const RepairOptions& options) {
+  for (const fs::path& source : options.sources) require_objects_in(source);
   RepairResult result;
   std::vector<std::string> broken;
   try_to_heal("objects", result.left, [&] { broken = restore_objects(options.sources, result.healed); });

@@ -102,7 +102,9 @@ TEST_F(IntegrityTest, ObjectsAreHealedFromACopyOfTheWorkspace) {
   std::ofstream(registry.objects().path(objects[1])) << "other bytes";
   fs::remove(good / ".mformer" / "objects" / objects[1].substr(0, 2) / objects[1]);
   std::ofstream(good / ".mformer" / "objects" / objects[1].substr(0, 2) / objects[1]) << "a damaged copy";
-  RepairResult result = registry.repair({{folder_.path() / "nowhere", good}, false});
+  const fs::path nowhere = folder_.path() / "nowhere";
+  EXPECT_THAT(error_of([&] { registry.repair({{nowhere, good}, false}); }), HasSubstr("there are no objects in"));
+  const RepairResult result = registry.repair({{dir(), good}, false});
   EXPECT_THAT(result.healed, Contains(HasSubstr(objects[0])));
   EXPECT_THAT(result.left, Each(HasSubstr(objects[1])));
   EXPECT_EQ(result.left.size(), 1U);
