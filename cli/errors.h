@@ -14,10 +14,11 @@ enum ExitCode : int { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 ///     hint: did you mean 'extend'?
 ///
 /// - help and version: on `out`, 0. Wrong arguments and UsageError: 2. Interrupted: its own code (interrupt.h).
-/// - Error, std::bad_alloc and every other exception: 1; of a foreign message only the first line is shown, since
-///   LibTorch appends a backtrace.
+/// - Error, a lack of memory, and what the file system refuses: 1. Every other exception too, as an internal error of
+///   which the first line is shown, since LibTorch appends a backtrace.
 /// - A reader that closed the output (OutputClosed): 0, silently; other failures to write: 1, but 0 with a note where
 ///   the command has made what it was asked for (ReportCutOff).
+/// A sentence and a hint have at most some 600 bytes each, without control characters (terminal/text.h).
 /// Errors go to `err` as text with --json too; `out` then stays empty. Never throws.
 int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err);
 

@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
+#include "cli/terminal/text.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/device/device.h"
@@ -19,15 +20,6 @@ namespace {
 
 double tokens_per_second(const Generated& result) {
   return result.seconds > 0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
-}
-
-/// A model can write escape sequences; a terminal must not obey them.
-std::string without_controls(std::string text) {
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) c = ' ';
-  }
-  return text;
 }
 
 /// Of a model with domains: how many hypotheses ran to the end, and what that can have changed.
@@ -49,9 +41,9 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
   const VersionRecord record = version.record;
   const std::vector<std::string> names = hypotheses(version.model);
   terminal::Report report("generate", global.json);
+  // A model can write escape sequences: a terminal must not obey them, a pipe gets what the model wrote.
   const auto show = [&report](const std::string& text) {
-    report.text() << (report.style().terminal ? without_controls(text) : text);
-    report.print_text_so_far();
+    report.print_unchanged(report.style().terminal ? terminal::printable_lines(text) : text);
   };
   const Generated result = generate(std::move(version), options, show, [] { return interrupted(); });
   report.data() = {{"model", to_string(record)},

@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "cli/brackets.h"
 #include "cli/terminal/text.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer::cli {
 namespace {
 
-using terminal::printable;
+/// An argument as it was given: what marks its brackets is gone, and a terminal shows it without obeying it.
+std::string shown_argument(std::string argument) {
+  return terminal::printable(without_marks(std::move(argument)));
+}
 
 // The root, then the command and nested command that were recognised.
 std::vector<const CLI::App*> chosen_apps(const CLI::App& root) {
@@ -52,17 +57,17 @@ UsageMessage unknown_argument(const std::vector<const CLI::App*>& apps, const st
     const std::string name = argument.substr(0, argument.find('='));
     const std::vector<std::string> near = suggest(name, option_names(apps));
     const std::string hint = near.empty() ? help_hint(apps) : suggestion_hint(name, near, "options", "");
-    return {"unknown option '" + printable(name) + "' of '" + full_name(apps) + "'", hint};
+    return {"unknown option '" + shown_argument(name) + "' of '" + full_name(apps) + "'", hint};
   }
   const std::vector<std::string> commands = command_names(*apps.back());
   if (commands.empty()) {
-    return {"'" + full_name(apps) + "' does not take the argument '" + printable(argument) + "'", help_hint(apps)};
+    return {"'" + full_name(apps) + "' does not take the argument '" + shown_argument(argument) + "'", help_hint(apps)};
   }
   const std::string prefix = apps.size() == 1 ? "" : full_name(apps).substr(sizeof("mformer")) + ' ';
   const std::vector<std::string> near = suggest(argument, commands);
   const std::string hint =
       near.empty() ? full_name(apps) + " --help lists the commands" : suggestion_hint(argument, near, "commands", "");
-  return {"unknown command '" + prefix + printable(argument) + "'", hint};
+  return {"unknown command '" + prefix + shown_argument(argument) + "'", hint};
 }
 
 // "Could not convert: --steps = a,b" and "--keep: message" start with the option's name after this.
@@ -82,19 +87,19 @@ std::string article_and_kind(const CLI::Option& option) {
 UsageMessage conversion(const std::vector<const CLI::App*>& apps, const std::string& text) {
   constexpr std::string_view start = "Could not convert: ";
   const size_t equals = text.find(" = ");
-  if (!text.starts_with(start) || equals == std::string::npos) return {printable(text), help_hint(apps)};
+  if (!text.starts_with(start) || equals == std::string::npos) return {shown_argument(text), help_hint(apps)};
   const std::string name = text.substr(start.size(), equals - start.size());
   const CLI::Option* option = option_of(apps, name);
   const std::string wanted = option == nullptr ? "another value" : article_and_kind(*option);
-  return {name + ": '" + printable(text.substr(equals + 3)) + "' is not " + wanted, help_hint(apps)};
+  return {name + ": '" + shown_argument(text.substr(equals + 3)) + "' is not " + wanted, help_hint(apps)};
 }
 
 // Our validators answer "sentence\nhint: advice", to which CLI11 adds the option's name in front.
 UsageMessage validation(const std::vector<const CLI::App*>& apps, const std::string& text) {
   constexpr std::string_view separator = "\nhint: ";
   const size_t split = text.rfind(separator);
-  if (split == std::string::npos) return {printable(text), help_hint(apps)};
-  return {printable(text.substr(0, split)), text.substr(split + separator.size())};
+  if (split == std::string::npos) return {shown_argument(text), help_hint(apps)};
+  return {shown_argument(text.substr(0, split)), text.substr(split + separator.size())};
 }
 
 UsageMessage wrong_number(const std::vector<const CLI::App*>& apps, const std::string& text) {
@@ -111,7 +116,7 @@ UsageMessage wrong_number(const std::vector<const CLI::App*>& apps, const std::s
   if (colon != std::string::npos && option_of(apps, name) != nullptr) {
     return {name + " needs a value", help_hint(apps)};
   }
-  return {printable(text), help_hint(apps)};
+  return {shown_argument(text), help_hint(apps)};
 }
 
 std::string without(std::string text, std::string_view ending) {
@@ -151,7 +156,7 @@ UsageMessage explain(const CLI::App& root, const CLI::ParseError& error) {
     case CLI::ExitCodes::ArgumentMismatch:
       return wrong_number(apps, text);
     default:
-      return {printable(text), help_hint(apps)};
+      return {shown_argument(text), help_hint(apps)};
   }
 }
 

@@ -47,7 +47,7 @@ ProgressOptions progress_options(bool quiet, std::string unit) {
 }
 
 Progress::Progress(std::string label, std::int64_t total, ProgressOptions options)
-    : label_(std::move(label)), total_(total), options_(std::move(options)) {
+    : label_(printable(label)), total_(total), options_(std::move(options)) {
   if (options_.out == nullptr) options_.out = &std::cerr;
   start_time_ = now();
 }
@@ -79,7 +79,7 @@ void Progress::message(const std::string& text) {
   if (options_.quiet || finished_) return;
   const bool was_visible = bar_visible_;
   erase();
-  *options_.out << text << std::endl;
+  *options_.out << printable_lines(text) << std::endl;
   if (was_visible) redraw(now());
 }
 

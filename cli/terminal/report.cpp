@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "cli/terminal/text.h"
 #include "modules_registry/error.h"
 
 namespace mformer::terminal {
@@ -29,8 +30,14 @@ Report::Report(std::string command, bool json, std::ostream& out, Style style)
 
 void Report::print_text_so_far() {
   if (json_) return;
-  write_all(out_, text_.str());
+  write_all(out_, printable_lines(text_.str(), style_.colour != Colour::none));
   text_.str("");
+}
+
+void Report::print_unchanged(std::string_view data) {
+  if (json_) return;
+  print_text_so_far();
+  write_all(out_, data);
 }
 
 void Report::print() {
@@ -44,7 +51,7 @@ void Report::print() {
     object[key] = value;
   }
   using Json = nlohmann::ordered_json;
-  write_all(out_, object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+  write_all(out_, json_without_controls(object.dump(-1, ' ', false, Json::error_handler_t::replace)) + '\n');
 }
 
 }  // namespace mformer::terminal

@@ -28,8 +28,12 @@ void write_all(std::ostream& out, std::string_view text);
 ///     report.text() << table.str(report.style());
 ///     report.print();
 ///
+/// What names and files bring in can't speak to the terminal: of the text only line feeds, tabs and our own colours
+/// pass, other control characters are shown escaped (text.h).
+///
 /// With JSON, stdout gets exactly one object on one line, which begins {"version":1,"command":"models",…}.
-/// Numbers that are not finite become null, bytes that are no UTF-8 become U+FFFD.
+/// Numbers that are not finite become null, bytes that are no UTF-8 become U+FFFD, and control characters, those beyond
+/// ASCII and marks that reorder text among them, are written as JSON's \u escapes.
 class Report {
  public:
   /// `command`: as the user typed it, "inspect routing". Prints to std::cout in its detected style.
@@ -45,6 +49,9 @@ class Report {
 
   /// The text for people; dropped with JSON. Nothing reaches stdout before print() or print_text_so_far().
   std::ostream& text() { return text_; }
+
+  /// Prints the text collected so far, then `data` byte for byte, for what a pipe passes on. Does nothing with JSON.
+  void print_unchanged(std::string_view data);
 
   /// Prints the text collected so far, for text that a reader watches as it comes. Does nothing with JSON.
   /// Throws as write_all.

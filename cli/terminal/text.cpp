@@ -52,7 +52,7 @@ int width_of(const Character& character) {
 
 // Characters that change how others are shown: control codes, and marks that reverse or reorder the text.
 bool is_control(char32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200E && code <= 0x200F) ||
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || (code >= 0x200E && code <= 0x200F) ||
          (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
@@ -64,6 +64,40 @@ std::string escaped(const Character& character) {
   std::snprintf(buffer.data(), buffer.size(), character.code < 0x100 ? "\\x%02x" : "\\u%04x",
                 static_cast<unsigned>(character.code));
   return buffer.data();
+}
+
+// Bytes of the sequence of style.h that `text` begins with (weights 1 and 2, colours 38 and 48, 0 to end them); 0 if
+// there is none. Others, which move the cursor or hide text, are not among them.
+size_t bytes_of_style(std::string_view text) {
+  constexpr size_t longest = 24;
+  if (!text.starts_with("\x1b[")) return 0;
+  const size_t end = text.find_first_not_of("0123456789;", 2);
+  if (end == std::string_view::npos || end >= longest || text[end] != 'm') return 0;
+  const std::string_view codes = text.substr(2, end - 2);
+  const bool ours =
+      codes == "0" || codes == "1" || codes == "2" || codes.starts_with("38;") || codes.starts_with("48;");
+  return ours ? end + 1 : 0;
+}
+
+// `text` with its controls and broken bytes escaped, but for what `kept` gives the length of.
+template <class Kept>
+std::string escape(std::string_view text, const Kept& kept) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    size_t bytes = character.bytes;
+    if (character.valid && !is_control(character.code)) {
+      result += text.substr(0, bytes);
+    } else if (const size_t whole = kept(text); whole > 0) {
+      bytes = whole;
+      result += text.substr(0, bytes);
+    } else {
+      result += escaped(character);
+    }
+    text.remove_prefix(bytes);
+  }
+  return result;
 }
 
 // Bytes of the longest beginning of `text` that takes at most `width` columns.
@@ -113,18 +147,43 @@ int display_width(std::string_view text) {
 }
 
 std::string printable(std::string_view text) {
+  return escape(text, [](std::string_view) { return size_t{0}; });
+}
+
+std::string printable_lines(std::string_view text, bool colours) {
+  return escape(text, [colours](std::string_view rest) -> size_t {
+    if (rest[0] == '\n' || rest[0] == '\t') return 1;
+    return colours ? bytes_of_style(rest) : 0;
+  });
+}
+
+std::string json_without_controls(std::string_view json) {
   std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    const Character character = first_character(text);
-    if (!character.valid || is_control(character.code)) {
-      result += escaped(character);
+  result.reserve(json.size());
+  while (!json.empty()) {
+    const Character character = first_character(json);
+    if (character.code >= 0x7F && is_control(character.code)) {
+      std::array<char, 12> buffer{};
+      std::snprintf(buffer.data(), buffer.size(), "\\u%04x", static_cast<unsigned>(character.code));
+      result += buffer.data();
     } else {
-      result += text.substr(0, character.bytes);
+      result += json.substr(0, character.bytes);
     }
-    text.remove_prefix(character.bytes);
+    json.remove_prefix(character.bytes);
   }
   return result;
+}
+
+std::string shorten_middle(std::string_view text, size_t bytes) {
+  constexpr std::string_view gap = " … ";
+  if (text.size() <= bytes) return std::string(text);
+  const size_t room = bytes - std::min(bytes, gap.size());
+  const auto is_inside = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80; };
+  size_t front = room - room / 3;
+  size_t back = text.size() - room / 3;
+  while (front > 0 && is_inside(front)) --front;
+  while (back < text.size() && is_inside(back)) ++back;
+  return std::string(text.substr(0, front)).append(gap).append(text.substr(back));
 }
 
 std::string pad_right(std::string_view text, int width) {

@@ -14,6 +14,17 @@ int display_width(std::string_view text);
 /// For names and data from outside: printed raw they could move the cursor or hide text.
 std::string printable(std::string_view text);
 
+/// The same for a text of many lines: line feeds and tabs stay what they are, and with `colours` the escape sequences
+/// of style.h too.
+std::string printable_lines(std::string_view text, bool colours = false);
+
+/// JSON text that says the same as `json`, with the control characters beyond ASCII and the marks that reorder text,
+/// which JSON allows in strings as they are, as \u escapes.
+std::string json_without_controls(std::string_view json);
+
+/// `text` if it has at most `bytes` bytes, else its beginning and its end with " … " between. Never cuts a character.
+std::string shorten_middle(std::string_view text, size_t bytes);
+
 /// `text` filled up with spaces to `width` columns; longer text stays as it is.
 std::string pad_right(std::string_view text, int width);
 std::string pad_left(std::string_view text, int width);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <new>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/brackets.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
@@ -206,10 +208,43 @@ TEST(ErrorsTest, MemoryRunningOutIsASentence) {
   EXPECT_THAT(outcome.err, StartsWith("error: the memory of this machine is not enough\nhint: "));
 }
 
-TEST(ErrorsTest, AForeignExceptionShowsItsFirstLineOnly) {
+TEST(ErrorsTest, AForeignExceptionIsAnInternalErrorOfWhichTheFirstLineIsShown) {
   const Outcome outcome = run_throwing(std::runtime_error("shape mismatch\nframe #0: libc10.so\nframe #1: …"));
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_EQ(outcome.err, "error: shape mismatch\n");
+  EXPECT_EQ(outcome.err,
+            "error: internal error: shape mismatch\n"
+            "hint: this is a fault of mformer: please report the command and what it was given\n");
+}
+
+TEST(ErrorsTest, ALackOfMemoryIsCalledSoWhoeverFindsIt) {
+  const std::string expected = run_throwing(std::bad_alloc()).err;
+  EXPECT_EQ(run_throwing(std::runtime_error("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't "
+                                            "allocate memory: you tried to allocate 9 bytes."))
+                .err,
+            expected);
+  EXPECT_THAT(run_throwing(std::runtime_error("CUDA out of memory. Tried to allocate 2 GiB")).err,
+              StartsWith("error: the memory of the device is not enough\n"));
+}
+
+TEST(ErrorsTest, WhatTheFileSystemRefusesIsASentence) {
+  const std::filesystem::filesystem_error error("cannot iterate", "/there", std::make_error_code(std::errc::io_error));
+  EXPECT_THAT(run_throwing(error).err, StartsWith("error: can't use '/there': "));
+}
+
+TEST(ErrorsTest, WhatAFileHoldsCannotSpeakToTheTerminal) {
+  const Outcome outcome =
+      run_throwing(Error("odd \x1b]0;t\a\xC2\x9B"
+                         "2J \u202E\xFF\n line",
+                         "hint\x1b[2J"));
+  EXPECT_EQ(outcome.err, "error: odd \\x1b]0;t\\x07\\x9b2J \\u202e\\xff\\n line\nhint: hint\\x1b[2J\n");
+}
+
+TEST(ErrorsTest, ALongValueIsShortenedInTheMiddle) {
+  const Outcome outcome = run_throwing(Error("begin " + std::string(5'000'000, 'A') + " end", std::string(9'000, 'h')));
+  EXPECT_LT(outcome.err.size(), 1'300U);
+  EXPECT_THAT(outcome.err, StartsWith("error: begin AAA"));
+  EXPECT_THAT(outcome.err, HasSubstr(" … "));
+  EXPECT_THAT(outcome.err, HasSubstr("A end\n"));
 }
 
 TEST(ErrorsTest, AnythingElseThrownIsOne) {
@@ -227,6 +262,26 @@ TEST(ErrorsTest, WithJsonErrorsAreTextOnStderr) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(outcome.err, "error: it broke\n");
+}
+
+TEST(BracketsTest, ValuesInBracketsAreNoLists) {
+  CLI::App app("", "mformer");
+  std::vector<std::string> many;
+  std::string one;
+  CLI::App* command = app.add_subcommand("run");
+  command->add_option("--many", many);
+  command->add_option("--one", one);
+  keep_brackets(app);
+  const char* arguments[] = {"mformer",   "run",    "--many", "[/INST]", "[a,b]",
+                             "--many=[]", "--many", "[[b]]",  "--one",   "[x]"};
+  app.parse(mark_brackets(static_cast<int>(std::size(arguments)), arguments));
+  EXPECT_EQ(many, (std::vector<std::string>{"[/INST]", "[a,b]", "[]", "[[b]]"}));
+  EXPECT_EQ(one, "[x]");
+}
+
+TEST(BracketsTest, AnArgumentThatIsRefusedIsQuotedAsItWasGiven) {
+  expect_usage_error({"[extend]"}, "error: unknown command '[extend]'\nhint: did you mean 'extend'?\n");
+  EXPECT_THAT(run_program({"prune", "--keep", "[0.3]"}).err, HasSubstr("'[0.3]'"));
 }
 
 }  // namespace

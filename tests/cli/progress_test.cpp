@@ -87,6 +87,18 @@ TEST_F(ProgressTest, PlainLinesHaveNoControlCharacters) {
   EXPECT_THAT(out_.str(), Not(HasSubstr("\x1b")));
 }
 
+TEST_F(ProgressTest, NamesCannotSpeakToTheTerminal) {
+  Progress progress("read \x1b]0;t\a\xC2\x9B", 10, options(false));
+  progress.update(1);
+  time_ += 20;
+  progress.update(5);
+  progress.message("\x1b[2J of \u202E");
+  progress.finish();
+  EXPECT_THAT(out_.str(), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(out_.str(), HasSubstr("read \\x1b]0;t\\x07\\x9b"));
+  EXPECT_THAT(out_.str(), HasSubstr("\\x1b[2J of \\u202e\n"));
+}
+
 TEST_F(ProgressTest, QuietShowsNothing) {
   for (const bool terminal : {false, true}) {
     Progress progress("train", 10, options(terminal, true));

@@ -50,6 +50,23 @@ TEST(ReportTest, NumbersThatAreNotFiniteBecomeNull) {
   EXPECT_EQ(out.str(), "{\"version\":1,\"command\":\"eval\",\"loss\":null,\"matrix\":[1.5,null]}\n");
 }
 
+TEST(ReportTest, NamesCannotSpeakToTheTerminal) {
+  std::ostringstream out;
+  Report report("tasks", false, out, Style());
+  report.text() << "task\x1b[2J\xC2\x9B\u202E\tü\n";
+  report.print_unchanged("raw\x1b");
+  report.print();
+  EXPECT_EQ(out.str(), "task\\x1b[2J\\x9b\\u202e\tü\nraw\x1b");
+
+  std::ostringstream json;
+  Report machine("tasks", true, json, Style());
+  machine.data()["name"] = "\x1b\xC2\x9B\u202E\x7F";
+  machine.print_unchanged("not for machines");
+  machine.print();
+  EXPECT_EQ(json.str(), "{\"version\":1,\"command\":\"tasks\",\"name\":\"\\u001b\\u009b\\u202e\\u007f\"}\n");
+  EXPECT_EQ(nlohmann::json::parse(json.str())["name"], "\x1b\xC2\x9B\u202E\x7F");
+}
+
 TEST(ReportTest, BrokenBytesDoNotBreakTheObject) {
   std::ostringstream out;
   Report report("generate", true, out, Style());

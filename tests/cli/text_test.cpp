@@ -33,6 +33,38 @@ TEST(TextTest, PrintableShowsWhatATerminalWouldObey) {
   EXPECT_EQ(printable("a\u202Eb"), "a\\u202eb") << "text that runs backwards";
 }
 
+TEST(TextTest, PrintableLinesKeepLinesAndOnlyOurOwnColours) {
+  const std::string ours = "\x1b[1mbold\x1b[0m \x1b[2mdim\x1b[0m \x1b[38;5;201mpink\x1b[48;2;1;2;3mback\x1b[0m";
+  EXPECT_EQ(printable_lines("a\n\tb\rc"), "a\n\tb\\rc");
+  EXPECT_EQ(printable_lines(ours, true), ours);
+  EXPECT_THAT(printable_lines(ours), testing::Not(testing::HasSubstr("\x1b")));
+  for (const char* theirs :
+       {"\x1b[2J", "\x1b[8m", "\x1b[1;8m", "\x1b]0;t\a", "\x1b[38;5;201", "\x1b[", "\x1b", "\x1b[0;0H",
+        "\xC2\x9B"
+        "2J",
+        "\u202E", "\x7F", "\xFF"}) {
+    const std::string shown = printable_lines(theirs, true);
+    EXPECT_EQ(shown, printable(theirs));
+    EXPECT_THAT(shown, testing::StartsWith("\\"));
+  }
+}
+
+TEST(TextTest, JsonWithoutControlsSaysTheSame) {
+  const std::string json = "{\"a\":\"\xC2\x9B\x7F\u202Eü\\u0007\"}";
+  EXPECT_EQ(json_without_controls(json), "{\"a\":\"\\u009b\\u007f\\u202eü\\u0007\"}");
+}
+
+TEST(TextTest, ShortensInTheMiddleWithoutCuttingACharacter) {
+  EXPECT_EQ(shorten_middle("short", 5), "short");
+  const std::string text = "aüüüüüüüüüüüüüüüüüüüüüz";
+  for (size_t bytes = 6; bytes < text.size(); ++bytes) {
+    const std::string shown = shorten_middle(text, bytes);
+    EXPECT_LE(shown.size(), bytes);
+    EXPECT_EQ(printable(shown), shown);
+  }
+  EXPECT_EQ(shorten_middle("äöüäöüäöüäöü", 15), "äöü … ü");
+}
+
 TEST(TextTest, PadsToColumns) {
   EXPECT_EQ(pad_right("模", 4), "模  ");
   EXPECT_EQ(pad_left("ö", 3), "  ö");
