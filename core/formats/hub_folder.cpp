@@ -1,7 +1,9 @@
 #include "core/formats/hub_folder.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/formats/generation_config.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
@@ -25,6 +27,19 @@ void check_folder(const fs::path& folder) {
   throw Error("'" + folder.string() + (fs::exists(folder, error) ? "' is not a folder" : "' does not exist"), hint);
 }
 
+// config.json, with what generation_config.json beside it says about the end of a text.
+ModelConfig read_config(const fs::path& path) {
+  refuse_stand_in_at(path.string());
+  const std::string text = read_file(path);
+  ModelConfig config = ModelConfig::from_json(text, path.string());
+  const fs::path generation = path.parent_path() / "generation_config.json";
+  if (!is_file(generation)) return config;
+  refuse_stand_in_at(generation.string());
+  const bool names_none = !nlohmann::json::parse(text).contains("eos_token_id");
+  take_generation_config(config, read_file(generation), names_none, generation.string());
+  return config;
+}
+
 }  // namespace
 
 HubFolder open_hub_folder(const fs::path& folder) {
@@ -35,8 +50,7 @@ HubFolder open_hub_folder(const fs::path& folder) {
   }
   HubFolder opened;
   opened.path_ = folder;
-  refuse_stand_in_at(config_path.string());
-  opened.config_ = ModelConfig::from_json(read_file(config_path), config_path.string());
+  opened.config_ = read_config(config_path);
   if (is_file(folder / "tokenizer.json")) {
     opened.tokenizer_path_ = folder / "tokenizer.json";
     refuse_stand_in_at(opened.tokenizer_path_->string());

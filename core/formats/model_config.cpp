@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <type_traits>
 #include <utility>
 
+#include "core/formats/generation_config.h"
 #include "core/formats/parameter_layout.h"
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -76,9 +79,8 @@ class FieldReader {
 
  private:
   [[noreturn]] void fail(const char* field, const json& found, const char* wanted) const {
-    std::string text = found.dump();
-    if (text.size() > 40) text = text.substr(0, 37) + "...";
-    throw Error(source_ + ": '" + field + "' must be " + wanted + ", not " + text, "correct the file");
+    throw Error(source_ + ": '" + field + "' must be " + wanted + ", not " + shortened(found.dump(), 40),
+                "correct the file");
   }
 
   void read(const char* field, const json& found, std::int64_t& value) const {
@@ -133,7 +135,7 @@ json parse_object(std::string_view text, const std::string& source) {
 void check_model_type(json& document, const std::string& source) {
   const auto type = document.find("model_type");
   if (type != document.end() && *type != "moduleformer") {
-    throw Error(source + ": the model is of type " + type->dump() + ", not \"moduleformer\"",
+    throw Error(source + ": the model is of type " + shortened(type->dump(), 80) + ", not \"moduleformer\"",
                 "only ModuleFormer checkpoints can be read");
   }
   document.erase("model_type");
@@ -154,9 +156,7 @@ std::string take_quantization(json& document, const std::string& source) {
   document.erase(found);
   if (description.is_null()) return "";
   if (description == int8_description()) return "int8";
-  std::string text = description.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  throw Error(source + ": the weights are quantised in a way that is unknown: " + text,
+  throw Error(source + ": the weights are quantised in a way that is unknown: " + shortened(description.dump(), 80),
               "only what mformer export --quantize int8 writes can be read; take the checkpoint that is not quantised");
 }
 
@@ -172,6 +172,11 @@ ModelConfig ModelConfig::from_json(std::string_view text, const std::string& sou
   }
   ModelConfig config;
   config.quantization = take_quantization(document, source);
+  const auto ends = document.find("eos_token_id");
+  if (ends != document.end() && ends->is_array()) {
+    config.set_end_tokens(read_end_tokens(*ends, source));
+    document.erase(ends);
+  }
   for_each_field(config, FieldReader(document, source));
   config.extra = std::move(document);
   config.validate(source);
@@ -190,6 +195,7 @@ std::string ModelConfig::to_json() const {
       if (is_token_id(field) && value < 0) document[field] = nullptr;
     }
   });
+  if (!more_eos_token_ids.empty()) document["eos_token_id"] = end_tokens();
   if (is_quantized()) document["quantization_config"] = int8_description();
   document["model_type"] = "moduleformer";
   document["architectures"] = {"ModuleFormerForCausalLM"};
@@ -202,6 +208,22 @@ std::int64_t ModelConfig::n_att(std::int64_t layer) const {
 
 std::int64_t ModelConfig::n_mlp(std::int64_t layer) const {
   return n_mlp_experts_per_layer.empty() ? n_mlp_experts : n_mlp_experts_per_layer[static_cast<std::size_t>(layer)];
+}
+
+std::vector<std::int64_t> ModelConfig::end_tokens() const {
+  std::vector<std::int64_t> ids;
+  if (eos_token_id >= 0) ids.push_back(eos_token_id);
+  ids.insert(ids.end(), more_eos_token_ids.begin(), more_eos_token_ids.end());
+  return ids;
+}
+
+void ModelConfig::set_end_tokens(const std::vector<std::int64_t>& ids) {
+  eos_token_id = ids.empty() ? -1 : ids.front();
+  more_eos_token_ids.clear();
+  std::set<std::int64_t> known = {eos_token_id};
+  for (const std::int64_t id : ids) {
+    if (known.insert(id).second) more_eos_token_ids.push_back(id);
+  }
 }
 
 void ModelConfig::set_expert_counts(std::vector<std::int64_t> att, std::vector<std::int64_t> mlp) {

@@ -49,10 +49,12 @@ struct ModelConfig {
   double initializer_range = 0.02;               ///< Standard deviation of fresh weights.
 
   // The rest.
-  bool use_cache = true;                ///< Whether generation keeps keys and values.
-  bool tie_word_embeddings = false;     ///< Whether the head reuses the embedding.
-  std::int64_t bos_token_id = 50256;    ///< -1 = none (null in the file).
-  std::int64_t eos_token_id = 50256;    ///< -1 = none (null in the file).
+  bool use_cache = true;              ///< Whether generation keeps keys and values.
+  bool tie_word_embeddings = false;   ///< Whether the head reuses the embedding.
+  std::int64_t bos_token_id = 50256;  ///< -1 = none (null in the file).
+  std::int64_t eos_token_id = 50256;  ///< -1 = none (null in the file).
+  /// Further tokens that end a text: the file then has a list as `eos_token_id`, the one above first.
+  std::vector<std::int64_t> more_eos_token_ids;
   std::string torch_dtype = "float32";  ///< Of the weights on disk: "float32", "bfloat16" or "float16".
   /// "int8": the two matrices of every module are int8 codes with a float32 scale for each output channel, in the file
   /// `quantization_config`; empty = they are of torch_dtype too.
@@ -84,6 +86,11 @@ struct ModelConfig {
   bool has_kv_projection() const { return att_hidden != n_embd || n_head != 1; }
   /// Width of one head.
   std::int64_t head_size() const { return att_hidden / n_head; }
+
+  /// All tokens that end a text, as in the file; empty = none.
+  std::vector<std::int64_t> end_tokens() const;
+  /// The reverse. Repeated ones are taken once.
+  void set_end_tokens(const std::vector<std::int64_t>& ids);
 
   /// Whether the modules' matrices are int8.
   bool is_quantized() const { return !quantization.empty(); }

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
 
 #include "core/formats/model_config.h"
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -14,6 +16,13 @@ constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxLayers = 10'000;
 constexpr std::int64_t kMaxModules = 1'000'000;     // of one kind, in one layer
 constexpr double kMaxParameters = 1099511627776.0;  // 2^40
+
+// 1e+308 and not its 309 digits.
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
 
 class Validator {
  public:
@@ -108,7 +117,7 @@ class Validator {
       if (!list.empty()) list += ", ";
       list += name;
     }
-    fail("'" + std::string(field) + "' is '" + value + "', which is unknown", "it can be one of: " + list);
+    fail("'" + std::string(field) + "' is " + quoted_name(value) + ", which is unknown", "it can be one of: " + list);
   }
 
   void choices() const {
@@ -121,12 +130,12 @@ class Validator {
 
   void dropout(const char* field, double value) const {
     if (value >= 0 && value < 1) return;
-    fail("'" + std::string(field) + "' is " + std::to_string(value), "a dropout rate is at least 0 and less than 1");
+    fail("'" + std::string(field) + "' is " + number_text(value), "a dropout rate is at least 0 and less than 1");
   }
 
   void not_negative(const char* field, double value) const {
     if (value >= 0 && std::isfinite(value)) return;
-    fail("'" + std::string(field) + "' is " + std::to_string(value), "it must be a finite number from 0 up");
+    fail("'" + std::string(field) + "' is " + number_text(value), "it must be a finite number from 0 up");
   }
 
   void fractions() const {
@@ -144,6 +153,7 @@ class Validator {
     constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
     range("bos_token_id", config_.bos_token_id, -1, kMost);
     range("eos_token_id", config_.eos_token_id, -1, kMost);
+    for (const std::int64_t id : config_.more_eos_token_ids) range("eos_token_id", id, 0, kMost);
   }
 
   // Sizes that are possible alone may still multiply to something that is not; floating point can't overflow here.

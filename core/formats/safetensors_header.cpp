@@ -160,7 +160,7 @@ class EntryReader {
       // Negative numbers, fractions and numbers beyond 64 bits are parsed as other types.
       if (!dimension.is_number_unsigned() ||
           dimension.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
-        fail("has a shape with the impossible dimension " + dimension.dump());
+        fail("has a shape with the impossible dimension " + shortened(dimension.dump(), 40));
       }
       entry_.shape.push_back(dimension.get<std::int64_t>());
     }

@@ -28,9 +28,9 @@ constexpr size_t kShareDocuments = 2048;
 
 using Paths = std::array<fs::path, kSplits.size()>;
 
-Paths cache_files(const fs::path& folder, const std::string& content_hash, const std::string& tokenizer_hash) {
+Paths cache_files(const fs::path& folder, const std::string& content_hash, const std::string& tokenizer) {
   const auto identity =
-      content_hash + '\n' + tokenizer_hash + '\n' + std::to_string(kTokenFileVersion) + '\n' + std::string(kSplitRule);
+      content_hash + '\n' + tokenizer + '\n' + std::to_string(kTokenFileVersion) + '\n' + std::string(kSplitRule);
   const auto key = sha256_hex(identity).substr(0, kKeyLength);
   Paths paths;
   for (const Split split : kSplits) {
@@ -156,7 +156,7 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
     memo.store(*summary);
   }
 
-  const Paths files = cache_files(cache_dir, summary->content_hash, tokenizer.hash());
+  const Paths files = cache_files(cache_dir, summary->content_hash, tokenizer.identity());
   std::optional<TokenCache> cache = open_whole(files);
   if (!cache) {
     remove_stale_files(cache_dir);

@@ -187,12 +187,35 @@ std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
   return found == data_->model.vocabulary().end() ? std::nullopt : std::optional(found->second);
 }
 
-int32_t Tokenizer::end_of_text() const {
-  for (const auto* name : {"<|endoftext|>", "<|end_of_text|>", "</s>"}) {
-    if (const auto id = id_of(name)) return *id;
+namespace {
+constexpr const char* kEndNames[] = {"<|endoftext|>", "<|end_of_text|>", "</s>"};
+}  // namespace
+
+std::optional<int32_t> Tokenizer::find_end_of_text() const {
+  for (const auto* name : kEndNames) {
+    if (const auto id = id_of(name)) return id;
   }
-  throw Error("the tokenizer has no token that ends a text (<|endoftext|>, <|end_of_text|> or </s>)",
-              "add <|endoftext|> to its added_tokens, or make one: mformer tokenizer train --data DIR");
+  return end_;
+}
+
+int32_t Tokenizer::end_of_text() const {
+  if (const auto id = find_end_of_text()) return *id;
+  throw Error(
+      "the tokenizer has no token that ends a text (<|endoftext|>, <|end_of_text|> or </s>), and the model's "
+      "config names none",
+      "add <|endoftext|> to its added_tokens, name the token by eos_token_id in config.json, or make a "
+      "tokenizer: mformer tokenizer train --data DIR");
+}
+
+Tokenizer Tokenizer::ending_with(int64_t id) const {
+  Tokenizer other = *this;
+  const bool known = id >= 0 && id < vocab_size() && contains(static_cast<int32_t>(id));
+  if (known && !find_end_of_text()) other.end_ = static_cast<int32_t>(id);
+  return other;
+}
+
+std::string Tokenizer::identity() const {
+  return end_ ? hash() + " ended by " + std::to_string(*end_) : hash();
 }
 
 const std::string& Tokenizer::hash() const {

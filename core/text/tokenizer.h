@@ -53,8 +53,18 @@ class Tokenizer {
   /// The id of a token by its name in the file ("Ġthe", "<|endoftext|>"), added tokens first.
   std::optional<int32_t> id_of(std::string_view token) const;
 
-  /// The id that ends a document: the first of <|endoftext|>, <|end_of_text|>, </s> that exists. Throws Error if none.
+  /// The id that ends a document: the first of <|endoftext|>, <|end_of_text|>, </s> that exists, or else that of
+  /// ending_with(). Throws Error if none.
   int32_t end_of_text() const;
+  /// The same, or nothing.
+  std::optional<int32_t> find_end_of_text() const;
+
+  /// The same tokenizer where the token `id` ends a document, if the file names none of these and has this one: what
+  /// a model's config says about it.
+  Tokenizer ending_with(int64_t id) const;
+
+  /// hash(), and after it the token of ending_with() where that one counts: two equal ones make equal token files.
+  std::string identity() const;
 
   /// SHA-256 of the file's text, 64 hex digits: two equal hashes encode alike.
   const std::string& hash() const;
@@ -69,6 +79,7 @@ class Tokenizer {
   struct Data;
   explicit Tokenizer(std::shared_ptr<const Data> data);
   std::shared_ptr<const Data> data_;
+  std::optional<int32_t> end_;  ///< Of ending_with(), where the file names none.
 };
 
 }  // namespace mformer

@@ -6,6 +6,7 @@
 #include "core/model/domains.h"
 #include "core/workflows/commit.h"
 #include "core/workflows/provenance.h"
+#include "core/workflows/reader_files.h"
 #include "modules_registry/error.h"
 #include "modules_registry/paths.h"
 
@@ -89,6 +90,7 @@ void write(const Registry& registry, const VersionRecord& version, const LoadedV
   if (!loaded.manifest.tokenizer_object.empty()) {
     how.tokenizer_path = registry.objects().verified_path(loaded.manifest.tokenizer_object);
   }
+  how.extra_files = reader_files(loaded);
   how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model);
   save_hub_model(options.folder, loaded.model, how);
 }

@@ -45,7 +45,8 @@ struct ExportReport {
 /// one, under whatever path. export_model() asks this first.
 void require_export_target(const Registry& registry, const ExportOptions& options);
 
-/// Writes a version as a checkpoint folder with its tokenizer and mformer_provenance.json. Int8 modules are written as
+/// Writes a version as a checkpoint folder with its tokenizer, mformer_provenance.json and what other programs look for
+/// (reader_files.h). Int8 modules are written as
 /// numbers in `dtype`, or, with `quantize`, as the codes and scales that they are. The cost of int8 is measured on what
 /// was written, read again: its losses are those of evaluate_tasks() on the imported checkpoint.
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options);

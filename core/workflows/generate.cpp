@@ -33,9 +33,16 @@ at::ScalarType inference_dtype(const Model& model, const std::string& name) {
 std::int64_t draw(const at::Tensor& logits, const GenerateOptions& options, std::int64_t tokens,
                   at::Generator& generator) {
   // Rows of the embedding beyond the tokenizer stand for nothing.
-  const at::Tensor real = logits.narrow(0, 0, std::min<std::int64_t>(tokens, logits.size(0)));
+  const at::Tensor real = logits.narrow(0, 0, std::min<std::int64_t>(tokens, logits.size(0))).to(at::kCPU, at::kDouble);
+  const at::Tensor most = real.max();  // not a number when one of them is not
+  if (!std::isfinite(most.item<double>())) {
+    throw Error("the model's logits are not finite numbers, so there is no next token",
+                "weights that are not finite (of a training that went astray) do that: mformer undo goes back; "
+                "--dtype float32 helps where bfloat16 was too narrow");
+  }
   if (options.temperature == 0.0) return real.argmax().item<std::int64_t>();
-  auto [sorted, order] = at::sort(at::softmax(real.to(at::kDouble) / options.temperature, 0), 0, /*descending=*/true);
+  // Counted from the largest on, the logits can't overflow however small the temperature is: it stays 0.
+  auto [sorted, order] = at::sort(at::softmax((real - most) / options.temperature, 0), 0, /*descending=*/true);
   std::int64_t kept = sorted.size(0);
   if (options.top_k > 0) kept = std::min(kept, options.top_k);
   if (options.top_p < 1.0) {
@@ -104,6 +111,18 @@ class TextStream {
 
 }  // namespace
 
+std::vector<std::int32_t> end_tokens(const Tokenizer& tokenizer, const ModelConfig& config) {
+  std::vector<std::int32_t> ends;
+  const auto add = [&](std::int64_t id) {
+    if (id < tokenizer.vocab_size() && tokenizer.contains(static_cast<std::int32_t>(id))) {
+      ends.push_back(static_cast<std::int32_t>(id));
+    }
+  };
+  if (const auto id = tokenizer.find_end_of_text()) add(*id);
+  for (const std::int64_t id : config.end_tokens()) add(id);
+  return ends;
+}
+
 void GenerateOptions::validate() const {
   const auto require = [](bool holds, const char* what, const char* hint) {
     if (!holds) throw UsageError(what, hint);
@@ -125,12 +144,17 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   options.validate();
   const at::NoGradGuard no_grad;
   const Tokenizer& tokenizer = require_tokenizer(version);
-  const std::int32_t end_of_text = tokenizer.end_of_text();
+  const std::vector<std::int32_t> ends = end_tokens(tokenizer, version.model.config);
   std::vector<std::int64_t> ids;
   for (const std::int32_t id : tokenizer.encode(options.prompt)) ids.push_back(id);
   Generated result;
   result.prompt_tokens = static_cast<std::int64_t>(ids.size());
-  if (ids.empty()) ids.push_back(end_of_text);
+  if (ids.empty() && ends.empty()) {
+    throw UsageError(
+        "a document can't begin from nothing: neither tokenizer nor config names a token between documents",
+        "begin it: --prompt TEXT");
+  }
+  if (ids.empty()) ids.push_back(ends.front());
 
   retain_freed_memory();
   if (!options.domain.empty()) version.model = view_of(version.model, options.domain);
@@ -147,7 +171,7 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
     if (result.tokens == 0) start = std::chrono::steady_clock::now();
     bound += std::max(0.0, -std::log(decoder.kept()));
     const auto id = static_cast<std::int32_t>(draw(logits, options, tokenizer.vocab_size(), generator));
-    if (id == end_of_text) {
+    if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
       result.stopped_by = "end of text";
       break;
     }

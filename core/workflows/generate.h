@@ -13,7 +13,7 @@ namespace mformer {
 struct GenerateOptions {
   std::string prompt;
   std::int64_t max_tokens = 128;
-  double temperature = 0.8;       ///< 0 = always the likeliest token.
+  double temperature = 0.8;       ///< 0 = always the likeliest token; so is what comes close to it.
   std::int64_t top_k = 0;         ///< Sample among the k likeliest; 0 = all.
   double top_p = 0.95;            ///< … among the fewest tokens that hold this probability.
   std::vector<std::string> stop;  ///< Stop before any of these appears.
@@ -40,8 +40,13 @@ struct Generated {
   std::optional<double> bound = 0.0;
 };
 
-/// Continues the prompt; an empty one starts a document. `on_text` gets pieces of whole characters as they come. The
-/// version's model is made ready for inference: pass a temporary, or both the model and that copy stay in memory.
+/// The tokens that end a text: the one that stands between documents in training (Tokenizer::end_of_text) first, then
+/// those that the model's config names and the tokenizer has. Empty if there are none.
+std::vector<std::int32_t> end_tokens(const Tokenizer& tokenizer, const ModelConfig& config);
+
+/// Continues the prompt; an empty one starts a document. The first token of end_tokens() that comes ends it. `on_text`
+/// gets pieces of whole characters as they come. The version's model is made ready for inference: pass a temporary, or
+/// both the model and that copy stay in memory. Throws Error when the model's numbers are not finite.
 Generated generate(LoadedVersion version, const GenerateOptions& options,
                    const std::function<void(const std::string&)>& on_text, const std::function<bool()>& should_stop);
 

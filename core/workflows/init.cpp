@@ -1,6 +1,9 @@
 #include "core/workflows/init.h"
 
+#include "core/checkpoint/finite.h"
 #include "core/checkpoint/hub_model.h"
+#include "core/formats/quoted_name.h"
+#include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -12,27 +15,49 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
                                               : ModelConfig::from_json(read_file(options.config), options.config);
   if (tokenizer.has_value()) {
     config.vocab_size = tokenizer->vocab_size();
-    config.bos_token_id = config.eos_token_id = tokenizer->end_of_text();
+    config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});
+    config.bos_token_id = config.eos_token_id;
   }
   config.quantization.clear();  // a geometry may come from an int8 checkpoint, but fresh weights are float32
   return config;
 }
 
+Tokenizer load_tokenizer(const std::string& file) {
+  refuse_stand_in_at(file);
+  return Tokenizer::load(file);
+}
+
+[[noreturn]] void refuse_not_finite(const std::string& folder, const std::vector<std::string>& tensors) {
+  const std::string others =
+      tensors.size() > 1 ? " and " + std::to_string(tensors.size() - 1) + " other tensors" : std::string();
+  throw Error("'" + folder + "' holds weights that are not finite numbers, in " + quoted_name(tensors.front()) + others,
+              "a training that went astray leaves such weights: take an earlier checkpoint; to look at this one: "
+              "--allow-not-finite");
+}
+
 }  // namespace
 
-Model build_initial_model(const InitOptions& options, std::uint64_t seed, std::optional<Tokenizer>& tokenizer) {
-  if (!options.tokenizer.empty()) tokenizer = Tokenizer::load(options.tokenizer);
-  if (options.from.empty()) return make_model(fresh_config(options, tokenizer), seed);
+InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed) {
+  InitialModel made;
+  if (!options.tokenizer.empty()) made.tokenizer = load_tokenizer(options.tokenizer);
+  if (options.from.empty()) {
+    made.model = make_model(fresh_config(options, made.tokenizer), seed);
+    return made;
+  }
   const HubFolder folder = open_hub_folder(options.from);
-  if (!tokenizer.has_value() && folder.tokenizer_path().has_value())
-    tokenizer = Tokenizer::load(*folder.tokenizer_path());
-  Model model = load_hub_model(folder);
-  if (tokenizer.has_value() && tokenizer->vocab_size() > model.config.vocab_size) {
-    throw Error("the tokenizer has " + std::to_string(tokenizer->vocab_size()) + " tokens, the model only " +
-                    std::to_string(model.config.vocab_size) + " embedding rows",
+  if (!made.tokenizer.has_value() && folder.tokenizer_path().has_value()) {
+    made.tokenizer = Tokenizer::load(*folder.tokenizer_path());
+  }
+  made.model = load_hub_model(folder);
+  made.not_finite = tensors_not_finite(made.model);
+  if (!made.not_finite.empty() && !options.allow_not_finite) refuse_not_finite(options.from, made.not_finite);
+  const std::int64_t rows = made.model.config.vocab_size;
+  if (made.tokenizer.has_value() && made.tokenizer->vocab_size() > rows) {
+    throw Error("the tokenizer has " + std::to_string(made.tokenizer->vocab_size()) + " tokens, the model only " +
+                    std::to_string(rows) + " embedding rows",
                 "is it the model's own tokenizer?");
   }
-  return model;
+  return made;
 }
 
 InitReport init_model(Session& session, const InitOptions& options) {
@@ -43,8 +68,7 @@ InitReport init_model(Session& session, const InitOptions& options) {
   }
   InitReport report;
   run_operation(session, options.model, {}, [&](std::int64_t operation) {
-    std::optional<Tokenizer> tokenizer;
-    Model model = build_initial_model(options, session.seed, tokenizer);
+    auto [model, tokenizer, not_finite] = build_initial_model(options, session.seed);
     const std::string tokenizer_object =
         tokenizer.has_value() ? session.registry.objects().put(as_bytes(tokenizer->to_json())) : "";
     Commit commit;
@@ -52,7 +76,8 @@ InitReport init_model(Session& session, const InitOptions& options) {
     commit.model = options.model;
     commit.manifest = store_model(session.registry, model, tokenizer_object);
     commit.new_modules = birth_records(model, {}, options.from.empty() ? "init" : "import", "");
-    report = {session.registry.commit_version(commit).version, model.config, size_of(model), tokenizer.has_value()};
+    report = {session.registry.commit_version(commit).version, model.config, size_of(model), tokenizer.has_value(),
+              not_finite};
   });
   return report;
 }

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/workspace/session.h"
 
@@ -9,11 +10,12 @@ namespace mformer {
 
 /// Where a first or further model comes from: a checkpoint folder, or fresh weights of a geometry.
 struct InitOptions {
-  std::string from;              ///< Checkpoint folder to import; empty = fresh weights.
-  std::string config;            ///< A config.json for fresh weights; empty = `preset`.
-  std::string preset = "small";  ///< See preset_names().
-  std::string tokenizer;         ///< tokenizer.json; empty = the checkpoint's own, or none.
-  std::string model = "base";    ///< Name of the model.
+  std::string from;               ///< Checkpoint folder to import; empty = fresh weights.
+  std::string config;             ///< A config.json for fresh weights; empty = `preset`.
+  std::string preset = "small";   ///< See preset_names().
+  std::string tokenizer;          ///< tokenizer.json; empty = the checkpoint's own, or none.
+  std::string model = "base";     ///< Name of the model.
+  bool allow_not_finite = false;  ///< Import weights that are not finite numbers, to look at.
 };
 
 struct InitReport {
@@ -21,11 +23,19 @@ struct InitReport {
   ModelConfig config;
   ModelSize size;
   bool tokenizer = false;
+  std::vector<std::string> not_finite;  ///< Tensors with such weights; empty unless they were allowed.
+};
+
+struct InitialModel {
+  Model model;
+  std::optional<Tokenizer> tokenizer;
+  std::vector<std::string> not_finite;  ///< As InitReport::not_finite.
 };
 
 /// The model that init() would make; touches no registry. With a tokenizer, fresh weights get its vocabulary size and
-/// end-of-text id. Throws Error or UsageError for whatever is wrong with the files.
-Model build_initial_model(const InitOptions& options, std::uint64_t seed, std::optional<Tokenizer>& tokenizer);
+/// end-of-text id. Throws Error or UsageError for whatever is wrong with the files, and, unless that is allowed, for
+/// weights that are not finite.
+InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed);
 
 /// Makes the first version of a new model in the session's registry. Throws UsageError if the name is taken.
 InitReport init_model(Session& session, const InitOptions& options);

@@ -177,7 +177,8 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
   if (!loaded.manifest.tokenizer_object.empty()) {
     loaded.tokenizer =
         Tokenizer::from_json(read_file(registry.objects().verified_path(loaded.manifest.tokenizer_object)),
-                             "the tokenizer of " + to_string(version));
+                             "the tokenizer of " + to_string(version))
+            .ending_with(config.eos_token_id);
   }
   return loaded;
 }

@@ -166,7 +166,7 @@ TEST(ModelConfig, AValueOfTheWrongTypeIsNamed) {
   EXPECT_EQ(refusal("n_att_experts_per_layer", "5"),
             "c: 'n_att_experts_per_layer' must be a list of whole numbers, not 5");
   EXPECT_THAT(refusal("n_att_experts_per_layer", "[2.5]"), HasSubstr("must be a whole number, not 2.5"));
-  EXPECT_THAT(refusal("n_embd", "\"" + std::string(500, 'x') + "\""), HasSubstr("xxx..."));
+  EXPECT_THAT(refusal("n_embd", "\"" + std::string(500, 'x') + "\""), HasSubstr("xxx…"));
 }
 
 struct Impossible {
@@ -221,7 +221,7 @@ TEST(ModelConfig, EveryImpossibleValueHasItsSentenceAndAHint) {
       {[](ModelConfig& c) { c.aux_loss_type = "MI"; }, "'aux_loss_type' is 'MI', which is unknown"},
       {[](ModelConfig& c) { c.activation_function = "swish"; }, "'activation_function' is 'swish'"},
       {[](ModelConfig& c) { c.torch_dtype = "float64"; }, "'torch_dtype' is 'float64'"},
-      {[](ModelConfig& c) { c.resid_pdrop = 1.0; }, "'resid_pdrop' is 1.0"},
+      {[](ModelConfig& c) { c.resid_pdrop = 1.0; }, "'resid_pdrop' is 1"},
       {[](ModelConfig& c) { c.embd_pdrop = -0.1; }, "'embd_pdrop' is -0.1"},
       {[](ModelConfig& c) { c.attn_pdrop = 5; }, "'attn_pdrop' is 5"},
       {[](ModelConfig& c) { c.moe_pdrop = std::nan(""); }, "'moe_pdrop' is nan"},

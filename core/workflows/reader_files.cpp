@@ -1,0 +1,50 @@
+#include "core/workflows/reader_files.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/formats/generation_config.h"
+#include "core/text/utf8.h"
+#include "core/workflows/generate.h"
+
+namespace mformer {
+namespace {
+
+/// The name of a token in tokenizer.json: of added tokens it is what they decode to.
+std::optional<std::string> token_name(const Tokenizer& tokenizer, std::int64_t id) {
+  if (id < 0 || id >= tokenizer.vocab_size()) return std::nullopt;
+  const auto token = static_cast<std::int32_t>(id);
+  const std::string name = tokenizer.decode(std::span(&token, 1));
+  if (name.empty() || utf8_valid_prefix(name) != name.size() || tokenizer.id_of(name) != token) return std::nullopt;
+  return name;
+}
+
+std::optional<std::string> tokenizer_config(const Tokenizer& tokenizer, const ModelConfig& config) {
+  const std::vector<std::int32_t> ends = end_tokens(tokenizer, config);
+  const std::optional<std::string> end = ends.empty() ? std::nullopt : token_name(tokenizer, ends.front());
+  if (!end) return std::nullopt;
+  nlohmann::ordered_json document = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                     {"eos_token", *end},
+                                     {"model_max_length", config.block_size},
+                                     {"clean_up_tokenization_spaces", false}};
+  if (const auto begin = token_name(tokenizer, config.bos_token_id)) document["bos_token"] = *begin;
+  return document.dump(2) + "\n";
+}
+
+}  // namespace
+
+std::map<std::string, std::string> reader_files(const LoadedVersion& version) {
+  std::map<std::string, std::string> files;
+  ModelConfig config = version.model.config;
+  if (version.tokenizer) {
+    const std::vector<std::int32_t> ends = end_tokens(*version.tokenizer, config);
+    if (!ends.empty()) config.set_end_tokens({ends.begin(), ends.end()});
+    if (const auto text = tokenizer_config(*version.tokenizer, version.model.config)) {
+      files["tokenizer_config.json"] = *text;
+    }
+  }
+  if (!config.end_tokens().empty()) files["generation_config.json"] = generation_config_json(config);
+  return files;
+}
+
+}  // namespace mformer
