@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -8,6 +10,7 @@
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workflows/evaluate_tasks.h"
+#include "modules_registry/error.h"
 
 namespace mformer::cli {
 namespace {
@@ -80,6 +83,15 @@ void report_rows(Report& report, const EvalReport& result, bool strict) {
                              "at least the strict ones (without --fast)\n");
 }
 
+/// Called when the figures are printed: who reads the exit code alone must not take "n/a" for a success.
+void require_numbers(const EvalReport& result) {
+  for (const EvalRow& row : result.rows) {
+    if (!row.held_out || row.held_out->tokens == 0 || std::isfinite(row.held_out->loss)) continue;
+    throw Error("the loss of '" + row.task + "' is not a finite number",
+                "weights that are not finite do that: mformer undo goes back to the version before");
+  }
+}
+
 void run_eval(const EvalCommand& options, const GlobalOptions& global) {
   const OpenMode mode = mode_for_measuring(global);
   Workspace workspace(global, "eval", mode);
@@ -106,6 +118,7 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
   report.text() << '\n';
   report_rows(report, result, strict);
   report.print();
+  require_numbers(result);
 }
 
 }  // namespace

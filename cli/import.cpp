@@ -44,6 +44,8 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
   command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
       ->type_name("FILE");
+  command->add_flag("--allow-not-finite", flags->options.allow_not_finite,
+                    "Take weights that are not finite numbers too, to look at");
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_import(*flags, global); });
 }

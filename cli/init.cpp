@@ -110,6 +110,10 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json; default: the checkpoint's own, or none")
       ->type_name("FILE");
   command->add_option("--name", options.model, "Name of the model; default: base")->type_name("NAME");
+  command
+      ->add_flag("--allow-not-finite", flags->options.allow_not_finite,
+                 "Take weights that are not finite numbers too, to look at")
+      ->needs(from);
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_init(*flags, global); });
 }

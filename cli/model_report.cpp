@@ -22,9 +22,8 @@ std::string span_of(const std::vector<std::int64_t>& counts) {
 }  // namespace
 
 InitReport would_make(const InitOptions& options, std::uint64_t seed) {
-  std::optional<Tokenizer> tokenizer;
-  const Model model = build_initial_model(options, seed, tokenizer);
-  return {{}, model.config, size_of(model), tokenizer.has_value()};
+  const InitialModel made = build_initial_model(options, seed);
+  return {{}, made.model.config, size_of(made.model), made.tokenizer.has_value(), made.not_finite};
 }
 
 void report_model(terminal::Report& report, const InitReport& made, const std::string& name, bool dry_run) {
@@ -41,6 +40,7 @@ void report_model(terminal::Report& report, const InitReport& made, const std::s
   data["mlp_modules"] = mlp;
   data["bytes"] = made.size.bytes;
   data["tokenizer"] = made.tokenizer;
+  data["not_finite"] = made.not_finite;
   report.text() << (dry_run ? "would make " + name : "made " + to_string(made.version)) << "\n\nparameters  "
                 << terminal::format_count(made.size.weights) << ", of which a token uses "
                 << terminal::format_count(made.config.active_parameter_count()) << "\nlayers      "
@@ -52,6 +52,9 @@ void report_model(terminal::Report& report, const InitReport& made, const std::s
   } else {
     report.text() << "none: the model can be looked at, but not trained on text\n";
   }
+  if (made.not_finite.empty()) return;
+  report.text() << "\nwarning: weights that are not finite numbers, so that losses and texts are none either, in:\n";
+  for (const std::string& tensor : made.not_finite) report.text() << "  " << tensor << '\n';
 }
 
 }  // namespace mformer::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/formats/quoted_name.h"
 #include "core/model/domains.h"
 #include "modules_registry/error.h"
 #include "modules_registry/records.h"
@@ -24,34 +25,88 @@ nlohmann::json positions_of(const Model& model, Kind kind, const Chosen& chosen)
   return layers;
 }
 
-/// Calls `mark` for the modules at these positions.
-template <typename Mark>
-void for_each_at(Model& model, Kind kind, const nlohmann::json& layers, const Mark& mark) {
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
-    for (const nlohmann::json& position : layers.at(l)) {
-      mark(model.blocks[l].bank(kind).modules.at(position.get<std::size_t>()));
-    }
-  }
+/// A value of the file for a sentence, shortened.
+std::string shown(const nlohmann::json& value) {
+  return shortened(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60);
 }
 
-void take_domain(Model& model, const nlohmann::json& entry) {
-  Domain domain{entry.at("name").get<std::string>(), entry.at("alone").get<bool>(), {}};
-  require_valid_name("domain", domain.name);
-  if (domain.name == kBaseHypothesis || find_domain(model, domain.name) != nullptr) {
-    throw Error("the domain name '" + domain.name + "' is taken");
+/// One entry of the field, checked wholly before it marks anything.
+class EntryReader {
+ public:
+  EntryReader(Model& model, const nlohmann::json& entry, std::size_t number)
+      : model_(model), entry_(entry), where_("entry " + std::to_string(number)) {}
+
+  Domain read() {
+    if (!entry_.is_object()) fail("is no object but " + shown(entry_));
+    const nlohmann::json& name = field("name");
+    if (!name.is_string()) fail("has a 'name' that is no text but " + shown(name));
+    domain_.name = name.get<std::string>();
+    where_ = "the domain " + quoted_name(domain_.name);
+    check_name();
+    const nlohmann::json& alone = field("alone");
+    if (!alone.is_boolean()) fail("has an 'alone' that is neither true nor false but " + shown(alone));
+    domain_.alone = alone.get<bool>();
+    for (const Kind kind : {Kind::att, Kind::mlp}) mark(kind);
+    return std::move(domain_);
   }
-  for (const Kind kind : {Kind::att, Kind::mlp}) {
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw Error(where_ + " " + what); }
+
+  void check_name() const {
+    try {
+      require_valid_name("domain", domain_.name);
+    } catch (const Error&) {
+      throw Error(quoted_name(domain_.name) + " can't be the name of a domain");
+    }
+    if (domain_.name == kBaseHypothesis || find_domain(model_, domain_.name) != nullptr)
+      fail("has a name that is taken");
+  }
+
+  const nlohmann::json& field(const std::string& name) const {
+    const auto found = entry_.find(name);
+    if (found == entry_.end()) fail("has no '" + name + "'");
+    return *found;
+  }
+
+  void mark(Kind kind) {
     const std::string name(to_string(kind));
-    for_each_at(model, kind, entry.at(name), [&](Module& module) {
-      if (!module.domain.empty()) throw Error("a module belongs to two domains");
-      module.domain = domain.name;
+    for_each_module_of(name, kind, [&](Module& module, const std::string& which) {
+      if (!module.domain.empty()) fail("takes " + which + ", which the domain '" + module.domain + "' has already");
+      module.domain = domain_.name;
     });
-    for_each_at(model, kind, entry.at("hidden_" + name), [&](Module& module) {
-      if (module.domain.empty()) module.hidden_from.push_back(domain.name);
+    for_each_module_of("hidden_" + name, kind, [&](Module& module, const std::string&) {
+      if (module.domain.empty()) module.hidden_from.push_back(domain_.name);
     });
   }
-  model.domains.push_back(std::move(domain));
-}
+
+  /// Calls `visit` for the modules whose positions the field lists, layer by layer.
+  template <typename Visit>
+  void for_each_module_of(const std::string& name, Kind kind, const Visit& visit) {
+    const nlohmann::json& layers = field(name);
+    const std::size_t count = model_.blocks.size();
+    if (!layers.is_array() || layers.size() != count) {
+      fail("has an '" + name + "' that is no list of " + std::to_string(count) + " layers but " + shown(layers));
+    }
+    for (std::size_t l = 0; l < count; ++l) {
+      auto& modules = model_.blocks[l].bank(kind).modules;
+      const std::string of_layer = "layer " + std::to_string(l) + " in '" + name + "'";
+      if (!layers[l].is_array()) fail("has no list for " + of_layer + " but " + shown(layers[l]));
+      for (const nlohmann::json& position : layers[l]) {
+        if (!position.is_number_unsigned() || position.get<std::uint64_t>() >= modules.size()) {
+          fail("names module " + shown(position) + " of " + of_layer + ", which has the modules 0 to " +
+               std::to_string(modules.size() - 1));
+        }
+        visit(modules[position.get<std::size_t>()], "module " + shown(position) + " of " + of_layer);
+      }
+    }
+  }
+
+  Model& model_;
+  const nlohmann::json& entry_;
+  std::string where_;
+  Domain domain_;
+};
 
 }  // namespace
 
@@ -80,20 +135,14 @@ void take_domains(Model& model, const std::string& source) {
   const nlohmann::json entries = *field;
   model.config.extra.erase(field);
   try {
-    for (const nlohmann::json& entry : entries) take_domain(model, entry);
+    if (!entries.is_array()) throw Error("it is no list but " + shown(entries));
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      model.domains.push_back(EntryReader(model, entries[i], i + 1).read());
+    }
     views_of(model);
-  } catch (const std::exception& e) {
+  } catch (const Error& e) {
     throw Error(source + ": the field '" + kDomainsField + "' does not fit the model: " + e.what(),
-                "was the file changed by hand?");
-  }
-}
-
-void require_views(const Model& model, const std::string& source) {
-  try {
-    views_of(model);
-  } catch (const std::exception& e) {
-    throw Error(source + ": the domains' private parts do not fit the model: " + e.what(),
-                "the weights do not belong together");
+                "was the file changed by hand? export the model again");
   }
 }
 

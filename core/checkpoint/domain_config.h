@@ -21,7 +21,8 @@ ModelConfig config_with_domains(const Model& model);
 /// Throws Error, naming `source`, when the field is malformed or names modules that are not there.
 void take_domains(Model& model, const std::string& source);
 
-/// Throws Error, naming `source`, unless every hypothesis of the model can be made: its parts fit.
+/// Throws Error, naming `source` and the part, unless all private parts of the domains have a place in the model, the
+/// shape and an element type of what is there, and rows that exist, and every hypothesis can be made.
 void require_views(const Model& model, const std::string& source);
 
 }  // namespace mformer

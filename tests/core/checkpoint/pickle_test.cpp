@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/csrc/jit/serialization/pickle.h>
 
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
@@ -19,9 +18,20 @@ using ::testing::HasSubstr;
 using testing::same_bits;
 using testing::tiny_model;
 
-std::string pickled(const at::IValue& value) {
-  const std::vector<char> bytes = torch::jit::pickle_save(value);
-  return {bytes.begin(), bytes.end()};
+/// What torch.save makes of the dict: each tensor as a view of its whole storage.
+std::string pickled(const c10::Dict<std::string, at::Tensor>& dict) {
+  std::vector<testing::SavedTensor> tensors;
+  for (const auto& entry : dict) {
+    const at::Tensor& tensor = entry.value();
+    const c10::Storage& storage = tensor.storage();
+    testing::SavedTensor saved{entry.key(), tensor.sizes().vec(), tensor.strides().vec(), ""};
+    saved.bytes.assign(static_cast<const char*>(storage.data()), storage.nbytes());
+    saved.stored = static_cast<std::int64_t>(storage.nbytes() / tensor.itemsize());
+    saved.offset = tensor.storage_offset();
+    saved.storage = tensor.scalar_type() == at::kLong ? "LongStorage" : "FloatStorage";
+    tensors.push_back(std::move(saved));
+  }
+  return testing::torch_archive(tensors);
 }
 
 c10::Dict<std::string, at::Tensor> state_dict(const Model& model) {
