@@ -138,10 +138,10 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
       "One domain, or base: no posterior decides; default: the posterior over births, if there are domains");
   domain->type_name("NAME");
   command
-      ->add_flag(
-          "--fast,!--exact", *fast,
-          "Let hypotheses rest where the text speaks against them: about the time of one, and no bound on what domains "
-          "cost; default: --exact, all run over every token")
+      ->add_flag("--fast,!--exact", *fast,
+                 "Fast: hypotheses rest where the text speaks against them, which takes about the time of one and has "
+                 "no bound; "
+                 "exact: all run over every token; default: exact")
       ->excludes(domain);
   command->add_option("--max-tokens", options->max_tokens, "Held-out tokens per task, spread evenly; default: all")
       ->check(positive_integer());

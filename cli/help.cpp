@@ -3,6 +3,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,6 +67,9 @@ class HelpFormatter : public CLI::Formatter {
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     std::string name = make_option_name(option, is_positional);
+    // The second name of a flag that says the opposite; the description tells them apart.
+    constexpr std::string_view opposite = "{false}";
+    if (const auto at = name.find(opposite); at != std::string::npos) name.erase(at, opposite.size());
     const bool takes_value = !is_positional && option->get_expected_max() > 0 && option->get_type_size_max() > 0;
     if (takes_value) name += ' ' + value_name(*option);
     if (option->get_expected_max() >= CLI::detail::expected_max_vector_size) name += "...";
