@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "cli/command.h"
@@ -76,6 +77,9 @@ void report_rows(Report& report, const EvalReport& result, bool strict) {
     table.add_row(cells);
   }
   report.text() << table.str(report.style()) << "held-out text; loss in nats per token: less is better\n";
+  if (std::any_of(result.rows.begin(), result.rows.end(), [](const EvalRow& row) { return !row.held_out; })) {
+    report.text() << "-: nothing to measure: no held-out text, or prompts alone\n";
+  }
   if (result.hypotheses.size() == 1) return;
   report.text() << "by …: the share of the prediction that the posterior gave to each hypothesis\n";
   report.text() << (strict ? "over base, at most: the rise over the base alone, and its bound, whatever the text is\n"

@@ -12,7 +12,9 @@ void add_training_flags(CLI::App& command, TrainOptions& options) {
     command.add_option(name, value, text)->check(check)->group("Training");
   };
   add("--steps", options.steps, "Training steps", positive_integer());
-  add("--batch", options.batch_size, "Sequences a step", positive_integer());
+  add("--batch", options.batch_size, "Sequences a batch", positive_integer());
+  add("--accumulate", options.accumulate,
+      "Batches a step, whose gradients are added up: N batches as one N times as large", positive_integer());
   add("--context", options.context, "Tokens a sequence; default: the model's block size", positive_integer());
   add("--lr", options.learning_rate, "Peak learning rate", positive_number());
   add("--warmup", options.warmup, "Share of the steps that warm up", share());

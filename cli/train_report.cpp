@@ -1,6 +1,7 @@
 #include "cli/train_report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/describe.h"
 #include "cli/memory_report.h"
@@ -36,7 +37,12 @@ void training_text(std::ostream& text, const TrainReport& result) {
   const TrainResult& training = result.training;
   text << "trained   ";
   trainable_text(text, result.trainable);
-  text << "loss      " << format_fixed(training.loss) << " nats per token at the end";
+  text << "loss      ";
+  if (std::isnan(training.loss)) {
+    text << "unknown: the last steps saw prompts alone";
+  } else {
+    text << format_fixed(training.loss) << " nats per token at the end";
+  }
   if (training.validation_loss) text << ", " << format_fixed(*training.validation_loss) << " on validation text";
   text << "\nspeed     " << terminal::format_rate(training.tokens_per_second, "tokens") << ", "
        << terminal::format_duration(training.seconds);

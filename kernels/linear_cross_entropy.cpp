@@ -34,10 +34,10 @@ void check(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor&
 }
 
 /// Losses, and gradients where dh and dw are defined.
-at::Tensor compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::Tensor& dh,
-                   at::Tensor& dw) {
-  return hidden.device().is_cpu() ? cpu::linear_cross_entropy(hidden, weight, targets, dh, dw)
-                                  : device::linear_cross_entropy(hidden, weight, targets, dh, dw);
+at::Tensor compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, int64_t divisor,
+                   at::Tensor& dh, at::Tensor& dw) {
+  return hidden.device().is_cpu() ? cpu::linear_cross_entropy(hidden, weight, targets, divisor, dh, dw)
+                                  : device::linear_cross_entropy(hidden, weight, targets, divisor, dh, dw);
 }
 
 /// x times the number `factor`. A device is not waited for.
@@ -50,13 +50,14 @@ at::Tensor times(const at::Tensor& x, const at::Tensor& factor) {
 class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden,
-                            const at::Tensor& weight, const at::Tensor& targets, bool hidden_grad, bool weight_grad) {
+                            const at::Tensor& weight, const at::Tensor& targets, int64_t divisor, bool hidden_grad,
+                            bool weight_grad) {
     at::Tensor dh = hidden_grad ? at::empty_like(hidden) : at::Tensor();
     at::Tensor dw = weight_grad ? at::empty(weight.sizes(), weight.options().dtype(at::kFloat)) : at::Tensor();
-    const at::Tensor losses = compute(hidden, weight, targets, dh, dw);
+    const at::Tensor losses = compute(hidden, weight, targets, divisor, dh, dw);
     context->save_for_backward({dh, dw});
     context->saved_data["weight_dtype"] = static_cast<int64_t>(weight.scalar_type());
-    return losses.sum(at::kDouble).div_(targets.ne(kIgnoredTarget).sum()).to(at::kFloat);
+    return losses.sum(at::kDouble).div_(static_cast<double>(divisor)).to(at::kFloat);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -65,16 +66,18 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
     const auto times_upstream = [&](const at::Tensor& x) { return x.defined() ? times(x, grads[0]) : x; };
     at::Tensor dw = times_upstream(saved[1]);
     if (dw.defined()) dw = dw.to(static_cast<at::ScalarType>(context->saved_data["weight_dtype"].toInt()));
-    return {times_upstream(saved[0]), dw, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {times_upstream(saved[0]), dw, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                                int64_t divisor) {
   check(hidden, weight, targets);
+  TORCH_CHECK(divisor >= 1, "divisor must be at least 1, got ", divisor);
   const bool gradients = at::GradMode::is_enabled();
-  return LinearCrossEntropy::apply(hidden.contiguous(), weight.contiguous(), targets.contiguous(),
+  return LinearCrossEntropy::apply(hidden.contiguous(), weight.contiguous(), targets.contiguous(), divisor,
                                    gradients && hidden.requires_grad(), gradients && weight.requires_grad());
 }
 
@@ -82,7 +85,7 @@ at::Tensor linear_cross_entropy_losses(const at::Tensor& hidden, const at::Tenso
   check(hidden, weight, targets);
   const at::NoGradGuard no_gradients;
   at::Tensor none;
-  return compute(hidden.contiguous(), weight.contiguous(), targets.contiguous(), none, none);
+  return compute(hidden.contiguous(), weight.contiguous(), targets.contiguous(), 1, none, none);
 }
 
 }  // namespace mformer::kernels

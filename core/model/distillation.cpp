@@ -38,7 +38,7 @@ class Distillation : public torch::autograd::Function<Distillation> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows, const at::Tensor& head,
                             const at::Tensor& teacher_rows, const at::Tensor& teacher_head, double temperature,
-                            bool rows_grad, bool head_grad) {
+                            std::int64_t divisor, bool rows_grad, bool head_grad) {
     const std::int64_t tokens = rows.size(0), step = tokens_per_chunk(head.size(0));
     const at::ScalarType dtype = head.scalar_type();
     at::Tensor sum = at::zeros({}, rows.options().dtype(at::kDouble));
@@ -53,14 +53,14 @@ class Distillation : public torch::autograd::Function<Distillation> {
       const at::Tensor p = of_teacher.exp();
       // Row by row, then few numbers: no sum is split among threads.
       sum += (p * (of_teacher - of_student)).sum(-1).sum(at::kDouble);
-      // d(T² KL)/d logits = T (q − p), and the mean divides by the tokens.
-      const at::Tensor dz = (of_student.exp() - p).mul_(temperature / static_cast<double>(tokens)).to(dtype);
+      // d(T² KL)/d logits = T (q − p), over the divisor.
+      const at::Tensor dz = (of_student.exp() - p).mul_(temperature / static_cast<double>(divisor)).to(dtype);
       if (rows_grad) d_rows.narrow(0, first, count).copy_(kernels::linear(dz, head_columns));
       if (head_grad) d_head += kernels::linear(dz.t().contiguous(), x.to(dtype).t().contiguous());
     }
     context->save_for_backward({d_rows, d_head});
     context->saved_data["head_dtype"] = static_cast<std::int64_t>(dtype);
-    const at::Tensor mean = sum / static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    const at::Tensor mean = sum / static_cast<double>(divisor);
     return (mean * (temperature * temperature)).to(softmax_dtype(head));
   }
 
@@ -71,7 +71,7 @@ class Distillation : public torch::autograd::Function<Distillation> {
     const auto times_upstream = [&](const at::Tensor& x) { return x.defined() ? x * upstream : x; };
     at::Tensor d_head = times_upstream(saved[1]);
     if (d_head.defined()) d_head = d_head.to(static_cast<at::ScalarType>(context->saved_data["head_dtype"].toInt()));
-    return {times_upstream(saved[0]), d_head, {}, {}, {}, {}, {}};
+    return {times_upstream(saved[0]), d_head, {}, {}, {}, {}, {}, {}};
   }
 };
 
@@ -88,7 +88,8 @@ at::Tensor head_of(const Model& model) {
 }  // namespace
 
 at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, const Model& teacher,
-                             const at::Tensor& teacher_hidden, const at::Tensor& targets, double temperature) {
+                             const at::Tensor& teacher_hidden, const at::Tensor& targets, double temperature,
+                             std::int64_t divisor) {
   if (student.lm_head.size(0) != teacher.lm_head.size(0)) {
     throw Error("the teacher has " + std::to_string(teacher.lm_head.size(0)) + " tokens, the student " +
                     std::to_string(student.lm_head.size(0)),
@@ -99,7 +100,7 @@ at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, con
   const bool gradients = at::GradMode::is_enabled();
   const at::Tensor head = head_of(student);
   return Distillation::apply(rows, head, rows_at(teacher_hidden, counted).detach(), head_of(teacher).detach(),
-                             temperature, gradients && rows.requires_grad(), gradients && head.requires_grad());
+                             temperature, divisor, gradients && rows.requires_grad(), gradients && head.requires_grad());
 }
 
 }  // namespace mformer

@@ -5,6 +5,8 @@
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 #include "kernels/linear_cross_entropy.h"
 
 namespace mformer {
@@ -68,12 +70,17 @@ at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sha
   });
 }
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
-  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {}, at::Reduction::Mean,
-                                -100);
+std::int64_t counted(const at::Tensor& targets) {
+  return targets.ne(kernels::kIgnoredTarget).sum().item<std::int64_t>();
 }
 
 namespace {
+
+at::Tensor sum_over(const at::Tensor& logits, const at::Tensor& targets, std::int64_t divisor) {
+  const at::Tensor sum = at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), targets.reshape({-1}), {},
+                                                at::Reduction::Sum, kernels::kIgnoredTarget);
+  return sum / static_cast<double>(divisor);
+}
 
 /// hidden as rows, in the dtype of the product with the head.
 at::Tensor head_input(const at::Tensor& hidden, bool bfloat16) {
@@ -88,11 +95,16 @@ bool is_chunked(const at::Tensor& rows) {
 
 }  // namespace
 
-at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
+  return sum_over(logits, targets, std::max<std::int64_t>(1, counted(targets)));
+}
+
+at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16,
+                         std::int64_t divisor) {
   const at::Tensor rows = head_input(hidden, bfloat16 || model.bfloat16_matrices);
   const at::Tensor wanted = targets.flatten().to(hidden.device());
-  if (!is_chunked(rows)) return cross_entropy(logits_of(model, hidden), wanted);
-  return kernels::linear_cross_entropy(rows, model.lm_head, wanted);
+  if (!is_chunked(rows)) return sum_over(logits_of(model, hidden), wanted, divisor);
+  return kernels::linear_cross_entropy(rows, model.lm_head, wanted, divisor);
 }
 
 at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {

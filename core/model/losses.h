@@ -29,12 +29,19 @@ at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>
 /// Σ over routers of  sharpness · H(p | x) + concentration · H(p̄), so that a task settles on few modules.
 at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration);
 
-/// Mean cross-entropy, nats per token, over targets that are not −100. logits [..., vocab], targets [...], int64.
+/// How many targets count: those that are not −100.
+std::int64_t counted(const at::Tensor& targets);
+
+/// Mean cross-entropy, nats per token, over targets that are not −100; 0 without any. logits [..., vocab], targets
+/// [...], int64.
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
 
-/// The same from hidden [batch, tokens, n_embd], targets [batch, tokens], without ever holding all logits. Here and
-/// below targets and ids may lie on the CPU whatever the model's device.
-at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16);
+/// The sum of the cross-entropies, nats, over targets that are not −100, divided by `divisor` (at least 1), which is
+/// how many count in all that is averaged over: in these targets, or in all batches of a step. From hidden [batch,
+/// tokens, n_embd], targets [batch, tokens], without ever holding all logits. Here and below targets and ids may lie on
+/// the CPU whatever the model's device.
+at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16,
+                         std::int64_t divisor);
 
 /// Cross-entropy of each token, [batch · tokens], 0 where the target is −100; without gradients.
 at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16);

@@ -76,6 +76,21 @@ Window PackedWindows::window(int64_t index) const {
   return window;
 }
 
+bool PackedWindows::has_target(int64_t index) const {
+  const auto length = static_cast<size_t>(context_);
+  const auto following = data_.tokens().subspan(static_cast<size_t>(index) * length + 1);
+  return std::ranges::any_of(following.first(std::min(length, following.size())),
+                             [](uint32_t token) { return (token & TokenData::kNoLoss) == 0; });
+}
+
+std::optional<int64_t> PackedWindows::next_with_target(int64_t index) const {
+  for (int64_t step = 0; step < windows_; ++step) {
+    const int64_t at = (index + step) % windows_;
+    if (has_target(at)) return at;
+  }
+  return std::nullopt;
+}
+
 int64_t PackedWindows::shuffled(uint64_t seed, int64_t epoch, int64_t position) const {
   const auto size = static_cast<uint64_t>(windows_);
   const auto bits = static_cast<unsigned>(std::bit_width(size - 1));

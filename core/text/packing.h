@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/text/token_cache.h"
@@ -37,6 +38,12 @@ class PackedWindows {
 
   /// Window `index`, 0 ≤ index < size(); throws Error otherwise.
   Window window(int64_t index) const;
+
+  /// Whether a target of window `index` counts: not all of them are a prompt's.
+  bool has_target(int64_t index) const;
+  /// The first of windows `index`, index + 1, …, going on from the first after the last, that has_target(); nothing
+  /// where none has.
+  std::optional<int64_t> next_with_target(int64_t index) const;
 
   /// The windows of training step `step` (from 0), a pure function of (seed, step): every epoch visits all windows once
   /// in an order of its own, and batches run on from one epoch into the next. Nothing is stored.

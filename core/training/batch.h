@@ -11,7 +11,7 @@
 
 namespace mformer {
 
-/// What one training step sees.
+/// What one training step sees, or with TrainOptions::accumulate a part of it.
 /// On the CPU; what computes with it moves what it needs.
 struct Batch {
   at::Tensor inputs;   ///< [batch, context], int64
@@ -20,11 +20,16 @@ struct Batch {
   std::vector<std::int64_t> lengths = {};  ///< [batch] inputs of each row that are tokens; the rest is padding
   /// [batch] of each row the positions whose target is the first token of a document, ascending.
   std::vector<std::vector<std::int64_t>> starts = {};
-  std::int64_t step = 0;  ///< The training step, from 0, that sees it; the trainer fills it in.
+  // The trainer fills these in.
+  std::int64_t step = 0;     ///< The training step, from 0, that sees it.
+  std::int64_t number = 0;   ///< The number that its source was asked for: step · accumulate + its place in the step.
+  std::int64_t counted = 1;  ///< Targets that count in all batches of the step, at least 1: what a sum is divided by.
+  double share = 1;          ///< Of the step: 1 / accumulate. What a mean over this batch's tokens counts for.
 };
 
-/// Batch of step `step` (from 0): a pure function of the step, so that a resumed run sees what it would have seen.
-using BatchSource = std::function<Batch(std::int64_t step)>;
+/// Batch number `number` (from 0): a pure function of it, so that a resumed run sees what it would have seen. One step
+/// takes TrainOptions::accumulate of them in a row.
+using BatchSource = std::function<Batch(std::int64_t number)>;
 
 /// The windows of these indices as one batch.
 Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& indices);

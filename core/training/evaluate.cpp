@@ -14,9 +14,24 @@ namespace mformer {
 namespace {
 
 Evaluation finished(Evaluation result, double sum) {
-  if (result.tokens == 0) throw Error("the data has no token to predict", "pairs need a completion that is not empty");
-  result.loss = sum / static_cast<double>(result.tokens);
+  result.loss = sum / static_cast<double>(result.tokens);  // NaN without any
   return result;
+}
+
+/// Windows spread evenly over the data. Where all of these are prompts throughout, of each the next one that is not:
+/// an even sample of long prompts may miss every answer.
+std::vector<std::int64_t> measured_windows(const PackedWindows& windows, std::int64_t max_tokens) {
+  std::int64_t used = windows.size();
+  if (max_tokens > 0) used = std::clamp<std::int64_t>(max_tokens / windows.context(), 1, windows.size());
+  std::vector<std::int64_t> numbers;
+  for (std::int64_t i = 0; i < used; ++i) numbers.push_back(i * windows.size() / used);
+  const bool counts =
+      std::any_of(numbers.begin(), numbers.end(), [&](auto number) { return windows.has_target(number); });
+  if (counts || used == windows.size()) return numbers;
+  for (std::int64_t& number : numbers) number = windows.next_with_target(number).value_or(number);
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
 }
 
 Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
@@ -59,15 +74,11 @@ double Evaluation::perplexity() const {
 
 void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
                     const std::function<void(const Batch&)>& visit) {
-  std::int64_t used = windows.size();
-  if (options.max_tokens > 0) {
-    used = std::clamp<std::int64_t>(options.max_tokens / windows.context(), 1, windows.size());
-  }
+  const std::vector<std::int64_t> measured = measured_windows(windows, options.max_tokens);
+  const auto used = static_cast<std::int64_t>(measured.size());
   const auto batch_at = [&](std::int64_t number) {
-    std::vector<std::int64_t> indices;
     const std::int64_t first = number * options.batch_size, end = std::min(used, first + options.batch_size);
-    for (std::int64_t i = first; i < end; ++i) indices.push_back(i * windows.size() / used);
-    return batch_of(windows, indices);
+    return batch_of(windows, {measured.begin() + first, measured.begin() + end});
   };
   BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
   for (std::int64_t first = 0; first < used; first += options.batch_size) {

@@ -39,8 +39,8 @@ struct PosteriorSummary {
 };
 
 struct Evaluation {
-  double loss = 0;                                 ///< Mean cross-entropy, nats per token, over the targets that count.
-  std::int64_t tokens = 0;                         ///< How many these were.
+  double loss = 0;          ///< Mean cross-entropy, nats per token, over the targets that count; NaN where none does.
+  std::int64_t tokens = 0;  ///< How many these were.
   std::optional<PosteriorSummary> posterior = {};  ///< Of a model with domains.
   double perplexity() const;
 };
@@ -54,7 +54,8 @@ Evaluation evaluate(const Model& model, const PackedWindows& windows, const Eval
 void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
                       const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit);
 
-/// The batches that evaluation visits, in order: windows spread evenly over the data, at most `max_tokens` of input.
+/// The batches that evaluation visits, in order: windows spread evenly over the data, at most `max_tokens` of input (at
+/// least one window). Where these hold no target, of each the next window that does.
 void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
                     const std::function<void(const Batch&)>& visit);
 

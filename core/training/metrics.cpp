@@ -1,6 +1,8 @@
 #include "core/training/metrics.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
@@ -14,15 +16,20 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, std::int64_t first_s
 }
 
 std::string MetricsLog::lines_up_to(const std::filesystem::path& path, std::int64_t step) {
-  std::ifstream file(path);
+  if (!std::filesystem::exists(path)) return "";
+  std::istringstream lines(read_file(path));
   std::string kept;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object() || entry.value("step", std::int64_t{0}) > step) break;
+    const auto number = [&](const char* name) {
+      const auto found = entry.find(name);
+      return found != entry.end() && found->is_number() ? found->get<double>() : 0.0;
+    };
+    if (!entry.is_object() || number("step") > static_cast<double>(step)) break;
     kept += line + "\n";
     last_validation_.reset();
-    if (entry.contains("validation_loss")) last_validation_ = entry.value("validation_loss", 0.0);
-    kept_losses_.emplace_back(entry.value("step", std::int64_t{0}), entry.value("loss", 0.0));
+    if (entry.contains("validation_loss")) last_validation_ = number("validation_loss");
+    kept_losses_.push_back({std::llround(number("step")), number("loss"), std::llround(number("targets"))});
   }
   return kept;
 }
@@ -36,7 +43,7 @@ void MetricsLog::replace_by(const std::string& lines) {
 
 void MetricsLog::add_validation(std::int64_t step, double loss) {
   last_validation_ = loss;
-  if (!file_.is_open() || kept_losses_.empty() || kept_losses_.back().first != step) return;
+  if (!file_.is_open() || kept_losses_.empty() || kept_losses_.back().step != step) return;
   const std::string text = read_file(path_);
   const std::size_t last = text.rfind('\n', text.size() - 2) + 1;  // npos + 1 = 0: the only line
   auto line = nlohmann::ordered_json::parse(text.substr(last));
@@ -48,6 +55,7 @@ void MetricsLog::write(const StepReport& report) {
   if (!file_.is_open()) return;
   nlohmann::ordered_json line = {{"step", report.step},
                                  {"loss", report.loss},
+                                 {"targets", report.targets},
                                  {"balance", report.balance},
                                  {"learning_rate", report.learning_rate},
                                  {"gradient_norm", report.gradient_norm},

@@ -5,12 +5,18 @@
 #include <fstream>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/training/trainer.h"
 
 namespace mformer {
+
+/// What a line of an earlier process says of its step.
+struct KeptLoss {
+  std::int64_t step = 0;
+  double loss = 0;
+  std::int64_t targets = 0;
+};
 
 /// `metrics.jsonl` of a run: one JSON object a step. Flushed with every line.
 class MetricsLog {
@@ -25,14 +31,14 @@ class MetricsLog {
   /// Puts one into that line, if it is `step`'s: for a validation that was cut off and is made up for.
   void add_validation(std::int64_t step, double loss);
 
-  /// (step, loss) of the lines that were kept.
-  const std::vector<std::pair<std::int64_t, double>>& kept_losses() const { return kept_losses_; }
+  /// Of the lines that were kept.
+  const std::vector<KeptLoss>& kept_losses() const { return kept_losses_; }
 
  private:
   void replace_by(const std::string& lines);
   std::string lines_up_to(const std::filesystem::path& path, std::int64_t step);
 
-  std::vector<std::pair<std::int64_t, double>> kept_losses_;
+  std::vector<KeptLoss> kept_losses_;
   std::optional<double> last_validation_;
   std::filesystem::path path_;
   std::ofstream file_;

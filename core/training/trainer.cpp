@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "core/model/losses.h"
 #include "core/training/batch_prefetcher.h"
@@ -23,34 +24,40 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Dropout and sampling of a step depend on (seed, step) alone: a resumed run needs no generator state.
-at::Generator generator_of_step(std::uint64_t seed, std::int64_t step) {
-  std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(step + 1);
+/// Dropout and sampling of a batch depend on (seed, number) alone: a resumed run needs no generator state.
+at::Generator generator_of_batch(std::uint64_t seed, std::int64_t number) {
+  std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(number + 1);
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
   return at::detail::createCPUGenerator(x ^ (x >> 31U));
 }
 
+/// Of one batch; over the batches of a step the three add up to the step's.
 struct StepLoss {
-  double cross_entropy, balance, total;
+  double cross_entropy = 0, balance = 0, total = 0;
+
+  void operator+=(const StepLoss& other) {
+    cross_entropy += other.cross_entropy, balance += other.balance, total += other.total;
+  }
 };
 
 using FrozenPanels = c10::intrusive_ptr<kernels::FrozenPanels>;
 
-StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch, std::int64_t step,
+StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch,
                           const FrozenPanels& frozen) {
   ForwardOptions how;
   how.frozen_panels = frozen;
   how.training = true;
   how.bfloat16 = options.bfloat16;
-  how.generator = generator_of_step(options.seed, step);
+  how.generator = generator_of_batch(options.seed, batch.number);
   if (task.pools.pools > 0) how.pools = draw_documents(batch.inputs, task.pools, *how.generator);
   const ForwardOutput output = forward(*task.model, batch.inputs, how);
-  const at::Tensor prediction = cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16);
+  const at::Tensor prediction =
+      cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16, batch.counted);
   const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;
   at::Tensor total = prediction, balance = at::zeros({}, prediction.options());
   if (weight > 0.0) {
-    balance = balance_loss(task.model->config, output.routing);
+    balance = batch.share * balance_loss(task.model->config, output.routing);
     total = total + weight * balance;
   }
   if (task.extra_loss) {
@@ -81,9 +88,9 @@ class Run {
 
   TrainResult all_steps() {
     MetricsLog metrics(task_.run_folder, first_);
-    for (const auto& [step, loss] : metrics.kept_losses()) note_loss(step, loss);
+    for (const KeptLoss& kept : metrics.kept_losses()) note_loss(kept.step, kept.loss, kept.targets);
     make_up_validation(metrics);
-    BatchPrefetcher batches(task_.batches, first_, options_.steps);
+    BatchPrefetcher batches(task_.batches, first_ * options_.accumulate, options_.steps * options_.accumulate);
     const Clock::time_point start = Clock::now();
     for (std::int64_t step = first_; step < options_.steps; ++step) {
       StepReport report = one_step(step, batches);
@@ -99,7 +106,7 @@ class Run {
     result_.first_step = first_;
     result_.seconds = seconds_since(start);
     result_.tokens_per_second = static_cast<double>(result_.tokens) / std::max(result_.seconds, 1e-9);
-    if (late_steps_ > 0) result_.loss = late_loss_ / static_cast<double>(late_steps_);
+    result_.loss = late_loss_ / static_cast<double>(late_targets_);  // NaN where nothing counted
     return result_;
   }
 
@@ -124,18 +131,40 @@ class Run {
 
   StepReport one_step(std::int64_t step, BatchPrefetcher& batches) {
     const Clock::time_point start = Clock::now();
-    Batch batch = batches.next();
-    batch.step = step;
+    const std::vector<Batch> parts = batches_of(step, batches);
     optimizer_.clear_gradients();
-    const StepLoss loss = forward_backward(task_, options_, batch, step, frozen_);
+    StepLoss loss;
+    std::int64_t targets = 0, tokens = 0;
+    for (const Batch& part : parts) {
+      loss += forward_backward(task_, options_, part, frozen_);
+      targets += counted(part.targets), tokens += part.inputs.numel();
+    }
     const double norm = optimizer_.gradient_norm();
     if (!std::isfinite(loss.total) || !std::isfinite(norm)) diverged(step, loss.total);
     const double scale = options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
     const double rate = schedule_.at(step);
     optimizer_.step(rate, scale);
-    result_.tokens += batch.inputs.numel();
-    const double speed = static_cast<double>(batch.inputs.numel()) / std::max(seconds_since(start), 1e-9);
-    return {step + 1, loss.cross_entropy, loss.balance, rate, norm, speed, std::nullopt};
+    result_.tokens += tokens;
+    const double speed = static_cast<double>(tokens) / std::max(seconds_since(start), 1e-9);
+    const double reported = targets > 0 ? loss.cross_entropy : std::numeric_limits<double>::quiet_NaN();
+    return {step + 1, reported, targets, loss.balance, rate, norm, speed, std::nullopt};
+  }
+
+  /// The batches of a step: each knows the targets of all, so that their losses are parts of one mean.
+  std::vector<Batch> batches_of(std::int64_t step, BatchPrefetcher& batches) const {
+    std::vector<Batch> parts;
+    std::int64_t targets = 0;
+    for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+      parts.push_back(batches.next());
+      targets += counted(parts.back().targets);
+      parts.back().number = step * options_.accumulate + part;
+    }
+    for (Batch& part : parts) {
+      part.step = step;
+      part.counted = std::max<std::int64_t>(1, targets);
+      part.share = 1.0 / static_cast<double>(options_.accumulate);
+    }
+    return parts;
   }
 
   /// False when it was stopped. That is a stop of the training: the step before it is done and is kept.
@@ -149,14 +178,14 @@ class Run {
   }
 
   void note(const StepReport& report) {
-    note_loss(report.step, report.loss);
+    note_loss(report.step, report.loss, report.targets);
     if (report.validation_loss.has_value()) result_.validation_loss = report.validation_loss;
   }
 
-  void note_loss(std::int64_t step, double loss) {
-    if (step <= options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) return;
-    late_loss_ += loss;
-    ++late_steps_;
+  void note_loss(std::int64_t step, double loss, std::int64_t targets) {
+    if (targets == 0 || step <= options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) return;
+    late_loss_ += loss * static_cast<double>(targets);
+    late_targets_ += targets;
   }
 
   void snapshot() const {
@@ -186,8 +215,8 @@ class Run {
   Schedule schedule_;
   std::int64_t first_ = 0;
   TrainResult result_;
-  double late_loss_ = 0;
-  std::int64_t late_steps_ = 0;
+  double late_loss_ = 0;  ///< summed over late_targets_ targets
+  std::int64_t late_targets_ = 0;
 };
 
 void require(bool holds, const char* what, const char* hint) {
@@ -199,6 +228,7 @@ void require(bool holds, const char* what, const char* hint) {
 void TrainOptions::validate() const {
   require(steps >= 1, "--steps must be at least 1", "for example --steps 1000");
   require(batch_size >= 1, "--batch must be at least 1", "for example --batch 8");
+  require(accumulate >= 1, "--accumulate must be at least 1", "for example --accumulate 4");
   require(context >= 0, "--context must be at least 1", "leave it out for the model's own block size");
   require(std::isfinite(learning_rate) && learning_rate > 0, "--lr must be a positive number", "for example --lr 1e-3");
   require(warmup >= 0 && warmup <= 1, "--warmup is a share of the steps, between 0 and 1", "for example --warmup 0.05");

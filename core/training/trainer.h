@@ -19,7 +19,8 @@ namespace mformer {
 /// How long and how fast to train. Changing a field changes the result, except those of the last group.
 struct TrainOptions {
   std::int64_t steps = 1000;
-  std::int64_t batch_size = 8;  ///< Windows a step.
+  std::int64_t batch_size = 8;  ///< Windows a forward pass.
+  std::int64_t accumulate = 1;  ///< Batches a step: their gradients are added up before the weights move.
   std::int64_t context = 0;     ///< Tokens a window; 0 = the model's block_size.
   double learning_rate = 1e-3;  ///< Peak; see Schedule.
   double warmup = 0.05;         ///< Share of the steps that warm up, 0 … 1.
@@ -38,9 +39,10 @@ struct TrainOptions {
 
 /// What one step did.
 struct StepReport {
-  std::int64_t step = 0;  ///< Counted from 1.
-  double loss = 0;        ///< Cross-entropy, nats per token.
-  double balance = 0;     ///< Balance loss, unweighted.
+  std::int64_t step = 0;     ///< Counted from 1.
+  double loss = 0;           ///< Cross-entropy, nats per token, over the step's targets; NaN without any.
+  std::int64_t targets = 0;  ///< How many counted.
+  double balance = 0;        ///< Balance loss, unweighted; the mean over the step's batches.
   double learning_rate = 0;
   double gradient_norm = 0;  ///< Before clipping.
   double tokens_per_second = 0;
@@ -61,16 +63,19 @@ struct TrainTask {
   Model* model = nullptr;
   std::vector<TrainedParameter> parameters;
   BatchSource batches;  ///< Called on another thread, for the step after the one that is being taken.
-  /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch.
+  /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch. What
+  /// is a sum over targets divides by Batch::counted, what is a mean over tokens multiplies by Batch::share.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
-  bool balance = true;               ///< Whether the balance loss is part of the total, over the whole step's batch.
+  bool balance = true;               ///< Whether the balance loss is part of the total, over each batch as a whole.
   PoolOptions pools;                 ///< Of pretraining; off by default.
   std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.
 };
 
 struct TrainResult {
   std::int64_t first_step = 0;  ///< > 0 when a snapshot was continued.
-  double loss = 0;  ///< Mean cross-entropy of the last tenth of the steps, those of earlier processes included.
+  /// Mean cross-entropy over the targets of the last tenth of the steps, those of earlier processes included; NaN
+  /// without any.
+  double loss = 0;
   std::optional<double> validation_loss;
   double seconds = 0;  ///< Of this process.
   double tokens_per_second = 0;

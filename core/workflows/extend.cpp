@@ -88,7 +88,7 @@ class Extension {
   }
 
   ExtendReport report() {
-    PackedWindows windows(task_.tokens.require(Split::train), context_, LastWindow::drop);
+    const PackedWindows windows = training_windows(task_, context_);
     report_.size_before = size_of(base_.model);
     grow();
     TrainTask training;

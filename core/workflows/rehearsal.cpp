@@ -130,9 +130,9 @@ BatchSource Rehearsal::behind(BatchSource source, std::int64_t count) const {
 
 at::Tensor Rehearsal::loss(const Model& model, const at::Tensor& hidden, const Batch& batch, std::int64_t count) const {
   const at::Tensor old = hidden.narrow(0, hidden.size(0) - count, count);
-  const at::Tensor of_teacher = hidden_.index_select(0, texts_of_step(batch.step, count)).to(hidden.device());
+  const at::Tensor of_teacher = hidden_.index_select(0, texts_of_step(batch.number, count)).to(hidden.device());
   const at::Tensor all_count = at::zeros_like(batch.inputs.narrow(0, 0, count));
-  return distillation_loss(model, old, head_, of_teacher, all_count, /*temperature=*/1.0);
+  return distillation_loss(model, old, head_, of_teacher, all_count, /*temperature=*/1.0, all_count.numel());
 }
 
 }  // namespace mformer

@@ -111,7 +111,7 @@ void SingleMask::prepare(TrainTask& training, TrainReport& report) {
   add_sample(windows_, 1.0, new_text);
   if (command_.rehearses()) {
     const std::int64_t texts = std::min(std::max<std::int64_t>(1, kRehearsedTokens / windows_.context()),
-                                        command_.options.steps * rehearsed_rows());
+                                        command_.options.steps * command_.options.accumulate * rehearsed_rows());
     rehearsal_.emplace(parent_, old_text, texts, command_.options.seed, session_.watcher, device_of(model_));
     old_text = rehearsal_->sample(std::max<std::int64_t>(1, kPlacementTokens / windows_.context()), kPlacementBatch);
   }
@@ -132,7 +132,7 @@ std::function<at::Tensor(const ForwardOutput&, const Batch&)> SingleMask::loss()
       const at::Tensor mass = command_.penalty * mass_in_new_modules(model_, output, batch);
       loss = loss.defined() ? loss + mass : mass;
     }
-    return loss;
+    return loss.defined() ? batch.share * loss : loss;
   };
 }
 

@@ -50,7 +50,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   report.optimizer_bytes = report.trainable.optimizer_bytes();
   report.memory = plan_memory({model, command.options, session.device, /*balance=*/true});
   const std::int64_t context = context_of(command.options, model);
-  PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
+  const PackedWindows windows = training_windows(task, context);
   if (command.dry_run) return report;
 
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
@@ -86,6 +86,13 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 
 std::int64_t context_of(const TrainOptions& options, const Model& model) {
   return options.context > 0 ? options.context : model.config.block_size;
+}
+
+PackedWindows training_windows(const TaskData& task, std::int64_t context) {
+  PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
+  if (windows.next_with_target(0)) return windows;
+  throw Error("the training text of '" + task.record.name + "' has no token to learn: all are prompts'",
+              "a longer --context, or data whose answers are not at the very end");
 }
 
 std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
@@ -159,7 +166,8 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
 
 std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
                                       std::int64_t context, std::int64_t max_tokens) {
-  if (task.tokens.validation.tokens().size() < 2) return {};
+  const TokenData& tokens = task.tokens.validation;
+  if (tokens.tokens().size() < 2 || !PackedWindows(tokens, context, LastWindow::pad).next_with_target(0)) return {};
   return [&session, &model, &task, context, max_tokens] {
     return evaluate_task(session, model, task, Split::validation, max_tokens, context)->loss;
   };

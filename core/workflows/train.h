@@ -24,7 +24,7 @@ struct TrainCommand {
 struct TaskChange {
   std::string task;
   std::optional<double> before, after;  ///< Held-out, nats per token.
-  std::int64_t tokens = 0;
+  std::int64_t tokens = 0;  ///< Targets that counted; 0 where nothing could be measured.
   /// The most by which new domains can have raised the loss, nats per token (EarlierMixture); only where there are
   /// some.
   std::optional<double> bound = {};
@@ -58,6 +58,10 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 /// Context of a command: the option, or the model's block size.
 std::int64_t context_of(const TrainOptions& options, const Model& model);
 
+/// The windows that a training on the task sees. Throws Error, before a step is spent, where the task has no training
+/// text, less than one window of it, or none with a target.
+PackedWindows training_windows(const TaskData& task, std::int64_t context);
+
 /// Held-out losses of all `tasks` under this model; kept as scores when `version` is not empty. A task that can't be
 /// measured is named in a message and has none.
 std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,
@@ -87,7 +91,7 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& after, std::size_t domains_before = 0,
                                 std::size_t domains_after = 0);
 
-/// Validation loss as a hook for the trainer; empty if the task has no validation documents.
+/// Validation loss as a hook for the trainer; empty if the task's validation documents have no target.
 std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
                                       std::int64_t context, std::int64_t max_tokens);
 

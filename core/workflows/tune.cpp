@@ -23,7 +23,7 @@ void require_weight(double value, const char* option) {
 ExtraLoss concentration(const TuneLoss& loss, std::int64_t steps) {
   return [loss, steps](const ForwardOutput& output, const Batch& batch) {
     const double share = loss.concentration_at(batch.step, steps);
-    return concentration_loss(output.routing, share * loss.sharpen, share * loss.concentrate);
+    return batch.share * concentration_loss(output.routing, share * loss.sharpen, share * loss.concentrate);
   };
 }
 
@@ -44,7 +44,8 @@ ExtraLoss distillation(const TuneLoss& loss, const Model& student, const Model& 
       const at::NoGradGuard no_grad;
       hidden = forward(teacher, batch.inputs, how).hidden;
     }
-    return loss.distill * distillation_loss(student, output.hidden, teacher, hidden, batch.targets, loss.temperature);
+    return loss.distill *
+           distillation_loss(student, output.hidden, teacher, hidden, batch.targets, loss.temperature, batch.counted);
   };
 }
 
@@ -106,9 +107,7 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
   TrainingCopy copy(tuning.model, session.device, options.bfloat16, tuning.filter);
   training.model = &copy.model();
   training.parameters = make_trainable(copy.model(), tuning.filter);
-  training.batches =
-      shuffled_batches(PackedWindows(tuning.task.tokens.require(Split::train), context, LastWindow::drop), options.seed,
-                       options.batch_size);
+  training.batches = shuffled_batches(training_windows(tuning.task, context), options.seed, options.batch_size);
   training.balance = false;
   std::vector<ExtraLoss> terms;
   if (tuning.loss.concentrate > 0 || tuning.loss.sharpen > 0) {

@@ -62,7 +62,7 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
 void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace = false);
 
 /// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
-/// if the split has no documents. At most `max_tokens` (0 = all), evenly spread.
+/// if the split has no target: no document, or prompts alone. At most `max_tokens` (0 = all), evenly spread.
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
                                         std::int64_t max_tokens, std::int64_t context = 0,
                                         PosteriorMode mode = PosteriorMode::strict);

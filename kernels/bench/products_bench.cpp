@@ -88,7 +88,7 @@ void cross_entropy(benchmark::State& state, at::ScalarType dtype) {
   const at::Tensor head = (0.02 * at::randn({vocab, in})).requires_grad_(true);
   const at::Tensor targets = at::randint(vocab, {tokens}, at::kLong);
   for ([[maybe_unused]] auto _ : state) {
-    linear_cross_entropy(hidden, head, targets).backward();
+    linear_cross_entropy(hidden, head, targets, targets.numel()).backward();
     hidden.mutable_grad().reset();
     head.mutable_grad().reset();
   }

@@ -110,11 +110,10 @@ class Pass {
 }  // namespace
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                at::Tensor& dh, at::Tensor& dw) {
+                                int64_t divisor, at::Tensor& dh, at::Tensor& dw) {
   const int64_t tokens = hidden.size(0), step = tokens_per_chunk(weight.size(0));
   const auto* target = targets.const_data_ptr<int64_t>();
-  const auto counted = tokens - std::count(target, target + tokens, kIgnoredTarget);
-  const float scale = counted > 0 ? 1.0F / static_cast<float>(counted) : 0.0F;
+  const float scale = 1.0F / static_cast<float>(divisor);
   at::Tensor losses = at::empty({tokens}, at::kFloat);
   if (tokens == 0) return losses;
   Pass pass(hidden, weight, dh, dw);

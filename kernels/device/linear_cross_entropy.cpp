@@ -20,12 +20,12 @@ constexpr std::int64_t kLogitsPerChunk = 1 << 26;  // 256 MiB of float32, and as
 }  // namespace
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                at::Tensor& dh, at::Tensor& dw) {
+                                std::int64_t divisor, at::Tensor& dh, at::Tensor& dw) {
   const std::int64_t tokens = hidden.size(0);
   const std::int64_t step = std::max<std::int64_t>(128, kLogitsPerChunk / std::max<std::int64_t>(1, weight.size(0)));
   const at::Tensor head = weight.to(hidden.scalar_type());
   const at::Tensor counted = targets.ne(kIgnoredTarget);
-  const at::Tensor scale = counted.sum().clamp_min(1).to(at::kFloat).reciprocal();
+  const float scale = 1.0F / static_cast<float>(divisor);
   at::Tensor losses = at::empty({tokens}, hidden.options().dtype(at::kFloat));
   if (dw.defined()) dw.zero_();
   for (std::int64_t first = 0; first < tokens; first += step) {
@@ -38,7 +38,7 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
     if (!dh.defined() && !dw.defined()) continue;
     const at::Tensor p = (logits - log_sum).exp_();
     p.scatter_(1, target, p.gather(1, target) - 1);
-    const at::Tensor dz = p.mul_(real * scale).to(hidden.scalar_type());
+    const at::Tensor dz = p.mul_(real).mul_(scale).to(hidden.scalar_type());
     if (dh.defined()) dh.narrow(0, first, count).copy_(at::mm(dz, head));
     if (dw.defined()) dw.add_(wide_mm(dz.t(), x));
   }

@@ -30,6 +30,10 @@ at::Tensor at_once(const at::Tensor& hidden, const at::Tensor& weight, const at:
   return at::cross_entropy_loss(hidden.mm(weight.t()), targets, {}, at::Reduction::Mean, kIgnoredTarget);
 }
 
+at::Tensor mean(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  return linear_cross_entropy(hidden, weight, targets, targets.ne(kIgnoredTarget).sum().item<std::int64_t>());
+}
+
 using Function = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&);
 /// Three times the loss, and its gradients.
 std::vector<at::Tensor> run(const Problem& p, at::ScalarType hidden, at::ScalarType weight, Function function) {
@@ -46,7 +50,7 @@ TEST(LinearCrossEntropy, MatchesAllLogitsAtOnceInValueAndGradients) {
        {std::array<std::int64_t, 3>{2, 8, 5}, {510, 20, 40}, {511, 33, 70}, {1100, 16, 31}, {300, 12, 9000}}) {
     const Problem p = problem(tokens, in, vocab, 3);
     const auto expected = run(p, at::kDouble, at::kDouble, at_once);
-    const auto actual = run(p, at::kFloat, at::kFloat, linear_cross_entropy);
+    const auto actual = run(p, at::kFloat, at::kFloat, mean);
     for (std::size_t i = 0; i < actual.size(); ++i) {
       EXPECT_LE(relative_error(actual[i], expected[i]), testing::kFloat32) << tokens << " " << vocab << " " << i;
     }
@@ -58,7 +62,7 @@ TEST(LinearCrossEntropy, BFloat16FactorsKeepFloat32Logits) {
   p.hidden = p.hidden.to(at::kBFloat16).to(at::kFloat) * 0.5;
   p.weight = p.weight.to(at::kBFloat16).to(at::kFloat) * 0.5;
   const auto expected = run(p, at::kDouble, at::kDouble, at_once);
-  const auto actual = run(p, at::kBFloat16, at::kFloat, linear_cross_entropy);
+  const auto actual = run(p, at::kBFloat16, at::kFloat, mean);
   EXPECT_LE(relative_error(actual[0], expected[0]), testing::kFloat32);  // nothing was rounded on the way to it
   EXPECT_LE(relative_error(actual[1], expected[1]), testing::kTwoBFloat16Roundings);
   EXPECT_LE(relative_error(actual[2], expected[2]), testing::kTwoBFloat16Roundings);
@@ -68,7 +72,7 @@ TEST(LinearCrossEntropy, SurvivesLogitsThatWouldOverflow) {
   Problem p = problem(50, 4, 9, 5);
   p.hidden = p.hidden * 300;
   const auto expected = run(p, at::kDouble, at::kDouble, at_once);
-  const auto actual = run(p, at::kFloat, at::kFloat, linear_cross_entropy);
+  const auto actual = run(p, at::kFloat, at::kFloat, mean);
   EXPECT_LE(relative_error(actual[0], expected[0]), testing::kFloat32);
   EXPECT_LE(relative_error(actual[1], expected[1]), testing::kFloat32);
 }
@@ -85,16 +89,40 @@ TEST(LinearCrossEntropy, GivesEachTokensLossAndZeroForIgnoredOnes) {
 TEST(LinearCrossEntropy, AnIgnoredTokenHasNoGradientAndAFrozenHeadNone) {
   const Problem p = problem(20, 8, 12, 7);
   const at::Tensor hidden = p.hidden.clone().requires_grad_(true);
-  linear_cross_entropy(hidden, p.weight, p.targets).backward();
+  mean(hidden, p.weight, p.targets).backward();
   EXPECT_EQ(hidden.grad()[0].abs().sum().item<float>(), 0.0F);
   EXPECT_GT(hidden.grad()[1].abs().sum().item<float>(), 0.0F);
   EXPECT_FALSE(p.weight.grad().defined());
 }
 
-TEST(LinearCrossEntropy, IsNotANumberWithoutAnyTargetAsTheMeanOfNothing) {
+TEST(LinearCrossEntropy, IsZeroWithGradientsOfZeroWithoutAnyTarget) {
   Problem p = problem(3, 4, 5, 8);
   p.targets.fill_(kIgnoredTarget);
-  EXPECT_TRUE(std::isnan(linear_cross_entropy(p.hidden, p.weight, p.targets).item<double>()));
+  const at::Tensor hidden = p.hidden.clone().requires_grad_(true), weight = p.weight.clone().requires_grad_(true);
+  const at::Tensor loss = linear_cross_entropy(hidden, weight, p.targets, 7);
+  loss.backward();
+  EXPECT_EQ(loss.item<double>(), 0.0);
+  EXPECT_EQ(hidden.grad().abs().max().item<double>(), 0.0);
+  EXPECT_EQ(weight.grad().abs().max().item<double>(), 0.0);
+}
+
+TEST(LinearCrossEntropy, OfPartsWithOneDivisorAddsUpToTheWhole) {
+  Problem p = problem(90, 12, 40, 8);
+  p.targets.narrow(0, 20, 31).fill_(kIgnoredTarget);  // so that the parts have 19, 9 and 30 targets
+  const auto counted = p.targets.ne(kIgnoredTarget).sum().item<std::int64_t>();
+  const auto parts = [&](const at::Tensor& hidden, const at::Tensor& weight, std::int64_t rows) {
+    at::Tensor sum = at::zeros({});
+    for (std::int64_t first = 0; first < 90; first += rows) {
+      sum = sum + linear_cross_entropy(hidden.narrow(0, first, rows), weight, p.targets.narrow(0, first, rows), counted);
+    }
+    sum.backward();
+    return sum.detach();
+  };
+  const auto leaf = [](const at::Tensor& x) { return x.clone().requires_grad_(true); };
+  const at::Tensor h1 = leaf(p.hidden), h3 = leaf(p.hidden), w1 = leaf(p.weight), w3 = leaf(p.weight);
+  EXPECT_LE(relative_error(parts(h3, w3, 30), parts(h1, w1, 90)), testing::kFloat32);
+  EXPECT_LE(relative_error(h3.grad(), h1.grad()), testing::kFloat32);
+  EXPECT_LE(relative_error(w3.grad(), w1.grad()), testing::kFloat32);
 }
 
 TEST(LinearCrossEntropy, GivesTheSameBitsWhateverTheNumberOfThreads) {
@@ -102,7 +130,7 @@ TEST(LinearCrossEntropy, GivesTheSameBitsWhateverTheNumberOfThreads) {
   std::vector<at::Tensor> one;
   for (const int threads : {1, 2, 3}) {
     const ThreadCount count(threads);
-    const auto now = run(p, at::kFloat, at::kFloat, linear_cross_entropy);
+    const auto now = run(p, at::kFloat, at::kFloat, mean);
     if (one.empty()) one = now;
     for (std::size_t i = 0; i < now.size(); ++i) EXPECT_TRUE(at::equal(now[i], one[i])) << threads << " " << i;
   }
@@ -111,9 +139,11 @@ TEST(LinearCrossEntropy, GivesTheSameBitsWhateverTheNumberOfThreads) {
 TEST(LinearCrossEntropy, RefusesATargetOutsideTheVocabulary) {
   Problem p = problem(3, 4, 5, 10);
   p.targets[2] = 5;
-  EXPECT_THROW(linear_cross_entropy(p.hidden, p.weight, p.targets), c10::Error);
+  EXPECT_THROW(linear_cross_entropy(p.hidden, p.weight, p.targets, 2), c10::Error);
   p.targets[2] = -1;
-  EXPECT_THROW(linear_cross_entropy(p.hidden, p.weight, p.targets), c10::Error);
+  EXPECT_THROW(linear_cross_entropy(p.hidden, p.weight, p.targets, 2), c10::Error);
+  p.targets[2] = 1;
+  EXPECT_THROW(linear_cross_entropy(p.hidden, p.weight, p.targets, 0), c10::Error);
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ struct Case {
     student = head_of(5, 1, dtype), teacher = head_of(7, 2, dtype);
   }
   at::Tensor loss(double temperature) const {
-    return distillation_loss(student, hidden, teacher, teacher_hidden, targets, temperature);
+    return distillation_loss(student, hidden, teacher, teacher_hidden, targets, temperature,
+                             std::max<std::int64_t>(1, counted(targets)));
   }
 
   at::Tensor hidden, teacher_hidden, targets;
@@ -102,7 +103,7 @@ TEST(DistillationLoss, AddsUpTheGradientsOfTheChunks) {
 TEST(DistillationLoss, VanishesWhenTheStudentIsTheTeacher) {
   Case c(6);
   c.hidden.set_requires_grad(true);
-  const at::Tensor loss = distillation_loss(c.student, c.hidden, c.student, c.hidden.detach(), c.targets, 2.0);
+  const at::Tensor loss = distillation_loss(c.student, c.hidden, c.student, c.hidden.detach(), c.targets, 2.0, 12);
   loss.backward();
   EXPECT_NEAR(loss.item<double>(), 0.0, kFloat64);
   EXPECT_LE(c.hidden.grad().abs().max().item<double>(), kFloat64);
