@@ -6,9 +6,11 @@
 #include "cli/global_options.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/standard_streams.h"
 
 int main(int argc, char** argv) {
   using namespace mformer::cli;
+  hold_closed_streams();
   install_signal_handlers();
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");

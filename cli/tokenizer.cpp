@@ -1,9 +1,9 @@
 #include <filesystem>
 #include <iostream>
-#include <iterator>
 
 #include "cli/command.h"
 #include "cli/output_file.h"
+#include "cli/standard_streams.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/token_ids.h"
@@ -39,12 +39,6 @@ Tokenizer open_tokenizer(const CodeFlags& flags, const GlobalOptions& global) {
   }
   return Tokenizer::from_json(read_file(workspace.registry().objects().verified_path(object)),
                               "the tokenizer of " + to_string(version));
-}
-
-std::string standard_input() {
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
-  if (std::cin.bad()) throw Error("standard input can't be read", "is it still open?");
-  return text;
 }
 
 bool is_tokenizer(const std::string& path) {
@@ -85,7 +79,7 @@ void run_train(const TrainFlags& flags, const GlobalOptions& global) {
 
 void run_encode(const CodeFlags& flags, const GlobalOptions& global) {
   const Tokenizer tokenizer = open_tokenizer(flags, global);
-  const std::string text = flags.text.has_value() ? *flags.text : standard_input();
+  const std::string text = flags.text.has_value() ? *flags.text : read_standard_input();
   if (!flags.lines) {
     const std::vector<int32_t> ids = tokenizer.encode(text);
     return terminal::write_all(std::cout, global.json ? as_json_line(ids) : as_plain_line(ids));
@@ -97,7 +91,7 @@ void run_encode(const CodeFlags& flags, const GlobalOptions& global) {
 
 void run_decode(const CodeFlags& flags, const GlobalOptions& global) {
   const Tokenizer tokenizer = open_tokenizer(flags, global);
-  const std::string input = standard_input();
+  const std::string input = read_standard_input();
   std::string out;
   int64_t number = 0;
   for (const std::string_view line : lines_of(input)) {

@@ -2,8 +2,6 @@
 
 #include <ATen/ops/empty.h>
 
-#include <cstring>
-
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
@@ -34,7 +32,7 @@ DType dtype_of(at::ScalarType type) {
 
 at::Tensor to_tensor(const TensorView& view) {
   at::Tensor tensor = at::empty(view.shape, scalar_type(view.dtype));
-  if (view.bytes > 0) std::memcpy(tensor.data_ptr(), view.data, view.bytes);
+  view.read(static_cast<std::byte*>(tensor.mutable_data_ptr()));
   return tensor;
 }
 

@@ -15,7 +15,7 @@
 
 namespace mformer {
 
-/// A checkpoint folder as on the Hugging Face hub, opened for reading. Copies share the mapped files.
+/// A checkpoint folder as on the Hugging Face hub, opened for reading. Copies share the open files.
 class HubFolder {
  public:
   const std::filesystem::path& path() const { return path_; }

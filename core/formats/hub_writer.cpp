@@ -2,7 +2,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/formats/hub_folder.h"
-#include "core/formats/mapped_file.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/staged_folder.h"
 #include "modules_registry/error.h"
@@ -82,7 +81,7 @@ void write_hub_folder(const fs::path& folder, const ModelConfig& config, const s
   write_file_atomically(staged.path() / "config.json", as_bytes(config.to_json()));
   write_weights(staged.path(), tensors, options.max_shard_bytes);
   if (options.tokenizer_path) {
-    write_file_atomically(staged.path() / "tokenizer.json", map_file(*options.tokenizer_path).bytes);
+    write_file_atomically(staged.path() / "tokenizer.json", as_bytes(read_file(*options.tokenizer_path)));
   }
   write_extra_files(staged.path(), options.extra_files);
   sync_folder(staged.path());

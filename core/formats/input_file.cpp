@@ -24,6 +24,7 @@ struct InputFile::Descriptor {
   std::filesystem::path path;
   int fd;
   std::uint64_t size = 0;
+  timespec modified{};
 };
 
 InputFile InputFile::open(const std::filesystem::path& path) {
@@ -32,6 +33,7 @@ InputFile InputFile::open(const std::filesystem::path& path) {
   if (::fstat(descriptor->fd, &status) != 0) throw_file_error("read", path, errno);
   if (!S_ISREG(status.st_mode)) throw Error("'" + path.string() + "' is not a file");
   descriptor->size = static_cast<std::uint64_t>(status.st_size);
+  descriptor->modified = status.st_mtim;
   InputFile file;
   file.descriptor_ = descriptor;
   return file;
@@ -59,6 +61,14 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> to) const {
     to = to.subspan(static_cast<std::size_t>(got));
     offset += static_cast<std::uint64_t>(got);
   }
+  struct stat now {};
+  const timespec& then = descriptor_->modified;
+  if (::fstat(descriptor_->fd, &now) == 0 && static_cast<std::uint64_t>(now.st_size) == size() &&
+      now.st_mtim.tv_sec == then.tv_sec && now.st_mtim.tv_nsec == then.tv_nsec) {
+    return;
+  }
+  throw Error("'" + path().string() + "' changed while it was read",
+              "run the command again; of a file that goes on changing give a copy");
 }
 
 std::string InputFile::text(std::uint64_t offset, std::size_t count) const {

@@ -20,7 +20,8 @@ class InputFile {
   /// Bytes when it was opened.
   std::uint64_t size() const;
 
-  /// Fills `to` with the bytes from `offset` on. Throws Error when the file ends before, or can't be read.
+  /// Fills `to` with the bytes from `offset` on. Throws Error when the file ends before, can't be read, or was changed
+  /// since it was opened, as size and time tell.
   void read(std::uint64_t offset, std::span<std::byte> to) const;
 
   /// The same as a text of `count` bytes, which must lie in the file.

@@ -1,7 +1,6 @@
 #include "core/formats/parameter_layout.h"
 
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include "core/formats/quoted_name.h"
@@ -101,9 +100,9 @@ const char* dtype_hint(ParameterType type) {
 }
 
 void check_scales(const TensorView& tensor, const std::string& where) {
-  for (std::size_t at = 0; at < tensor.bytes; at += sizeof(float)) {
-    float scale = 0;
-    std::memcpy(&scale, tensor.data + at, sizeof scale);  // the bytes may be misaligned
+  std::vector<float> scales(tensor.bytes / sizeof(float));
+  tensor.read(reinterpret_cast<std::byte*>(scales.data()));
+  for (const float scale : scales) {
     if (std::isfinite(scale) && scale > 0) continue;
     throw Error(where + ": '" + tensor.name + "' holds the scale " + std::to_string(scale),
                 "scales are finite and above 0: fetch or export the checkpoint again");

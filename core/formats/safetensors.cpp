@@ -1,36 +1,76 @@
 #include "core/formats/safetensors.h"
 
+#include <algorithm>
+#include <cstring>
+#include <span>
 #include <utility>
 
-#include "core/formats/mapped_file.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/safetensors_header.h"
+#include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
+namespace {
+
+/// As much of the file as its header claims to take, or what shows that it is no safetensors file.
+std::vector<std::byte> beginning_of(const InputFile& file) {
+  std::uint64_t length = 0, needed = kStandInBytes;
+  if (file.size() >= sizeof length) {
+    file.read(0, std::as_writable_bytes(std::span(&length, 1)));
+    if (length <= kMaxHeaderBytes) needed = std::max(needed, sizeof length + length);
+  }
+  std::vector<std::byte> beginning(std::min(needed, file.size()));
+  file.read(0, beginning);
+  return beginning;
+}
+
+}  // namespace
+
+void TensorView::read(std::byte* to) const {
+  if (bytes == 0) return;
+  if (file_) {
+    file_->read(offset, {to, bytes});
+  } else {
+    std::memcpy(to, memory_, bytes);
+  }
+}
+
+std::vector<std::byte> TensorView::content() const {
+  std::vector<std::byte> content(bytes);
+  read(content.data());
+  return content;
+}
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
-  MappedFile file = map_file(path);
-  return parse(file.bytes, path.string(), std::move(file.owner));
+  const InputFile file = InputFile::open(path);
+  const std::vector<std::byte> beginning = beginning_of(file);
+  return make(read_safetensors_header(beginning, file.size(), path.string()), path.string(), &file, {});
 }
 
 SafetensorsFile SafetensorsFile::parse(Bytes bytes, const std::string& source) {
-  return parse(bytes, source, nullptr);
+  return make(read_safetensors_header(bytes, bytes.size(), source), source, nullptr, bytes);
 }
 
-SafetensorsFile SafetensorsFile::parse(Bytes bytes, const std::string& source, std::shared_ptr<const void> mapping) {
-  SafetensorsHeader header = read_safetensors_header(bytes, source);
+SafetensorsFile SafetensorsFile::make(SafetensorsHeader header, const std::string& source, const InputFile* file,
+                                      Bytes memory) {
   auto contents = std::make_shared<Contents>();
-  contents->mapping = std::move(mapping);
   contents->source = source;
   contents->metadata = std::move(header.metadata);
   contents->tensors.reserve(header.entries.size());
   for (HeaderEntry& entry : header.entries) {
     contents->index.emplace(entry.name, contents->tensors.size());
-    contents->tensors.push_back({{std::move(entry.name), entry.dtype, std::move(entry.shape)},
-                                 bytes.data() + header.data_offset + entry.begin,
-                                 entry.end - entry.begin});
+    TensorView tensor;
+    tensor.name = std::move(entry.name), tensor.dtype = entry.dtype, tensor.shape = std::move(entry.shape);
+    tensor.bytes = entry.end - entry.begin;
+    tensor.offset = header.data_offset + entry.begin;
+    if (file != nullptr) {
+      tensor.file_ = *file;
+    } else {
+      tensor.memory_ = memory.data() + tensor.offset;
+    }
+    contents->tensors.push_back(std::move(tensor));
   }
   return SafetensorsFile(std::move(contents));
 }

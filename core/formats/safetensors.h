@@ -6,35 +6,48 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/formats/dtype.h"
+#include "core/formats/input_file.h"
+#include "core/formats/safetensors_header.h"
 #include "core/formats/tensor_info.h"
 #include "modules_registry/files.h"
 
 namespace mformer {
 
 /// One tensor inside a SafetensorsFile: dense, row-major, little-endian.
-struct TensorView : TensorInfo {
-  /// Owned by the SafetensorsFile. Aligned for the dtype in files that mformer wrote; files of others may not be, so
-  /// copy the bytes before reading them as numbers, or check the address.
-  const std::byte* data = nullptr;
-  std::size_t bytes = 0;  ///< Always the product of the shape times item_size(dtype).
+class TensorView : public TensorInfo {
+ public:
+  std::size_t bytes = 0;     ///< Always the product of the shape times item_size(dtype).
+  std::uint64_t offset = 0;  ///< Of the first of them in the file.
+
+  /// Copies the tensor to `to`, which has room for `bytes`. Throws Error when the file can't be read any more.
+  void read(std::byte* to) const;
+  /// The same as bytes of their own.
+  std::vector<std::byte> content() const;
+
+ private:
+  friend class SafetensorsFile;
+  std::optional<InputFile> file_;  ///< Empty for parse().
+  const std::byte* memory_ = nullptr;
 };
 
-/// A safetensors file, mapped into memory read-only: the layout is in docs/checkpoints.md.
+/// A safetensors file, of which the header is held in memory and a tensor read when it is asked for: the layout is in
+/// docs/checkpoints.md.
 ///
 /// Everything is checked before a byte of data can be seen: the header's length and JSON, duplicate or unknown names
 /// inside it, dtypes, shapes and their products, and that the tensors cover the data exactly, without overlap or hole.
 /// Whatever survives is safe to use; whatever does not throws mformer::Error naming the file and the tensor.
 ///
-/// Copies are cheap and share the mapping, which lasts as long as the last copy. Reading from many threads is safe.
-/// The file must not be truncated while it is open (the system would kill the reader).
+/// Copies are cheap and share the open file. Reading from many threads is safe. A file that is cut while it is open
+/// gives an Error and no signal.
 class SafetensorsFile {
  public:
-  /// Maps and checks `path`. Throws Error when it can't be opened or is not a valid safetensors file.
+  /// Opens and checks `path`. Throws Error when it can't be opened or is not a valid safetensors file.
   static SafetensorsFile open(const std::filesystem::path& path);
 
   /// Checks bytes in memory, which the caller keeps alive and unchanged. `source` stands for the file in errors.
@@ -57,13 +70,12 @@ class SafetensorsFile {
 
  private:
   struct Contents {
-    std::shared_ptr<const void> mapping;  ///< Empty for parse().
     std::string source;
     std::vector<TensorView> tensors;
     std::map<std::string, std::string> metadata;
     std::map<std::string, std::size_t, std::less<>> index;
   };
-  static SafetensorsFile parse(Bytes bytes, const std::string& source, std::shared_ptr<const void> mapping);
+  static SafetensorsFile make(SafetensorsHeader header, const std::string& source, const InputFile* file, Bytes memory);
   explicit SafetensorsFile(std::shared_ptr<const Contents> contents) : contents_(std::move(contents)) {}
 
   std::shared_ptr<const Contents> contents_;

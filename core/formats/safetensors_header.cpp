@@ -22,9 +22,8 @@ using nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "safetensors data is used in place");
 
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own implementation
-constexpr int kMaxHeaderDepth = 3;                      // {"name": {"shape": [
-constexpr std::size_t kMaxArrayEntries = 32;            // dimensions of a tensor
+constexpr int kMaxHeaderDepth = 3;            // {"name": {"shape": [
+constexpr std::size_t kMaxArrayEntries = 32;  // dimensions of a tensor
 const char* const kRedownload = "the file is damaged or no safetensors file: fetch or export it again";
 
 // Runs beside the JSON parser, and refuses what the finished document would hide (duplicate names) or what would cost
@@ -75,7 +74,7 @@ class StructureGuard {
 };
 
 // The header's length, checked against the file.
-std::uint64_t header_length(Bytes bytes, const std::string& source) {
+std::uint64_t header_length(Bytes bytes, std::uint64_t file_bytes, const std::string& source) {
   refuse_stand_in({reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), kStandInBytes)}, source);
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) {
@@ -87,9 +86,9 @@ std::uint64_t header_length(Bytes bytes, const std::string& source) {
     throw Error(source + ": the header claims " + std::to_string(length) + " bytes, more than the 100 MB allowed",
                 kRedownload);
   }
-  if (length > bytes.size() - sizeof length) {
+  if (length > file_bytes - sizeof length) {
     throw Error(source + ": the header claims " + std::to_string(length) + " bytes, but only " +
-                    std::to_string(bytes.size() - sizeof length) + " follow",
+                    std::to_string(file_bytes - sizeof length) + " follow",
                 "the file is cut short: fetch or export it again");
   }
   return length;
@@ -233,13 +232,13 @@ void check_coverage(const std::vector<HeaderEntry>& entries, std::uint64_t data_
 
 }  // namespace
 
-SafetensorsHeader read_safetensors_header(Bytes bytes, const std::string& source) {
-  const std::uint64_t length = header_length(bytes, source);
+SafetensorsHeader read_safetensors_header(Bytes bytes, std::uint64_t file_bytes, const std::string& source) {
+  const std::uint64_t length = header_length(bytes, file_bytes, source);
   const char* text = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
   const json document = parse_header({text, length}, source);
 
   SafetensorsHeader header{{}, {}, sizeof length + length};
-  const std::uint64_t data_bytes = bytes.size() - header.data_offset;
+  const std::uint64_t data_bytes = file_bytes - header.data_offset;
   for (const auto& [name, fields] : document.items()) {
     if (name == "__metadata__") {
       header.metadata = read_metadata(fields, source);

@@ -28,8 +28,11 @@ struct SafetensorsHeader {
   std::size_t data_offset;  ///< Where the data starts in the file.
 };
 
-/// Reads and checks the header of the whole file `bytes`. Throws Error, each sentence starting with `source`.
-SafetensorsHeader read_safetensors_header(Bytes bytes, const std::string& source);
+inline constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  ///< The limit of the format's own implementation.
+
+/// Reads and checks the header of a file of `file_bytes` bytes that begins with `bytes`: at least 256 of them, and all
+/// that the header claims to take, as far as they are there. Throws Error, each sentence starting with `source`.
+SafetensorsHeader read_safetensors_header(Bytes bytes, std::uint64_t file_bytes, const std::string& source);
 
 /// Bytes of a tensor, or nothing when a dimension is negative or the product does not fit in 63 bits.
 std::optional<std::uint64_t> tensor_bytes(DType dtype, std::span<const std::int64_t> shape);

@@ -12,6 +12,7 @@
 #include "core/text/bpe_model.h"
 #include "core/text/byte_level.h"
 #include "core/text/documents.h"
+#include "core/text/text_pieces.h"
 #include "core/text/tokenizer_json.h"
 #include "core/text/word_counts.h"
 #include "modules_registry/error.h"
@@ -184,7 +185,8 @@ Tokenizer train_bpe(const TextSource& texts, const BpeTrainOptions& options) {
   return Tokenizer::from_json(std::move(json), "trained tokenizer");
 }
 
-Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& options) {
+Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& options, const RecordFields& fields,
+                    CorpusSummary* read) {
   check(options);
   const int64_t total = list_corpus(data).total_bytes;
   const double share =
@@ -193,14 +195,18 @@ Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& op
       [&](const std::function<void(std::string_view)>& learn) {
         int64_t seen = 0;
         int64_t taken = 0;
-        for_each_document(data, [&](const Document& document) {
+        const auto take = [&](const Document& document) {
           const auto size = static_cast<int64_t>(document.text.size());
-          const bool ahead = static_cast<double>(taken) > share * static_cast<double>(seen);
+          // Of packed files more comes than their size promises.
+          const bool enough = options.max_bytes > 0 && taken >= options.max_bytes + static_cast<int64_t>(kPieceBytes);
+          const bool ahead = enough || static_cast<double>(taken) > share * static_cast<double>(seen);
           seen += size;
           if (ahead) return;
           taken += size;
           learn(document.text);
-        });
+        };
+        const CorpusSummary summary = for_each_document(data, take, {}, fields);
+        if (read != nullptr) *read = summary;
       },
       options);
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text/documents.h"
 #include "core/text/tokenizer.h"
 
 namespace mformer {
@@ -33,7 +34,9 @@ using TextSource = std::function<void(const std::function<void(std::string_view)
 /// Throws UsageError for options out of range, Error when the source has no text, and whatever the source throws.
 Tokenizer train_bpe(const TextSource& texts, const BpeTrainOptions& options = {});
 
-/// The same from a data folder or file (see documents.h), of which about options.max_bytes are learned from.
-Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& options = {});
+/// The same from a data folder or file (see documents.h), of which about options.max_bytes are learned from. What it
+/// held goes to `read` where that is given.
+Tokenizer train_bpe(const std::filesystem::path& data, const BpeTrainOptions& options = {},
+                    const RecordFields& fields = {}, CorpusSummary* read = nullptr);
 
 }  // namespace mformer

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/text/documents.h"
+#include "core/text/utf8.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -13,6 +14,7 @@ namespace mformer {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr size_t kNamed = 5;  // of what is left out
 constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
 
 int64_t nanoseconds(const timespec& time) {
@@ -52,6 +54,10 @@ class Lister {
       add_folder(entry.path(), prefix + name + "/");
     } else {
       ++out_.skipped.other_skipped;
+      const char* const what = entry.is_symlink(failed) ? "is a link, but to no file" : "is neither file nor folder";
+      if (out_.skipped.examples.size() < kNamed) {
+        out_.skipped.examples.push_back("'" + escaped(prefix + name) + "' " + what);
+      }
     }
   }
 
@@ -66,7 +72,7 @@ CorpusListing list_corpus(const fs::path& data) {
   std::error_code failed;
   const fs::file_status status = fs::status(data, failed);
   if (status.type() == fs::file_type::not_found) {
-    throw Error("there is no data at '" + data.string() + "'", "give a folder of text files, or one file");
+    throw Error("there is no data at '" + escaped(data.string()) + "'", "give a folder of text files, or one file");
   }
   if (failed) throw_file_error("read", data, failed.value());
   if (fs::is_directory(status)) {
@@ -74,11 +80,12 @@ CorpusListing list_corpus(const fs::path& data) {
   } else if (fs::is_regular_file(status)) {
     lister.add_file(data, data.filename().string());
   } else {
-    throw Error("'" + data.string() + "' is neither a folder nor a file");
+    throw Error("'" + escaped(data.string()) + "' is neither a folder nor a file",
+                "save what it holds as a file: it is read more than once");
   }
   std::ranges::sort(listing.files, {}, &CorpusFile::relative_path);
   if (listing.files.empty()) {
-    throw Error("there are no files in '" + data.string() + "'",
+    throw Error("there are no files in '" + escaped(data.string()) + "'",
                 "put UTF-8 text or .jsonl files there; names that start with a dot are skipped");
   }
   return listing;

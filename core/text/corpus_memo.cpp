@@ -26,10 +26,15 @@ constexpr CountField kCounts[] = {
     {"binary_skipped", &CorpusSummary::binary_skipped},
     {"empty_skipped", &CorpusSummary::empty_skipped},
     {"other_skipped", &CorpusSummary::other_skipped},
+    {"unread_skipped", &CorpusSummary::unread_skipped},
+    {"empty_records", &CorpusSummary::empty_records},
+    {"bad_records", &CorpusSummary::bad_records},
 };
 
-std::string stat_key(const CorpusListing& listing) {
+std::string stat_key(const CorpusListing& listing, const RecordFields& fields) {
   Sha256 sha;
+  const auto rule = std::to_string(kReadingRule) + '\0' + fields.str() + '\0';
+  sha.update(as_bytes(std::string_view(rule)));
   for (const CorpusFile& file : listing.files) {
     auto line = std::filesystem::absolute(file.path).string() + '\0' + file.relative_path + '\0';
     for (const auto number : {file.bytes, file.modified_ns, file.changed_ns, static_cast<int64_t>(file.inode)}) {
@@ -46,8 +51,8 @@ std::string stat_key(const CorpusListing& listing) {
 
 }  // namespace
 
-CorpusMemo::CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder)
-    : file_(folder / (stat_key(listing) + ".corpus.json")) {
+CorpusMemo::CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder, const RecordFields& fields)
+    : file_(folder / (stat_key(listing, fields) + ".corpus.json")) {
   for (const CorpusFile& file : listing.files) newest_ns_ = std::max(newest_ns_, file.changed_ns);
 }
 
@@ -58,6 +63,7 @@ std::optional<CorpusSummary> CorpusMemo::load() const {
     CorpusSummary summary;
     for (const auto& [name, member] : kCounts) summary.*member = stored.at(name).get<int64_t>();
     summary.content_hash = stored.at("content_hash").get<std::string>();
+    summary.examples = stored.at("examples").get<std::vector<std::string>>();
     return summary;
   } catch (const json::exception&) {
     return std::nullopt;  // a memo is only a short cut
@@ -66,7 +72,7 @@ std::optional<CorpusSummary> CorpusMemo::load() const {
 
 void CorpusMemo::store(const CorpusSummary& summary) const {
   if (newest_ns_ / kNanosecondsPerMillisecond > now_ms() - kSettledMs) return;
-  json stored = {{"content_hash", summary.content_hash}};
+  json stored = {{"content_hash", summary.content_hash}, {"examples", summary.examples}};
   for (const auto& [name, member] : kCounts) stored[name] = summary.*member;
   write_file_atomically(file_, as_bytes(std::string_view(stored.dump())));
 }

@@ -14,8 +14,9 @@ namespace mformer {
 /// to the nanosecond, and a file system that does not keep that time; delete the memo to have the corpus read again.
 class CorpusMemo {
  public:
-  /// `folder` must exist by the time of store().
-  CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder);
+  /// `folder` must exist by the time of store(). What was read by another kReadingRule, or with other `fields`, is not
+  /// what is remembered here.
+  CorpusMemo(const CorpusListing& listing, const std::filesystem::path& folder, const RecordFields& fields = {});
 
   /// What was stored for this very listing; nothing when there is no such file or it is damaged.
   std::optional<CorpusSummary> load() const;

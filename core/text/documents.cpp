@@ -3,110 +3,19 @@
 #include <algorithm>
 #include <charconv>
 
-#include "core/formats/mapped_file.h"
-#include "core/text/json_lines.h"
-#include "core/text/text_pieces.h"
+#include "core/text/corpus_reader.h"
+#include "core/text/utf8.h"
 #include "modules_registry/error.h"
-#include "modules_registry/files.h"
 
 namespace mformer {
 namespace {
 
-constexpr size_t kBinaryProbe = 8UL << 10U;
-
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+/// "2 empty files"; nothing for none.
+void count(std::string& text, int64_t number, const char* one, const char* many) {
+  if (number == 0) return;
+  if (!text.empty() && !text.ends_with("; ")) text += ", ";
+  text += std::to_string(number) + ' ' + (number == 1 ? one : many);
 }
-
-/// Walks the files of a corpus and keeps the books.
-class Reader {
- public:
-  Reader(const CorpusListing& listing, const DocumentVisitor& visit, const ByteProgress& progress)
-      : listing_(listing), visit_(visit), progress_(progress), summary_(listing.skipped) {}
-
-  CorpusSummary run() {
-    for (const CorpusFile& file : listing_.files) {
-      read(file);
-      bytes_before_ += file.bytes;
-      report(0);
-    }
-    summary_.content_hash = content_.finish_hex();
-    return summary_;
-  }
-
- private:
-  void read(const CorpusFile& file) {
-    if (file.bytes == 0) {
-      ++summary_.empty_skipped;
-      return;
-    }
-    const MappedFile mapped = map_file(file.path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.bytes.data()), mapped.bytes.size());
-    if (text.substr(0, kBinaryProbe).find('\0') != std::string_view::npos) {
-      ++summary_.binary_skipped;
-      return;
-    }
-    ++summary_.files;
-    note(file.relative_path + '\n' + std::to_string(file.bytes) + '\n');
-    if (file.path.extension() == ".jsonl") {
-      read_lines(file.path, text);
-    } else {
-      read_plain(text, text);
-    }
-  }
-
-  void read_lines(const std::filesystem::path& path, std::string_view text) {
-    size_t number = 0;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find('\n', at), text.size());
-      const std::string_view line = text.substr(at, end - at);
-      at = end + 1;
-      ++number;
-      if (is_blank(line)) continue;
-      const JsonLine parsed = parse_json_line(line, "'" + path.string() + "':" + std::to_string(number));
-      if (parsed.text.empty()) {
-        ++summary_.empty_skipped;
-      } else if (parsed.prompt_bytes == 0) {
-        read_plain(parsed.text, {});
-      } else {
-        emit(parsed.text, parsed.prompt_bytes);
-      }
-      report(static_cast<int64_t>(std::min(at, text.size())));
-    }
-  }
-
-  /// `file` is the text of the whole file when `text` is a part of it, for progress.
-  void read_plain(std::string_view text, std::string_view file) {
-    while (!text.empty()) {
-      const size_t length = first_piece(text);
-      emit(text.substr(0, length), 0);
-      text.remove_prefix(length);
-      if (!file.empty()) report(static_cast<int64_t>(file.size() - text.size()));
-    }
-  }
-
-  void emit(std::string_view text, size_t prompt_bytes) {
-    const Document document{text, prompt_bytes, sha256_hex(text)};
-    ++summary_.documents;
-    summary_.text_bytes += static_cast<int64_t>(text.size());
-    // Where the prompt ends is content too: it decides about the loss.
-    note(document.hash + ' ' + std::to_string(prompt_bytes) + '\n');
-    visit_(document);
-  }
-
-  void note(const std::string& text) { content_.update(as_bytes(text)); }
-
-  void report(int64_t bytes_of_file) const {
-    if (progress_) progress_(bytes_before_ + bytes_of_file, listing_.total_bytes);
-  }
-
-  const CorpusListing& listing_;
-  const DocumentVisitor& visit_;
-  const ByteProgress& progress_;
-  CorpusSummary summary_;
-  Sha256 content_;
-  int64_t bytes_before_ = 0;
-};
 
 }  // namespace
 
@@ -132,16 +41,29 @@ Split Document::split() const {
   return rank < kValidation ? Split::validation : Split::train;
 }
 
+std::string left_out_text(const CorpusSummary& summary) {
+  std::string text;
+  count(text, summary.hidden_skipped, "hidden file or folder", "hidden files and folders");
+  count(text, summary.binary_skipped, "binary file", "binary files");
+  count(text, summary.empty_skipped, "empty file", "empty files");
+  count(text, summary.unread_skipped, "file of a kind that is not read", "files of a kind that is not read");
+  count(text, summary.other_skipped, "link or special file", "links and special files");
+  if (!text.empty() && summary.records_left_out() > 0) text += "; ";
+  count(text, summary.empty_records, "record without text", "records without text");
+  count(text, summary.bad_records, "record that can't be read", "records that can't be read");
+  return text;
+}
+
 CorpusSummary for_each_document(const std::filesystem::path& data, const DocumentVisitor& visit,
-                                const ByteProgress& progress) {
+                                const ByteProgress& progress, const RecordFields& fields) {
   const CorpusListing listing = list_corpus(data);
-  CorpusSummary summary = Reader(listing, visit, progress).run();
-  if (summary.documents == 0) {
-    throw Error("there is no readable text at '" + data.string() + "': " + std::to_string(summary.binary_skipped) +
-                    " binary and " + std::to_string(summary.empty_skipped) + " empty files or lines",
-                "put UTF-8 text or .jsonl files there");
-  }
-  return summary;
+  CorpusSummary summary = CorpusReader(listing, visit, progress, fields).run();
+  if (summary.documents > 0) return summary;
+  const std::string left_out = left_out_text(summary);
+  const std::string first = summary.examples.empty() ? "" : " (" + summary.examples.front() + ")";
+  throw Error("there is no readable text at '" + escaped(data.string()) + "'" +
+                  (left_out.empty() ? "" : ": " + left_out + first),
+              "put UTF-8 text or .jsonl files there; to train on another file as it stands, name it .txt");
 }
 
 }  // namespace mformer

@@ -58,9 +58,8 @@ Window PackedWindows::window(int64_t index) const {
     throw Error("there is no window " + std::to_string(index) + ": there are " + std::to_string(windows_));
   }
   const auto length = static_cast<size_t>(context_);
-  const auto all = data_.tokens();
-  const auto tokens = all.subspan(static_cast<size_t>(index) * length);
-  const size_t used = std::min(length, tokens.size() - 1);
+  const std::vector<uint32_t> tokens = tokens_of(index);
+  const size_t used = tokens.size() - 1;
   Window window{std::vector<int64_t>(length, 0), std::vector<int64_t>(length, kIgnore), static_cast<int64_t>(used)};
   for (size_t at = 0; at < used; ++at) {
     const uint32_t target = tokens[at + 1];
@@ -77,10 +76,15 @@ Window PackedWindows::window(int64_t index) const {
 }
 
 bool PackedWindows::has_target(int64_t index) const {
-  const auto length = static_cast<size_t>(context_);
-  const auto following = data_.tokens().subspan(static_cast<size_t>(index) * length + 1);
-  return std::ranges::any_of(following.first(std::min(length, following.size())),
-                             [](uint32_t token) { return (token & TokenData::kNoLoss) == 0; });
+  const std::vector<uint32_t> tokens = tokens_of(index);
+  return std::any_of(tokens.begin() + 1, tokens.end(),
+                     [](uint32_t token) { return (token & TokenData::kNoLoss) == 0; });
+}
+
+std::vector<uint32_t> PackedWindows::tokens_of(int64_t index) const {
+  const auto all = data_.tokens();
+  const auto first = static_cast<uint64_t>(index * context_);
+  return all.read(first, std::min(static_cast<uint64_t>(context_) + 1, all.size() - first));
 }
 
 std::optional<int64_t> PackedWindows::next_with_target(int64_t index) const {

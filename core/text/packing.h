@@ -53,6 +53,9 @@ class PackedWindows {
   int64_t shuffled(uint64_t seed, int64_t epoch, int64_t position) const;
 
  private:
+  /// The inputs of a window and the target of the last.
+  std::vector<uint32_t> tokens_of(int64_t index) const;
+
   TokenData data_;
   int64_t context_;
   int64_t windows_;

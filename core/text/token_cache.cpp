@@ -59,7 +59,7 @@ class Encoder {
   }
 
   void add(const Document& document) {
-    batch_.push_back({std::string(document.text), document.prompt_bytes, document.split()});
+    batch_.push_back({std::string(document.text), document.edges, document.split()});
     batch_bytes_ += document.text.size();
     const auto shares = static_cast<size_t>(threads_);
     if (batch_bytes_ >= shares * kShareBytes || batch_.size() >= shares * kShareDocuments) flush();
@@ -73,26 +73,32 @@ class Encoder {
  private:
   struct Pending {
     std::string text;
-    size_t prompt_bytes;
+    std::vector<size_t> edges;
     Split split;
   };
 
   void flush() {
-    // The prompt is encoded by itself, as it is when a model is asked, so no token straddles its end.
+    // A prompt is encoded by itself, as it is when a model is asked, so no token straddles its end.
     std::vector<std::string_view> parts;
     for (const Pending& document : batch_) {
-      const std::string_view text = document.text;
-      parts.push_back(text.substr(0, document.prompt_bytes));
-      parts.push_back(text.substr(document.prompt_bytes));
+      size_t begin = 0;
+      for (const size_t edge : document.edges) {
+        parts.push_back(std::string_view(document.text).substr(begin, edge - begin));
+        begin = edge;
+      }
+      parts.push_back(std::string_view(document.text).substr(begin));
     }
     const auto ids = tokenizer_.encode_many(parts, threads_);
     std::vector<uint32_t> tokens;
-    for (size_t at = 0; at < batch_.size(); ++at) {
+    auto part = ids.begin();
+    for (const Pending& document : batch_) {
       tokens.clear();
-      for (const int32_t id : ids[2 * at]) tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
-      for (const int32_t id : ids[2 * at + 1]) tokens.push_back(static_cast<uint32_t>(id));
-      tokens.push_back(end_);
-      const Pending& document = batch_[at];
+      uint32_t loss = TokenData::kNoLoss;  // of the part before the first edge
+      for (size_t at = 0; at <= document.edges.size(); ++at, ++part) {
+        loss = at % 2 == 0 ? TokenData::kNoLoss : 0;
+        for (const int32_t id : *part) tokens.push_back(static_cast<uint32_t>(id) | loss);
+      }
+      tokens.push_back(end_ | loss);
       writers_.at(static_cast<size_t>(document.split))
           ->add_document(tokens, static_cast<int64_t>(document.text.size()));
     }
@@ -135,14 +141,14 @@ const TokenData& TokenCache::require(Split which) const {
 }
 
 TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, const fs::path& cache_dir,
-                             const ByteProgress& progress, int threads) {
+                             const ByteProgress& progress, int threads, const RecordFields& fields) {
   tokenizer.end_of_text();  // refuse before reading gigabytes
   const CorpusListing listing = list_corpus(data);
   std::error_code failed;
   fs::create_directories(cache_dir, failed);
   if (failed) throw_file_error("create", cache_dir, failed.value());
 
-  const CorpusMemo memo(listing, cache_dir);
+  const CorpusMemo memo(listing, cache_dir, fields);
   std::optional<CorpusSummary> summary = memo.load();
   const int64_t scanned = summary ? 0 : listing.total_bytes;
   const int64_t total = scanned + listing.total_bytes;
@@ -152,7 +158,7 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
   };
   if (!summary) {
     summary = for_each_document(
-        data, [](const Document&) {}, report_from(0));
+        data, [](const Document&) {}, report_from(0), fields);
     memo.store(*summary);
   }
 
@@ -163,7 +169,7 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
     const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     Encoder encoder(tokenizer, files, threads > 0 ? threads : all);
     const auto seen = for_each_document(
-        data, [&](const Document& document) { encoder.add(document); }, report_from(scanned));
+        data, [&](const Document& document) { encoder.add(document); }, report_from(scanned), fields);
     if (seen.content_hash != summary->content_hash) {
       throw Error("the data at '" + data.string() + "' changed while it was read", "run the command again");
     }

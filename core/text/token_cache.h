@@ -5,21 +5,37 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/text/documents.h"
 #include "core/text/tokenizer.h"
 
 namespace mformer {
 
-/// The tokens of one split of a corpus, read from a mapped file: only what is used is in memory. A cheap handle to
-/// immutable data; safe in many threads.
+/// The tokens of one split of a corpus, read from their file when they are asked for: in memory is where each document
+/// begins. A cheap handle to immutable data; safe in many threads.
 class TokenData {
  public:
+  /// The tokens themselves, of a TokenData that must outlive this.
+  class Tokens {
+   public:
+    uint64_t size() const { return size_; }
+    /// `count` of them from number `first` on, which must be there. Throws Error when the file can't be read any more.
+    std::vector<uint32_t> read(uint64_t first, uint64_t count) const;
+    std::vector<uint32_t> all() const { return read(0, size_); }
+
+   private:
+    friend class TokenData;
+    Tokens(const TokenData& data, uint64_t size) : data_(data), size_(size) {}
+    const TokenData& data_;
+    uint64_t size_;
+  };
+
   /// The bit of a token that says: no loss where this token is the target. The other bits are the id.
   static constexpr uint32_t kNoLoss = 0x80000000U;
   static constexpr uint32_t kIdMask = 0x7FFFFFFFU;
 
-  /// Maps a file written by build_token_cache after checking all of it. Throws Error if it is not whole.
+  /// Opens a file written by build_token_cache after checking all of it. Throws Error if it is not whole.
   static TokenData open(const std::filesystem::path& file);
 
   /// A data set held in memory, for tests and for texts that never were files. `document_starts` has the index of the
@@ -27,10 +43,10 @@ class TokenData {
   static TokenData in_memory(std::vector<uint32_t> tokens, std::vector<uint64_t> document_starts);
 
   /// All tokens, documents in corpus order, each ended by the end-of-text id; ids with the kNoLoss bit.
-  std::span<const uint32_t> tokens() const;
+  Tokens tokens() const;
   int64_t documents() const;
   /// The tokens of document `index`, end-of-text included. Throws Error when out of range.
-  std::span<const uint32_t> document(int64_t index) const;
+  std::vector<uint32_t> document(int64_t index) const;
   /// Index of the first token of each document, ascending, and last the number of tokens.
   std::span<const uint64_t> starts() const;
 
@@ -62,10 +78,10 @@ struct TokenCache {
 /// documents being encoded: 2 MiB a thread and one more document. The whole files are checked, and made anew when
 /// damaged. A folder that CorpusMemo knows is not read again.
 /// `progress` gets bytes read so far and in all (the corpus is read twice when it is new: total counts both).
-/// Throws Error as for_each_document does, when the tokenizer has no end-of-text token, and when the cache can't be
-/// written.
+/// `fields` names the fields of records. Throws Error as for_each_document does, when the tokenizer has no end-of-text
+/// token, and when the cache can't be written.
 TokenCache build_token_cache(const std::filesystem::path& data, const Tokenizer& tokenizer,
-                             const std::filesystem::path& cache_dir, const ByteProgress& progress = {},
-                             int threads = 0);
+                             const std::filesystem::path& cache_dir, const ByteProgress& progress = {}, int threads = 0,
+                             const RecordFields& fields = {});
 
 }  // namespace mformer

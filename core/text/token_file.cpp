@@ -17,7 +17,7 @@
 namespace mformer {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "token files are little endian and mapped as they are");
+static_assert(std::endian::native == std::endian::little, "token files are little endian and read as they are");
 
 constexpr std::string_view kMagic = "MFTOKENS";
 constexpr size_t kBufferBytes = 1UL << 20U;
@@ -117,20 +117,25 @@ uint64_t document_table_offset(uint64_t tokens) {
   return (end + 7) / 8 * 8;
 }
 
-std::string token_file_problem(std::span<const std::byte> file) {
-  TokenFileHeader header{};
+std::string read_token_file(const InputFile& file, TokenFileHeader& header, std::vector<uint64_t>& starts) {
   if (file.size() < sizeof header) return "is shorter than its header";
-  std::memcpy(&header, file.data(), sizeof header);
+  file.read(0, std::as_writable_bytes(std::span(&header, 1)));
   const TokenFileHeader expected = make_token_file_header();
   if (std::memcmp(&header, &expected, offsetof(TokenFileHeader, tokens)) != 0) return "is of another kind or version";
   // Neither sum below can overflow once both counts are no larger than the file.
   if (header.tokens > file.size() || header.documents > file.size()) return "has impossible counts";
   const uint64_t table = document_table_offset(header.tokens);
   if (table + (header.documents + 1) * sizeof(uint64_t) != file.size()) return "is truncated or too long";
-  const std::span starts(reinterpret_cast<const uint64_t*>(file.data() + table), header.documents + 1);
+  starts.resize(header.documents + 1);
+  file.read(table, std::as_writable_bytes(std::span(starts)));
   if (!is_valid_table(starts, header.tokens)) return "has a broken document table";
   Sha256 sha;
-  sha.update(file.subspan(sizeof header));
+  std::vector<std::byte> block(kBufferBytes);
+  for (uint64_t at = sizeof header; at < file.size(); at += block.size()) {
+    block.resize(std::min<uint64_t>(kBufferBytes, file.size() - at));
+    file.read(at, block);
+    sha.update(block);
+  }
   const std::string stored(header.checksum, sizeof header.checksum);
   return finish_checksum(sha, header) == stored ? "" : "does not match its checksum";
 }

@@ -5,6 +5,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
+
+#include "core/formats/input_file.h"
 
 namespace mformer {
 
@@ -28,8 +31,9 @@ inline constexpr uint32_t kTokenFileVersion = 1;
 /// A header for these contents, without checksum.
 TokenFileHeader make_token_file_header();
 
-/// The checks that make a mapped token file safe to use: sizes, document table, checksum. Returns what is wrong, or "".
-std::string token_file_problem(std::span<const std::byte> file);
+/// Reads header and document table of a token file, after the checks that make it safe to use: sizes, document table,
+/// checksum. Returns what is wrong, or "".
+std::string read_token_file(const InputFile& file, TokenFileHeader& header, std::vector<uint64_t>& starts);
 
 /// Where the document table starts: after the tokens, at a multiple of 8.
 uint64_t document_table_offset(uint64_t tokens);

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <string>
 
 #include "modules_registry/error.h"
@@ -11,14 +12,18 @@ namespace mformer {
 at::Tensor rare_tokens(std::int64_t vocabulary, const std::vector<TaskData>& tasks, std::int64_t fewer_than) {
   std::vector<std::int64_t> counts(vocabulary, 0);
   for (const TaskData& task : tasks) {
-    for (const std::uint32_t token : task.tokens.train.tokens()) {
-      const auto id = static_cast<std::int64_t>(token & TokenData::kIdMask);
-      if (id >= vocabulary) {
-        throw Error("task '" + task.record.name + "' has the token " + std::to_string(id) + ", but the model knows " +
-                        std::to_string(vocabulary) + " only",
-                    "is its tokenizer the model's own?");
+    constexpr std::uint64_t kAtOnce = 1 << 20;
+    const auto tokens = task.tokens.train.tokens();
+    for (std::uint64_t first = 0; first < tokens.size(); first += kAtOnce) {
+      for (const std::uint32_t token : tokens.read(first, std::min(kAtOnce, tokens.size() - first))) {
+        const auto id = static_cast<std::int64_t>(token & TokenData::kIdMask);
+        if (id >= vocabulary) {
+          throw Error("task '" + task.record.name + "' has the token " + std::to_string(id) + ", but the model knows " +
+                          std::to_string(vocabulary) + " only",
+                      "is its tokenizer the model's own?");
+        }
+        ++counts[id];
       }
-      ++counts[id];
     }
   }
   return at::tensor(counts, at::kLong).lt(fewer_than);

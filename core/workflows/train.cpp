@@ -92,7 +92,7 @@ PackedWindows training_windows(const TaskData& task, std::int64_t context) {
   PackedWindows windows(task.tokens.require(Split::train), context, LastWindow::drop);
   if (windows.next_with_target(0)) return windows;
   throw Error("the training text of '" + task.record.name + "' has no token to learn: all are prompts'",
-              "a longer --context, or data whose answers are not at the very end");
+              "choose a shorter --context, so that less of its end is left out, or give more records");
 }
 
 std::vector<std::optional<Evaluation>> losses(Session& session, const std::string& version, const Model& model,

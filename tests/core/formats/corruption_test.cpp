@@ -133,7 +133,7 @@ TEST(CorruptSafetensors, AMissingFileAFolderAndAnEmptyFileAreRefused) {
 std::size_t sum(const SafetensorsFile& file) {
   std::size_t total = 0;
   for (const TensorView& tensor : file.tensors()) {
-    for (std::size_t i = 0; i < tensor.bytes; ++i) total += static_cast<std::size_t>(tensor.data[i]);
+    for (const std::byte byte : tensor.content()) total += static_cast<std::size_t>(byte);
   }
   return total;
 }

@@ -1,6 +1,8 @@
 #include "core/formats/safetensors.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <set>
 
 #include "tests/core/formats/formats_test_support.h"
@@ -29,7 +31,7 @@ void expect_equal(const TensorView& read, const OwnedTensor& written) {
   EXPECT_EQ(read.dtype, written.dtype);
   EXPECT_EQ(read.shape, written.shape);
   ASSERT_EQ(read.bytes, written.bytes.size());
-  EXPECT_TRUE(std::equal(written.bytes.begin(), written.bytes.end(), read.data));
+  EXPECT_EQ(written.bytes, read.content());
 }
 
 TEST(Safetensors, WhatWasWrittenIsRead) {
@@ -54,7 +56,7 @@ TEST(Safetensors, EveryTensorIsAlignedAndTheHeaderPaddedToEightBytes) {
     std::memcpy(&header, bytes.data(), sizeof header);
     EXPECT_EQ(header % 8, 0u);
     for (const TensorView& tensor : file.tensors()) {
-      EXPECT_EQ(static_cast<std::size_t>(tensor.data - bytes.data()) % item_size(tensor.dtype), 0u) << tensor.name;
+      EXPECT_EQ(tensor.offset % item_size(tensor.dtype), 0u) << tensor.name;
     }
   }
 }
@@ -100,7 +102,28 @@ TEST(Safetensors, ViewsOutliveTheObjectTheyWereTakenFromWhileACopyLives) {
   const SafetensorsFile copy = *file;
   file.reset();
   std::filesystem::remove(scratch / "x.safetensors");
-  EXPECT_EQ(*view.data, std::byte{42});
+  EXPECT_EQ(view.content().at(0), std::byte{42});
+}
+
+TEST(Safetensors, AFileThatIsCutOrWrittenToWhileItIsOpenGivesAnErrorAndNoSignal) {
+  const ScratchFolder scratch;
+  const std::filesystem::path path = scratch / "x.safetensors";
+  const std::vector<std::byte> data(100'000, std::byte{42});
+  const auto after = [&](const std::function<void()>& change) {
+    write_safetensors(path, {{"a", DType::U8, {100'000}, data}});
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    change();
+    try {
+      return file.get("a").content().empty() ? std::string() : std::string("read");
+    } catch (const Error& error) {
+      EXPECT_NE(error.hint(), "");
+      return std::string(error.what());
+    }
+  };
+  EXPECT_EQ(after([] {}), "read");
+  EXPECT_THAT(after([&] { std::filesystem::resize_file(path, 5000); }), HasSubstr("ends before byte"));
+  EXPECT_THAT(after([&] { std::filesystem::resize_file(path, 200'000); }), HasSubstr("changed while it was read"));
+  EXPECT_THAT(after([&] { std::filesystem::last_write_time(path, {}); }), HasSubstr("changed while it was read"));
 }
 
 TEST(Safetensors, AnUnknownNameIsAnsweredWithTheNearest) {

@@ -58,6 +58,12 @@ TEST(DocumentsTest, HiddenBinaryAndEmptyFilesAreLeftOutAndCounted) {
   EXPECT_EQ(summary.binary_skipped, 1);
   EXPECT_EQ(summary.empty_skipped, 1);
   EXPECT_EQ(summary.other_skipped, 2);
+  EXPECT_EQ(summary.files_left_out(), 4);
+  EXPECT_EQ(left_out_text(summary),
+            "2 hidden files and folders, 1 binary file, 1 empty file, 2 links and special files");
+  EXPECT_THAT(summary.examples,
+              testing::UnorderedElementsAre("'program' is binary: it has a zero byte near its beginning",
+                                            "'loop' is a link, but to no file", "'broken' is a link, but to no file"));
 }
 
 TEST(DocumentsTest, JsonLinesMayBeTextOrPairsWhoseLossStartsAfterThePrompt) {
@@ -68,22 +74,10 @@ TEST(DocumentsTest, JsonLinesMayBeTextOrPairsWhoseLossStartsAfterThePrompt) {
                "{\"question\": \"q?\", \"answer\": \"a\"}");
   std::vector<std::pair<std::string, std::string>> found;
   for_each_document(folder / "data.jsonl", [&](const Document& document) {
-    found.emplace_back(document.text.substr(0, document.prompt_bytes), document.text.substr(document.prompt_bytes));
+    ASSERT_EQ(document.edges.size(), 1U);
+    found.emplace_back(document.text.substr(0, document.edges[0]), document.text.substr(document.edges[0]));
   });
   EXPECT_THAT(found, ElementsAre(std::pair("", "plain"), std::pair("p\n", "c"), std::pair("Q: q?\nA:", " a")));
-}
-
-TEST(DocumentsTest, ABadJsonLineIsNamedByFileAndNumber) {
-  const TemporaryFolder folder;
-  const auto error = [&](std::string_view line) {
-    folder.write("d.jsonl", "{\"text\": \"fine\"}\n" + std::string(line) + "\n");
-    return error_of(folder.path());
-  };
-  EXPECT_THAT(error("{\"text\": "), HasSubstr("d.jsonl':2: the line is not JSON"));
-  EXPECT_THAT(error("[1]"), HasSubstr("d.jsonl':2: the line is no JSON object"));
-  EXPECT_THAT(error("{\"prompt\": \"only\"}"), HasSubstr("d.jsonl':2: the line has neither"));
-  EXPECT_THAT(error("{\"text\": 5}"), HasSubstr("'text' is no text"));
-  EXPECT_THAT(error("{\"text\": \"\xFF\"}"), HasSubstr("d.jsonl':2: the line is not JSON"));
 }
 
 TEST(DocumentsTest, MissingEmptyAndTextlessFoldersAreErrors) {
@@ -141,7 +135,7 @@ TEST(DocumentsTest, TheSplitDependsOnTheContentAlone) {
   const auto split_of_rank = [](uint64_t rank) {
     char hash[17];
     std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(123'000 + rank));
-    return Document{"", 0, hash}.split();
+    return Document{"", {0}, hash}.split();
   };
   EXPECT_EQ(split_of_rank(0), Split::held_out);
   EXPECT_EQ(split_of_rank(49), Split::held_out);
@@ -149,14 +143,14 @@ TEST(DocumentsTest, TheSplitDependsOnTheContentAlone) {
   EXPECT_EQ(split_of_rank(99), Split::validation);
   EXPECT_EQ(split_of_rank(100), Split::train);
   EXPECT_EQ(split_of_rank(999), Split::train);
-  EXPECT_EQ((Document{"abc", 0, sha256_hex("abc")}.split()), Split::validation);  // 0xba7816bf8f01cfea % 1000 = 74
+  EXPECT_EQ((Document{"abc", {0}, sha256_hex("abc")}.split()), Split::validation);  // 0xba7816bf8f01cfea % 1000 = 74
 }
 
 TEST(DocumentsTest, AboutOneInTwentyIsHeldOut) {
   int held_out = 0;
   int validation = 0;
   for (int number = 0; number < 10'000; ++number) {
-    const Document document{"", 0, sha256_hex(std::to_string(number))};
+    const Document document{"", {0}, sha256_hex(std::to_string(number))};
     held_out += document.split() == Split::held_out ? 1 : 0;
     validation += document.split() == Split::validation ? 1 : 0;
   }

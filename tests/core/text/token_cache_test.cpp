@@ -80,7 +80,7 @@ TEST(TokenCacheTest, PromptTokensCarryTheNoLossBitAndTheEndOfTextDoesNot) {
   expected.push_back(0);
   std::vector<uint32_t> found;
   for (const Split split : {Split::train, Split::validation, Split::held_out}) {
-    for (const uint32_t token : cache.split(split).tokens()) found.push_back(token);
+    for (const uint32_t token : cache.split(split).tokens().all()) found.push_back(token);
   }
   EXPECT_EQ(found, expected);
 }
@@ -102,11 +102,48 @@ TEST(TokenCacheTest, IsReusedUntilTheContentOrTheTokenizerChanges) {
   EXPECT_TRUE(build(small()).reused);  // the same content at another time
 }
 
+TEST(TokenCacheTest, TheLossOfAChatIsSwitchedWithItsTurns) {
+  const auto tokens_of = [](const std::string& messages) {
+    const TemporaryFolder folder;
+    folder.write("a.jsonl", "{\"messages\": " + messages + "}");
+    const TokenCache cache = build_token_cache(folder / "a.jsonl", small(), folder / "cache");
+    for (const Split split : {Split::train, Split::validation}) {
+      if (cache.split(split).documents() > 0) return cache.split(split).document(0);
+    }
+    return cache.held_out.document(0);
+  };
+  const Tokenizer tokenizer = small();
+  std::vector<uint32_t> expected;
+  const auto add = [&](const std::string& text, uint32_t loss) {
+    for (const int32_t id : tokenizer.encode(text)) expected.push_back(static_cast<uint32_t>(id) | loss);
+  };
+  const auto end = static_cast<uint32_t>(tokenizer.end_of_text());
+  const std::string answered = R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})";
+  add("User: a\nAssistant:", TokenData::kNoLoss);
+  add(" b", 0);
+  auto closed = expected;
+  closed.push_back(end);
+  EXPECT_EQ(tokens_of(answered + "]"), closed);
+  add("\nUser: c", TokenData::kNoLoss);
+  expected.push_back(end | TokenData::kNoLoss);
+  EXPECT_EQ(tokens_of(answered + R"(, {"role": "user", "content": "c"}])"), expected);
+}
+
+TEST(TokenCacheTest, AFileThatIsCutWhileItIsOpenGivesAnErrorAndNoSignal) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  const TokenCache cache = build_token_cache(folder / "data", small(), folder / "cache");
+  EXPECT_NO_THROW(cache.train.tokens().all());
+  for (const fs::path& file : token_files(folder)) fs::resize_file(file, 300);
+  EXPECT_THROW(cache.train.tokens().all(), Error);
+  EXPECT_THROW(cache.train.document(1), Error);
+}
+
 TEST(TokenCacheTest, ADamagedFileIsMadeAnewWhereverTheDamageIs) {
   const TemporaryFolder folder;
   write_corpus(folder);
   const Tokenizer tokenizer = small();
-  const auto good = copy(build_token_cache(folder / "data", tokenizer, folder / "cache").train.tokens());
+  const auto good = copy(build_token_cache(folder / "data", tokenizer, folder / "cache").train.tokens().all());
   for (const fs::path& file : token_files(folder)) {
     const std::string bytes = read_file(file);
     std::vector<std::string> damaged = {"", bytes.substr(0, 100), bytes.substr(0, bytes.size() - 1), bytes + "x"};
@@ -125,7 +162,7 @@ TEST(TokenCacheTest, ADamagedFileIsMadeAnewWhereverTheDamageIs) {
     }
     const TokenCache repaired = build_token_cache(folder / "data", tokenizer, folder / "cache");
     EXPECT_FALSE(repaired.reused);
-    EXPECT_EQ(copy(repaired.train.tokens()), good);
+    EXPECT_EQ(copy(repaired.train.tokens().all()), good);
     EXPECT_EQ(read_file(file), bytes);
   }
 }

@@ -166,7 +166,7 @@ TEST(Evaluate, SpreadsALimitEvenlyOverTheData) {
 
 TEST(Evaluate, LeavesOutTargetsWithoutLoss) {
   const TokenData data = tiny_tokens(13);
-  std::vector<std::uint32_t> tokens(data.tokens().begin(), data.tokens().end());
+  std::vector<std::uint32_t> tokens = data.tokens().all();
   for (std::size_t i = 0; i < 8; ++i) tokens[i] |= TokenData::kNoLoss;
   const PackedWindows half(TokenData::in_memory(tokens, {0, 13}), 12, LastWindow::drop);
   EXPECT_EQ(evaluate(tiny_model(), half).tokens, 5);

@@ -21,7 +21,7 @@ constexpr double kRounding = 1e-4;
 /// Long documents, so that most windows lie in one.
 TokenData long_documents(std::size_t tokens, std::size_t length, unsigned seed) {
   const TokenData short_ones = testing::tiny_tokens(tokens, seed);
-  std::vector<std::uint32_t> ids(short_ones.tokens().begin(), short_ones.tokens().end());
+  std::vector<std::uint32_t> ids = short_ones.tokens().all();
   std::vector<std::uint64_t> starts;
   for (std::size_t i = 0; i <= tokens; i += length) starts.push_back(i);
   return TokenData::in_memory(std::move(ids), std::move(starts));
@@ -108,7 +108,7 @@ TEST(PosteriorEvaluator, WakesTheOthersWhenATextChangesItsDomain) {
   options.learning_rate = 1e-2;
   train(task, options, {});
   make_untrainable(learned);
-  std::vector<std::uint32_t> ids(text.tokens().begin(), text.tokens().begin() + 64);
+  std::vector<std::uint32_t> ids = text.tokens().read(0, 64);
   while (ids.size() < 128) {  // what the other finds likeliest
     const at::Tensor so_far = at::tensor(std::vector<std::int64_t>(ids.begin(), ids.end())).unsqueeze(0);
     const at::Tensor next = logits_of(model, forward(model, so_far).hidden)[0][-1].argmax();
@@ -126,7 +126,7 @@ TEST(PosteriorEvaluator, WakesTheOthersWhenATextChangesItsDomain) {
 TEST(PosteriorEvaluator, JudgesByPromptsThatCountForNoLoss) {
   const Model model = tiny_model_with_domains(tiny_config(), 0.5);
   const TokenData plain = long_documents(240, 240, 1);
-  std::vector<std::uint32_t> ids(plain.tokens().begin(), plain.tokens().end());
+  std::vector<std::uint32_t> ids = plain.tokens().all();
   for (std::size_t t = 0; t < 20; ++t) ids[t] |= TokenData::kNoLoss;
   const Batch batch = first_windows(TokenData::in_memory(ids, {0, 240}), 24, 1);
   const Batch whole = first_windows(plain, 24, 1);

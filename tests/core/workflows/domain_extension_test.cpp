@@ -101,7 +101,7 @@ TEST_F(DomainExtensionTest, ChangesOnlyVocabularyRowsOfTokensThatItsTextHas) {
   Session session = workspace_.session("extend");
   const TaskData task = open_task(session, TinyWorkspace::tokenizer(), "german", "");
   std::set<std::int64_t> used;
-  for (const std::uint32_t token : task.tokens.train.tokens()) used.insert(token & TokenData::kIdMask);
+  for (const std::uint32_t token : task.tokens.train.tokens().all()) used.insert(token & TokenData::kIdMask);
   ASSERT_LT(used.size(), 300) << "every token is used: nothing is tested";
   const LoadedVersion now = workspace_.load();
   for (const PrivatePart& part : now.model.domains[0].parts) {
