@@ -8,6 +8,7 @@
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
+#include "cli/train_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workflows/evaluate_tasks.h"
@@ -135,6 +136,7 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"eval", groups::inspect, "Measure the loss on held-out text", "mformer eval --task qa"});
   command->add_option("--task", options->tasks, "Tasks to measure; default: all that are known")->type_name("NAME");
   command->add_option("--data", options->data, "Folder or file of text instead of tasks")->type_name("DIR");
+  add_fields_flag(*command, options->fields);
   command->add_option("--as-of", options->as_of, "Mask the modules born after this version: the model as it was then")
       ->type_name("REF");
   CLI::Option* domain = command->add_option(

@@ -2,11 +2,13 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/left_out.h"
 #include "cli/output_file.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/token_ids.h"
+#include "cli/train_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/text/bpe_trainer.h"
@@ -15,7 +17,7 @@ namespace mformer::cli {
 namespace {
 
 struct TrainFlags {
-  std::string data;
+  std::string data, fields;
   std::string out = "tokenizer.json";
   BpeTrainOptions options;
   bool overwrite = false;
@@ -66,14 +68,18 @@ void run_train(const TrainFlags& flags, const GlobalOptions& global) {
                   << terminal::format_bytes(static_cast<std::uint64_t>(corpus.total_bytes)) << '\n';
     return report.print();
   }
-  const Tokenizer tokenizer = train_bpe(std::filesystem::path(flags.data), flags.options);
+  CorpusSummary read;
+  const Tokenizer tokenizer =
+      train_bpe(std::filesystem::path(flags.data), flags.options, RecordFields::parse(flags.fields), &read);
   tokenizer.save(flags.out);
-  report.data().update({{"vocab_size", tokenizer.vocab_size()}, {"hash", tokenizer.hash()}});
+  report.data().update(
+      {{"vocab_size", tokenizer.vocab_size()}, {"hash", tokenizer.hash()}, {"left_out", left_out_json(read)}});
   report.text() << "wrote " << flags.out << ", a vocabulary of " << terminal::format_count(tokenizer.vocab_size())
                 << '\n';
   if (tokenizer.vocab_size() < flags.options.vocab_size) {
     report.text() << "the text has no more pairs that occur twice, so it is smaller than asked for\n";
   }
+  report.text() << left_out_lines(read);
   report.print();
 }
 
@@ -112,6 +118,7 @@ void setup_train(CLI::App& group, const GlobalOptions& global) {
   command->add_option("--data", flags->data, "Folder or file of text, source code or .jsonl")
       ->type_name("DIR")
       ->required();
+  add_fields_flag(*command, flags->fields);
   command
       ->add_option("--vocab-size", flags->options.vocab_size,
                    "Tokens in all, at least 257: the 256 bytes, the end of text, and learned ones")

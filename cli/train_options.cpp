@@ -38,8 +38,18 @@ void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_
       ->check(non_negative_integer());
 }
 
+void add_fields_flag(CLI::App& command, std::string& fields) {
+  command
+      .add_option(
+          "--fields", fields,
+          "Where the records' fields have other names: text=A, or prompt=A,completion=B, or question=A,answer=B, or "
+          "instruction=A,output=B, or messages=A")
+      ->type_name("NAMES");
+}
+
 void add_train_flags(CLI::App& command, TrainCommand& train) {
   command.add_option("--data", train.data, "Folder or file of text; default: the task's own")->type_name("DIR");
+  add_fields_flag(command, train.fields);
   command.add_option("--task", train.task, "Known task, or the name that the data gets; default: the folder's name")
       ->type_name("NAME");
   add_training_flags(command, train.options);

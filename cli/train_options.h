@@ -14,7 +14,10 @@ void add_training_flags(CLI::App& command, TrainOptions& options);
 /// --into and --eval-tokens, of commands that make a version and report losses.
 void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens);
 
-/// add_training_flags, and --data, --task, --into, --eval-tokens, --restart, --dry-run, bound to `train`.
+/// --fields, of commands that take --data.
+void add_fields_flag(CLI::App& command, std::string& fields);
+
+/// add_training_flags, and --data, --fields, --task, --into, --eval-tokens, --restart, --dry-run, bound to `train`.
 void add_train_flags(CLI::App& command, TrainCommand& train);
 
 /// Gives the options the seed of --seed (0 without it), which add_global_options() reads.

@@ -79,6 +79,7 @@ class Query {
 
   std::string text(int column) { return statement_.getColumn(column).getString(); }
   std::int64_t integer(int column) { return statement_.getColumn(column).getInt64(); }
+  bool is_null(int column) { return statement_.getColumn(column).isNull(); }
   double real(int column) { return statement_.getColumn(column).getDouble(); }
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -142,6 +143,9 @@ struct TaskRecord {
   std::string heldout_rule;
   std::int64_t created_operation = 0;  ///< 0 if none
   std::int64_t created_ms = 0;         ///< filled in by Registry::add_task
+  std::string fields = {};             ///< of its records, as `--fields` names them; "" = the known names
+  /// Left out of it when it was recorded; absent where a program recorded it that did not count.
+  std::optional<std::int64_t> left_out_files = {}, left_out_records = {};
 };
 
 /// How much one module is used by a task in a version; sums over `tokens` tokens of the task.

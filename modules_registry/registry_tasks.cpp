@@ -1,5 +1,6 @@
 #include <cmath>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "modules_registry/database.h"
@@ -12,8 +13,12 @@ namespace mformer {
 namespace {
 
 constexpr const char* kSelectTask =
-    "SELECT name, data_path, content_hash, token_count, document_count, heldout_rule, created_operation, created_ms "
-    "FROM tasks ";
+    "SELECT name, data_path, content_hash, token_count, document_count, heldout_rule, created_operation, created_ms, "
+    "fields, left_out_files, left_out_records FROM tasks ";
+
+std::optional<std::int64_t> number_or_nothing(Query& row, int column) {
+  return row.is_null(column) ? std::nullopt : std::optional(row.integer(column));
+}
 
 TaskRecord read_task(Query& row) {
   TaskRecord task;
@@ -25,6 +30,9 @@ TaskRecord read_task(Query& row) {
   task.heldout_rule = row.text(5);
   task.created_operation = row.integer(6);
   task.created_ms = row.integer(7);
+  task.fields = row.text(8);
+  task.left_out_files = number_or_nothing(row, 9);
+  task.left_out_records = number_or_nothing(row, 10);
   return task;
 }
 
@@ -53,9 +61,11 @@ void Registry::add_task(const TaskRecord& task, bool replace) {
   Query(*db_, "DELETE FROM tasks WHERE name = ?").bind(task.name).run();
   Query(*db_,
         "INSERT INTO tasks (name, data_path, content_hash, token_count, document_count, heldout_rule, "
-        "created_operation, created_ms) VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, 0), ?)")
+        "created_operation, created_ms, fields, left_out_files, left_out_records) "
+        "VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, 0), ?, ?, NULLIF(?, -1), NULLIF(?, -1))")
       .bind(task.name, task.data_path, task.content_hash, task.token_count, task.document_count, task.heldout_rule,
-            task.created_operation, now_ms())
+            task.created_operation, now_ms(), task.fields, task.left_out_files.value_or(-1),
+            task.left_out_records.value_or(-1))
       .run();
   transaction.commit();
 }

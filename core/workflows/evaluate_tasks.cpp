@@ -111,7 +111,7 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
   if (!command.data.empty()) {
     if (!command.tasks.empty())
       throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
-    tasks.push_back(open_task(session, tokenizer, "", command.data));
+    tasks.push_back(open_task(session, tokenizer, "", command.data, /*replace=*/false, command.fields));
   } else if (command.tasks.empty()) {
     tasks = readable_tasks(session, tokenizer);
   } else {

@@ -10,6 +10,7 @@ namespace mformer {
 struct EvalCommand {
   std::vector<std::string> tasks;  ///< Known tasks; empty = all.
   std::string data;                ///< A folder instead of tasks; need not be a task.
+  std::string fields;              ///< Of its records, as TrainCommand::fields.
   std::string as_of;               ///< A version: modules born after it are masked. Empty = nothing is masked.
   std::string domain;              ///< One hypothesis, "base" or a domain's name; empty = the posterior decides.
   PosteriorMode mode = PosteriorMode::strict;  ///< Of a model with domains.

@@ -80,7 +80,7 @@ class Extension {
         base_(base),
         command_(command),
         tokenizer_(require_tokenizer(base)),
-        task_(open_task(session, tokenizer_, command.task, command.data)),
+        task_(open_task(session, tokenizer_, command.task, command.data, /*replace=*/false, command.fields)),
         context_(context_of(command.options, base.model)),
         parent_(view_of(base.model, kBaseHypothesis)),
         model_(clone(parent_)) {
@@ -88,6 +88,7 @@ class Extension {
   }
 
   ExtendReport report() {
+    say_what_was_left_out(session_, task_);
     const PackedWindows windows = training_windows(task_, context_);
     report_.size_before = size_of(base_.model);
     grow();

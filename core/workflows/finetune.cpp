@@ -65,7 +65,8 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   if (command.choice.has_value()) command.choice->validate();
   require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
-  TaskData task = open_task(session, tokenizer, command.task, command.data);
+  TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
+  say_what_was_left_out(session, task);
   const LoadedVersion from = hypothesis_of(base, command.domain);
   FinetuneReport report;
   if (command.choice.has_value()) report.kept = choose_modules(session, from.model, task, *command.choice);

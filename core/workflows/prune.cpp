@@ -75,7 +75,8 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   check(command);
   if (command.heal_steps + command.tune_steps > 0) require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
-  TaskData task = open_task(session, tokenizer, command.task, command.data);
+  TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
+  say_what_was_left_out(session, task);
   const LoadedVersion from = hypothesis_of(base, command.domain);
   const Teacher teacher = load_teacher(session.registry, from, command.loss);
   PruneReport report;

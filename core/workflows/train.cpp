@@ -39,7 +39,8 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   require_trainable(base);
   require_plain(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
-  TaskData task = open_task(session, tokenizer, command.task, command.data);
+  TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
+  say_what_was_left_out(session, task);
   Model model = clone(base.model);
   TrainReport report;
   TrainTask training;

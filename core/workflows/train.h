@@ -12,7 +12,8 @@ namespace mformer {
 /// Everything that a command which trains on one data set takes.
 struct TrainCommand {
   std::string task;  ///< Known task, or the name that `data` gets.
-  std::string data;  ///< Folder or file; empty = the task's recorded one.
+  std::string data;    ///< Folder or file; empty = the task's recorded one.
+  std::string fields;  ///< Of the data's records, as RecordFields::parse() takes them; empty = as recorded, or the known names.
   std::string into;  ///< Model that gets the version; empty = the base's own.
   bool restart = false;
   bool dry_run = false;

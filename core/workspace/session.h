@@ -53,10 +53,15 @@ struct TaskData {
 };
 
 /// Finds a task's data. With `data`, the folder is task `name`, by default named after the folder; without, `name` must
-/// be known. Writes nothing to the registry: record_task() does. Throws UsageError for an unknown task or neither name
-/// nor data, Error when the data is gone or, unless `replace`, another than what is recorded under this name.
+/// be known. `fields` are those of its records (RecordFields::parse()), "" = as recorded, or the known names. Writes
+/// nothing to the registry: record_task() does. Throws UsageError for an unknown task or neither name
+/// nor data, or for fields without data that are not the recorded ones; Error when the data is gone or, unless
+/// `replace`, another than what is recorded under this name.
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool replace = false);
+                   bool replace = false, const std::string& fields = "");
+
+/// What was left out of a task that is new to the registry, as a message.
+void say_what_was_left_out(const Session& session, const TaskData& task);
 
 /// Puts the task into the registry, as first read by `operation`; a task known with the same content stays as it is.
 void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace = false);

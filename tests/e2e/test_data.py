@@ -27,6 +27,52 @@ class DataTest(mformer.EndToEndTest):
         report = work.run("finetune", "--task", "chats", "--steps", "2", *mformer.QUICK, "--json").json
         self.assertGreater(report["training"]["loss"], 0)
 
+    def test_what_is_left_out_is_said_by_task_add_tasks_and_training(self):
+        work = self.workspace()
+        (work / "mixed").mkdir()
+        (work / "mixed" / "a.txt").write_bytes("Grüße aus Köln\n".encode("utf-16"))
+        (work / "mixed" / "b.txt").write_text("plain text " * 2000)
+        (work / "mixed" / "c.html").write_text("<p>no</p>")
+        (work / "mixed" / "d.jsonl").write_text('{"text": "one"}\n{"text": NaN}\n{"text": 5}\n{"text": "t", "n": NaN}\n')
+        os.mkfifo(work / "mixed" / "pipe")
+        left_out = work.run("task", "add", "mixed", "--data", "mixed", "--json", "--dry-run").json["left_out"]
+        self.assertEqual((left_out["files"], left_out["records"]), (3, 2), left_out)
+        self.assertEqual((left_out["binary"], left_out["unread"], left_out["other"]), (1, 1, 1), left_out)
+        self.assertEqual((left_out["empty_records"], left_out["bad_records"]), (1, 1), left_out)
+        self.assertTrue(any("line 3" in example for example in left_out["examples"]), left_out)
+        said = work.run("train", "--data", "mixed", "--steps", "1", *mformer.QUICK).err
+        self.assertIn("left out of the data: 1 binary file", said)
+        self.assertNotIn("left out", work.run("train", "--data", "mixed", "--steps", "2", *mformer.QUICK).err)
+        told = work.run("task", "add", "again", "--data", "mixed").out
+        self.assertIn("left out: 1 binary file, 1 file of a kind that is not read, 1 link or special file; "
+                      "1 record without text, 1 record that can't be read", told)
+        self.assertIn("'a.txt' is UTF-16", told)
+        self.assertIn("3 files, 2 records", work.run("tasks").out)
+        row = next(row for row in work.run("tasks", "--json").json["tasks"] if row["task"] == "again")
+        self.assertEqual((row["left_out_files"], row["left_out_records"], row["fields"]), (3, 2, ""))
+
+    def test_named_fields_are_kept_with_the_task(self):
+        work = self.workspace()
+        records = [{"ask": f"What is {i}+1?", "say": str(i + 1), "text": "not this"} for i in range(200)]
+        write_lines(work / "pairs.jsonl", records)
+        fields = "completion=say,prompt=ask"
+        added = work.run("task", "add", "pairs", "--data", "pairs.jsonl", "--fields", "prompt=ask,completion=say",
+                         "--json").json
+        self.assertEqual(added["fields"], fields)
+        again = work.run("task", "add", "pairs", "--data", "pairs.jsonl", "--json").json
+        self.assertEqual(again["content_hash"], added["content_hash"])
+        work.run("finetune", "--task", "pairs", "--steps", "1", *mformer.QUICK)
+        work.run("finetune", "--task", "pairs", "--fields", "prompt=ask,completion=say", "--steps", "1", *mformer.QUICK)
+        work.refuses("finetune", "--task", "pairs", "--fields", "text=say", code=2, says="is read with --fields",
+                     hint="--data DIR --fields text=say")
+        work.refuses("task", "add", "pairs", "--data", "pairs.jsonl", "--fields", "text=say", code=1,
+                     says="is not what is recorded", hint="--fields text=say --replace")
+        work.refuses("task", "add", "x", "--data", "pairs.jsonl", "--fields", "prompt=ask", code=2, says="--fields")
+        replaced = work.run("task", "add", "pairs", "--data", "pairs.jsonl", "--fields", "text=say", "--replace", "--json")
+        self.assertEqual(replaced.json["fields"], "text=say")
+        work.run("tokenizer", "train", "--data", "pairs.jsonl", "--fields", "text=say", "--vocab-size", "260",
+                 "--out", "t.json")
+
     def test_what_is_no_data_is_refused_and_never_read_as_prose(self):
         work = self.workspace()
         (work / "page.html").write_text("<p>Hello</p>")

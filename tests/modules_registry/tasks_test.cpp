@@ -60,6 +60,19 @@ TEST_F(TasksTest, ATaskReadsBack) {
   EXPECT_EQ(task.document_count, 10);
   EXPECT_EQ(task.heldout_rule, "hash mod 20 = 0");
   EXPECT_GT(task.created_ms, 0);
+  EXPECT_EQ(task.fields, "");
+  EXPECT_EQ(task.left_out_files, std::nullopt) << "not counted is not none";
+}
+
+TEST_F(TasksTest, HowATaskIsReadAndWhatWasLeftOutReadBack) {
+  TaskRecord task = example("chat", "hash 3");
+  task.fields = "text=body";
+  task.left_out_files = 0;
+  task.left_out_records = 7;
+  registry_.add_task(task);
+  EXPECT_EQ(registry_.task("chat").fields, "text=body");
+  EXPECT_EQ(registry_.task("chat").left_out_files, 0);
+  EXPECT_EQ(registry_.tasks().back().left_out_records, 7);
 }
 
 TEST_F(TasksTest, AddingTheSameDataAgainChangesNothing) {
