@@ -4,6 +4,7 @@
 #include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer::cli {
 namespace {
@@ -15,6 +16,7 @@ struct FreezeOptions {
 
 void run_freeze(const FreezeOptions& options, bool frozen, const GlobalOptions& global) {
   const std::string name = frozen ? "freeze" : "unfreeze";
+  read_selector(options.selector);  // a typo is told before anything is opened
   Workspace workspace(global, name, mode_of(options.dry_run), {{"selector", options.selector}});
   const VersionRecord version = workspace.version();
   const FreezeReport result =
@@ -37,7 +39,8 @@ void setup(CLI::App& parent, const GlobalOptions& global, bool frozen, const Com
   CLI::App* command = add_command(parent, text);
   command
       ->add_option("SELECTOR", options->selector,
-                   "Clauses that must all hold: kind=mlp,layer=0-3,index=4,born=extend:de,share(qa)>=0.02, or all")
+                   "Clauses that must all hold: kind=mlp, layer=0-3, index=4, born=extend:de, domain=german, "
+                   "share(qa)>=0.02, or all")
       ->required();
   add_dry_run(*command, options->dry_run);
   command->callback([options, frozen, &global] { run_freeze(*options, frozen, global); });

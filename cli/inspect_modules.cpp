@@ -8,6 +8,7 @@
 #include "cli/terminal/table.h"
 #include "cli/workspace.h"
 #include "core/workspace/selector.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer::cli {
 namespace {
@@ -94,6 +95,7 @@ class Listing {
 };
 
 void run_inspect_modules(const std::string& selector, const GlobalOptions& global) {
+  read_selector(selector);  // a typo is told before anything is opened
   Workspace workspace(global, "inspect modules", OpenMode::read_only);
   const Registry& registry = workspace.registry();
   const VersionRecord version = workspace.version();
@@ -121,9 +123,10 @@ void setup_inspect_modules(CLI::App& parent, const GlobalOptions& global) {
   auto selector = std::make_shared<std::string>("all");
   CLI::App* command = add_command(parent, {"modules", "", "List modules: place, identity, birth, size, use by tasks",
                                            "mformer inspect modules 'kind=mlp,layer=0-1'"});
-  command->add_option("SELECTOR", *selector,
-                      "Clauses that must all hold, with commas between: kind=mlp, layer=0-3, index=4, uid=3f2a, "
-                      "born=extend:de, frozen, unfrozen, share(qa)>=0.02, top-share(qa)=0.9; default: all");
+  command->add_option(
+      "SELECTOR", *selector,
+      "Clauses that must all hold, with commas between: kind=mlp, layer=0-3, index=4, uid=3f2a, "
+      "born=extend:de, domain=german, frozen, unfrozen, share(qa)>=0.02, top-share(qa)=0.9; default: all");
   command->callback([selector, &global] { run_inspect_modules(*selector, global); });
 }
 

@@ -146,4 +146,25 @@ void take_domains(Model& model, const std::string& source) {
   }
 }
 
+std::map<std::string, std::set<std::string>> module_owners(const Manifest& manifest) {
+  Model bare;  // modules with nothing but their identities
+  bare.config = ModelConfig::from_json(manifest.config_json, "the version's config");
+  for (const LayerManifest& layer : manifest.layers) {
+    Block& block = bare.blocks.emplace_back();
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      block.bank(kind).k = 0;
+      for (const ManifestModule& entry : layer.modules(kind)) {
+        block.bank(kind).modules.emplace_back().uid = entry.uid;
+      }
+    }
+  }
+  take_domains(bare, "the version's config");
+  std::map<std::string, std::set<std::string>> owners;
+  for (const std::string& name : hypotheses(bare)) owners[name];
+  for_each_module(bare, [&](const Module& module) {
+    owners[module.domain.empty() ? kBaseHypothesis : module.domain].insert(module.uid);
+  });
+  return owners;
+}
+
 }  // namespace mformer

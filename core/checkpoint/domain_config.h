@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "core/model/model.h"
+#include "modules_registry/records.h"
 
 namespace mformer {
 
@@ -20,6 +23,10 @@ ModelConfig config_with_domains(const Model& model);
 /// The other way: takes the field out of model.config, marks the modules and appends the domains, without parts.
 /// Throws Error, naming `source`, when the field is malformed or names modules that are not there.
 void take_domains(Model& model, const std::string& source);
+
+/// The uids of each domain's modules by its name, and as "base" of those that belong to none; no weights are read.
+/// Throws Error as take_domains().
+std::map<std::string, std::set<std::string>> module_owners(const Manifest& manifest);
 
 /// Throws Error, naming `source` and the part, unless all private parts of the domains have a place in the model, the
 /// shape and an element type of what is there, and rows that exist, and every hypothesis can be made.

@@ -5,8 +5,9 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <fstream>
-#include <regex>
+#include <sstream>
 
 #include "modules_registry/error.h"
 
@@ -15,11 +16,13 @@ namespace {
 
 /// The index in "cuda" or "cuda:N".
 int index_of(const std::string& name) {
-  std::smatch match;
-  if (!std::regex_match(name, match, std::regex(R"(cuda(?::(\d{1,3}))?)"))) {
-    throw UsageError("there is no device '" + name + "'", "known: cpu, cuda, cuda:N");
+  if (name == "cuda") return 0;
+  const std::string index = name.starts_with("cuda:") ? name.substr(5) : "";
+  const bool digits = std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (index.empty() || index.size() > 3 || !digits) {
+    throw UsageError("there is no device '" + name.substr(0, 40) + "'", "known: cpu, cuda, cuda:N");
   }
-  return match[1].matched ? std::stoi(match[1]) : 0;
+  return std::stoi(index);
 }
 
 /// For the whole process: LibTorch finds CUDA by what its library registers when it is loaded.
@@ -59,9 +62,12 @@ DeviceMemory memory_of(at::Device device) {
   if (!device.is_cpu()) return memory;
   std::ifstream file("/proc/meminfo");
   for (std::string line; std::getline(file, line);) {
-    std::smatch match;
-    if (!std::regex_match(line, match, std::regex(R"((MemAvailable|MemTotal):\s+(\d+) kB)"))) continue;
-    (match[1] == "MemTotal" ? memory.total : memory.free) = std::stoll(match[2]) * 1024;
+    std::istringstream words(line);
+    std::string name;
+    std::int64_t kilobytes = 0;
+    if (!(words >> name >> kilobytes)) continue;
+    if (name == "MemTotal:") memory.total = kilobytes * 1024;
+    if (name == "MemAvailable:") memory.free = kilobytes * 1024;
   }
   return memory;
 }

@@ -1,25 +1,40 @@
 #include "core/workspace/parse_range.h"
 
-#include <regex>
+#include <algorithm>
 
 #include "modules_registry/error.h"
 
 namespace mformer {
+namespace {
+
+std::optional<std::int64_t> read_number(const std::string& text) {
+  const bool digits = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || text.empty() || text.size() > 9) return std::nullopt;
+  return std::stoll(text);
+}
+
+}  // namespace
+
+std::optional<std::pair<std::int64_t, std::int64_t>> read_range(const std::string& text) {
+  const std::size_t dash = text.find('-');
+  const auto first = read_number(text.substr(0, dash));
+  const auto last = dash == std::string::npos ? first : read_number(text.substr(dash + 1));
+  if (!first.has_value() || !last.has_value()) return std::nullopt;
+  return std::pair{*first, *last};
+}
 
 std::pair<std::int64_t, std::int64_t> parse_range(const std::string& text, std::int64_t count,
                                                   const std::string& what) {
   if (text.empty()) return {0, count - 1};
-  std::smatch match;
-  if (!std::regex_match(text, match, std::regex(R"((\d{1,9})(?:-(\d{1,9}))?)"))) {
-    throw UsageError(what + " '" + text + "' is no number or range", "write for example 2 or 0-3");
+  const auto range = read_range(text);
+  if (!range.has_value()) {
+    throw UsageError(what + " '" + text.substr(0, 40) + "' is no number or range", "write for example 2 or 0-3");
   }
-  const std::int64_t first = std::stoll(match[1]);
-  const std::int64_t last = match[2].matched ? std::stoll(match[2]) : first;
-  if (last < first || last >= count) {
+  if (range->second < range->first || range->second >= count) {
     throw UsageError(what + " '" + text + "' does not lie within 0-" + std::to_string(count - 1),
                      "a range goes from the smaller to the larger number");
   }
-  return {first, last};
+  return *range;
 }
 
 }  // namespace mformer

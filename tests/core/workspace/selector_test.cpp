@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/workspace/parse_range.h"
+#include "core/workspace/selector_syntax.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 
@@ -126,6 +129,61 @@ TEST_F(SelectorTest, RefusesClausesThatCannotBeReadWithAHint) {
   refuse("", "for example");
   refuse("kind=mlp,", "for example");
   refuse(",kind=mlp", "for example");
+}
+
+TEST_F(SelectorTest, RefusesAnUnsetVariableInABirthRatherThanTakeAllOfTheCommand) {
+  for (const char* selector : {"born=import:", "born=:qa", "born=:"}) {
+    const std::string hint = expect_error<UsageError>([&] { select(selector); }, "can't be read");
+    EXPECT_THAT(hint, HasSubstr("born=extend:de")) << selector;
+  }
+}
+
+TEST_F(SelectorTest, ReadsTextOfAnyLengthAndShowsTheBeginningOfIt) {
+  const std::string many(40'000, 'a');
+  const auto shown = [&](const std::string& selector) {
+    try {
+      select(selector);
+    } catch (const Error& e) {
+      EXPECT_LT(std::string(e.what()).size() + e.hint().size(), 500U) << selector.substr(0, 20);
+      return std::string(e.what());
+    }
+    return std::string("nothing was refused");
+  };
+  EXPECT_THAT(shown("uid=" + many), HasSubstr("selects no module"));
+  EXPECT_THAT(shown("domain=" + many.substr(0, 100)), HasSubstr("has no domain"));
+  for (const std::string& selector :
+       {many, "domain=" + many, "born=extend:" + many, "share(" + many + ")>=0.1", "share(" + many,
+        "top-share(" + many + ")" + many, "layer=" + std::string(40'000, '1'), "layer=1-" + std::string(40'000, '1'),
+        "kind=" + many, many + "=1", "share(qa)>=0." + std::string(40'000, '1') + "x",
+        "share(qa)" + std::string(40'000, '>') + "1", std::string(40'000, '='), std::string(40'000, '('),
+        "uid=" + std::string(40'000, '\xc3')}) {
+    EXPECT_THAT(shown(selector), HasSubstr("can't be read")) << selector.substr(0, 20);
+  }
+}
+
+TEST_F(SelectorTest, TakesThousandsOfClauses) {
+  record_statistics();
+  std::string selector = "kind=mlp";
+  for (int i = 0; i < 20'000; ++i) selector += i % 2 == 0 ? ",share(qa)>=0.3" : ",top-share(qa)=0.9,layer=0-1";
+  expect(selector, {{}, {}}, {{0, 1}, {0, 1}});
+}
+
+TEST_F(SelectorTest, RefusesATypoBeforeItLooksAnythingUp) {
+  expect_error<UsageError>([&] { select("share(nobody)>=0.1,kind=attn"); }, "'kind=attn' can't be read");
+  EXPECT_THROW(read_selector("born=extend,frozn"), UsageError) << "without any registry";
+}
+
+TEST_F(SelectorTest, RefusesWhatATerminalWouldObey) {
+  for (const char* selector : {"uid=\x1b[31m", "domain=a\x7f", "born=ex\ttend", "kind=mlp,\xff"}) {
+    try {
+      select(selector);
+      ADD_FAILURE() << "nothing was refused";
+    } catch (const UsageError& e) {
+      const std::string text = e.what() + e.hint();
+      EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7f; }))
+          << text;
+    }
+  }
 }
 
 TEST_F(SelectorTest, SaysWhatIsMissingWhenATaskHasNoStatistics) {
