@@ -51,6 +51,34 @@ std::string birth_name(const ModuleRecord& module) {
   return module.born_task.empty() ? module.born_command : module.born_command + ':' + module.born_task;
 }
 
+std::string private_parts_text(const std::vector<PrivateChange>& changes) {
+  std::string text;
+  for (const PrivateChange& change : changes) {
+    const std::string of = " private parts of domain " + change.domain;
+    const auto say = [&](std::int64_t count, const std::string& what) {
+      if (count > 0) text += (text.empty() ? "" : "; ") + std::to_string(count) + of + what;
+    };
+    const std::string bytes =
+        change.bytes > 0 ? ", " + terminal::format_bytes(static_cast<std::uint64_t>(change.bytes)) : "";
+    say(change.added, change.changed > 0 ? "" : bytes);
+    say(change.changed, " changed" + bytes);
+    say(change.removed, " removed");
+  }
+  return text;
+}
+
+nlohmann::ordered_json private_parts_json(const std::vector<PrivateChange>& changes) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const PrivateChange& change : changes) {
+    rows.push_back({{"domain", change.domain},
+                    {"added", change.added},
+                    {"removed", change.removed},
+                    {"changed", change.changed},
+                    {"bytes", change.bytes}});
+  }
+  return rows;
+}
+
 OpenMode mode_for_measuring(const GlobalOptions& global) {
   const fs::path folder =
       global.workspace.empty() ? Registry::find(fs::current_path()).value_or(fs::path()) : fs::path(global.workspace);

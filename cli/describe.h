@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/global_options.h"
+#include "core/workflows/diff.h"
 #include "modules_registry/registry.h"
 
 /// How commands write the registry's records, in JSON and in tables.
@@ -33,6 +34,12 @@ std::string utc_time(std::int64_t ms);
 
 /// Which operation bore the module: "init", or with its task "extend:de", as the selector born= takes it.
 std::string birth_name(const ModuleRecord& module);
+
+/// "32 private parts of domain german, 590 kB", "3 private parts of domain german changed": all domains in which
+/// anything changed, separated by "; "; empty where nothing did.
+std::string private_parts_text(const std::vector<PrivateChange>& changes);
+/// [{"domain": "german", "added": 32, "removed": 0, "changed": 0, "bytes": 590000}].
+nlohmann::ordered_json private_parts_json(const std::vector<PrivateChange>& changes);
 
 /// read_write where the workspace can be written to, read_only elsewhere: for commands that only read, but keep what
 /// they measured.

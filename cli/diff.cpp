@@ -69,6 +69,14 @@ std::string list(const std::vector<std::string>& names) {
   return text.empty() ? "the same" : text;
 }
 
+/// Routers in which only rows came or went are named apart: what both versions have is the same in them.
+std::string routers_text(const VersionDiff& diff) {
+  std::string text = list(diff.old_routers);
+  const std::size_t rows = diff.routers.size() - diff.old_routers.size();
+  if (rows > 0) text += "; in " + std::to_string(rows) + " only rows came or went, with their modules";
+  return text;
+}
+
 void write_text(Report& report, const VersionDiff& diff) {
   std::ostream& text = report.text();
   if (diff.same()) {
@@ -81,9 +89,12 @@ void write_text(Report& report, const VersionDiff& diff) {
   }
   if (diff.tokenizer) text << "tokenizer another one\n";
   const ModuleCounts counts = count_changes(diff);
-  text << "trunk     " << list(diff.trunk) << "\nrouters   " << list(diff.routers) << "\nmodules   " << counts.added
-       << " added, " << counts.removed << " removed, " << counts.retrained << " retrained, " << counts.frozen
-       << " frozen, " << counts.unfrozen << " unfrozen; " << diff.same_modules << " have the same weights in both\n";
+  text << "trunk     " << list(diff.trunk) << '\n';
+  if (!diff.domains.empty()) text << "private   " << private_parts_text(diff.domains) << '\n';
+  text << "routers   " << routers_text(diff) << "\nmodules   " << counts.added << " added, " << counts.removed
+       << " removed, " << counts.retrained << " retrained, " << counts.frozen << " frozen, " << counts.unfrozen
+       << " unfrozen; " << diff.same_modules << " have the same weights in both\n";
+  if (diff.nothing_old_changed()) text << "nothing old changed: all that the first has is in the second, bit for bit\n";
   if (!diff.modules.empty()) text << '\n' << modules_table(diff, report.style());
 }
 
@@ -91,7 +102,7 @@ void run_diff(const DiffOptions& options, const GlobalOptions& global) {
   Workspace workspace(global, "diff", OpenMode::read_only);
   const Registry& registry = workspace.registry();
   const VersionRecord before = registry.resolve(options.before), after = registry.resolve(options.after);
-  const VersionDiff diff = diff_versions(registry.manifest(before.hash), registry.manifest(after.hash));
+  const VersionDiff diff = diff_versions(registry, registry.manifest(before.hash), registry.manifest(after.hash));
   const ModuleCounts counts = count_changes(diff);
   Report report("diff", global.json);
   report.data() = {{"before", version_json(before)},
@@ -101,6 +112,9 @@ void run_diff(const DiffOptions& options, const GlobalOptions& global) {
                    {"tokenizer_changed", diff.tokenizer},
                    {"trunk", diff.trunk},
                    {"routers", diff.routers},
+                   {"old_routers", diff.old_routers},
+                   {"private_parts", private_parts_json(diff.domains)},
+                   {"nothing_old_changed", diff.nothing_old_changed()},
                    {"added", counts.added},
                    {"removed", counts.removed},
                    {"retrained", counts.retrained},

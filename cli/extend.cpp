@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/describe.h"
 #include "cli/help.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
@@ -68,6 +69,66 @@ bool new_task_is_measured(const ExtendReport& result) {
   return measured > static_cast<std::ptrdiff_t>(result.leak.size());
 }
 
+void report_budget(terminal::Report& report, const ExtendReport& result) {
+  report.data()["budget"] = nullptr;
+  if (!result.budget) return;
+  const BudgetUse& use = *result.budget;
+  report.data()["budget"] = {{"allowed", use.allowed},
+                             {"added", use.added},
+                             {"private_parts", use.private_parts},
+                             {"exceeded", use.exceeded()}};
+  if (!use.exceeded()) return;
+  report.text() << "budget    exceeded: " << terminal::format_percent(use.added) << " of the parameters, where "
+                << terminal::format_percent(use.allowed) << " is the default: ";
+  if (use.private_parts > 0) {
+    report.text() << "what a domain has for itself is " << terminal::format_percent(use.private_parts) << ", ";
+  }
+  report.text() << "and a module is the least that is added\n";
+}
+
+/// What the base was made of and what of it is there still, by the hashes of the objects.
+void report_difference(terminal::Report& report, const ExtendReport& result) {
+  report.data()["old"] = nullptr;
+  report.data()["private_parts"] = nullptr;
+  if (!result.difference) return;
+  const VersionDiff& difference = *result.difference;
+  const ModuleCounts counts = count_changes(difference);
+  const bool unchanged = difference.nothing_old_changed();
+  report.data()["old"] = {
+      {"unchanged", unchanged},
+      {"trunk", {{"same", difference.same_trunk}, {"changed", difference.trunk}}},
+      {"modules", {{"same", difference.same_modules}, {"retrained", counts.retrained}, {"removed", counts.removed}}},
+      {"routers_changed", difference.old_routers}};
+  report.data()["private_parts"] = private_parts_json(difference.domains);
+  std::ostream& text = report.text();
+  if (unchanged) {
+    text << "old       nothing changed: trunk and " << difference.same_modules << " modules are the same objects";
+  } else {
+    text << "old       changed: " << difference.trunk.size() << " of "
+         << difference.trunk.size() + static_cast<std::size_t>(difference.same_trunk) << " trunk parts, "
+         << difference.old_routers.size() << " routers, " << counts.retrained + counts.removed << " modules; "
+         << difference.same_modules << " modules are the same objects";
+  }
+  const std::string kept_private = private_parts_text(difference.domains);
+  text << (kept_private.empty() ? "" : "; " + kept_private) << '\n';
+}
+
+void report_gain(terminal::Report& report, const ExtendReport& result) {
+  report.data()["gain"] = nullptr;
+  if (!result.gain) return;
+  const GainByPart& gain = *result.gain;
+  report.data()["gain"] = {{"before", gain.before},
+                           {"without_new_modules", gain.without_modules},
+                           {"after", gain.after},
+                           {"by_modules", gain.of_modules()},
+                           {"by_the_rest", gain.of_the_rest()}};
+  const char* rest = result.domain.empty() ? "what else was trained" : "private parts";
+  report.text() << "gain      " << terminal::format_fixed(gain.before - gain.after)
+                << " nats per token of the new task: " << terminal::format_fixed(gain.of_the_rest()) << " by " << rest
+                << " (measured without the new modules), " << terminal::format_fixed(gain.of_modules())
+                << " by the modules\n";
+}
+
 void report_extension(terminal::Report& report, const ExtendReport& result) {
   report.data()["new_modules"] = {{"att", result.new_att}, {"mlp", result.new_mlp}};
   report.data()["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
@@ -76,11 +137,14 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
   report.text() << (result.version ? "added     " : "would add ") << result.new_att << " attention and "
                 << result.new_mlp << " feed-forward modules: " << terminal::format_count(result.size_before.weights)
                 << " parameters become " << terminal::format_count(result.size_after.weights) << '\n';
+  report_budget(report, result);
   if (!result.version) return;
+  report_difference(report, result);
   if (!result.domain.empty()) {
     report.text() << "domain    '" << result.domain << "': the posterior decides which text it reads; --domain "
                   << result.domain << " forces it, --domain base the model as it was\n";
   }
+  report_gain(report, result);
   const bool measured = new_task_is_measured(result);
   report.data()["use"] = measured ? nlohmann::ordered_json(result.use) : nlohmann::ordered_json(nullptr);
   report.data()["leak"] = leak_json(result.leak);
@@ -129,7 +193,8 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
   add("--experts", flags.experts, "New feed-forward modules in each layer; auto: as many as --budget allows")
       ->check(number_or_auto);
   add("--heads", flags.heads, "New attention modules in each layer")->check(number_or_auto);
-  add("--budget", options.budget, "Largest share of parameters that auto adds, private ones included")
+  add("--budget", options.budget,
+      "Largest share of parameters that auto adds, private ones included; default: 0.3, or what one module takes")
       ->check(positive_number());
   add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
   add("--start", flags.start,

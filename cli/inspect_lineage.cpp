@@ -38,7 +38,7 @@ std::vector<VersionRecord> history(const Registry& registry, const VersionRecord
   return versions;
 }
 
-/// "12 modules added, 4 frozen, trunk and routers retrained": what the operation did to the parent.
+/// "6 modules added; trunk: same; 32 private parts of domain german, 590 kB": what the operation did to the parent.
 std::string summary(const VersionDiff& diff) {
   const ModuleCounts counts = count_changes(diff);
   std::string text;
@@ -51,9 +51,12 @@ std::string summary(const VersionDiff& diff) {
   say(counts.retrained, "retrained");
   say(counts.frozen, "frozen");
   say(counts.unfrozen, "unfrozen");
-  if (!diff.trunk.empty()) text += std::string(text.empty() ? "" : ", ") + "trunk changed";
-  if (!diff.routers.empty()) text += std::string(text.empty() ? "" : ", ") + "routers changed";
-  return text.empty() ? "nothing changed" : text;
+  if (diff.same()) return "nothing changed";
+  text += std::string(text.empty() ? "" : "; ") + "trunk: ";
+  text += diff.trunk.empty() ? "same" : std::to_string(diff.trunk.size()) + " parts changed";
+  if (!diff.old_routers.empty()) text += "; " + std::to_string(diff.old_routers.size()) + " routers changed";
+  const std::string private_parts = private_parts_text(diff.domains);
+  return private_parts.empty() ? text : text + "; " + private_parts;
 }
 
 std::string tasks_of(const OperationRecord& operation) {
@@ -77,8 +80,9 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
   for (const VersionRecord& version : history(registry, current)) {
     const OperationRecord operation = registry.operation(version.operation_id);
     const Manifest manifest = registry.manifest(version.hash);
-    const VersionDiff diff = diff_versions(
-        version.parent.empty() ? Manifest{"{}", "", {}, {}} : registry.manifest(version.parent), manifest);
+    const bool first = version.parent.empty();
+    const VersionDiff diff =
+        diff_versions(registry, first ? Manifest{"{}", "", {}, {}} : registry.manifest(version.parent), manifest);
     const ModuleCounts counts = count_changes(diff);
     const std::int64_t bytes = registry.added_bytes(version.hash);
     const bool is_current = version.hash == current.hash;
@@ -98,11 +102,15 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
                     {"frozen", counts.frozen},
                     {"unfrozen", counts.unfrozen},
                     {"trunk", diff.trunk},
-                    {"routers", diff.routers}});
+                    {"routers", diff.routers},
+                    {"old_routers", diff.old_routers},
+                    {"private_parts", private_parts_json(diff.domains)},
+                    {"nothing_old_changed", first ? ordered_json() : ordered_json(diff.nothing_old_changed())}});
     table.add_row({is_current ? "*" : "", to_string(version),
                    version_name(registry, version.parent) + (branch ? " + " + branch->name : ""),
                    utc_time(version.created_ms), operation.command, tasks_of(operation),
-                   format_bytes(static_cast<std::uint64_t>(bytes)), summary(diff)});
+                   format_bytes(static_cast<std::uint64_t>(bytes)),
+                   first ? std::to_string(counts.added) + " modules, all new" : summary(diff)});
   }
   report.text() << table.str(report.style());
 }

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/formats/safetensors.h"
+#include "core/workspace/version_store.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -49,17 +51,81 @@ std::vector<std::string> changed_names(const std::map<std::string, std::string>&
   return changed;
 }
 
-std::map<std::string, std::string> trunk_objects(const Manifest& manifest) {
-  std::map<std::string, std::string> objects;
-  for (const TrunkPart& part : manifest.parts) objects[part.name] = part.object_hash;
+using Objects = std::map<std::string, std::string>;  // by name
+
+/// Those of the trunk under "", of each domain's private parts under its name.
+std::map<std::string, Objects> objects_by_owner(const Manifest& manifest) {
+  std::map<std::string, Objects> objects;
+  for (const TrunkPart& part : manifest.parts) objects[owner_of_part(part.name)][part.name] = part.object_hash;
   return objects;
+}
+
+/// Parts of the trunk and private parts. Sizes are asked of `store`, which may be null.
+void compare_parts(const Manifest& before, const Manifest& after, const ObjectStore* store, VersionDiff& diff) {
+  auto old = objects_by_owner(before), now = objects_by_owner(after);
+  diff.trunk = changed_names(old[""], now[""]);
+  for (const auto& [name, object] : old[""]) {
+    const auto found = now[""].find(name);
+    diff.same_trunk += found != now[""].end() && found->second == object ? 1 : 0;
+  }
+  std::set<std::string> owners;
+  for (const auto* all : {&old, &now}) {
+    for (const auto& [owner, objects] : *all) owners.insert(owner);
+  }
+  owners.erase("");
+  for (const std::string& owner : owners) {
+    PrivateChange change{owner};
+    for (const std::string& name : changed_names(old[owner], now[owner])) {
+      const auto part = now[owner].find(name);
+      const bool gone = part == now[owner].end();
+      (gone ? change.removed : old[owner].contains(name) ? change.changed : change.added) += 1;
+      if (!gone && store != nullptr && store->contains(part->second)) change.bytes += store->size(part->second);
+    }
+    if (change.added + change.removed + change.changed > 0) diff.domains.push_back(change);
+  }
+}
+
+/// The bytes of a router's object by what they are: a tensor's name, or a module's uid for its row.
+std::map<std::string, std::string> router_pieces(const SafetensorsFile& file,
+                                                 const std::vector<ManifestModule>& modules) {
+  std::map<std::string, std::string> pieces;
+  for (const TensorView& tensor : file.tensors()) {
+    const auto* bytes = reinterpret_cast<const char*>(tensor.data);
+    if (tensor.name != "rows") {
+      pieces[tensor.name] = std::string(bytes, tensor.bytes);
+      continue;
+    }
+    const std::size_t row = modules.empty() ? 0 : tensor.bytes / modules.size();
+    for (std::size_t i = 0; i < modules.size(); ++i) pieces[modules[i].uid] = std::string(bytes + i * row, row);
+  }
+  return pieces;
+}
+
+/// Whether two routers have the same in all that both have.
+bool agree(const ObjectStore& store, const LayerManifest& before, const LayerManifest& after, Kind kind) {
+  try {
+    const auto open = [&](const LayerManifest& layer) {
+      return router_pieces(SafetensorsFile::open(store.path(layer.router(kind))), layer.modules(kind));
+    };
+    const auto old = open(before), now = open(after);
+    return std::all_of(old.begin(), old.end(), [&](const auto& piece) {
+      const auto found = now.find(piece.first);
+      return found == now.end() || found->second == piece.second;
+    });
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::string router_name(std::size_t layer, Kind kind) {
+  return "h." + std::to_string(layer) + '.' + std::string(to_string(kind));
 }
 
 std::map<std::string, std::string> router_objects(const Manifest& manifest) {
   std::map<std::string, std::string> objects;
   for (std::size_t layer = 0; layer < manifest.layers.size(); ++layer) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      objects["h." + std::to_string(layer) + '.' + std::string(to_string(kind))] = manifest.layers[layer].router(kind);
+      objects[router_name(layer, kind)] = manifest.layers[layer].router(kind);
     }
   }
   return objects;
@@ -112,7 +178,14 @@ void compare_modules(const Manifest& before, const Manifest& after, VersionDiff&
 }  // namespace
 
 bool VersionDiff::same() const {
-  return config.empty() && !tokenizer && trunk.empty() && routers.empty() && modules.empty();
+  return config.empty() && !tokenizer && trunk.empty() && domains.empty() && routers.empty() && modules.empty();
+}
+
+bool VersionDiff::nothing_old_changed() const {
+  const ModuleCounts counts = count_changes(*this);
+  return !tokenizer && trunk.empty() && old_routers.empty() && counts.removed + counts.retrained == 0 &&
+         std::all_of(domains.begin(), domains.end(),
+                     [](const PrivateChange& change) { return change.removed + change.changed == 0; });
 }
 
 ModuleCounts count_changes(const VersionDiff& diff) {
@@ -127,13 +200,35 @@ ModuleCounts count_changes(const VersionDiff& diff) {
   return counts;
 }
 
-VersionDiff diff_versions(const Manifest& before, const Manifest& after) {
+namespace {
+
+VersionDiff compare(const Manifest& before, const Manifest& after, const ObjectStore* store) {
   VersionDiff diff;
   diff.config = config_changes(before, after);
   diff.tokenizer = before.tokenizer_object != after.tokenizer_object;
-  diff.trunk = changed_names(trunk_objects(before), trunk_objects(after));
+  compare_parts(before, after, store, diff);
   diff.routers = changed_names(router_objects(before), router_objects(after));
+  diff.old_routers = diff.routers;
   compare_modules(before, after, diff);
+  return diff;
+}
+
+}  // namespace
+
+VersionDiff diff_versions(const Manifest& before, const Manifest& after) {
+  return compare(before, after, nullptr);
+}
+
+VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after) {
+  VersionDiff diff = compare(before, after, &registry.objects());
+  for (std::size_t l = 0; l < std::min(before.layers.size(), after.layers.size()); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (before.layers[l].router(kind) == after.layers[l].router(kind)) continue;
+      if (agree(registry.objects(), before.layers[l], after.layers[l], kind)) {
+        std::erase(diff.old_routers, router_name(l, kind));
+      }
+    }
+  }
   return diff;
 }
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "modules_registry/records.h"
+#include "modules_registry/registry.h"
 
 namespace mformer {
 
@@ -27,16 +27,29 @@ struct ConfigChange {
   std::string field, before, after;
 };
 
-/// What tells two versions apart, found by comparing hashes: no weights are read.
+/// What became of one domain's private parts, where anything did.
+struct PrivateChange {
+  std::string domain;
+  std::int64_t added = 0, removed = 0, changed = 0;
+  std::int64_t bytes = 0;  ///< On disk, of those added and changed; 0 unless diff_versions() was given the registry.
+};
+
+/// What tells two versions apart, found by comparing hashes.
 struct VersionDiff {
   std::vector<ConfigChange> config;
   bool tokenizer = false;
-  std::vector<std::string> trunk;    ///< Names of parts that differ or that one version lacks.
-  std::vector<std::string> routers;  ///< "h.0.att": routers that differ, new or fewer rows included.
+  std::vector<std::string> trunk;        ///< Names of parts that differ or that one version lacks.
+  std::int64_t same_trunk = 0;           ///< Parts of the trunk that are the same object in both.
+  std::vector<PrivateChange> domains;    ///< By name.
+  std::vector<std::string> routers;      ///< "h.0.att": routers that differ, new or fewer rows included.
+  std::vector<std::string> old_routers;  ///< Of these, those that differ in what both versions have.
   std::vector<ModuleChange> modules;
   std::int64_t same_modules = 0;  ///< Modules that are in both, with the same weights.
 
   bool same() const;
+  /// Whether all that `before` was made of is in `after`, the same objects, and of routers the same bits: modules,
+  /// trunk, private parts and tokenizer.
+  bool nothing_old_changed() const;
 };
 
 /// Counts over VersionDiff::modules.
@@ -47,6 +60,11 @@ ModuleCounts count_changes(const VersionDiff& diff);
 
 /// Modules are matched by identity, so one that only moved to another index counts as the same. Throws Error if a
 /// config is no JSON.
+/// Reads no object: every router that differs counts among `old_routers`.
 VersionDiff diff_versions(const Manifest& before, const Manifest& after);
+
+/// The same with objects at hand: bytes of private parts, and a router whose object only has rows for other modules
+/// more or less is none of `old_routers`. One that can't be read counts as changed.
+VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after);
 
 }  // namespace mformer

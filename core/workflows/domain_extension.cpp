@@ -85,6 +85,25 @@ Model with_domain(const Model& base, const Model& tuned, const std::string& name
   return whole;
 }
 
+Model without_new_modules(const Model& parent, const Model& tuned, const NewModulePlan& plan, bool replaced) {
+  Model rest = tuned;
+  for (std::size_t l = 0; l < rest.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      std::vector<Module>& modules = rest.blocks[l].bank(kind).modules;
+      std::erase_if(modules, [](const Module& module) { return module.uid.empty(); });
+      const auto planned = plan.find({static_cast<int>(l), kind});
+      if (!replaced || planned == plan.end()) continue;
+      std::vector<std::int64_t> positions = planned->second;
+      std::sort(positions.begin(), positions.end());
+      for (const std::int64_t position : positions) {
+        modules.insert(modules.begin() + position, parent.blocks[l].bank(kind).modules.at(position));
+      }
+    }
+  }
+  count_modules(rest);
+  return rest;
+}
+
 std::string free_domain_name(const Model& model, const std::string& wanted) {
   const auto taken = [&](const std::string& name) {
     return name == kBaseHypothesis || find_domain(model, name) != nullptr;

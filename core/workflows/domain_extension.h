@@ -24,6 +24,10 @@ std::vector<TrainedParameter> train_domain(Model& model, const TaskData& task);
 Model with_domain(const Model& base, const Model& tuned, const std::string& name, const NewModulePlan& plan,
                   bool replaced);
 
+/// `tuned` without its new modules, and where these took their originals' places (`replaced`) with the originals of
+/// `parent` there again: everything else stays as it was trained. Tensors are shared.
+Model without_new_modules(const Model& parent, const Model& tuned, const NewModulePlan& plan, bool replaced);
+
 /// `wanted`, or with the first number from 2 ("german-2") that makes it free.
 std::string free_domain_name(const Model& model, const std::string& wanted);
 

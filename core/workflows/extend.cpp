@@ -21,7 +21,11 @@ void check(const ExtendCommand& command) {
   if (experts < 0 || heads < 0 || experts + heads == 0) {
     throw UsageError("--experts and --heads must not be negative, and not both 0", "for example --experts 4 --heads 2");
   }
-  if (!(command.budget > 0)) throw UsageError("--budget must be positive", "for example --budget 0.3");
+  if (!(command.budget.value_or(1) > 0)) throw UsageError("--budget must be positive", "for example --budget 0.3");
+  if (command.budget.has_value() && command.experts.has_value() && command.heads.has_value()) {
+    throw UsageError("--budget decides how many modules there are, but both numbers are given",
+                     "leave --budget out, or one of --experts and --heads");
+  }
   const double replay = command.replay.value_or(0);
   require_replay_share(replay);
   if (!(command.memory > 0 && command.memory <= 1))
@@ -46,8 +50,10 @@ void check(const ExtendCommand& command) {
 
 void check(const ExtendCommand& command, const LoadedVersion& base) {
   if (command.single_mask && !base.model.domains.empty()) {
+    std::string clauses;
+    for (const Domain& domain : base.model.domains) clauses += " domain=" + domain.name;
     throw Error(to_string(base.record) + " has domains, and a single mask would change what each of them reads",
-                "extend it without --single-mask, or take the domains away first: mformer drop");
+                "extend it without --single-mask, or take the domains away first: mformer drop" + clauses);
   }
   if (command.single_mask || command.start != NewModules::copy) return;
   for (const auto& [kind, number] : {std::pair{Kind::att, command.heads}, std::pair{Kind::mlp, command.experts}}) {
@@ -81,7 +87,7 @@ class Extension {
         command_(command),
         tokenizer_(require_tokenizer(base)),
         task_(open_task(session, tokenizer_, command.task, command.data, /*replace=*/false, command.fields)),
-        context_(context_of(command.options, base.model)),
+        context_(context_of(session, command.options, base.model)),
         parent_(view_of(base.model, kBaseHypothesis)),
         model_(clone(parent_)) {
     if (!command_.rehearse.has_value()) command_.rehearse = default_rehearsal(session.registry, command, task_);
@@ -121,14 +127,20 @@ class Extension {
       make_untrainable(model_);
       commit(operation);
       report_.size_after = size_of(model_);
+      if (report_.budget.has_value()) {
+        report_.budget->correct(report_.size_after.weights - report_.size_before.weights, size_of(parent_).weights);
+      }
       report_.tasks = changes(tasks, before, unmeasured(tasks));
       report_.cut_off = after_commit([&] {
         folder.finish();
         report_.added_bytes = session_.registry.added_bytes(report_.version->hash);
+        report_.difference =
+            diff_versions(session_.registry, base_.manifest, session_.registry.manifest(report_.version->hash));
         report_.tasks =
             changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),
                     base_.model.domains.size(), model_.domains.size());
         measure_leak(tasks);
+        measure_gain();
       });
     });
     return report_;
@@ -142,12 +154,17 @@ class Extension {
     if (open || (command_.start != NewModules::random && !command_.dry_run)) {
       stats = collect_routing(session_, parent_, task_, Split::train, command_.eval_tokens);
     }
-    std::int64_t weights = static_cast<std::int64_t>(command_.budget * static_cast<double>(size_of(parent_).weights));
-    if (!command_.single_mask) weights -= private_weights(parent_, task_);
-    plan_ = plan_new_modules(parent_, command_, stats, weights);
+    const double allowed = command_.budget.value_or(ExtendCommand::kBudget);
+    const std::int64_t kept_private = command_.single_mask ? 0 : private_weights(parent_, task_);
+    const double all = static_cast<double>(size_of(parent_).weights);
+    plan_ = plan_new_modules(parent_, command_, stats, share_of(allowed, size_of(parent_).weights) - kept_private);
     const bool replace = !command_.single_mask && command_.start == NewModules::copy;
     add_new_modules(model_, plan_, command_.start, replace, command_.options.seed);
     count_new();
+    if (!open) return;
+    report_.budget =
+        BudgetUse{allowed, static_cast<double>(added_weights()) / all, static_cast<double>(kept_private) / all};
+    if (command_.budget.has_value()) report_.budget->require_kept();
   }
 
   /// `model` is model_, or what stands for it on another device.
@@ -208,9 +225,12 @@ class Extension {
   }
 
   void commit(std::int64_t operation) {
+    const bool replaced = !command_.single_mask && command_.start == NewModules::copy;
+    without_modules_ = without_new_modules(parent_, model_, plan_, replaced);
     if (!command_.single_mask) {
       report_.domain = free_domain_name(base_.model, task_.record.name);
-      model_ = with_domain(base_.model, model_, report_.domain, plan_, command_.start == NewModules::copy);
+      without_modules_ = with_domain(base_.model, without_modules_, report_.domain, {}, /*replaced=*/false);
+      model_ = with_domain(base_.model, model_, report_.domain, plan_, replaced);
     }
     const auto origin = [&](Kind kind, int layer, std::int64_t index) -> std::string {
       if (command_.start == NewModules::random) return "";
@@ -221,6 +241,14 @@ class Extension {
         commit_model(session_, operation, base_, model_, command_.into, task_.record.name, origin);
     report_.version = result.version;
     report_.kept_beside = result.kept_beside;
+  }
+
+  void measure_gain() {
+    const auto own = std::find_if(report_.tasks.begin(), report_.tasks.end(),
+                                  [&](const TaskChange& change) { return change.task == task_.record.name; });
+    if (own == report_.tasks.end() || !own->before.has_value() || !own->after.has_value()) return;
+    const auto rest = evaluate_task(session_, without_modules_, task_, Split::held_out, command_.eval_tokens);
+    report_.gain = GainByPart{*own->before, rest->loss, *own->after};
   }
 
   void measure_leak(const std::vector<TaskData>& tasks) {
@@ -244,8 +272,9 @@ class Extension {
   const Tokenizer& tokenizer_;
   TaskData task_;
   std::int64_t context_;
-  Model parent_;  ///< The base hypothesis.
-  Model model_;   ///< Trained: parent_ and what is new; in the end the whole that is committed.
+  Model parent_;           ///< The base hypothesis.
+  Model model_;            ///< Trained: parent_ and what is new; in the end the whole that is committed.
+  Model without_modules_;  ///< What is committed without its new modules, for the report.
   NewModulePlan plan_;
   ExtendReport report_;
 };

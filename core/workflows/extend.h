@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/workflows/diff.h"
+#include "core/workflows/extension_budget.h"
 #include "core/workflows/train.h"
 #include "core/workspace/routing_stats.h"
 
@@ -35,13 +37,16 @@ NewModules new_modules_from_string(const std::string& text);
 /// earlier task there is no memory, and none of this.
 struct ExtendCommand : TrainCommand {
   static constexpr double kReplay = 0.125;
+  static constexpr double kBudget = 0.3;
 
   bool single_mask = false;
   /// New feed-forward and attention modules in each chosen layer; nothing = as many as `budget` allows, so that in
   /// every bank they take an equal part of the new domain's router mass.
   std::optional<std::int64_t> experts, heads;
-  double budget = 0.3;  ///< Largest share of the base's parameters that may be added where the number is not given.
-  std::string layers;   ///< "0-3" or "2"; empty = all.
+  /// Largest share of the base's parameters that may be added where a number is not given, private parts included;
+  /// nothing = kBudget, which one module and the private parts may exceed, where these are large: the report says so.
+  std::optional<double> budget;
+  std::string layers;  ///< "0-3" or "2"; empty = all.
   NewModules start = NewModules::copy;
   // Single mask only.
   /// Rehearsed texts for each sequence of a batch, beside them; 0 = none; nothing = 1 where there is an earlier task,
@@ -71,18 +76,33 @@ struct TaskLeak {
   double mean = 0;
 };
 
+/// What the new task's held-out loss fell by, nats per token, and what of that is left without the new modules: with
+/// the originals back in the places of their copies, and all else as it was trained (private parts; of a single mask
+/// what it trained beside new modules). One more evaluation, by the posterior like the two others.
+struct GainByPart {
+  double before = 0, without_modules = 0, after = 0;
+  double of_modules() const { return without_modules - after; }
+  double of_the_rest() const { return before - without_modules; }
+};
+
 struct ExtendReport : TrainReport {
   std::string domain;                     ///< Its name; empty for a single mask.
   std::int64_t new_att = 0, new_mlp = 0;  ///< Modules added in all.
   std::vector<TaskLeak> leak;             ///< For every task but the new one.
   double use = 0;                         ///< The new domain's share of slots in new modules.
   ModelSize size_before, size_after;
+  std::optional<BudgetUse> budget;  ///< Absent where both numbers of modules were given.
+  /// Between the base and what was made of it, by their objects; absent after a dry run.
+  std::optional<VersionDiff> difference;
+  std::optional<GainByPart> gain;  ///< Absent after a dry run, and where the new task has no held-out text.
 };
 
 /// Adds modules to every chosen layer and trains what is new (see ExtendCommand) on the new domain; everything old
 /// keeps its objects, with rehearsal all old modules. `penalty` weighs the mean router probability that tokens give to
 /// new modules: of replayed tokens where there is replay, of all tokens otherwise. Throws UsageError for options that
-/// do not go together, and Error for a single mask on a model with domains, whose hypotheses would all change.
+/// do not go together, and for a budget in which not one module has room beside what was asked for and what a domain
+/// has privately (with the hint, one that has); Error for a single mask on a model with domains, whose hypotheses would
+/// all change.
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command);
 
 }  // namespace mformer

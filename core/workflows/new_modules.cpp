@@ -42,13 +42,15 @@ struct Candidate {
   std::int64_t position, weights;
 };
 
-NewModulePlan within_budget(std::vector<Candidate> candidates, std::int64_t weights) {
+/// `at_least`: how many are taken even if they do not fit.
+NewModulePlan within_budget(std::vector<Candidate> candidates, std::int64_t weights, int at_least) {
   std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return std::tie(a.taken, a.layer, a.kind) < std::tie(b.taken, b.layer, b.kind);
   });
   NewModulePlan plan;
   for (const Candidate& one : candidates) {
-    if (one.weights > weights) break;
+    if (one.weights > weights && at_least <= 0) break;
+    --at_least;
     weights -= one.weights;
     plan[{one.layer, one.kind}].push_back(one.position);
   }
@@ -120,7 +122,7 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
       weights -= module.in.numel() + module.out.numel() + module.row.numel();
     }
   }
-  plan.merge(within_budget(std::move(open), weights));
+  plan.merge(within_budget(std::move(open), weights, plan.empty() ? 1 : 0));
   return plan;
 }
 

@@ -14,7 +14,8 @@ using NewModulePlan = std::map<std::pair<int, Kind>, std::vector<std::int64_t>>;
 
 /// Chooses them: the modules that the new domain uses most (`stats`, from collect_routing on `model`), as many in each
 /// chosen layer as the command says. Where it leaves the number open, modules are taken in the order of the router mass
-/// that their bank's better ones already hold, until `weights` would be exceeded.
+/// that their bank's better ones already hold, until `weights` would be exceeded; but if there would be no module at
+/// all, one.
 NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
                                std::int64_t weights);
 

@@ -198,12 +198,6 @@ void require_trainable(const LoadedVersion& version) {
               "import that");
 }
 
-void require_plain(const LoadedVersion& version) {
-  if (version.model.domains.empty()) return;
-  throw Error(to_string(version.record) + " has domains: training its base would change what each of them reads",
-              "add to it with mformer extend; or name the version before the domains: --model NAME@N");
-}
-
 Manifest store_model(Registry& registry, Model& model, const std::string& tokenizer_object) {
   Manifest manifest;
   manifest.config_json = config_with_domains(model).to_json();
@@ -259,6 +253,11 @@ std::vector<ModuleRecord> birth_records(const Model& model, const std::vector<st
     }
   }
   return born;
+}
+
+std::string owner_of_part(const std::string& name) {
+  if (!name.starts_with(kPrivatePrefix)) return "";
+  return name.substr(kPrivatePrefix.size(), name.find('/') - kPrivatePrefix.size());
 }
 
 std::vector<std::string> module_uids(const Manifest& manifest) {

@@ -34,9 +34,6 @@ const Tokenizer& require_tokenizer(const LoadedVersion& version);
 /// Throws Error with a hint if the version's modules are int8: no trainer changes those.
 void require_trainable(const LoadedVersion& version);
 
-/// Throws Error with a hint if the version has domains: what would change the base changes what each of them reads.
-void require_plain(const LoadedVersion& version);
-
 /// Puts the model's parts into the object store (what is there already is not written again) and returns its manifest.
 /// Modules without a uid are new: they get one, in `model` and in the manifest.
 Manifest store_model(Registry& registry, Model& model, const std::string& tokenizer_object);
@@ -46,6 +43,9 @@ Manifest store_model(Registry& registry, Model& model, const std::string& tokeni
 std::vector<ModuleRecord> birth_records(const Model& model, const std::vector<std::string>& known,
                                         const std::string& command, const std::string& task,
                                         const std::function<std::string(Kind, int, std::int64_t)>& origin = {});
+
+/// The domain that a TrunkPart of this name is a private part of; empty for a part of the trunk.
+std::string owner_of_part(const std::string& name);
 
 /// Uids of all modules of a version.
 std::vector<std::string> module_uids(const Manifest& manifest);

@@ -178,6 +178,103 @@ TEST_F(DomainExtensionTest, TakesAsManyModulesAsTheBudgetAllows) {
   EXPECT_GT(added, 0.5);
 }
 
+TEST_F(DomainExtensionTest, NeverMakesADomainWithoutAModuleAndSaysWhatThatTakes) {
+  ExtendCommand open = command("german");
+  open.experts = open.heads = std::nullopt;
+  open.dry_run = true;
+  const ExtendReport expected = run(open);
+  open.dry_run = false;
+  const ExtendReport report = run(open);  // private parts of so tiny a model are more than the default budget
+  EXPECT_EQ(report.new_att + report.new_mlp, 1);
+  ASSERT_TRUE(report.budget.has_value());
+  EXPECT_TRUE(expected.budget->exceeded()) << "a dry run knows";
+  EXPECT_GT(expected.budget->private_parts, expected.budget->allowed);
+  EXPECT_DOUBLE_EQ(report.budget->added, static_cast<double>(report.size_after.weights - report.size_before.weights) /
+                                             static_cast<double>(report.size_before.weights));
+  EXPECT_LE(report.budget->added, expected.budget->added) << "parts that four steps did not change are not kept";
+  EXPECT_EQ(expected.new_att + expected.new_mlp, 1);
+}
+
+TEST_F(DomainExtensionTest, RefusesABudgetThatIsTooLittleAndNamesOneThatIsEnough) {
+  ExtendCommand open = command("german");
+  open.experts = open.heads = std::nullopt;
+  open.budget = 0.3;
+  const std::string hint = testing::expect_error<UsageError>([&] { run(open); }, "--budget 0.3 is too little");
+  EXPECT_EQ(workspace_.registry().versions("base").size(), 1U);
+  const std::string begin = "give --budget ";
+  ASSERT_EQ(hint.find(begin), 0U) << hint;
+  open.budget = std::stod(hint.substr(begin.size()));
+  const ExtendReport report = run(open);
+  EXPECT_EQ(report.new_att + report.new_mlp, 1);
+  EXPECT_FALSE(report.budget->exceeded());
+  open.experts = 5;  // more than the budget allows, with heads still open
+  testing::expect_error<UsageError>([&] { run(open); }, "is too little");
+  open.heads = 1;
+  testing::expect_error<UsageError>([&] { run(open); }, "both numbers are given");
+}
+
+TEST(BudgetUse, NamesABudgetThatHasRoomForExactlyWhatIsAdded) {
+  for (std::int64_t all = 1; all < 400; ++all) {
+    for (std::int64_t added = 1; added <= all; ++added) {
+      const double share = static_cast<double>(added) / static_cast<double>(all);
+      ASSERT_GE(share_of(share, all), added) << added << " of " << all;
+      ASSERT_FALSE((BudgetUse{share, share, 0}.exceeded()));
+    }
+  }
+  EXPECT_EQ(share_of(0.29, 100), 29) << "0.29 is a little less than that";
+  EXPECT_EQ(share_of(0.299, 100), 29);
+  EXPECT_GT(share_of(1e300, 100), 0);
+}
+
+TEST_F(DomainExtensionTest, SaysByTheObjectsThatNothingOldChanged) {
+  const ExtendReport report = run(command("german"));
+  const VersionDiff& difference = report.difference.value();
+  EXPECT_TRUE(difference.nothing_old_changed());
+  EXPECT_TRUE(difference.trunk.empty());
+  EXPECT_EQ(difference.same_trunk, static_cast<std::int64_t>(base_.manifest.parts.size()));
+  EXPECT_EQ(difference.same_modules, 18);
+  EXPECT_EQ(difference.routers.size(), 4U) << "they have rows for the new modules";
+  EXPECT_TRUE(difference.old_routers.empty());
+  ASSERT_EQ(difference.domains.size(), 1U);
+  const LoadedVersion now = workspace_.load();
+  EXPECT_EQ(difference.domains[0].domain, "german");
+  EXPECT_EQ(difference.domains[0].added, static_cast<std::int64_t>(now.model.domains[0].parts.size()));
+  EXPECT_GT(difference.domains[0].bytes, 0);
+  EXPECT_LT(difference.domains[0].bytes, report.added_bytes);
+}
+
+TEST_F(DomainExtensionTest, TellsTheGainOfTheModulesFromThatOfThePrivateParts) {
+  ExtendCommand both = command("german");
+  both.options.steps = 8;
+  const ExtendReport report = run(both);
+  ASSERT_TRUE(report.gain.has_value());
+  const auto change = std::find_if(report.tasks.begin(), report.tasks.end(),
+                                   [](const TaskChange& task) { return task.task == "german"; });
+  EXPECT_EQ(report.gain->before, *change->before);
+  EXPECT_EQ(report.gain->after, *change->after);
+  EXPECT_GT(report.gain->of_the_rest(), 0) << "embedding, head and norms learn at once";
+  EXPECT_NE(report.gain->of_modules(), 0);
+  EXPECT_FALSE(run([&] {
+                 ExtendCommand dry = both;
+                 dry.dry_run = true;
+                 return dry;
+               }())
+                   .gain.has_value());
+}
+
+TEST_F(DomainExtensionTest, IsWithoutItsNewModulesTheParentWithWhatElseWasTrained) {
+  Model tuned = clone(base_.model);
+  const NewModulePlan plan = {{{0, Kind::mlp}, {3, 1}}, {{1, Kind::att}, {0}}};
+  add_new_modules(tuned, plan, NewModules::copy, /*replace=*/true, 1);
+  tuned.ln_f.weight.mul_(2);
+  Model expected = base_.model;
+  expected.ln_f.weight = tuned.ln_f.weight;
+  EXPECT_TRUE(testing::same_bits(without_new_modules(base_.model, tuned, plan, /*replaced=*/true), expected));
+  Model beside = clone(base_.model);
+  add_new_modules(beside, plan, NewModules::random, /*replace=*/false, 1);
+  EXPECT_TRUE(testing::same_bits(without_new_modules(base_.model, beside, plan, /*replaced=*/false), base_.model));
+}
+
 TEST_F(DomainExtensionTest, IsExportedAndImportedWhole) {
   run(command("german"));
   const Model model = workspace_.load().model;

@@ -78,6 +78,21 @@ TEST_P(ExtendTest, LeavesEveryOldObjectAndEveryOldRouterRowAsItWas) {
   EXPECT_TRUE(workspace_.registry().fsck().empty());
 }
 
+TEST_P(ExtendTest, SaysWhatOfTheOldIsTheSameAndWhatIsNot) {
+  const ExtendReport report = run();
+  EXPECT_TRUE(report.difference->nothing_old_changed());
+  EXPECT_TRUE(report.difference->domains.empty());
+  add_task("english");
+  ExtendCommand rehearsed = short_command(workspace_);
+  rehearsed.rehearse = 1;
+  rehearsed.into = "rehearsed";
+  const VersionDiff changed = run(rehearsed).difference.value();
+  EXPECT_FALSE(changed.nothing_old_changed());
+  EXPECT_FALSE(changed.trunk.empty()) << "rehearsal makes it safe to train it";
+  EXPECT_FALSE(changed.old_routers.empty());
+  EXPECT_EQ(changed.same_modules, 18) << "old modules keep their bits in any case";
+}
+
 TEST_P(ExtendTest, ReproducesTheParentBitForBitWhenTheNewModulesAreMasked) {
   run();
   const LoadedVersion now = workspace_.load();
