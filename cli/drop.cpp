@@ -11,6 +11,7 @@
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/workspace.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer::cli {
 namespace {
@@ -57,6 +58,7 @@ void report_drop(Report& report, const LoadedVersion& base, const DropReport& re
 
 void run_drop(DropFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   for (const std::string& birth : flags.births) flags.command.selectors.push_back("born=" + birth);
+  for (const std::string& selector : flags.command.selectors) read_selector(selector);  // a typo is told at once
   Workspace workspace(global, "drop", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const DropReport result = workspace.run([&] { return drop(workspace.computing_session(), base, flags.command); });
@@ -76,8 +78,8 @@ void setup_drop(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"drop", groups::learning, "Make a version without the modules that an extension added",
                            "mformer drop --born extend:german"});
   command->add_option("SELECTOR", flags->command.selectors,
-                      "Modules that go: clauses that must all hold, such as born=extend:de,layer=0-3; all that one of "
-                      "several selectors picks");
+                      "Modules that go: clauses that must all hold, such as domain=german or born=extend:de,layer=0-3; "
+                      "all that one of several selectors picks");
   command->add_option("--born", flags->births, "Short for the selector born=...: extend:de, or extend for all tasks")
       ->type_name("COMMAND[:TASK]");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);

@@ -29,7 +29,10 @@ std::map<std::string, std::string> renames_of(const std::vector<std::string>& te
       throw UsageError("--rename " + text + " can't be read", "write old=new, for example --rename german=german-2");
     }
     require_valid_name("domain", text.substr(at + 1));
-    renames[text.substr(0, at)] = text.substr(at + 1);
+    const std::string name = text.substr(0, at);
+    if (!renames.emplace(name, text.substr(at + 1)).second) {
+      throw UsageError("--rename gives '" + name + "' two names", "give each domain one");
+    }
   }
   return renames;
 }

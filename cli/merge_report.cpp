@@ -82,6 +82,7 @@ void report_merge(Report& report, const VersionRecord& a, const VersionRecord& b
   data["added_by_a"] = {{"att", result.from_a_att}, {"mlp", result.from_a_mlp}};
   data["added_by_b"] = {{"att", result.from_b_att}, {"mlp", result.from_b_mlp}};
   data["domains"] = result.domains;
+  data["frozen"] = result.frozen;
   data["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
   data["added_bytes"] = result.added_bytes;
   report.text() << (result.version ? "made " + to_string(*result.version) : std::string("would make a version"))
@@ -96,6 +97,7 @@ void report_merge(Report& report, const VersionRecord& a, const VersionRecord& b
     for (const std::string& name : result.domains) report.text() << ' ' << name;
     report.text() << '\n';
   }
+  if (result.frozen > 0) report.text() << "frozen: " << result.frozen << " modules, as the branches say\n";
   report_losses(report, a, b, result);
   report_review(report, result);
 }

@@ -4,9 +4,12 @@
 #include <map>
 #include <set>
 
+#include "core/checkpoint/domain_config.h"
 #include "core/model/domains.h"
 #include "core/workflows/commit.h"
+#include "core/workflows/lineage.h"
 #include "core/workspace/selector.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer {
 namespace {
@@ -64,15 +67,35 @@ void require_enough(const Model& model, const std::set<std::string>& gone) {
   }
 }
 
+/// The weights' objects with which the modules came into the line of versions that leads to this one. What other
+/// models made of them does not count.
+std::map<std::string, std::string> first_objects(const Registry& registry, const LoadedVersion& base) {
+  std::map<std::string, std::string> objects;
+  std::vector<VersionRecord> line = ancestry(registry, base.record);
+  std::reverse(line.begin(), line.end());
+  for (const VersionRecord& version : line) {
+    for (const LayerManifest& layer : registry.manifest(version.hash).layers) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        for (const ManifestModule& module : layer.modules(kind)) objects.emplace(module.uid, module.object_hash);
+      }
+    }
+  }
+  return objects;
+}
+
 /// A module of the first version is trained by what comes later: taking it away takes more than its birth.
 void require_untrained_if_first(const Registry& registry, const LoadedVersion& base, const ModuleSelection& selected) {
+  std::optional<std::map<std::string, std::string>> objects;  // a long line takes time: only if need be
   for (std::size_t l = 0; l < base.model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       for (const std::int64_t position : selected.of(kind)[l]) {
-        const std::string& uid = base.model.blocks[l].bank(kind).modules[position].uid;
+        const ManifestModule& entry = base.manifest.layers[l].modules(kind).at(position);
+        const std::string& uid = entry.uid;
         const ModuleRecord record = registry.module(uid);
         const bool first = record.born_command == "init" || record.born_command == "import";
         if (!first || registry.revisions(uid).size() < 2) continue;
+        if (!objects.has_value()) objects = first_objects(registry, base);
+        if (objects->at(uid) == entry.object_hash) continue;
         throw Error("module " + uid + " (layer " + std::to_string(l) + ", " + std::string(to_string(kind)) +
                         ", index " + std::to_string(position) + ") is of the first version and was trained since",
                     "mformer prune --task NAME --keep F removes such modules by their use; drop is for what an "
@@ -80,6 +103,22 @@ void require_untrained_if_first(const Registry& registry, const LoadedVersion& b
       }
     }
   }
+}
+
+/// Takes those selectors out that name nothing but a domain without a module, which no selector could pick; returns the
+/// domains.
+std::vector<std::string> take_empty_domains(const LoadedVersion& base, std::vector<std::string>& selectors) {
+  const auto owners = module_owners(base.manifest);
+  std::vector<std::string> names;
+  std::erase_if(selectors, [&](const std::string& selector) {
+    const auto clauses = read_selector(selector);
+    if (clauses.size() != 1 || clauses[0].what != SelectorClause::What::domain) return false;
+    const auto owned = owners.find(clauses[0].name);
+    if (owned == owners.end() || !owned->second.empty() || owned->first == kBaseHypothesis) return false;
+    if (std::find(names.begin(), names.end(), owned->first) == names.end()) names.push_back(owned->first);
+    return true;
+  });
+  return names;
 }
 
 }  // namespace
@@ -109,7 +148,7 @@ ModuleSelection select_any(const Registry& registry, const LoadedVersion& base,
 Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>& domains) {
   const std::set<std::string> gone = uids_of(model, selected);
   Model rest = model;
-  domains = domains_of(model, gone);
+  for (std::string& name : domains_of(model, gone)) domains.push_back(std::move(name));
   for (const std::string& name : domains) rest = without_domain(rest, name);
   require_enough(rest, gone);
   return select(rest, all_but(rest, gone));
@@ -117,9 +156,12 @@ Model without_modules(const Model& model, const ModuleSelection& selected, std::
 
 DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& command) {
   const Registry& registry = session.registry;
-  const ModuleSelection selected = select_any(registry, base, command.selectors);
-  require_untrained_if_first(registry, base, selected);
   DropReport report;
+  std::vector<std::string> selectors = command.selectors;
+  report.domains = take_empty_domains(base, selectors);
+  ModuleSelection selected = modules_where(base.model, [](const Module&) { return false; });
+  if (!selectors.empty() || report.domains.empty()) selected = select_any(registry, base, selectors);
+  require_untrained_if_first(registry, base, selected);
   Model model = without_modules(base.model, selected, report.domains);
   for (const auto& positions : selected.att) report.dropped_att += static_cast<std::int64_t>(positions.size());
   for (const auto& positions : selected.mlp) report.dropped_mlp += static_cast<std::int64_t>(positions.size());

@@ -27,18 +27,18 @@ struct DropReport {
 };
 
 /// Makes a version without the selected modules. A domain all of whose modules are selected goes with its private
-/// parts; everything else keeps its objects. So dropping what an extension added gives the version before it back, bit
-/// for bit, if nothing else changed since. Throws Error with a hint when a layer, or a hypothesis in it, would keep
-/// fewer modules than a token uses, and for a module of the first version that has been trained since: what it learned
-/// belongs to everything that came later.
+/// parts, and so does one that has none, if domain=NAME names it; everything else keeps its objects. So dropping what
+/// an extension added gives the version before it back, bit for bit, if nothing else changed since. Throws Error with a
+/// hint when a layer, or a hypothesis in it, would keep fewer modules than a token uses, and for a module of the first
+/// version that has been trained on the way to `base`: what it learned belongs to everything that came later.
 DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& command);
 
 /// The modules that at least one of the selectors picks. Throws as select_modules(), also for one that picks nothing.
 ModuleSelection select_any(const Registry& registry, const LoadedVersion& base,
                            const std::vector<std::string>& selectors);
 
-/// The model that is left, sharing tensors, and the domains that went. `selected`: what goes. Throws as drop() where
-/// too little would be left.
+/// The model that is left, sharing tensors: without `selected` and without `domains`, to which those are added that
+/// lose all their modules. Throws as drop() where too little would be left.
 Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>& domains);
 
 }  // namespace mformer

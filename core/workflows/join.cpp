@@ -83,6 +83,9 @@ void require_only_added(const LoadedVersion& ancestor, const LoadedVersion& bran
     const bool old = std::any_of(parts.begin(), parts.end(), [&](const TrunkPart& part) { return part.name == name; });
     if (old) refuse("the trunk's part '" + name + "'", ancestor, branch);
   }
+  for (const PrivateChange& change : diff.domains) {
+    if (change.removed + change.changed > 0) refuse("the domain '" + change.domain + "'", ancestor, branch);
+  }
   for (const ModuleChange& change : diff.modules) {
     const std::string place = name_of(static_cast<std::size_t>(change.layer), change.kind) + "." +
                               std::to_string(change.index_before) + " (" + change.uid + ")";
@@ -99,7 +102,7 @@ Model join(const LoadedVersion& ancestor, const LoadedVersion& a, const LoadedVe
   const std::set<std::string> known = uids_of(ancestor);
   const Model second = with_domains_renamed(b.model, rename);
   Model model = a.model;
-  for (Domain& domain : domains_to_add(a.model, second, to_string(b.record))) model.domains.push_back(domain);
+  for (Domain& domain : domains_to_add(a.model, second, to_string(b.record), rename)) model.domains.push_back(domain);
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = model.blocks[l].bank(kind);
@@ -107,6 +110,7 @@ Model join(const LoadedVersion& ancestor, const LoadedVersion& a, const LoadedVe
     }
   }
   count_modules(model);
+  join_frozen_flags(model, ancestor.model, a.model, b.model);
   hide_from_domains(model, a.model, second);
   return model;
 }

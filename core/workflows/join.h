@@ -19,8 +19,12 @@ void require_only_added(const LoadedVersion& ancestor, const LoadedVersion& bran
 /// other branch added for everybody are hidden from it. Modules added for everybody by both branches meet in one
 /// softmax. A module that both have (from an earlier merge) comes once.
 ///
+/// Frozen flags: one that a branch changed is taken over, from whichever it was (if both changed it, they agree). A
+/// module that only the branches have, from an earlier merge, is frozen if either says so.
+///
 /// `rename`: domains of `b` that get another name here. Throws UsageError with a hint when a name of `b` is taken in
-/// `a` or a renamed domain is not there, and Error when a module that both added has other bits.
+/// `a`, a renamed domain is not there, two would get one name, or one that `a` has would get another name; and Error
+/// when a module that both added has other bits.
 Model join(const LoadedVersion& ancestor, const LoadedVersion& a, const LoadedVersion& b,
            const std::map<std::string, std::string>& rename);
 

@@ -87,6 +87,7 @@ class Merge {
     report_.size_before = size_of(a_.model);
     report_.size_after = size_of(model_);
     for (const Domain& domain : model_.domains) report_.domains.push_back(domain.name);
+    for_each_module(model_, [&](const Module& module) { report_.frozen += module.frozen ? 1 : 0; });
   }
 
   /// Tasks that the merged version has been trained on, by either branch.
@@ -148,7 +149,7 @@ class Merge {
 
   void review() {
     if (command_.review_steps == 0) return;
-    const std::int64_t context = context_of(command_.options, shared_);
+    const std::int64_t context = context_of(session_, command_.options, shared_);
     std::vector<PackedWindows> windows;
     std::vector<TaskData> reviewed_tasks;
     for (const TaskData& task : tasks_) {

@@ -33,6 +33,7 @@ struct MergeReport {
   VersionRecord ancestor;
   std::int64_t from_a_att = 0, from_a_mlp = 0;  ///< Modules that the first branch added to the ancestor,
   std::int64_t from_b_att = 0, from_b_mlp = 0;  ///< and those of the second that the first did not have.
+  std::int64_t frozen = 0;                      ///< Modules of the merged model that are frozen, by either branch.
   std::vector<std::string> domains;             ///< Of the merged model.
   ModelSize size_before, size_after;            ///< Of the first branch and of the merged model.
   std::int64_t added_bytes = 0;                 ///< Stored, beyond what the first branch had.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model/domains.h"
+#include "core/workflows/diff.h"
 #include "core/workflows/merge.h"
 #include "tests/core/workflows/branches.h"
 #include "tests/support/expect_error.h"
@@ -128,6 +129,69 @@ TEST_F(DropTest, LeavesADomainThatKeepsSomeOfItsModules) {
   EXPECT_TRUE(same_bits(view_of(after.model, "base"), view_of(before.model, "base")));
   EXPECT_EQ(view_of(after.model, "german").blocks[0].mlp.modules.size(), 4U);
   EXPECT_EQ(view_of(after.model, "german").blocks[1].mlp.modules.size(), 5U);
+}
+
+TEST_F(DropTest, TakesOneOfTwoDomainsOfATaskByItsName) {
+  branches_.add_domain("base", "base", "german", 1);
+  branches_.commit("base", "base", "german", [](Model& model) { Branches::grow_domain(model, "german-2", 2); });
+  const LoadedVersion before = branches_.load("base@3");
+  EXPECT_EQ(run("base", {"born=extend:german"}, /*dry_run=*/true).domains.size(), 2U) << "a birth names the task";
+  EXPECT_EQ(run("base", {"domain=german"}).domains, std::vector<std::string>{"german"});
+  const LoadedVersion after = branches_.load("base@4");
+  EXPECT_EQ(hypotheses(after.model), (std::vector<std::string>{"base", "german-2"}));
+  EXPECT_TRUE(same_bits(view_of(after.model, "german-2"), view_of(before.model, "german-2")));
+  EXPECT_THAT(expect_error<UsageError>([&] { run("base", {"domain=german"}); }, "no domain 'german'"),
+              HasSubstr("german-2"));
+  EXPECT_EQ(run("base", {"domain=german-2,layer=0"}).dropped_mlp, 1);
+}
+
+TEST_F(DropTest, IsComparedWithTheVersionBeforeByObjects) {
+  branches_.add_domain("base", "base", "german", 1);
+  branches_.commit("base", "base", "german", [](Model& model) {
+    model.domains[0].parts[1].value = model.domains[0].parts[1].value * 2;
+    model.blocks[0].mlp.router.bias = model.blocks[0].mlp.router.bias + 1;
+  });
+  run("base", {"domain=german"});
+  Registry& registry = branches_.registry();
+  const auto compare = [&](const std::string& before, const std::string& after) {
+    return diff_versions(registry, branches_.load(before).manifest, branches_.load(after).manifest);
+  };
+  EXPECT_TRUE(compare("base@1", "base@2").nothing_old_changed());
+  EXPECT_TRUE(compare("base@1", "base@2").old_routers.empty()) << "rows came, but none changed";
+  const VersionDiff changed = compare("base@2", "base@3");
+  EXPECT_FALSE(changed.nothing_old_changed());
+  EXPECT_EQ(changed.old_routers, std::vector<std::string>{"h.0.mlp"});
+  EXPECT_TRUE(changed.trunk.empty());
+  ASSERT_EQ(changed.domains.size(), 1U);
+  EXPECT_EQ(changed.domains[0].changed, 1);
+  EXPECT_EQ(changed.domains[0].added + changed.domains[0].removed, 0);
+  const VersionDiff dropped = compare("base@3", "base@4");
+  EXPECT_EQ(dropped.domains[0].removed, 6);
+  EXPECT_FALSE(dropped.nothing_old_changed());
+  EXPECT_TRUE(compare("base@4", "base@4").same());
+}
+
+TEST_F(DropTest, KnowsWhatBelongsToNoDomainAsBase) {
+  EXPECT_EQ(run("base", {"domain=base,kind=mlp,layer=0,index=0"}, /*dry_run=*/true).dropped_mlp, 1);
+  branches_.add_domain("base", "base", "german", 1);
+  expect_error<Error>([&] { run("base", {"domain=base,layer=0,index=5"}); }, "selects no module");
+}
+
+TEST_F(DropTest, TakesADomainThatHasNoModule) {
+  branches_.commit("base", "base", "german", [](Model& model) {
+    model.domains.push_back({"german", false, {{"ln_f.weight", {}, model.ln_f.weight * 2}}});
+  });
+  EXPECT_EQ(run("base", {"domain=german"}).domains, std::vector<std::string>{"german"});
+  EXPECT_EQ(branches_.load("base@3").record.content_hash, branches_.load("base@1").record.content_hash);
+}
+
+TEST_F(DropTest, DoesNotHoldAgainstAModuleWhatAnotherModelMadeOfIt) {
+  const auto train = [](Model& model) { model.blocks[0].mlp.modules[3].in.add_(1e-3); };
+  branches_.commit("base", "tuned", "german", train);
+  EXPECT_EQ(run("base@1", {"kind=mlp,layer=0,index=3"}, /*dry_run=*/true).dropped_mlp, 1);
+  expect_error<Error>([&] { run("tuned", {"kind=mlp,layer=0,index=3"}); }, "was trained since");
+  branches_.extend("base@1", "grown", "german", 1);
+  EXPECT_EQ(run("grown", {"kind=mlp,layer=0,index=3"}).dropped_mlp, 1);
 }
 
 TEST_F(DropTest, RefusesToLeaveAHypothesisWithTooFewModules) {

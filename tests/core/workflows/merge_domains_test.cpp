@@ -1,4 +1,4 @@
-// Merged domains: every hypothesis of either branch is, bit for bit, what it was there.
+// Merged domains and frozen flags: every hypothesis of either branch is, bit for bit, what it was there.
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -98,6 +98,61 @@ TEST_F(MergeDomainsTest, MergesAgainWhatABranchAddedLater) {
   for (const char* name : {"french", "latin"}) expect_same("de", name, view("fr", name));
 }
 
+TEST_F(MergeDomainsTest, RefusesNamesThatAreNotFreeOrWantedTwice) {
+  branches_.add_domain("base", "de", "german", 1);
+  branches_.add_domain("de", "de", "french", 2);
+  branches_.add_domain("base", "at", "german", 3);
+  branches_.add_domain("at", "at", "swiss", 4);
+  branches_.add_domain("at", "at", "german-2", 5);
+  MergeCommand command;
+  command.dry_run = true;
+  const auto refuse = [&](const std::map<std::string, std::string>& rename, const std::string& what) {
+    command.rename = rename;
+    return expect_error<UsageError>([&] { run("de", "at", command); }, what);
+  };
+  EXPECT_THAT(refuse({}, "both branches have a domain 'german'"), HasSubstr("--rename german=german-3"));
+  refuse({{"german", "x"}, {"swiss", "x"}}, "'german' and 'swiss' can't both become 'x'");
+  refuse({{"german", "base"}}, "belongs to no domain");
+  refuse({{"base", "x"}}, "no domain 'base'");
+  refuse({{"german", "swiss"}}, "has a domain 'swiss' already");
+  refuse({{"german", "french"}}, "both branches have a domain 'french'");
+  command.rename = {{"german", "german-3"}};
+  EXPECT_EQ(run("de", "at", command).domains.size(), 5U) << "what the hint said";
+}
+
+TEST_F(MergeDomainsTest, DoesNotGiveADomainOfTheAncestorASecondName) {
+  branches_.add_domain("base", "base", "latin", 3);
+  branches_.add_domain("base", "de", "german", 1);
+  branches_.add_domain("base", "fr", "french", 2);
+  MergeCommand command;
+  command.rename = {{"latin", "latin-2"}};
+  EXPECT_THAT(expect_error<UsageError>([&] { run("de", "fr", command); }, "is there already, as 'latin'"),
+              HasSubstr("leave --rename latin=latin-2 out"));
+  EXPECT_EQ(branches_.registry().versions("de").size(), 1U);
+}
+
+TEST_F(MergeDomainsTest, RefusesABranchThatChangedADomainOfTheAncestor) {
+  branches_.add_domain("base", "base", "latin", 3);
+  branches_.add_domain("base", "de", "german", 1);
+  branches_.commit("base", "fr", "french",
+                   [](Model& model) { model.domains[0].parts[1].value = model.domains[0].parts[1].value * 2; });
+  EXPECT_THAT(expect_error<Error>([&] { run("de", "fr"); }, "the domain 'latin' changed between base@2"),
+              HasSubstr("mformer diff base@2 fr@1"));
+}
+
+TEST_F(MergeDomainsTest, KnowsADomainAgainThatAnEarlierMergeRenamed) {
+  branches_.add_domain("base", "de", "german", 1);
+  branches_.add_domain("base", "at", "german", 2);
+  MergeCommand command;
+  command.rename = {{"german", "austrian"}};
+  run("de", "at", command);
+  branches_.add_domain("at", "at", "latin", 3);
+  EXPECT_THAT(expect_error<UsageError>([&] { run("de", "at"); }, "is there already, as 'austrian'"),
+              HasSubstr("--rename german=austrian"));
+  EXPECT_EQ(run("de", "at", command).domains, (std::vector<std::string>{"german", "austrian", "latin"}));
+  expect_same("de", "austrian", view("at", "german"));
+}
+
 TEST_F(MergeDomainsTest, KeepsADomainOfTheAncestor) {
   branches_.add_domain("base", "base", "latin", 3);
   branches_.add_domain("base", "de", "german", 1);
@@ -106,6 +161,42 @@ TEST_F(MergeDomainsTest, KeepsADomainOfTheAncestor) {
   EXPECT_EQ(hypotheses(branches_.load("de").model).size(), 4U);
   expect_same("de", "latin", view("base", "latin"));
   expect_same("de", "french", view("fr", "french"));
+}
+
+using MergeFlagsTest = MergeDomainsTest;
+
+TEST_F(MergeFlagsTest, TakesOverWhatEitherBranchFrozeOrUnfroze) {
+  branches_.commit("base", "base", "english", [](Model& model) {
+    for (const int i : {0, 1, 2}) model.blocks[0].mlp.modules[i].frozen = true;
+  });
+  branches_.extend("base", "de", "german", 1);
+  branches_.extend("base", "fr", "french", 2);
+  branches_.commit("de", "de", "german", [](Model& model) {
+    for (const int i : {1, 5}) model.blocks[0].mlp.modules[i].frozen = false;
+    model.blocks[0].mlp.modules[3].frozen = true;
+  });
+  branches_.commit("fr", "fr", "french", [](Model& model) {
+    for (const int i : {2, 1}) model.blocks[0].mlp.modules[i].frozen = false;
+    for (const int i : {4, 5}) model.blocks[0].mlp.modules[i].frozen = true;
+  });
+  EXPECT_EQ(run("de", "fr").frozen, 4);
+  std::vector<bool> frozen;
+  for (const Module& module : branches_.load("de").model.blocks[0].mlp.modules) frozen.push_back(module.frozen);
+  // Untouched; unfrozen by both; unfrozen by the second; frozen by the first; frozen by the second; new ones of each.
+  EXPECT_EQ(frozen, (std::vector<bool>{true, false, false, true, true, false, true}));
+}
+
+TEST_F(MergeFlagsTest, KeepsAFlagThatEitherBranchSetOnWhatAnEarlierMergeBrought) {
+  branches_.extend("base", "de", "german", 1);
+  branches_.extend("base", "fr", "french", 2);
+  run("de", "fr");
+  const auto freeze_last = [](Model& model) { model.blocks[1].att.modules.back().frozen = true; };
+  branches_.commit("fr", "fr", "french", freeze_last);
+  branches_.extend("fr", "fr", "french", 3);
+  run("de", "fr");
+  const auto& modules = branches_.load("de").model.blocks[1].att.modules;
+  EXPECT_TRUE(modules[5].frozen) << "the module of the first merge";
+  EXPECT_FALSE(modules[6].frozen);
 }
 
 }  // namespace
