@@ -39,12 +39,22 @@ double by_position(std::int64_t, Kind, std::int64_t position) {
 TEST(KeepBest, RoundsUpAndNeverGoesBelowK) {
   const Model model = model_of({10, 10}, {10, 10});
   const auto kept = [&](double keep) { return keep_best(model, keep, PruneScope::layer, by_position).mlp[0].size(); };
-  EXPECT_EQ(kept(0.3), 3U) << "0.3 is a little more than three tenths";
+  EXPECT_EQ(kept(0.3), 3U);
   EXPECT_EQ(kept(0.301), 4U);
   EXPECT_EQ(kept(0.7), 7U);
   EXPECT_EQ(kept(0.25), 3U);
   EXPECT_EQ(kept(0.01), 2U) << "k";
   EXPECT_EQ(kept(0.999), 10U);
+}
+
+TEST(KeepBest, DoesNotRoundUpWhatIsAHairMoreByItsBinaryForm) {
+  const Model model = model_of({2, 2}, {100, 100});
+  const auto kept = [&](double keep, PruneScope scope) { return keep_best(model, keep, scope, by_position).mlp; };
+  ASSERT_GT(0.07 * 100, 7) << "or nothing is tested";
+  EXPECT_EQ(kept(0.07, PruneScope::layer)[0].size(), 7U);
+  ASSERT_GT(0.035 * 200, 7);
+  const auto global = kept(0.035, PruneScope::global);
+  EXPECT_EQ(global[0].size() + global[1].size(), 7U);
 }
 
 TEST(KeepBest, TakesTheBestOfEachLayerInTheirOldOrder) {
