@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/hypothesis_report.h"
 #include "cli/made.h"
 #include "cli/prune_report.h"
 #include "cli/terminal/format.h"
@@ -12,7 +13,7 @@
 #include "cli/tune_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
-#include "core/workflows/hypothesis.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer::cli {
 namespace {
@@ -59,6 +60,7 @@ void report_choice(terminal::Report& report, const LoadedVersion& base, const Fi
 
 void run_finetune(FinetuneFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
   read_choice(flags);
+  if (!flags.command.modules.empty()) read_selector(flags.command.modules);  // a typo is told before anything is opened
   set_seed(flags.command.options, global);
   Workspace workspace(global, "finetune", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
@@ -66,8 +68,15 @@ void run_finetune(FinetuneFlags flags, const nlohmann::ordered_json& arguments, 
       workspace.run([&] { return finetune(workspace.computing_session(), base, flags.command); });
   tell(result.version, [&] {
     terminal::Report report("finetune", global.json);
+    report_hypothesis(report, result.hypothesis);
+    if (result.in_place) {
+      report.text() << "trained are the modules of '" << result.hypothesis.name
+                    << "' alone: all other hypotheses stay as they are\n";
+    }
+    report.data()["in_place"] = result.in_place;
+    report_left_out(report, result.hypothesis, base.record, result.version);
     report_training(report, result, result.size_after.bytes);
-    report_choice(report, hypothesis_of(base, flags.command.domain), result);
+    report_choice(report, hypothesis_of(base, result.hypothesis.name), result);
     report_concentration(report, result);
     report_cut_off(report, result.version, result.cut_off);
     report.print();
@@ -80,7 +89,7 @@ void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {
       .add_option(
           "--modules", flags.command.modules,
           "What is trained: clauses such as kind=mlp,layer=0-3,born=extend:de or share(qa)>=0.02; default: all, "
-          "and with --keep everything that stays, trunk included")
+          "of a domain its own, and with --keep everything that stays, trunk included")
       ->type_name("SELECTOR");
   flags.keep = add_choice_flags(command, flags.choice);
   for (const char* name : {"--criterion", "--scope", "--stat-tokens"}) {

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/hypothesis_report.h"
 #include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -108,6 +109,7 @@ void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
   data["task"] = command.task;
   data["split"] = flags.split;
   data["scope"] = flags.scope;
+  report_hypothesis(report, curve.hypothesis);
   data["tokens"] = curve.tokens;
   data["full_loss"] = curve.full_loss;
   data["modules"] = {{"att", curve.att_modules}, {"mlp", curve.mlp_modules}};

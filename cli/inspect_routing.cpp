@@ -70,8 +70,9 @@ void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"routing", "", "Draw which modules each task uses", "mformer inspect routing --task qa"});
   command->add_option("--task", options->tasks, "Tasks to show; default: all that are known")->type_name("NAME");
   command
-      ->add_option("--max-tokens", options->max_tokens,
-                   "Held-out tokens per task where the registry knows nothing yet, 0 = all")
+      ->add_option(
+          "--max-tokens", options->max_tokens,
+          "Measure (again) on so many held-out tokens per task, 0 = all; default: what the registry knows, or 65536")
       ->check(non_negative_integer());
   command->add_flag("--refresh", options->refresh, "Measure again, even what the registry knows");
   command->callback([options, &global] { run_inspect_routing(*options, global); });

@@ -4,13 +4,13 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/hypothesis_report.h"
 #include "cli/made.h"
 #include "cli/prune_report.h"
 #include "cli/train_options.h"
 #include "cli/tune_options.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
-#include "core/workflows/hypothesis.h"
 
 namespace mformer::cli {
 namespace {
@@ -33,7 +33,9 @@ void run_prune(PruneFlags flags, nlohmann::ordered_json arguments, const GlobalO
   const PruneReport result = workspace.run([&] { return prune(workspace.computing_session(), base, command); });
   tell(result.version, [&] {
     terminal::Report report("prune", global.json);
-    report_pruning(report, hypothesis_of(base, command.domain), result, flags.show_map);
+    report_hypothesis(report, result.hypothesis);
+    report_left_out(report, result.hypothesis, base.record, result.version);
+    report_pruning(report, hypothesis_of(base, result.hypothesis.name), result, flags.show_map);
     report_cut_off(report, result.version, result.cut_off);
     report.print();
   });

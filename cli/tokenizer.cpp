@@ -137,7 +137,7 @@ void add_tokenizer_option(CLI::App& command, CodeFlags& flags) {
   command.add_option("--tokenizer", flags.tokenizer, "A tokenizer.json; default: the model's own")->type_name("FILE");
 }
 
-void setup_tokenizer_encode(CLI::App& group, const GlobalOptions& global) {
+void setup_encode(CLI::App& group, const GlobalOptions& global) {
   auto flags = std::make_shared<CodeFlags>();
   CLI::App* command = add_command(
       group, {"encode", "", "Turn a text from standard input into ids: numbers on one line, with --json an array",
@@ -148,7 +148,7 @@ void setup_tokenizer_encode(CLI::App& group, const GlobalOptions& global) {
   command->callback([flags, &global] { run_encode(*flags, global); });
 }
 
-void setup_tokenizer_decode(CLI::App& group, const GlobalOptions& global) {
+void setup_decode(CLI::App& group, const GlobalOptions& global) {
   auto flags = std::make_shared<CodeFlags>();
   CLI::App* command =
       add_command(group, {"decode", "", "Turn ids from standard input, numbers or JSON arrays, into the exact text",
@@ -164,8 +164,8 @@ void setup_tokenizer(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* group = add_command_group(parent, {"tokenizer", groups::data, "Learn a vocabulary; text to ids and back",
                                                "mformer tokenizer train --data english/ --vocab-size 4096"});
   setup_tokenizer_train(*group, global);
-  setup_tokenizer_encode(*group, global);
-  setup_tokenizer_decode(*group, global);
+  setup_encode(*group, global);
+  setup_decode(*group, global);
 }
 
 }  // namespace mformer::cli

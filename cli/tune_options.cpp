@@ -41,7 +41,7 @@ void add_distill_flags(CLI::App& command, TuneLoss& loss) {
 void add_domain_flag(CLI::App& command, std::string& domain) {
   command
       .add_option("--domain", domain,
-                  "Of a model with domains, the one that is meant, or base; the result is without the others")
+                  "Of a model with domains, the one that is worked on, or base; default: the one that reads the task")
       ->type_name("NAME");
 }
 

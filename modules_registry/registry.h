@@ -209,8 +209,7 @@ class Registry {
 
   /// Removes object files that no version names, and leftovers as sweep() does, if they are older than `grace_ms`. What
   /// was written since the oldest operation that still runs began is spared, however old it is. With `dry_run` it only
-  /// counts. Throws Error, and removes nothing that the registry should know, if rows of it were changed or lost, or
-  /// there is no version at all.
+  /// counts. Throws Error, and removes no object, if there is no version at all.
   GcResult gc(bool dry_run, std::int64_t grace_ms = 60 * 60 * 1000);
 
   /// Removes what killed processes left in `dir`/.mformer: unfinished files and locks. Needs no database, and so no

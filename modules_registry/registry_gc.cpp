@@ -8,7 +8,6 @@
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/registry.h"
-#include "modules_registry/seals.h"
 
 namespace mformer {
 
@@ -97,11 +96,6 @@ GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
   // The write lock keeps commits out, so that no file is removed between a commit's look at it and its rows.
   std::optional<WriteTransaction> transaction;
   if (!dry_run) transaction.emplace(*db_);
-  if (!broken_seals(*db_).empty()) {
-    throw Error("the registry '" + db_->file().string() +
-                    "' is damaged, so nothing was removed: rows that name objects may be lost",
-                "mformer fsck says what is wrong");
-  }
   GcResult result;
   Collector collector(nobody_since(lock_path(""), grace_ms), dry_run, result);
   const auto known = known_objects(*db_);

@@ -107,6 +107,12 @@ Model evaluated_model(const Session& session, const LoadedVersion& version, cons
 EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const EvalCommand& command,
                           bool keep_scores) {
   const Tokenizer& tokenizer = require_tokenizer(version);
+  EvalReport report;
+  const Model model = evaluated_model(session, version, command, report);  // a wrong name is told before work begins
+  if (command.context > model.config.block_size) {
+    session.watcher.say("--context " + std::to_string(command.context) + " is longer than the model's own, " +
+                        std::to_string(model.config.block_size) + ", for which it was made");
+  }
   std::vector<TaskData> tasks;
   if (!command.data.empty()) {
     if (!command.tasks.empty())
@@ -120,8 +126,6 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
   if (tasks.empty())
     throw UsageError("there is no task to evaluate",
                      "name data: --data DIR, or add a task: mformer task add NAME --data DIR");
-  EvalReport report;
-  const Model model = evaluated_model(session, version, command, report);
   report.hypotheses = hypotheses(model);
   const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() &&
                     command.mode == PosteriorMode::strict && command.data.empty() && command.context == 0;

@@ -1,10 +1,12 @@
 #include "core/workflows/finetune.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "core/workflows/commit.h"
-#include "core/workflows/hypothesis.h"
 #include "core/workspace/routing_stats.h"
+#include "core/workspace/selector_syntax.h"
 
 namespace mformer {
 namespace {
@@ -34,14 +36,57 @@ TrainFilter modules_at(ModuleSelection places) {
   };
 }
 
+/// Uids of the modules that belong to the domain; of the base and of a plain version none.
+std::set<std::string> own_modules(Model whole, const std::string& domain) {
+  std::set<std::string> uids;
+  for_each_module(whole, [&](const Module& module) {
+    if (!domain.empty() && module.domain == domain) uids.insert(module.uid);
+  });
+  return uids;
+}
+
+/// The modules of `from` that are trained: by the selector, or all, or, of a domain in a version that it stays in, its
+/// own.
+ModuleSelection selected_of(const Session& session, const LoadedVersion& from, const FinetuneCommand& command,
+                            const std::set<std::string>& own) {
+  if (command.modules.empty() && !command.choice.has_value() && !own.empty()) {
+    return modules_where(from.model, [&](const Module& module) { return own.count(module.uid) != 0; });
+  }
+  return select_modules(session.registry, from.record.hash, from.manifest,
+                        command.modules.empty() ? "all" : command.modules);
+}
+
+bool all_among(const Model& model, const ModuleSelection& selected, const std::set<std::string>& uids) {
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      for (const std::int64_t position : selected.of(kind)[l]) {
+        if (uids.count(model.blocks[l].bank(kind).modules.at(position).uid) == 0) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/// The whole version with the domain's own modules as they are in `tuned`.
+Model with_modules_of(Model whole, Model tuned, const std::set<std::string>& own) {
+  std::map<std::string, Module> now;
+  for_each_module(tuned, [&](const Module& module) {
+    if (own.count(module.uid) != 0) now.emplace(module.uid, module);
+  });
+  for_each_module(whole, [&](Module& module) {
+    const auto found = now.find(module.uid);
+    if (found == now.end()) return;
+    module.in = found->second.in, module.out = found->second.out, module.row = found->second.row;
+  });
+  return whole;
+}
+
 /// What is trained of the model that `kept` leaves.
-TrainFilter filter_of(const Session& session, const LoadedVersion& base, const FinetuneCommand& command,
-                      const ModuleSelection& kept) {
+TrainFilter filter_of(const FinetuneCommand& command, const ModuleSelection& kept, const ModuleSelection& selected) {
   if (command.choice.has_value() && command.modules.empty()) return [](const ParameterRef&) { return true; };
-  const std::string selector = command.modules.empty() ? "all" : command.modules;
-  ModuleSelection places = places_in(kept, select_modules(session.registry, base.record.hash, base.manifest, selector));
+  ModuleSelection places = places_in(kept, selected);
   if (count(places) == 0) {
-    throw Error("none of the modules that '" + selector + "' selects is kept",
+    throw Error("none of the modules that '" + quotable(command.modules) + "' selects is kept",
                 "leave --modules out to train all that is kept, or keep more");
   }
   return modules_at(std::move(places));
@@ -63,22 +108,29 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   command.options.validate();
   command.loss.validate();
   if (command.choice.has_value()) command.choice->validate();
+  if (!command.modules.empty()) read_selector(command.modules);
   require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
-  const LoadedVersion from = hypothesis_of(base, command.domain);
   FinetuneReport report;
+  report.hypothesis = choose_hypothesis(session, base, task, command.domain);
+  announce(session, report.hypothesis);
+  const LoadedVersion from = hypothesis_of(base, report.hypothesis.name);
   if (command.choice.has_value()) report.kept = choose_modules(session, from.model, task, *command.choice);
   const ModuleSelection kept = report.kept.value_or(all_modules(from.model));
   Model model = clone(select(from.model, kept));
-  const TrainFilter filter = filter_of(session, from, command, kept);
+  const auto own = own_modules(base.model, report.hypothesis.name);
+  const ModuleSelection selected = selected_of(session, from, command, own);
+  const TrainFilter filter = filter_of(command, kept, selected);
+  report.in_place = !command.choice.has_value() && !own.empty() && all_among(from.model, selected, own);
+  if (report.in_place) report.hypothesis.left_out.clear();
   make_trainable(model, filter);
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
   report.size_before = size_of(base.model);
-  report.size_after = size_of(model);
-  const Teacher teacher = load_teacher(session.registry, from, command.loss);
+  report.size_after = report.in_place ? report.size_before : size_of(model);
+  const Teacher teacher = load_teacher(session, from, task, command.loss);
   report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
   if (command.dry_run) return report;
 
@@ -91,6 +143,7 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
     const auto before = losses(session, base.record.hash, base.model, tasks, command.eval_tokens, operation);
     report.training = tune(session, base, command, tuning, folder.path());
+    if (report.in_place) model = with_modules_of(base.model, model, own);
     const CommitResult commit = commit_model(session, operation, base, model, command.into);
     report.version = commit.version;
     report.kept_beside = commit.kept_beside;

@@ -6,6 +6,8 @@
 namespace mformer {
 namespace {
 
+constexpr std::int64_t kTokensPerTask = 65536;  // of a task, where nothing else is asked for
+
 using BankShares = std::map<std::pair<int, Kind>, std::map<std::string, double>>;
 
 BankShares shares(const std::vector<RoutingStat>& stats) {
@@ -49,11 +51,12 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
   for (const std::string& name : names) {
     session.registry.task(name);  // an unknown task names its neighbours
     TaskRouting routing{name, session.registry.routing_stats(version.record.hash, name), false, 0};
-    if (routing.stats.empty() || command.refresh) {
+    if (routing.stats.empty() || command.refresh || command.max_tokens.has_value()) {
       const auto task = data_of(session, version, name, !command.tasks.empty());
       if (!task.has_value()) continue;
       const Split split = measurable_split(session, *task);
-      routing.stats = collect_routing(session, version.model, *task, split, command.max_tokens);
+      routing.stats =
+          collect_routing(session, version.model, *task, split, command.max_tokens.value_or(kTokensPerTask));
       routing.measured = true;
       if (keep) session.registry.put_routing_stats(version.record.hash, name, routing.stats);
     }

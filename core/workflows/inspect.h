@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,9 +10,10 @@
 namespace mformer {
 
 struct InspectRoutingCommand {
-  std::vector<std::string> tasks;   ///< Known tasks; empty = all.
-  std::int64_t max_tokens = 65536;  ///< Held-out tokens per task; 0 = all.
-  bool refresh = false;             ///< Measure again even if the registry has statistics.
+  std::vector<std::string> tasks;  ///< Known tasks; empty = all.
+  /// Held-out tokens per task, 0 = all; nothing = what the registry has, and 65,536 where it has nothing.
+  std::optional<std::int64_t> max_tokens;
+  bool refresh = false;  ///< Measure again even if the registry has statistics, as `max_tokens` does where it is given.
 };
 
 /// Routing of one task.
@@ -22,8 +24,8 @@ struct TaskRouting {
   double ninety_percent = 0;       ///< ninety_percent_share()
 };
 
-/// Routing statistics of each task on this version: from the registry where it has them, else measured, and kept there
-/// when it may be written. Throws Error if there is no task whose data can be read.
+/// Routing statistics of each task on this version: from the registry where it has them and nothing else is asked for,
+/// else measured, and kept there when it may be written. Throws Error if there is no task whose data can be read.
 std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
                                          const InspectRoutingCommand& command, bool keep);
 

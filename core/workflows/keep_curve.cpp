@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/model/placement.h"
-#include "core/workflows/hypothesis.h"
 #include "core/workspace/routing_stats.h"
 #include "core/workspace/selector.h"
 
@@ -32,9 +31,11 @@ class Curve {
  public:
   Curve(Session& session, const LoadedVersion& version, const KeepCurveCommand& command)
       : session_(session),
-        model_(on_device(hypothesis_of(version, command.domain).model, session.device)),
         command_(command),
-        task_(open_task(session, require_tokenizer(version), command.task, "")) {
+        task_(open_task(session, require_tokenizer(version), command.task, "")),
+        hypothesis_(choose_hypothesis(session, version, task_, command.domain)),
+        model_(on_device(hypothesis_of(version, hypothesis_.name).model, session.device)) {
+    announce(session, hypothesis_);
     const auto needs = [](Criterion criterion) { return needs_statistics(criterion); };
     if (std::any_of(command.criteria.begin(), command.criteria.end(), needs)) {
       stats_ = collect_routing(session, model_, task_, Split::train, command.stat_tokens);
@@ -43,6 +44,7 @@ class Curve {
 
   KeepCurve measure() {
     KeepCurve curve;
+    curve.hypothesis = hypothesis_;
     const ModuleSelection all = all_modules(model_);
     const Evaluation full = loss_of(all);
     curve.full_loss = full.loss;
@@ -90,9 +92,10 @@ class Curve {
   }
 
   Session& session_;
-  Model model_;
   const KeepCurveCommand& command_;
   TaskData task_;
+  HypothesisChoice hypothesis_;
+  Model model_;
   std::vector<RoutingStat> stats_;
   std::map<std::pair<std::vector<std::vector<std::int64_t>>, std::vector<std::vector<std::int64_t>>>, Evaluation>
       measured_;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/workflows/hypothesis.h"
 #include "core/workflows/prune_selection.h"
 
 namespace mformer {
@@ -12,7 +13,8 @@ struct KeepCurveCommand {
   std::vector<double> fractions = {1.0, 0.75, 0.5, 0.4, 0.3, 0.25, 0.125};
   std::vector<Criterion> criteria = {Criterion::gate_mass, Criterion::frequency, Criterion::reap, Criterion::norm,
                                      Criterion::random};
-  std::string domain;      ///< Of a version with domains, the hypothesis that is looked at: "base" or a domain.
+  /// Of a version with domains, the hypothesis that is looked at: "base" or a domain; empty = choose_hypothesis().
+  std::string domain;
   std::int64_t seeds = 3;  ///< Draws of the random criterion.
   PruneScope scope = PruneScope::layer;
   std::int64_t stat_tokens = 65536;  ///< Training tokens that the statistics are taken from; 0 = all.
@@ -34,6 +36,7 @@ struct KeepCurvePoint {
 };
 
 struct KeepCurve {
+  HypothesisChoice hypothesis;
   double full_loss = 0;  ///< Of the whole model.
   std::int64_t tokens = 0;
   std::int64_t att_modules = 0, mlp_modules = 0;

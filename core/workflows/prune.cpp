@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "core/workflows/commit.h"
-#include "core/workflows/hypothesis.h"
 
 namespace mformer {
 namespace {
@@ -77,9 +76,11 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
-  const LoadedVersion from = hypothesis_of(base, command.domain);
-  const Teacher teacher = load_teacher(session.registry, from, command.loss);
   PruneReport report;
+  report.hypothesis = choose_hypothesis(session, base, task, command.domain);
+  announce(session, report.hypothesis);
+  const LoadedVersion from = hypothesis_of(base, report.hypothesis.name);
+  const Teacher teacher = load_teacher(session, from, task, command.loss);
   report.kept = choose_modules(session, from.model, task, command);
   Model model = select(from.model, report.kept);
   report.size_before = size_of(base.model);

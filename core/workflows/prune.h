@@ -3,13 +3,15 @@
 #include <string>
 #include <vector>
 
+#include "core/workflows/hypothesis.h"
 #include "core/workflows/prune_selection.h"
 #include "core/workflows/tune.h"
 
 namespace mformer {
 
 struct PruneCommand : TrainCommand, ModuleChoice {
-  std::string domain;           ///< Of a version with domains, the hypothesis that is pruned: "base" or a domain.
+  /// Of a version with domains, the hypothesis that is pruned, alone: "base" or a domain; empty = choose_hypothesis().
+  std::string domain;
   std::int64_t heal_steps = 0;  ///< Steps of training only the routers of what is left, on the task.
   std::int64_t tune_steps = 0;  ///< Steps of training all that is left; one of the two at most.
   TuneLoss loss;                ///< Of those steps; load concentration is no part of it.
@@ -18,6 +20,7 @@ struct PruneCommand : TrainCommand, ModuleChoice {
 struct PruneReport {
   std::optional<VersionRecord> version;  ///< Absent after a dry run.
   bool kept_beside = false;
+  HypothesisChoice hypothesis;
   ModuleSelection kept;  ///< Old positions; the new position is the place in the list.
   ModelSize size_before, size_after;
   std::int64_t stored_before = 0, stored_after = 0;  ///< Bytes on disk; after = expected, in a dry run.

@@ -3,9 +3,11 @@
 #include <cmath>
 #include <optional>
 
+#include "core/checkpoint/domain_config.h"
 #include "core/model/placement.h"
 #include "core/training/training_copy.h"
 #include "core/workflows/commit.h"
+#include "core/workflows/lineage.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {
@@ -31,13 +33,25 @@ void add_bound(TaskChange& change, const EarlierLoss& earlier) {
   if (change.before.has_value() && std::abs(*change.before - earlier.loss) <= kSameLoss) change.before = earlier.loss;
 }
 
+/// Throws Error if the version has domains: what would change the base changes what each of them reads.
+void require_plain(const Registry& registry, const LoadedVersion& base) {
+  if (base.model.domains.empty()) return;
+  std::string hint = "mformer extend adds to it, mformer finetune trains one of its hypotheses alone";
+  for (const VersionRecord& version : ancestry(registry, base.record)) {
+    if (module_owners(registry.manifest(version.hash)).size() > 1) continue;
+    hint += "; the last version without domains is trained by mformer train --model " + to_string(version);
+    break;
+  }
+  throw Error(to_string(base.record) + " has domains: training its base would change what each of them reads", hint);
+}
+
 }  // namespace
 
 TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
   require_replay_share(command.replay);
   command.options.validate();
   require_trainable(base);
-  require_plain(base);
+  require_plain(session.registry, base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
@@ -50,7 +64,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
   report.memory = plan_memory({model, command.options, session.device, /*balance=*/true});
-  const std::int64_t context = context_of(command.options, model);
+  const std::int64_t context = context_of(session, command.options, model);
   const PackedWindows windows = training_windows(task, context);
   if (command.dry_run) return report;
 
@@ -85,8 +99,14 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   return report;
 }
 
-std::int64_t context_of(const TrainOptions& options, const Model& model) {
-  return options.context > 0 ? options.context : model.config.block_size;
+std::int64_t context_of(const Session& session, const TrainOptions& options, const Model& model) {
+  if (options.context <= 0) return model.config.block_size;
+  if (options.context > model.config.block_size) {
+    session.watcher.say("--context " + std::to_string(options.context) + " is longer than the model's own, " +
+                        std::to_string(model.config.block_size) +
+                        ": it is trained so, but evaluated and used at its own");
+  }
+  return options.context;
 }
 
 PackedWindows training_windows(const TaskData& task, std::int64_t context) {

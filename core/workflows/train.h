@@ -56,8 +56,9 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 
 // ---- Shared by the workflows that train ----------------------------------------------------------------------------
 
-/// Context of a command: the option, or the model's block size.
-std::int64_t context_of(const TrainOptions& options, const Model& model);
+/// Context of a command: the option, or the model's block size. Says so by a message where the option is beyond that:
+/// nothing else in the program reads so long a text at once.
+std::int64_t context_of(const Session& session, const TrainOptions& options, const Model& model);
 
 /// The windows that a training on the task sees. Throws Error, before a step is spent, where the task has no training
 /// text, less than one window of it, or none with a target.

@@ -9,6 +9,7 @@
 #include "core/model/losses.h"
 #include "core/model/placement.h"
 #include "core/training/training_copy.h"
+#include "core/workflows/hypothesis.h"
 
 namespace mformer {
 namespace {
@@ -84,25 +85,26 @@ double TuneLoss::concentration_at(std::int64_t step, std::int64_t steps) const {
   return growing < 1.0 ? 1.0 : std::min(1.0, static_cast<double>(step + 1) / growing);
 }
 
-Teacher load_teacher(const Registry& registry, const LoadedVersion& base, const TuneLoss& loss) {
+Teacher load_teacher(const Session& session, const LoadedVersion& base, const TaskData& task, const TuneLoss& loss) {
   if (loss.distill == 0) return {};
   if (loss.teacher.empty()) return {std::make_shared<const Model>(base.model), base.record.hash};
-  const LoadedVersion teacher = load_version(registry, registry.resolve(loss.teacher));
+  const LoadedVersion teacher = load_version(session.registry, session.registry.resolve(loss.teacher));
   if (teacher.manifest.tokenizer_object != base.manifest.tokenizer_object) {
     throw Error("the teacher " + to_string(teacher.record) + " has another tokenizer than " + to_string(base.record),
                 "a teacher must see the same tokens: name a version of the same family");
   }
-  if (!teacher.model.domains.empty()) {
-    throw Error("the teacher " + to_string(teacher.record) + " has domains",
-                "name a version without: one that prune or finetune made");
+  const HypothesisChoice choice = choose_hypothesis(session, teacher, task, "");
+  if (choice.by_posterior()) {
+    session.watcher.say("of the teacher " + to_string(teacher.record) + " '" + choice.name + "' reads task " +
+                        choice.task + ": learning from it");
   }
-  return {std::make_shared<const Model>(teacher.model), teacher.record.hash};
+  return {std::make_shared<const Model>(hypothesis_of(teacher, choice.name).model), teacher.record.hash};
 }
 
 TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand& command, const Tuning& tuning,
                  const std::filesystem::path& folder) {
   const TrainOptions& options = command.options;
-  const std::int64_t context = context_of(options, base.model);
+  const std::int64_t context = context_of(session, options, base.model);
   TrainTask training;
   TrainingCopy copy(tuning.model, session.device, options.bfloat16, tuning.filter);
   training.model = &copy.model();

@@ -28,12 +28,13 @@ struct TuneLoss {
 };
 
 /// The model to learn from, and the hash of its version; empty and "" without distillation. It shares `base`'s tensors
-/// where that is the teacher. Throws Error if its tokenizer is another than base's.
+/// where that is the teacher; of another with domains it is the hypothesis that reads the task. Throws Error if its
+/// tokenizer is another than base's.
 struct Teacher {
   std::shared_ptr<const Model> model;
   std::string version;
 };
-Teacher load_teacher(const Registry& registry, const LoadedVersion& base, const TuneLoss& loss);
+Teacher load_teacher(const Session& session, const LoadedVersion& base, const TaskData& task, const TuneLoss& loss);
 
 /// One training of a part of a model on a task.
 struct Tuning {
