@@ -7,7 +7,7 @@
 namespace mformer::cli {
 namespace {
 
-nlohmann::ordered_json number_or_null(const std::optional<std::int64_t>& number) {
+nlohmann::ordered_json count_or_null(const std::optional<std::int64_t>& number) {
   return number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json(nullptr);
 }
 
@@ -37,8 +37,8 @@ void run_tasks(const GlobalOptions& global) {
                     {"content_hash", task.content_hash},
                     {"heldout_rule", task.heldout_rule},
                     {"fields", task.fields},
-                    {"left_out_files", number_or_null(task.left_out_files)},
-                    {"left_out_records", number_or_null(task.left_out_records)},
+                    {"left_out_files", count_or_null(task.left_out_files)},
+                    {"left_out_records", count_or_null(task.left_out_records)},
                     {"created_ms", task.created_ms}});
     table.add_row({task.name, terminal::format_count(task.document_count), terminal::format_count(task.token_count),
                    left_out(task), task.data_path});

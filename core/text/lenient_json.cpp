@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kDeepest = 64;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr std::string_view kUnknownCharacter = "\xEF\xBF\xBD";
 
 /// A text with everything replaced that strict JSON has not, and where its parts came from.
 class Repair {
@@ -52,7 +52,7 @@ class Repair {
     if (c == '\\') return escape();
     if (c == '"') in_string_ = false;
     const size_t length = utf8_length(text_.substr(at_));
-    length == 0 ? replace(1, kReplacement) : copy(length);
+    length == 0 ? replace(1, kUnknownCharacter) : copy(length);
   }
 
   /// The number of a \uXXXX at `at`, or −1.
