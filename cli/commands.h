@@ -31,6 +31,8 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global);
 void setup_probe(CLI::App& parent, const GlobalOptions& global);
 void setup_generate(CLI::App& parent, const GlobalOptions& global);
 void setup_models(CLI::App& parent, const GlobalOptions& global);
+void setup_model(CLI::App& parent, const GlobalOptions& global);
+void setup_tag(CLI::App& parent, const GlobalOptions& global);
 void setup_use(CLI::App& parent, const GlobalOptions& global);
 void setup_log(CLI::App& parent, const GlobalOptions& global);
 void setup_undo(CLI::App& parent, const GlobalOptions& global);
@@ -62,6 +64,8 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_probe(root, global);
   setup_generate(root, global);
   setup_models(root, global);
+  setup_model(root, global);
+  setup_tag(root, global);
   setup_use(root, global);
   setup_log(root, global);
   setup_undo(root, global);

@@ -14,7 +14,9 @@ namespace mformer::cli {
 namespace fs = std::filesystem;
 
 nlohmann::ordered_json version_json(const VersionRecord& version) {
-  return {{"ref", to_string(version)}, {"hash", version.hash}};
+  nlohmann::ordered_json json = {{"ref", to_string(version)}, {"hash", version.hash}};
+  if (version.removed) json["removed"] = version.model + "@" + std::to_string(version.number);
+  return json;
 }
 
 nlohmann::ordered_json version_json(const Registry& registry, const std::string& hash) {
@@ -22,7 +24,10 @@ nlohmann::ordered_json version_json(const Registry& registry, const std::string&
 }
 
 std::string version_name(const Registry& registry, const std::string& hash) {
-  return hash.empty() ? "-" : to_string(registry.version(hash));
+  if (hash.empty()) return "-";
+  const VersionRecord version = registry.version(hash);
+  if (!version.removed) return to_string(version);
+  return version.model + "@" + std::to_string(version.number) + " (removed)";
 }
 
 nlohmann::ordered_json number_or_null(const std::optional<double>& value) {

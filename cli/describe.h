@@ -12,12 +12,13 @@
 /// How commands write the registry's records, in JSON and in tables.
 namespace mformer::cli {
 
-/// {"ref": "base@3", "hash": "<64 digits>"}.
+/// {"ref": "base@3", "hash": "<64 digits>"}; of a removed model the ref is a prefix of the hash, and "removed" says
+/// what it was called.
 nlohmann::ordered_json version_json(const VersionRecord& version);
 /// The same of a hash; null for "".
 nlohmann::ordered_json version_json(const Registry& registry, const std::string& hash);
 
-/// "base@3"; "-" for the hash "".
+/// "base@3", "base@3 (removed)"; "-" for the hash "".
 std::string version_name(const Registry& registry, const std::string& hash);
 
 /// The first 12 digits: enough to tell objects and versions apart, short enough to read.

@@ -28,11 +28,23 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
   removed.temporaries += swept.temporaries;
   removed.bytes += swept.bytes;
   terminal::Report report("gc", global.json);
-  report.data() = {{"dry_run", options.dry_run},
-                   {"grace_seconds", options.grace},
-                   {"objects", removed.objects},
-                   {"temporaries", removed.temporaries},
-                   {"bytes", removed.bytes}};
+  report.data() = {
+      {"dry_run", options.dry_run},
+      {"grace_seconds", options.grace},
+      {"models", removed.models},
+      {"versions", removed.versions},
+      {"tasks", removed.tasks},
+      {"waits_for", removed.waits_for.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(removed.waits_for)},
+      {"objects", removed.objects},
+      {"temporaries", removed.temporaries},
+      {"bytes", removed.bytes}};
+  if (removed.models + removed.versions + removed.tasks > 0) {
+    report.text() << (options.dry_run ? "would free " : "freed ") << removed.models << " removed models, "
+                  << removed.versions << " versions and " << removed.tasks << " removed tasks\n";
+  }
+  if (!removed.waits_for.empty()) {
+    report.text() << "removed models and tasks stay while a command runs: " << removed.waits_for << '\n';
+  }
   report.text() << (options.dry_run ? "would remove " : "removed ") << removed.objects << " unused objects and "
                 << removed.temporaries
                 << " unfinished files: " << terminal::format_bytes(static_cast<std::uint64_t>(removed.bytes)) << '\n';
@@ -46,11 +58,11 @@ void setup_gc(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<GcOptions>();
   CLI::App* command =
       add_command(parent, {"gc", groups::registry,
-                           "Remove object files that no version names, and what killed commands left behind",
+                           "Free what was removed, object files that no version names, and what killed commands left",
                            "mformer gc --dry-run"});
   command
       ->add_option("--grace", options->grace,
-                   "Spare files younger than this many seconds: a command may be writing them")
+                   "Spare what was written or removed within so many seconds: a command may need it")
       ->check(non_negative_integer())
       ->type_name("SECONDS");
   add_dry_run(*command, options->dry_run);

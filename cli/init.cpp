@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 struct InitFlags {
   InitOptions options;
+  bool named = false;  ///< --name was given: the model may join others
+  bool no_tokenizer = false;
   bool dry_run = false;
 };
 
@@ -25,15 +27,21 @@ std::string joined_presets() {
   return names;
 }
 
-/// True for a workspace without models: this init completes it. Throws Error when there are models, or may be soon.
-bool is_without_models(const fs::path& folder, OpenMode mode) {
+/// True for a workspace that this init adds its model to: one without models, or any with a model's name of its own.
+/// Throws Error when there are models, or may be soon, and none was named.
+bool is_joined(const fs::path& folder, const InitFlags& flags, OpenMode mode) {
   std::error_code ignored;
   if (!fs::exists(folder / ".mformer" / "registry.db", ignored)) return false;
   const Registry registry = Registry::open(folder, mode);
   const std::string memory = (folder / ".mformer").string();
   if (!registry.models().empty()) {
+    if (flags.named) {
+      require_new_model(registry, flags.options.model);
+      return true;
+    }
     throw Error("there is a workspace already: '" + memory + "'",
-                "add a model to it: mformer import DIR --name NAME, or choose another folder: --workspace DIR");
+                "add a model to it: mformer init --name NAME --tokenizer tokenizer.json, or mformer import DIR --name "
+                "NAME; or choose another folder: --workspace DIR");
   }
   for (const OperationRecord& operation : registry.operations()) {
     if (operation.outcome != Outcome::running) continue;
@@ -58,10 +66,17 @@ nlohmann::ordered_json arguments_of(const InitOptions& options) {
   return arguments;
 }
 
-void print(const InitReport& made, const InitFlags& flags, bool json) {
+/// `joined`: the folder of a workspace that was there before; empty for a new one.
+void print(const InitReport& made, const InitFlags& flags, const fs::path& joined, bool json) {
   tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {
     terminal::Report report("init", json);
     report_model(report, made, flags.options.model, flags.dry_run);
+    const std::string current =
+        joined.empty() ? flags.options.model : Registry::open(joined, OpenMode::read_only).current_model();
+    if (!current.empty() && current != flags.options.model) {
+      report.text() << "\n'" << current << "' stays the current model; to work on the new one: mformer use "
+                    << flags.options.model << '\n';
+    }
     report.print();
   });
 }
@@ -73,21 +88,22 @@ InitReport make_in(const fs::path& folder, const InitFlags& flags, const GlobalO
   return workspace.run([&] { return init_model(workspace.session(), flags.options); });
 }
 
-InitReport make(const fs::path& folder, bool without_models, const InitFlags& flags, const GlobalOptions& global) {
-  if (without_models) return make_in(folder, flags, global);
+InitReport make(const fs::path& folder, bool joined, const InitFlags& flags, const GlobalOptions& global) {
+  if (joined) return make_in(folder, flags, global);
   NewWorkspace workspace(folder);
   const InitReport made = make_in(workspace.folder(), flags, global);
   workspace.put_in_place();
   return made;
 }
 
-void run_init(const InitFlags& flags, const GlobalOptions& global) {
+void run_init(InitFlags flags, const GlobalOptions& global) {
   const fs::path folder = new_workspace_folder(global);
   require_valid_name("model", flags.options.model);
-  const bool without_models = is_without_models(folder, mode_of(flags.dry_run));
-  print(
-      flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, without_models, flags, global),
-      flags, global.json);
+  flags.options.need_tokenizer = !flags.no_tokenizer;
+  const bool joined = is_joined(folder, flags, mode_of(flags.dry_run));
+  const InitReport made =
+      flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, joined, flags, global);
+  print(made, flags, joined ? folder : fs::path(), global.json);
 }
 
 }  // namespace
@@ -107,15 +123,27 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
       ->excludes(from)
       ->excludes(config);
   config->excludes(from);
-  command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json; default: the checkpoint's own, or none")
-      ->type_name("FILE");
-  command->add_option("--name", options.model, "Name of the model; default: base")->type_name("NAME");
+  CLI::Option* tokenizer =
+      command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
+          ->type_name("FILE");
+  command
+      ->add_flag("--no-tokenizer", flags->no_tokenizer,
+                 "Fresh weights without a tokenizer: they can never be trained on text")
+      ->excludes(tokenizer)
+      ->excludes(from);
+  CLI::Option* name = command
+                          ->add_option("--name", options.model,
+                                       "Name of the model, which may join others in a workspace; default: base")
+                          ->type_name("NAME");
   command
       ->add_flag("--allow-not-finite", flags->options.allow_not_finite,
                  "Take weights that are not finite numbers too, to look at")
       ->needs(from);
   add_dry_run(*command, flags->dry_run);
-  command->callback([flags, &global] { run_init(*flags, global); });
+  command->callback([flags, name, &global] {
+    flags->named = name->count() > 0;
+    run_init(*flags, global);
+  });
 }
 
 }  // namespace mformer::cli

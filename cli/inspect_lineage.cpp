@@ -106,7 +106,7 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
                     {"old_routers", diff.old_routers},
                     {"private_parts", private_parts_json(diff.domains)},
                     {"nothing_old_changed", first ? ordered_json() : ordered_json(diff.nothing_old_changed())}});
-    table.add_row({is_current ? "*" : "", to_string(version),
+    table.add_row({is_current ? "*" : "", version_name(registry, version.hash),
                    version_name(registry, version.parent) + (branch ? " + " + branch->name : ""),
                    utc_time(version.created_ms), operation.command, tasks_of(operation),
                    format_bytes(static_cast<std::uint64_t>(bytes)),

@@ -45,10 +45,13 @@ ordered_json operation_json(const Registry& registry, const OperationRecord& ope
           {"data", data_json(operation)}};
 }
 
+/// Tasks by their names; where the operation was about the task itself, with the place of its data.
 std::string data_text(const OperationRecord& operation) {
+  const bool of_task = operation.command.starts_with("task ");
   std::string text;
   for (const OperationData& data : operation.data) {
     text += (text.empty() ? "" : ", ") + (data.task.empty() ? data.path : data.task);
+    if (of_task) text += ": " + data.path;
   }
   return text;
 }

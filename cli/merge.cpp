@@ -60,7 +60,7 @@ void run_merge(MergeFlags flags, const nlohmann::ordered_json& arguments, const 
   if (!flags.from.empty()) other = Registry::open(flags.from, OpenMode::read_only);
   const Registry& of_b = other ? *other : workspace.registry();
   const VersionRecord a = workspace.registry().resolve(flags.a), b = of_b.resolve(flags.b);
-  workspace.session().arguments_json = with_branches(arguments, a, b).dump();
+  workspace.session().arguments_json = arguments_text(with_branches(arguments, a, b));
   const LoadedVersion branch_a = load_branch(workspace.registry(), a, flags.a), branch_b = load_version(of_b, b);
   const MergeReport result =
       workspace.run([&] { return merge(workspace.computing_session(), branch_a, branch_b, flags.command, of_b); });

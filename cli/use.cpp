@@ -26,6 +26,11 @@ void run_use(const UseOptions& options, const GlobalOptions& global) {
   Workspace workspace(global, "use", mode_of(options.dry_run), {{"ref", options.ref}});
   Registry& registry = workspace.registry();
   const VersionRecord target = registry.resolve(options.ref);
+  if (target.removed) {
+    throw Error("'" + options.ref + "' is a version of the model '" + target.model + "', which was removed",
+                "bring the model back: mformer undo --model " + target.model +
+                    "; or keep the version: mformer tag NAME " + to_string(target));
+  }
   const std::string model = is_model(registry, options.ref) ? options.ref : target.model;
   const VersionRecord before = registry.version(registry.model(model).current_version);
   const bool moves = before.hash != target.hash;

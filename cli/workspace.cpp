@@ -40,8 +40,8 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
   };
   watcher.message = [this](const std::string& text) { stages_.message(text); };
   watcher.should_stop = [] { return interrupted(); };
-  session_ = std::make_unique<Session>(
-      Session{registry_, command, arguments.dump(), global.seed.value_or(0), MFORMER_VERSION, std::move(watcher)});
+  session_ = std::make_unique<Session>(Session{registry_, command, arguments_text(arguments), global.seed.value_or(0),
+                                               MFORMER_VERSION, std::move(watcher)});
   if (mode != OpenMode::read_only) return;
   session_->token_folder = [this] {
     if (!token_scratch_) token_scratch_.emplace(registry_.folder() / "cache");
@@ -56,7 +56,7 @@ Session& Workspace::computing_session() {
   if (session_->device.is_cpu()) return *session_;
   auto arguments = nlohmann::ordered_json::parse(session_->arguments_json);
   arguments["device"] = c10::DeviceTypeName(session_->device.type(), /*lower_case=*/true);
-  session_->arguments_json = arguments.dump();
+  session_->arguments_json = arguments_text(arguments);
   return *session_;
 }
 
@@ -76,6 +76,10 @@ LoadedVersion Workspace::load() const {
 
 void Workspace::throw_interrupted(const std::string& what, const std::string& hint) {
   throw Interrupted(what, hint.empty() ? "the same command again repeats the work" : hint);
+}
+
+std::string arguments_text(const nlohmann::ordered_json& arguments) {
+  return arguments.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 fs::path new_workspace_folder(const GlobalOptions& global) {

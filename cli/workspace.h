@@ -20,8 +20,8 @@ namespace mformer::cli {
 ///     const ExtendReport report = workspace.run([&] { return extend(workspace.session(), base, options); });
 class Workspace {
  public:
-  /// `arguments`: every option that decides the result (arguments_of(), cli/arguments.h): kept in the operation, and the
-  /// key under which an interrupted run is found again. Throws Error with a hint when there is no workspace.
+  /// `arguments`: every option that decides the result (arguments_of(), cli/arguments.h): kept in the operation, and
+  /// the key under which an interrupted run is found again. Throws Error with a hint when there is no workspace.
   Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
             const nlohmann::ordered_json& arguments = nlohmann::ordered_json::object());
   ~Workspace();
@@ -72,6 +72,9 @@ inline OpenMode mode_of(bool dry_run) {
 /// The folder of the workspace that commands work in: --workspace, or the nearest from the working directory upwards.
 /// Throws Error with a hint when there is none.
 std::filesystem::path workspace_folder(const GlobalOptions& global);
+
+/// Arguments as an operation keeps them. Paths need not be UTF-8: bytes that are none become U+FFFD.
+std::string arguments_text(const nlohmann::ordered_json& arguments);
 
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
 std::filesystem::path new_workspace_folder(const GlobalOptions& global);

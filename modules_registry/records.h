@@ -16,9 +16,16 @@ std::string_view to_string(Kind kind);
 /// Throws UsageError for anything but "att" and "mlp".
 Kind kind_from_string(std::string_view text);
 
-/// Names of models and tasks: letters, digits, '.', '_' and '-', and any character beyond ASCII; at most 100 bytes; not
-/// beginning with '-' or '.'. So a name is never mistaken for an option, a selector or "name@number".
-/// Throws UsageError that calls the thing `what` ("model", "task").
+/// Names of models, tags, tasks and domains: letters, digits, '.', '_' and '-', and any character beyond ASCII that
+/// shows (no control or direction marks, no blanks, no bytes that are not UTF-8); at most 100 bytes; not beginning with
+/// '-' or
+/// '.'. Tasks and domains, which are named after folders, may have spaces inside. So a name is never mistaken for an
+/// option, a selector or "name@number", and looks like no other.
+/// `what`: "model", "tag", "task" or "domain".
+bool is_valid_name(std::string_view what, std::string_view name);
+/// The same, or one that was valid while any byte beyond ASCII was: what is recorded under such a name stays usable.
+bool was_valid_name(std::string_view name);
+/// Throws UsageError that calls the thing `what` unless the name is valid.
 void require_valid_name(std::string_view what, std::string_view name);
 
 /// A module's lasting identity. It never changes after the module's birth.
@@ -89,9 +96,10 @@ struct VersionRecord {
   std::string model;
   int number = 0;  ///< counted from 1 for each model: "name@number"
   std::int64_t created_ms = 0;
+  bool removed = false;  ///< its model was removed: only its hash and tags name it
 };
 
-/// "name@number", as the command line writes it.
+/// As the command line writes it: "name@number"; of a removed model the first 12 digits of the hash.
 std::string to_string(const VersionRecord& version);
 
 struct ModelRecord {
@@ -136,7 +144,7 @@ struct OperationRecord {
 
 struct TaskRecord {
   std::string name;
-  std::string data_path;
+  std::string data_path;  ///< absolute; below the workspace's folder it goes wherever that is moved or copied
   std::string content_hash;
   std::int64_t token_count = 0;
   std::int64_t document_count = 0;
@@ -146,6 +154,32 @@ struct TaskRecord {
   std::string fields = {};             ///< of its records, as `--fields` names them; "" = the known names
   /// Left out of it when it was recorded; absent where a program recorded it that did not count.
   std::optional<std::int64_t> left_out_files = {}, left_out_records = {};
+  /// Recorded while all paths were kept absolute: see Registry::other_places. Filled in on reading.
+  bool old_path = false;
+};
+
+/// A name for one version, which never moves.
+struct TagRecord {
+  std::string name;
+  std::string version;  ///< version hash
+  std::int64_t operation_id = 0;
+  std::int64_t created_ms = 0;
+};
+
+/// What has a name that people gave it.
+enum class Thing { model, task, tag };
+std::string_view to_string(Thing thing);
+/// Throws UsageError for anything but "model", "task" and "tag".
+Thing thing_from_string(std::string_view text);
+
+/// What an operation did to a name, so that it can be taken back.
+struct NameChange {
+  std::int64_t operation_id = 0;
+  Thing thing = Thing::model;
+  std::string change;    ///< "rename", "remove", "replace" (a task's data), "move" (a task's path), "make" (a tag)
+  std::string old_name;  ///< "" for what was made
+  std::string new_name;  ///< "" for what was removed
+  std::string before;    ///< a task's path as it was kept, a tag's version; "" where there is none
 };
 
 /// How much one module is used by a task in a version; sums over `tokens` tokens of the task.

@@ -47,12 +47,17 @@ struct Commit {
 
 struct CommitResult {
   VersionRecord version;
-  /// True when `expected_current` no longer held: another command moved the model first. Nothing is lost: the version
-  /// was kept as the first of a new model "<model>-2" (or the next free number), whose name is in `version.model`.
+  /// True when `expected_current` no longer held: another command moved, renamed or removed the model first. Nothing is
+  /// lost: the version was kept as the first of a new model, called "<model>-2" (or the next free number) where
+  /// <model> is taken; its name is in `version.model`.
   bool kept_beside = false;
 };
 
 struct GcResult {
+  std::int64_t models = 0;       ///< removed models whose versions went for good
+  std::int64_t tasks = 0;        ///< removed or replaced tasks that went for good, with their statistics and scores
+  std::int64_t versions = 0;     ///< of the removed models; those that something else descends from stay
+  std::string waits_for;         ///< the running operation because of which removed models and tasks stayed, or empty
   std::int64_t objects = 0;      ///< object files that no version names
   std::int64_t temporaries = 0;  ///< unfinished files and locks that killed processes left
   std::int64_t bytes = 0;        ///< of both
@@ -103,6 +108,8 @@ class Registry {
   const ObjectStore& objects() const { return objects_; }
   /// The .mformer folder.
   const std::filesystem::path& folder() const { return folder_; }
+  /// The folder that holds it, absolute: what the paths of tasks are relative to that lie in it.
+  std::filesystem::path workspace() const;
 
   /// From now on whatever takes long asks this from time to time, and throws StoppedError when it says so. A write that
   /// has begun is ended first.
@@ -113,7 +120,7 @@ class Registry {
 
   // ---- Operations -------------------------------------------------------------------------------------------------
 
-  /// Writes the start of a command down. Returns its id.
+  /// Writes the start of a command down. Returns its id. Throws UsageError if `model` is a tag.
   std::int64_t begin_operation(const OperationStart& start);
 
   /// Ends a running operation without a version. An operation that has ended already keeps its outcome: so a caller's
@@ -152,8 +159,9 @@ class Registry {
   std::vector<VersionRecord> versions(const std::string& model) const;
 
   /// The version that a reference means: a model's name (its current version), "name@number", or the first 4 or more
-  /// digits of a version hash; names come first. "" means the current model. Throws UsageError when it means none
-  /// (hint: nearest names) or more than one (the message lists them).
+  /// digits of a version hash; names, of models and tags, come first. "" means the current model. Versions of a removed
+  /// model have their hash until gc frees them. Throws UsageError when it means none (hint: nearest names) or more than
+  /// one (the message lists them).
   VersionRecord resolve(const std::string& ref) const;
   /// By full hash. Throws UsageError if unknown.
   VersionRecord version(const std::string& hash) const;
@@ -169,6 +177,41 @@ class Registry {
   /// Bytes of the objects that its parent does not have.
   std::int64_t added_bytes(const std::string& version) const;
 
+  // ---- Names ------------------------------------------------------------------------------------------------------
+
+  /// Gives a model (with all its versions) or a task (with its statistics and scores) another name, and ends the
+  /// operation as done. Throws what require_renamable() throws.
+  void rename(std::int64_t operation_id, Thing thing, const std::string& from, const std::string& to);
+  /// Throws UsageError for an unknown name, one that is not valid, or one that is taken (by a model or tag, for a
+  /// model); Error while a command other than `own` that runs works on the model, or trains on the task.
+  void require_renamable(Thing thing, const std::string& from, const std::string& to, std::int64_t own = 0) const;
+
+  /// Takes a model with its versions, or a task with its statistics and scores, out of sight, or a tag away, and ends
+  /// the operation as done. last_name_change() and take_back() bring it back, until gc frees it. A task's texts are not
+  /// touched. Throws what require_removable() throws.
+  void remove(std::int64_t operation_id, Thing thing, const std::string& name);
+  /// Throws as require_renamable(), and Error for the current model.
+  void require_removable(Thing thing, const std::string& name, std::int64_t own = 0) const;
+
+  /// Names a version for ever and ends the operation as done. Throws UsageError for an unknown version, and what
+  /// require_taggable() throws.
+  void make_tag(std::int64_t operation_id, const std::string& name, const std::string& version);
+  /// Throws UsageError for a name that is not valid, or that a model or tag has.
+  void require_taggable(const std::string& name) const;
+  /// Oldest first.
+  std::vector<TagRecord> tags() const;
+  /// Throws UsageError, with the nearest names, for an unknown name.
+  TagRecord tag(const std::string& name) const;
+
+  // ---- Taking back ------------------------------------------------------------------------------------------------
+
+  /// The newest operation on names that was not taken back and that gc did not make final; with `model` only renames of
+  /// that model and its removal.
+  std::optional<NameChange> last_name_change(const std::string& model = "") const;
+  /// Takes the operation `undone` on names back and ends `operation_id` as done. Throws Error if it can't be taken back
+  /// (any more), UsageError if its name is taken by now.
+  void take_back(std::int64_t operation_id, std::int64_t undone);
+
   // ---- Modules ----------------------------------------------------------------------------------------------------
 
   /// Throws UsageError for an unknown uid.
@@ -183,8 +226,23 @@ class Registry {
   // ---- Tasks, statistics, scores ----------------------------------------------------------------------------------
 
   /// A task already known with the same content hash stays as it is. With another content: Error, or with `replace` the
-  /// task changes and its statistics and scores, which belong to the old data, go.
-  void add_task(const TaskRecord& task, bool replace = false);
+  /// task changes, and its statistics and scores, which belong to the old data, go out of sight with it:
+  /// `task.created_operation` can be taken back. With `ends`, that operation ends as done in the same transaction.
+  void add_task(const TaskRecord& task, bool replace = false, std::int64_t ends = 0);
+  bool has_task(const std::string& name) const;
+  /// Changes where the data lies, and nothing else; not an operation. Throws UsageError for an unknown name.
+  void place_task(const std::string& name, const std::string& data_path);
+  /// The same as an operation, which it ends as done and which can be taken back.
+  void move_task(std::int64_t operation_id, const std::string& name, const std::string& data_path);
+  /// The name that a task has now whose name was `name` when `operation` recorded it: renames since are followed. Of a
+  /// task that was removed since, a name that no task has.
+  std::string task_name_now(const std::string& name, std::int64_t operation) const;
+  /// The absolute path that a path as it is kept (NameChange::before) means now.
+  std::string place_of(const std::string& kept) const;
+  /// Places below the workspace's folder where the data of a task with an old path may lie if that path is gone,
+  /// because the workspace was moved: endings of the path that exist here, longest first. Whether it is the same data
+  /// is for the caller to see. Empty for other tasks.
+  std::vector<std::filesystem::path> other_places(const TaskRecord& task) const;
   /// Throws UsageError, with the nearest names, for an unknown name.
   TaskRecord task(const std::string& name) const;
   /// In the order in which they were added.
@@ -207,9 +265,12 @@ class Registry {
 
   // ---- Upkeep -----------------------------------------------------------------------------------------------------
 
-  /// Removes object files that no version names, and leftovers as sweep() does, if they are older than `grace_ms`. What
-  /// was written since the oldest operation that still runs began is spared, however old it is. With `dry_run` it only
-  /// counts. Throws Error, and removes no object, if there is no version at all.
+  /// Frees models and tasks that were removed more than `grace_ms` ago: their rows, but for versions that a model, a
+  /// tag or a version kept by them is, descends from or was merged from; nothing while an operation runs. What was
+  /// freed can't be taken back. Then removes object files that no version names (any more), and leftovers as sweep()
+  /// does, if they are older than `grace_ms`. What was written since the oldest operation that still runs began is
+  /// spared, however old it is. With `dry_run` it only counts. Throws Error, and removes nothing that the
+  /// registry should know, if rows of it were changed or lost, or there is no version at all.
   GcResult gc(bool dry_run, std::int64_t grace_ms = 60 * 60 * 1000);
 
   /// Removes what killed processes left in `dir`/.mformer: unfinished files and locks. Needs no database, and so no
@@ -241,6 +302,15 @@ class Registry {
   void require_all_changes(const ChangeCount::Found& written) const;
   void mark_interrupted_operations();
   std::filesystem::path lock_path(const std::string& operation_uid) const;
+  void adopt_old_paths();
+  std::string kept_path(const std::string& path) const;
+  void require_idle(std::int64_t own, Thing thing, const std::string& name) const;
+  void put_path(const std::string& task, const std::string& kept);
+  void insert_task(const TaskRecord& task, const std::string& known, bool replace);
+  void set_aside(const NameChange& change);
+  void free_removed(bool dry_run, std::int64_t grace_ms, GcResult& result);
+  void take_back_rows(std::int64_t operation_id, const NameChange& change);
+  void take_back_tag(const NameChange& change);
   OperationRecord running_operation(std::int64_t id) const;
   void end_operation(std::int64_t id, Outcome outcome, const std::string& message, const std::string& version_after);
 

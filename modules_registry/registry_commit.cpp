@@ -150,11 +150,23 @@ std::string current_version(Database& db, const std::string& model) {
   return row.next() ? row.text(0) : "";
 }
 
+bool is_taken(Database& db, const std::string& name) {
+  Query row(db, "SELECT 1 FROM models WHERE name = ?1 UNION ALL SELECT 1 FROM tags WHERE name = ?1");
+  row.bind(name);
+  return row.next();
+}
+
+bool is_version(Database& db, const std::string& hash) {
+  Query row(db, "SELECT 1 FROM versions WHERE hash = ?");
+  row.bind(hash);
+  return row.next();
+}
+
+/// The model's name, if it was renamed or removed meanwhile, or one beside it.
 std::string free_name_beside(Database& db, const std::string& model) {
-  for (int number = 2;; ++number) {
-    std::string name = model + "-" + std::to_string(number);
-    if (current_version(db, name).empty()) return name;
-  }
+  std::string name = model;
+  for (int number = 2; is_taken(db, name); ++number) name = model + "-" + std::to_string(number);
+  return name;
 }
 
 int next_number(Database& db, const std::string& model) {
@@ -179,7 +191,7 @@ void require_births_in_manifest(const Commit& commit) {
 }  // namespace
 
 CommitResult Registry::commit_version(const Commit& commit) {
-  require_valid_name("model", commit.model);
+  if (current_version(*db_, commit.model).empty()) require_valid_name("model", commit.model);
   require_distinct_names(commit.manifest);
   require_births_in_manifest(commit);
   objects_.flush();  // before the transaction, so that others need not wait for the disk
@@ -189,10 +201,13 @@ CommitResult Registry::commit_version(const Commit& commit) {
   const OperationRecord operation = running_operation(commit.operation_id);
   if (!commit.parent.empty()) version(commit.parent);  // throws if unknown
   const std::string current = current_version(*db_, commit.model);
-  if (current.empty() && !commit.expected_current.empty()) model(commit.model);  // throws: there is no such model
+  if (current.empty() && !commit.expected_current.empty() && !is_version(*db_, commit.expected_current)) {
+    model(commit.model);  // throws: there is no such model, and never was
+  }
 
   CommitResult result;
-  result.kept_beside = current != commit.expected_current;
+  // Nothing is lost because of a name: not if it moved on, nor if it was removed, or given to a tag.
+  result.kept_beside = current != commit.expected_current || (current.empty() && is_taken(*db_, commit.model));
   VersionRecord& made = result.version;
   made.hash = version_hash(commit.manifest, commit.parent, operation.uid);
   made.content_hash = content_hash(commit.manifest);

@@ -8,6 +8,7 @@
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/registry.h"
+#include "modules_registry/seals.h"
 
 namespace mformer {
 
@@ -77,8 +78,8 @@ void collect_leftovers(const fs::path& folder, std::string_view locks, Collector
   });
 }
 
-std::unordered_set<std::string> known_objects(Database& db) {
-  Query rows(db, "SELECT hash FROM objects");
+std::unordered_set<std::string> known_objects(Database& db, const std::string& table) {
+  Query rows(db, "SELECT hash FROM " + table);
   std::unordered_set<std::string> hashes;
   while (rows.next()) hashes.insert(rows.text(0));
   return hashes;
@@ -93,12 +94,18 @@ bool has_versions(Database& db) {
 
 GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
   objects_.flush();
+  GcResult result;
+  free_removed(dry_run, grace_ms, result);  // rows before files: a file goes only after nothing names it
   // The write lock keeps commits out, so that no file is removed between a commit's look at it and its rows.
   std::optional<WriteTransaction> transaction;
   if (!dry_run) transaction.emplace(*db_);
-  GcResult result;
+  if (!broken_seals(*db_).empty()) {
+    throw Error("the registry '" + db_->file().string() +
+                    "' is damaged, so nothing was removed: rows that name objects may be lost",
+                "mformer fsck says what is wrong");
+  }
   Collector collector(nobody_since(lock_path(""), grace_ms), dry_run, result);
-  const auto known = known_objects(*db_);
+  const auto known = known_objects(*db_, dry_run && result.versions > 0 ? "temp.kept_objects" : "objects");
   std::vector<fs::path> unused;
   for (const std::string& hash : objects_.list()) {
     if (!known.contains(hash) && collector.may_go(objects_.path(hash))) unused.push_back(objects_.path(hash));

@@ -5,6 +5,7 @@
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/registry.h"
+#include "modules_registry/removed.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
@@ -20,7 +21,8 @@ VersionRecord read_version(Query& row) {
   version.content_hash = row.text(1);
   version.parent = row.text(2);
   version.operation_id = row.integer(3);
-  version.model = row.text(4);
+  version.model = name_before_removal(row.text(4));
+  version.removed = is_removed(row.text(4));
   version.number = static_cast<int>(row.integer(5));
   version.created_ms = row.integer(6);
   return version;
@@ -36,14 +38,16 @@ ModelRecord read_model(Query& row) {
   model.name = row.text(0);
   model.current_version = row.text(1);
   model.current_number = static_cast<int>(row.integer(2));
-  model.current_model = row.text(3);
+  model.current_model = name_before_removal(row.text(3));
   model.version_count = static_cast<int>(row.integer(4));
   model.created_ms = row.integer(5);
   return model;
 }
 
-std::vector<std::string> model_names(Database& db) {
-  Query rows(db, "SELECT name FROM models ORDER BY id");
+/// Of models, then tags.
+std::vector<std::string> names_of_refs(Database& db) {
+  Query rows(db, std::string("SELECT name FROM (SELECT 0, id AS place, name FROM models WHERE ") + kLiving +
+                     "UNION ALL SELECT 1, created_ms, name FROM tags ORDER BY 1, 2, 3)");
   std::vector<std::string> names;
   while (rows.next()) names.push_back(rows.text(0));
   return names;
@@ -52,11 +56,18 @@ std::vector<std::string> model_names(Database& db) {
 bool has_model(Database& db, const std::string& name) {
   Query row(db, "SELECT 1 FROM models WHERE name = ?");
   row.bind(name);
-  return row.next();
+  return !is_removed(name) && row.next();
+}
+
+/// Hash of the version that a tag names, or "".
+std::string tagged_version(Database& db, const std::string& name) {
+  Query row(db, "SELECT version_hash FROM tags WHERE name = ?");
+  row.bind(name);
+  return row.next() ? row.text(0) : "";
 }
 
 [[noreturn]] void fail_unknown(Database& db, const std::string& what, const std::string& word) {
-  const std::vector<std::string> names = model_names(db);
+  const std::vector<std::string> names = names_of_refs(db);
   throw UsageError(what, suggestion_hint(word, names, "models", "the workspace has no model yet: mformer init"));
 }
 
@@ -113,7 +124,7 @@ std::string Registry::current_model() const {
 }
 
 std::vector<ModelRecord> Registry::models() const {
-  Query rows(*db_, std::string(kSelectModel) + "ORDER BY models.id");
+  Query rows(*db_, std::string(kSelectModel) + "WHERE instr(models.name, ' (removed ') = 0 ORDER BY models.id");
   std::vector<ModelRecord> found;
   while (rows.next()) found.push_back(read_model(rows));
   return found;
@@ -122,7 +133,10 @@ std::vector<ModelRecord> Registry::models() const {
 ModelRecord Registry::model(const std::string& name) const {
   Query row(*db_, std::string(kSelectModel) + "WHERE models.name = ?");
   row.bind(name);
-  if (row.next()) return read_model(row);
+  if (!is_removed(name) && row.next()) return read_model(row);
+  if (!tagged_version(*db_, name).empty()) {
+    throw UsageError("'" + name + "' is a tag, which never moves, and this needs a model", "mformer models lists them");
+  }
   fail_unknown(*db_, "there is no model '" + name + "'", name);
 }
 
@@ -146,6 +160,7 @@ VersionRecord Registry::resolve(const std::string& ref) const {
   const std::string wanted = ref.empty() ? current_model() : ref;
   if (wanted.empty()) throw UsageError("the workspace has no model yet", "make one: mformer init or mformer import");
   if (has_model(*db_, wanted)) return version(model(wanted).current_version);
+  if (const std::string tagged = tagged_version(*db_, wanted); !tagged.empty()) return version(tagged);
   if (const size_t at = wanted.rfind('@'); at != std::string::npos) return numbered_version(*db_, wanted, at);
   if (const std::string prefix = hash_prefix(wanted); !prefix.empty()) {
     const std::vector<VersionRecord> found = versions_that_begin(*db_, prefix);

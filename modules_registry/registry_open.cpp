@@ -20,6 +20,7 @@ constexpr std::string_view kFolder = ".mformer";
 constexpr std::string_view kDatabase = "registry.db";
 constexpr std::string_view kObjects = "objects";
 constexpr std::string_view kRunning = "running";
+constexpr int kPathsAreRelative = 4;  // the migration since which they are
 
 fs::path registry_folder(const fs::path& dir) {
   std::error_code error;
@@ -195,6 +196,7 @@ int Registry::migrate() {
     db_->script(std::string(migration.sql));
     record.bind(migration.number, migration.name, now_ms()).run();
   }
+  if (before < kPathsAreRelative) adopt_old_paths();
   make_seals(*db_, 1 + (has_seals ? *sealed_changes(*db_) : 0));
   transaction.commit();
   return before;

@@ -37,6 +37,15 @@ void read_data(Database& db, OperationRecord& operation) {
   while (rows.next()) operation.data.push_back({rows.text(0), rows.text(1), rows.text(2), rows.text(3)});
 }
 
+/// Before a command's work, so that none is done for a name that can't get it.
+void refuse_tag(Database& db, const std::string& model) {
+  Query row(db, "SELECT 1 FROM tags WHERE name = ?");
+  row.bind(model);
+  if (!row.next()) return;
+  throw UsageError("'" + model + "' is a tag, a name that never moves, so it can't get a new version",
+                   "give the result the name of a model, or a new one: --into NAME");
+}
+
 }  // namespace
 
 std::int64_t Registry::begin_operation(const OperationStart& start) {
@@ -44,6 +53,7 @@ std::int64_t Registry::begin_operation(const OperationStart& start) {
   // Locked before the row exists: who sees the row running can ask the lock whether that is still true.
   FileLock lock(lock_path(uid));
   WriteTransaction transaction(*db_);
+  refuse_tag(*db_, start.model);
   Query(*db_,
         "INSERT INTO operations (uid, command, arguments_json, seed, code_version, started_ms, outcome, model, "
         "version_before) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, (SELECT current_version FROM models WHERE name = ?))")

@@ -6,6 +6,7 @@
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/registry.h"
+#include "modules_registry/removed.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
@@ -14,7 +15,8 @@ namespace {
 
 constexpr const char* kSelectTask =
     "SELECT name, data_path, content_hash, token_count, document_count, heldout_rule, created_operation, created_ms, "
-    "fields, left_out_files, left_out_records FROM tasks ";
+    "fields, left_out_files, left_out_records, "
+    "id IN (SELECT task_id FROM old_paths) FROM tasks ";
 
 std::optional<std::int64_t> number_or_nothing(Query& row, int column) {
   return row.is_null(column) ? std::nullopt : std::optional(row.integer(column));
@@ -33,6 +35,7 @@ TaskRecord read_task(Query& row) {
   task.fields = row.text(8);
   task.left_out_files = number_or_nothing(row, 9);
   task.left_out_records = number_or_nothing(row, 10);
+  task.old_path = row.integer(11) != 0;
   return task;
 }
 
@@ -49,31 +52,43 @@ void require_finite(double value, const std::string& what) {
 
 }  // namespace
 
-void Registry::add_task(const TaskRecord& task, bool replace) {
-  require_valid_name("task", task.name);
+void Registry::add_task(const TaskRecord& task, bool replace, std::int64_t ends) {
   WriteTransaction transaction(*db_);
   const std::string known = task_content(*db_, task.name);
-  if (known == task.content_hash && !known.empty()) return;
+  if (known.empty()) require_valid_name("task", task.name);  // one that is there may have a name from before that
+  if (known != task.content_hash || known.empty()) insert_task(task, known, replace);
+  if (ends != 0) end_operation(ends, Outcome::done, "", "");
+  transaction.commit();
+  running_.erase(ends);
+}
+
+/// Inside the caller's transaction; `known` is the content of the task that has the name already, or empty.
+void Registry::insert_task(const TaskRecord& task, const std::string& known, bool replace) {
   if (!known.empty() && !replace) {
     throw Error("task '" + task.name + "' exists already, with other data",
                 "give the new data another name, or add --replace (the task's statistics and scores go then)");
   }
+  const bool kept = !known.empty() && task.created_operation != 0;
+  if (kept) set_aside({task.created_operation, Thing::task, "replace", task.name, task.name, ""});
   Query(*db_, "DELETE FROM tasks WHERE name = ?").bind(task.name).run();
   Query(*db_,
         "INSERT INTO tasks (name, data_path, content_hash, token_count, document_count, heldout_rule, "
         "created_operation, created_ms, fields, left_out_files, left_out_records) "
         "VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, 0), ?, ?, NULLIF(?, -1), NULLIF(?, -1))")
-      .bind(task.name, task.data_path, task.content_hash, task.token_count, task.document_count, task.heldout_rule,
+      .bind(task.name, kept_path(task.data_path), task.content_hash, task.token_count, task.document_count, task.heldout_rule,
             task.created_operation, now_ms(), task.fields, task.left_out_files.value_or(-1),
             task.left_out_records.value_or(-1))
       .run();
-  transaction.commit();
 }
 
 TaskRecord Registry::task(const std::string& name) const {
   Query row(*db_, std::string(kSelectTask) + "WHERE name = ?");
   row.bind(name);
-  if (row.next()) return read_task(row);
+  if (!is_removed(name) && row.next()) {
+    TaskRecord found = read_task(row);
+    found.data_path = place_of(found.data_path);
+    return found;
+  }
   std::vector<std::string> names;
   for (const TaskRecord& known : tasks()) names.push_back(known.name);
   throw UsageError(
@@ -82,9 +97,10 @@ TaskRecord Registry::task(const std::string& name) const {
 }
 
 std::vector<TaskRecord> Registry::tasks() const {
-  Query rows(*db_, std::string(kSelectTask) + "ORDER BY id");
+  Query rows(*db_, std::string(kSelectTask) + "WHERE " + kLiving + "ORDER BY id");
   std::vector<TaskRecord> found;
   while (rows.next()) found.push_back(read_task(rows));
+  for (TaskRecord& task : found) task.data_path = place_of(task.data_path);
   return found;
 }
 
@@ -145,7 +161,7 @@ std::vector<Score> Registry::scores(const std::string& version_hash, const std::
   if (!task_name.empty()) task(task_name);
   Query rows(*db_,
              "SELECT version_hash, task, split, metric, value, token_count, operation_id, created_ms FROM scores "
-             "WHERE (?1 = '' OR version_hash = ?1) AND (?2 = '' OR task = ?2) "
+             "WHERE (?1 = '' OR version_hash = ?1) AND (?2 = '' OR task = ?2) AND instr(task, ' (removed ') = 0 "
              "ORDER BY created_ms, version_hash, task, split, metric");
   rows.bind(version_hash, task_name);
   std::vector<Score> found;

@@ -54,11 +54,8 @@ class EntryReader {
   [[noreturn]] void fail(const std::string& what) const { throw Error(where_ + " " + what); }
 
   void check_name() const {
-    try {
-      require_valid_name("domain", domain_.name);
-    } catch (const Error&) {
-      throw Error(quoted_name(domain_.name) + " can't be the name of a domain");
-    }
+    // A domain that was made before names had to show stays readable.
+    if (!was_valid_name(domain_.name)) throw Error(quoted_name(domain_.name) + " can't be the name of a domain");
     if (domain_.name == kBaseHypothesis || find_domain(model_, domain_.name) != nullptr)
       fail("has a name that is taken");
   }

@@ -74,7 +74,13 @@ void CorpusMemo::store(const CorpusSummary& summary) const {
   if (newest_ns_ / kNanosecondsPerMillisecond > now_ms() - kSettledMs) return;
   json stored = {{"content_hash", summary.content_hash}, {"examples", summary.examples}};
   for (const auto& [name, member] : kCounts) stored[name] = summary.*member;
-  write_file_atomically(file_, as_bytes(std::string_view(stored.dump())));
+  try {
+    // An example may quote a name that is no UTF-8.
+    const std::string text = stored.dump(-1, ' ', false, json::error_handler_t::replace);
+    write_file_atomically(file_, as_bytes(std::string_view(text)));
+  } catch (const Error&) {
+    // a short cut that can't be kept, in a workspace that may only be read for example: the corpus is read again
+  }
 }
 
 }  // namespace mformer

@@ -21,8 +21,8 @@ class CorpusMemo {
   /// What was stored for this very listing; nothing when there is no such file or it is damaged.
   std::optional<CorpusSummary> load() const;
 
-  /// Writes the summary, unless a file changed within the last 2.5 seconds: a further change might not show in
-  /// its times.
+  /// Writes the summary where it can, unless a file changed within the last 2.5 seconds: a further change might not
+  /// show in its times.
   void store(const CorpusSummary& summary) const;
 
  private:

@@ -182,4 +182,30 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
   return *std::move(cache);
 }
 
+CorpusSummary summarize_corpus(const fs::path& data, const fs::path& cache_dir, const ByteProgress& progress,
+                               const RecordFields& fields) {
+  const CorpusListing listing = list_corpus(data);
+  std::error_code failed;
+  fs::create_directories(cache_dir, failed);
+  if (failed) throw_file_error("create", cache_dir, failed.value());
+  const CorpusMemo memo(listing, cache_dir, fields);
+  if (const auto known = memo.load()) return *known;
+  const CorpusSummary summary = for_each_document(
+      data, [](const Document&) {}, progress, fields);
+  memo.store(summary);
+  return summary;
+}
+
+std::optional<TokenCache> cached_tokens(const std::string& content_hash, const Tokenizer& tokenizer,
+                                        const fs::path& cache_dir) {
+  std::optional<TokenCache> cache = open_whole(cache_files(cache_dir, content_hash, tokenizer.identity()));
+  if (!cache) return std::nullopt;
+  cache->summary.content_hash = content_hash;
+  for (const Split split : kSplits) {
+    cache->summary.documents += cache->split(split).documents();
+    cache->summary.text_bytes += cache->split(split).text_bytes();
+  }
+  return cache;
+}
+
 }  // namespace mformer

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -83,5 +84,15 @@ struct TokenCache {
 TokenCache build_token_cache(const std::filesystem::path& data, const Tokenizer& tokenizer,
                              const std::filesystem::path& cache_dir, const ByteProgress& progress = {}, int threads = 0,
                              const RecordFields& fields = {});
+
+/// What a corpus holds, with the content hash that build_token_cache gives it. Nothing is tokenised; `cache_dir` keeps
+/// the CorpusMemo. Throws Error as for_each_document does.
+CorpusSummary summarize_corpus(const std::filesystem::path& data, const std::filesystem::path& cache_dir,
+                               const ByteProgress& progress = {}, const RecordFields& fields = {});
+
+/// The tokens of a corpus that build_token_cache turned into tokens before, wherever its text is now; nothing if they
+/// are not in the cache, or not whole. Of the summary only documents, text bytes and content hash are known.
+std::optional<TokenCache> cached_tokens(const std::string& content_hash, const Tokenizer& tokenizer,
+                                        const std::filesystem::path& cache_dir);
 
 }  // namespace mformer

@@ -18,6 +18,11 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
     config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});
     config.bos_token_id = config.eos_token_id;
   }
+  if (options.need_tokenizer && !tokenizer.has_value()) {
+    throw UsageError("a fresh model without a tokenizer can never be trained on text",
+                     "name one: --tokenizer tokenizer.json, which mformer tokenizer train --data DIR --vocab-size 4096 "
+                     "makes; or say that it is to have none: --no-tokenizer");
+  }
   config.quantization.clear();  // a geometry may come from an int8 checkpoint, but fresh weights are float32
   return config;
 }
@@ -36,6 +41,16 @@ Tokenizer load_tokenizer(const std::string& file) {
 }
 
 }  // namespace
+
+void require_new_model(const Registry& registry, const std::string& name) {
+  const std::string hint = "choose another name: --name NAME";
+  for (const ModelRecord& known : registry.models()) {
+    if (known.name == name) throw UsageError("there is a model '" + name + "' already", hint);
+  }
+  for (const TagRecord& known : registry.tags()) {
+    if (known.name == name) throw UsageError("there is a tag '" + name + "' already", hint);
+  }
+}
 
 InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed) {
   InitialModel made;
@@ -61,11 +76,7 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
 }
 
 InitReport init_model(Session& session, const InitOptions& options) {
-  for (const ModelRecord& known : session.registry.models()) {
-    if (known.name == options.model) {
-      throw UsageError("there is a model '" + options.model + "' already", "choose another name: --name NAME");
-    }
-  }
+  require_new_model(session.registry, options.model);
   InitReport report;
   run_operation(session, options.model, {}, [&](std::int64_t operation) {
     auto [model, tokenizer, not_finite] = build_initial_model(options, session.seed);

@@ -16,6 +16,7 @@ struct InitOptions {
   std::string tokenizer;          ///< tokenizer.json; empty = the checkpoint's own, or none.
   std::string model = "base";     ///< Name of the model.
   bool allow_not_finite = false;  ///< Import weights that are not finite numbers, to look at.
+  bool need_tokenizer = false;    ///< Refuse fresh weights without one: they could never be trained on text.
 };
 
 struct InitReport {
@@ -31,6 +32,9 @@ struct InitialModel {
   std::optional<Tokenizer> tokenizer;
   std::vector<std::string> not_finite;  ///< As InitReport::not_finite.
 };
+
+/// Throws UsageError if a model or tag has the name.
+void require_new_model(const Registry& registry, const std::string& name);
 
 /// The model that init() would make; touches no registry. With a tokenizer, fresh weights get its vocabulary size and
 /// end-of-text id. Throws Error or UsageError for whatever is wrong with the files, and, unless that is allowed, for

@@ -39,7 +39,8 @@ std::optional<MergedBranch> merged_branch(const Registry& registry, const Versio
 std::vector<std::string> tasks_trained_by(const Registry& registry, const VersionRecord& version) {
   std::vector<std::string> tasks;
   for (const OperationData& data : registry.operation(version.operation_id).data) {
-    if ((data.role == "train" || data.role == "merge") && !data.task.empty()) tasks.push_back(data.task);
+    if ((data.role != "train" && data.role != "merge") || data.task.empty()) continue;
+    tasks.push_back(registry.task_name_now(data.task, version.operation_id));
   }
   return tasks;
 }

@@ -56,7 +56,8 @@ std::string provenance_json(const Registry& registry, const VersionRecord& versi
                                              {"parent", version.parent},
                                              {"content", version.content_hash},
                                              {"modules", modules}};
-  return provenance.dump(2) + "\n";
+  using Json = nlohmann::ordered_json;
+  return provenance.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace mformer

@@ -1,7 +1,5 @@
 #include "core/workspace/session.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
 #include <limits>
 #include <map>
@@ -12,28 +10,6 @@ namespace mformer {
 namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-std::string name_of_folder(const std::string& data) {
-  std::filesystem::path path = std::filesystem::path(data).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  return path.stem().string();
-}
-
-std::optional<TaskRecord> known_task(const Registry& registry, const std::string& name) {
-  for (const TaskRecord& task : registry.tasks()) {
-    if (task.name == name) return task;
-  }
-  return std::nullopt;
-}
-
-/// A task keeps being read as it was recorded.
-void require_same_fields(const TaskRecord& record, const std::string& asked) {
-  if (asked.empty() || asked == record.fields) return;
-  throw UsageError("task '" + record.name + "' is read with " +
-                       (record.fields.empty() ? "the known names of fields" : "--fields " + record.fields) +
-                       ", not with " + asked,
-                   "to read its data otherwise, add it anew: mformer task add NAME --data DIR --fields " + asked);
-}
 
 }  // namespace
 
@@ -66,66 +42,12 @@ void run_operation(const Session& session, const std::string& model, const std::
   }
 }
 
-TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool replace, const std::string& fields) {
-  Registry& registry = session.registry;
-  if (name.empty() && data.empty()) {
-    throw UsageError("no task and no data were named",
-                     "give --data DIR, or --task NAME of a known task (mformer tasks)");
-  }
-  TaskRecord record;
-  const std::string asked = RecordFields::parse(fields).str();
-  if (data.empty()) {
-    record = registry.task(name);
-    require_same_fields(record, asked);
-  } else {
-    record.name = name.empty() ? name_of_folder(data) : name;
-    require_valid_name("task", record.name);
-    record.data_path = std::filesystem::absolute(data).lexically_normal().string();
-    record.heldout_rule = std::string(kSplitRule);
-    const auto before = known_task(registry, record.name);
-    record.fields = asked.empty() && before ? before->fields : asked;
-  }
-  const auto progress = [&](std::int64_t done, std::int64_t total) {
-    if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, kUnknown, kUnknown);
-  };
-  const std::filesystem::path cache = session.token_folder ? session.token_folder() : registry.folder() / "cache";
-  TaskData task{record, build_token_cache(record.data_path, tokenizer, cache, progress, at::get_num_threads(),
-                                          RecordFields::parse(record.fields))};
-  const std::string& content = task.tokens.summary.content_hash;
-  const auto known = known_task(registry, record.name);
-  if (known.has_value() && known->content_hash != content && !replace) {
-    throw Error("the data in " + record.data_path + " is not what is recorded as task '" + record.name + "'",
-                "take it as the task's new data: mformer task add " + record.name + " --data " + record.data_path +
-                    (asked.empty() ? "" : " --fields " + asked) + " --replace; or give it another name: --task NAME");
-  }
-  if (known.has_value() && known->content_hash == content) {
-    task.record = *known;
-    return task;
-  }
-  task.record.content_hash = content;
-  task.record.document_count = task.tokens.summary.documents;
-  task.record.left_out_files = task.tokens.summary.files_left_out();
-  task.record.left_out_records = task.tokens.summary.records_left_out();
-  task.record.token_count = 0;
-  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
-    task.record.token_count += static_cast<std::int64_t>(task.tokens.split(split).tokens().size());
-  }
-  return task;
-}
-
 void say_what_was_left_out(const Session& session, const TaskData& task) {
   const std::string left_out = left_out_text(task.tokens.summary);
   if (left_out.empty() || task.record.created_operation != 0) return;
   std::string text = "left out of the data: " + left_out;
   for (const std::string& example : task.tokens.summary.examples) text += "; " + example;
   session.watcher.say(text);
-}
-
-void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace) {
-  if (task.record.created_operation == 0) task.record.created_operation = operation;
-  session.registry.add_task(task.record, replace);
-  task.record = session.registry.task(task.record.name);
 }
 
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
@@ -201,11 +123,15 @@ std::optional<Evaluation> known_score(const Registry& registry, const std::strin
 
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation) {
+  // Its name can be removed or changed while a command measures all tasks: then there is nowhere to keep it.
+  if (!session.registry.has_task(task.record.name)) {
+    return evaluate_task(session, model, task, Split::held_out, max_tokens);
+  }
   const auto known = known_score(session.registry, version, task.record.name, max_tokens);
   if (known.has_value()) return known;
   const std::string suffix = std::to_string(max_tokens);
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
-  if (result.has_value() && std::isfinite(result->loss)) {
+  if (result.has_value() && std::isfinite(result->loss) && session.registry.has_task(task.record.name)) {
     session.registry.atomically([&] {  // killed on the way, all or nothing is known
       for (const auto& [metric, value] : metrics_of(*result)) {
         session.registry.put_score(
@@ -214,18 +140,6 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
     });
   }
   return result;
-}
-
-std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer) {
-  std::vector<TaskData> tasks;
-  for (const TaskRecord& record : session.registry.tasks()) {
-    try {
-      tasks.push_back(open_task(session, tokenizer, record.name, ""));
-    } catch (const Error& e) {
-      session.watcher.say("task '" + record.name + "' is left out: " + e.what());
-    }
-  }
-  return tasks;
 }
 
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,

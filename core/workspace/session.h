@@ -50,21 +50,31 @@ void run_operation(const Session& session, const std::string& model, const std::
 struct TaskData {
   TaskRecord record;
   TokenCache tokens;
+  std::string given_path{};  ///< Where the command found the data, absolute; empty if it named the task alone.
 };
 
+/// The folder of the session's tokens.
+std::filesystem::path token_folder_of(const Session& session);
+
+/// Where data lies that was named on the command line, absolute and without dots. Where ".." follows a link, only the
+/// file system knows what it means.
+std::string absolute_path(const std::string& data);
+
 /// Finds a task's data. With `data`, the folder is task `name`, by default named after the folder; without, `name` must
-/// be known. `fields` are those of its records (RecordFields::parse()), "" = as recorded, or the known names. Writes
-/// nothing to the registry: record_task() does. Throws UsageError for an unknown task or neither name
-/// nor data, or for fields without data that are not the recorded ones; Error when the data is gone or, unless
-/// `replace`, another than what is recorded under this name.
+/// be known. `fields` are those of its records (RecordFields::parse()), "" = as recorded, or the known names. Its text
+/// lies where it was recorded; where nothing is there any more, its tokens from the cache will do, and a message says so.
+/// Writes nothing to the registry: record_task() does. Throws UsageError for an unknown task, a folder whose name can't
+/// be a task's, neither name nor data, or fields without data that are not the recorded ones; Error when text and tokens
+/// are gone or, unless `replace`, the data is another than what is recorded under this name.
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
                    bool replace = false, const std::string& fields = "");
 
 /// What was left out of a task that is new to the registry, as a message.
 void say_what_was_left_out(const Session& session, const TaskData& task);
 
-/// Puts the task into the registry, as first read by `operation`; a task known with the same content stays as it is.
-void record_task(Session& session, TaskData& task, std::int64_t operation, bool replace = false);
+/// Puts the task into the registry, as first read by `operation`; a task known with the same content stays as it is,
+/// but for its path where nothing is there any more.
+void record_task(Session& session, TaskData& task, std::int64_t operation);
 
 /// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
 /// if the split has no target: no document, or prompts alone. At most `max_tokens` (0 = all), evenly spread.
@@ -84,7 +94,7 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
 std::optional<Evaluation> known_score(const Registry& registry, const std::string& version, const std::string& task,
                                       std::int64_t max_tokens);
 
-/// All tasks of the registry whose data can still be read; the others are named in a message and left out.
+/// All tasks of the registry whose text or tokens are at hand; the others are named in a message and left out.
 std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer);
 
 /// Hooks that hand the trainer's reports to the session's watcher.

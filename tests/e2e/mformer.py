@@ -73,10 +73,11 @@ class Folder:
     def __truediv__(self, name):
         return self.path / name
 
-    def run(self, *arguments, code=0, stdin=b"", stdout=subprocess.PIPE, prepare=None, timeout=TIMEOUT_S):
+    def run(self, *arguments, code=0, stdin=b"", stdout=subprocess.PIPE, prepare=None, timeout=TIMEOUT_S,
+            cwd=None):
         """The result; a failed test unless the program exits with `code` (None = any)."""
         result = Result(
-            subprocess.run(command_line(arguments), cwd=self.path, input=stdin, stdout=stdout, stderr=subprocess.PIPE,
+            subprocess.run(command_line(arguments), cwd=cwd or self.path, input=stdin, stdout=stdout, stderr=subprocess.PIPE,
                            env=environment(), preexec_fn=prepare, timeout=timeout))
         if code is not None:
             self.test.assertEqual(result.code, code, f"mformer {' '.join(map(str, arguments))}\n{result}")
@@ -114,6 +115,7 @@ class Folder:
         """Every row that a failed command must leave alone: all but the log of operations, to which it belongs, scores,
         where it may have measured an old version before it failed, and the seals of both."""
         with contextlib.closing(sqlite3.connect(self / ".mformer" / "registry.db", timeout=60)) as registry:
+            registry.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # paths may be anything
             names = registry.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
             return {name: registry.execute(f"SELECT * FROM {name}").fetchall()
                     for (name,) in names if not name.startswith(("operation", "scores", "seals", "sqlite_"))}
@@ -191,7 +193,7 @@ class EndToEndTest(unittest.TestCase):
 
 @functools.cache
 def trained_folder():
-    """Made once for each test file. The tasks of its copies go on reading the corpora that lie here."""
+    """Made once for each test file. Its copies read the corpora that lie beside them."""
     path = Path(tempfile.mkdtemp(prefix="mformer-trained-"))
     unittest.addModuleCleanup(remove_folder, path)
     for name, source in (("english", SAMPLE / "english"), ("german", SAMPLE / "german")):

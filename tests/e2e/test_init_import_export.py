@@ -11,7 +11,7 @@ GOLDEN = mformer.DATA / "golden" / "mlp_gate_k2"
 class InitTest(mformer.EndToEndTest):
     def test_makes_a_workspace_with_a_model_from_a_preset(self):
         work = self.folder()
-        made = work.run("init", "--preset", "tiny", "--json").json
+        made = work.run("init", "--preset", "tiny", "--no-tokenizer", "--json").json
         self.assertEqual((made["version"], made["command"], made["model"]), (1, "init", "base@1"))
         self.assertEqual((made["att_modules"], made["mlp_modules"]), ([4, 4], [8, 8]))
         self.assertLess(made["active_parameters"], made["parameters"])
@@ -22,20 +22,42 @@ class InitTest(mformer.EndToEndTest):
         objects = []
         for name, seed in (("a", 1), ("b", 1), ("c", 2)):
             work = self.folder(name)
-            work.run("--seed", seed, "init", "--preset", "tiny")
+            work.run("--seed", seed, "init", "--preset", "tiny", "--no-tokenizer")
             objects.append(sorted(work.modules("base").values()))
         self.assertEqual(objects[0], objects[1])
         self.assertNotEqual(objects[0], objects[2])
 
     def test_dry_run_leaves_no_trace(self):
         work = self.folder()
-        made = work.run("init", "--preset", "tiny", "--dry-run", "--json").json
+        made = work.run("init", "--preset", "tiny", "--no-tokenizer", "--dry-run", "--json").json
         self.assertTrue(made["dry_run"])
         self.assertEqual(list(work.path.iterdir()), [])
 
     def test_a_second_init_is_refused(self):
         work = self.workspace()
         work.refuses("init", "--preset", "tiny", code=1, says="a workspace already", hint="mformer import DIR --name NAME")
+
+    def test_fresh_weights_need_a_tokenizer_unless_none_is_asked_for(self):
+        work = self.folder()
+        for more in ((), ("--dry-run",)):
+            work.refuses("init", "--preset", "tiny", *more, code=2, says="without a tokenizer", hint="--no-tokenizer")
+        self.assertEqual(list(work.path.iterdir()), [])
+        work.refuses("init", "--no-tokenizer", "--tokenizer", "x.json", code=2, says="--no-tokenizer")
+        self.assertFalse(work.run("init", "--preset", "tiny", "--no-tokenizer", "--json").json["tokenizer"])
+
+    def test_a_named_init_adds_a_fresh_model_to_a_workspace(self):
+        work = self.workspace()
+        work.refuses("init", "--preset", "tiny", "--tokenizer", "tokenizer.json", code=1, says="a workspace already",
+                     hint="mformer init --name NAME")
+        work.refuses("init", "--preset", "tiny", "--tokenizer", "tokenizer.json", "--name", "base", code=2,
+                     says="a model 'base' already", hint="--name NAME")
+        planned = work.run("init", "--preset", "tiny", "--tokenizer", "tokenizer.json", "--name", "two", "--dry-run", "--json").json
+        self.assertEqual(planned["model"], "two")
+        made = work.run("init", "--preset", "tiny", "--tokenizer", "tokenizer.json", "--name", "two")
+        self.assertIn("mformer use two", made.out)
+        self.assertEqual(work.versions(), ["base@2", "two@1"])
+        self.assertEqual([row["current"] for row in work.run("models", "--json").json["models"]], [True, False])
+        work.run("train", "--data", "german", "--model", "two", "--steps", "1", *mformer.QUICK)
 
     def test_a_failed_init_leaves_no_trace(self):
         work = self.folder()
@@ -54,7 +76,7 @@ class InitTest(mformer.EndToEndTest):
             os.mkfifo(work / "config")
             slow = work.start("init", "--config", "config")
             with mformer.writer_of(work / "config", slow) as config:  # the slow one is at work
-                work.run("init", "--preset", "tiny")
+                work.run("init", "--preset", "tiny", "--no-tokenizer")
                 config.write(text)
             _, err = slow.communicate(timeout=mformer.TIMEOUT_S)
             self.assertEqual(slow.returncode, 1, err)
@@ -70,12 +92,12 @@ class InitTest(mformer.EndToEndTest):
             slow.kill()
             slow.communicate()
         self.assertEqual(len(list(work.path.glob(".tmp-init-*"))), 1)
-        work.run("init", "--preset", "tiny")
+        work.run("init", "--preset", "tiny", "--no-tokenizer")
         self.assertEqual(sorted(entry.name for entry in work.path.iterdir()), [".mformer", "config"])
 
     def test_init_makes_no_registry_beside_objects_whose_registry_is_gone(self):
         work = self.folder()
-        work.run("init", "--preset", "tiny")
+        work.run("init", "--preset", "tiny", "--no-tokenizer")
         for file in (work / ".mformer").glob("registry.db*"):
             file.unlink()
         objects = sorted((work / ".mformer" / "objects").rglob("*"))
@@ -84,13 +106,13 @@ class InitTest(mformer.EndToEndTest):
 
     def test_an_init_that_was_killed_early_is_completed(self):
         work = self.folder()
-        work.run("init", "--preset", "tiny")
+        work.run("init", "--preset", "tiny", "--no-tokenizer")
         whole = work / ".mformer"
         for leftovers in (["objects"], []):
             shutil.rmtree(whole)
             for name in leftovers:
                 (whole / name).mkdir(parents=True)
-            work.run("init", "--preset", "tiny")
+            work.run("init", "--preset", "tiny", "--no-tokenizer")
         work.check_sound()
 
 

@@ -10,9 +10,10 @@ PROBE = ("probe", "--input", "ids.safetensors", "--out", "out.safetensors")
 CURVE = ("inspect", "keep-curve", "--task", "english", "--fractions", "0.5", "--criteria", "norm", "--max-tokens", "100")
 # One working line for each command; later lines find what earlier ones made.
 LINES = (
-    ("init", "--preset", "tiny", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
+    ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
     ("export", "exported"), ("export", "int8", "--quantize", "int8", "--max-tokens", "100"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
-    ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("tasks",),
+    ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("task", "move", "qa", "--data", "qa"),
+    ("task", "rename", "qa", "questions"), ("task", "remove", "questions"), ("undo",), ("task", "rename", "questions", "qa"), ("tasks",),
     ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", "--into", "grown", *TRAIN), ("freeze", "layer=0"),
     ("extend", "--data", "qa", "--model", "base@3", "--into", "branch", *TRAIN),
     ("merge", "grown", "branch", "--into", "both", "--eval-tokens", "100"),
@@ -20,10 +21,11 @@ LINES = (
     ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
     (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
-    ("eval", "--matrix", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("use", "base"),
+    ("eval", "--matrix", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("log",), ("undo",), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))
-GROUPS = ("inspect", "task", "tokenizer")
+GROUPS = ("inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
 
 
@@ -90,7 +92,9 @@ class JsonContractTest(mformer.EndToEndTest):
         for line in (("models",), ("log",), ("tasks",), ("fsck",), ("eval", "--max-tokens", "100"), ("inspect", "routing"),
                      ("inspect", "routing", "--refresh"), ("inspect", "modules"), ("inspect", "lineage"),
                      CURVE, ("generate", "--max-tokens", "2"), ("diff", "base@1", "base@2"), ("gc", "--dry-run"),
-                     ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), (*PRUNE, "--dry-run"), ("doctor",),
+                     ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), ("tag",), ("tag", "first", "--dry-run"),
+                     ("task", "rename", "english", "x", "--dry-run"), ("task", "remove", "english", "--dry-run"),
+                     ("task", "move", "english", "--data", "english", "--dry-run"), ("model", "rename", "base", "x", "--dry-run"), (*PRUNE, "--dry-run"), ("doctor",),
                      ("probe", "--input", self.temporary / "ids.safetensors", "--out", self.temporary / "out")):
             with self.subTest(command=line):
                 work.run(*line, prepare=mformer.obey_modes)

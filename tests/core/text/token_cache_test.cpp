@@ -139,6 +139,23 @@ TEST(TokenCacheTest, AFileThatIsCutWhileItIsOpenGivesAnErrorAndNoSignal) {
   EXPECT_THROW(cache.train.document(1), Error);
 }
 
+TEST(TokenCacheTest, TheTokensOutliveTheText) {
+  const TemporaryFolder folder;
+  write_corpus(folder);
+  const TokenCache made = build_token_cache(folder / "data", small(), folder / "cache");
+  EXPECT_EQ(summarize_corpus(folder / "data", folder / "cache").content_hash, made.summary.content_hash);
+  fs::remove_all(folder / "data");
+  const auto found = cached_tokens(made.summary.content_hash, small(), folder / "cache");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->train.tokens().all(), made.train.tokens().all());
+  EXPECT_EQ(found->summary.documents, made.summary.documents);
+  EXPECT_EQ(found->summary.text_bytes, made.summary.text_bytes);
+  EXPECT_FALSE(cached_tokens(made.summary.content_hash, small("small.json"), folder / "cache").has_value());
+  EXPECT_FALSE(cached_tokens(std::string(64, '0'), small(), folder / "cache").has_value());
+  fs::resize_file(token_files(folder).front(), 300);
+  EXPECT_FALSE(cached_tokens(made.summary.content_hash, small(), folder / "cache").has_value()) << "not whole";
+}
+
 TEST(TokenCacheTest, ADamagedFileIsMadeAnewWhereverTheDamageIs) {
   const TemporaryFolder folder;
   write_corpus(folder);

@@ -202,6 +202,44 @@ TEST(OpenTask, RefusesNeitherNameNorDataUnknownTasksAndChangedData) {
   EXPECT_THAT(said, HasSubstr("task 'mine' is left out"));
 }
 
+TEST(OpenTask, DoesWithoutTheTextWhereTheTokensAreAtHand) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("eval");
+  std::string said;
+  session.watcher.message = [&](const std::string& text) { said = text; };
+  workspace.folder().write("data/a.txt", std::string(3000, 'a'));
+  const std::filesystem::path data = workspace.folder() / "data";
+  workspace.add_task("mine", data.string());
+  std::filesystem::remove_all(data);
+  EXPECT_EQ(open_task(session, TinyWorkspace::tokenizer(), "mine", "").tokens.summary.documents, 1);
+  EXPECT_THAT(said, HasSubstr("its tokens are at hand"));
+  std::filesystem::remove_all(workspace.registry().folder() / "cache");
+  const auto open = [&] { open_task(session, TinyWorkspace::tokenizer(), "mine", ""); };
+  EXPECT_THAT(expect_error<Error>(open, "there is no data at"), HasSubstr("mformer task move mine --data DIR"));
+}
+
+TEST(OpenTask, NamesATaskAfterTheFolderOrTheFileWithoutItsEnding) {
+  TinyWorkspace workspace;
+  Session session = workspace.session("eval");
+  const auto name_of = [&](const std::string& path) {
+    workspace.folder().write(path, "some text");
+    const std::string data = (workspace.folder() / path).string();
+    return open_task(session, TinyWorkspace::tokenizer(), "", data).record.name;
+  };
+  EXPECT_EQ(name_of("notes.txt"), "notes");
+  EXPECT_EQ(name_of("notes.v2.txt"), "notes.v2");
+  EXPECT_EQ(name_of("release-1.5"), "release-1.5") << "a file without an ending";
+  workspace.folder().write("corpus-1.5/a.txt", "some text");
+  workspace.folder().write("my data/a.txt", "some text");
+  const auto name_of_folder = [&](const std::string& path) {
+    return open_task(session, TinyWorkspace::tokenizer(), "", (workspace.folder() / path).string()).record.name;
+  };
+  EXPECT_EQ(name_of_folder("corpus-1.5"), "corpus-1.5");
+  EXPECT_EQ(name_of_folder("corpus-1.5/"), "corpus-1.5");
+  EXPECT_EQ(name_of_folder("my data/../corpus-1.5/."), "corpus-1.5");
+  EXPECT_EQ(name_of_folder("my data"), "my data");
+}
+
 TEST(Scored, MeasuresOnceForEachNumberOfTokens) {
   TinyWorkspace workspace;
   Session session = workspace.session("eval");

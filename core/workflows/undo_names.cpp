@@ -1,0 +1,21 @@
+#include "core/workflows/undo_names.h"
+
+namespace mformer {
+
+std::optional<NameChange> name_change_to_undo(const Registry& registry, const std::string& model) {
+  auto change = registry.last_name_change(model);
+  if (!change) return std::nullopt;
+  const std::string name = model.empty() ? registry.current_model() : model;
+  for (const ModelRecord& known : registry.models()) {
+    if (known.name != name) continue;
+    if (registry.version(known.current_version).operation_id > change->operation_id) return std::nullopt;
+  }
+  return change;
+}
+
+void undo_name_change(Session& session, const NameChange& change) {
+  run_operation(session, "", {},
+                [&](std::int64_t operation) { session.registry.take_back(operation, change.operation_id); });
+}
+
+}  // namespace mformer
