@@ -158,7 +158,7 @@ const std::map<std::string, Step>& steps() {
       {"undo",
        [](Place& at) {
          Session session = at.session("undo");
-         undo(session, "base", false);
+         undo(session, "base", plan_undo(at.registry(), "base"));
        }},
   };
   return all;
