@@ -58,9 +58,12 @@ void report_choice(terminal::Report& report, const LoadedVersion& base, const Fi
                 << '\n';
 }
 
-void run_finetune(FinetuneFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
+void run_finetune(FinetuneFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
   read_choice(flags);
   if (!flags.command.modules.empty()) read_selector(flags.command.modules);  // a typo is told before anything is opened
+  if (!flags.command.choice) {
+    for (const char* unused : {"keep", "criterion", "scope", "stat_tokens"}) arguments.erase(unused);
+  }
   set_seed(flags.command.options, global);
   Workspace workspace(global, "finetune", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
@@ -91,7 +94,9 @@ void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {
           "What is trained: clauses such as kind=mlp,layer=0-3,born=extend:de or share(qa)>=0.02; default: all, "
           "of a domain its own, and with --keep everything that stays, trunk included")
       ->type_name("SELECTOR");
-  flags.keep = add_choice_flags(command, flags.choice);
+  CLI::Option* keep = add_choice_flags(command, flags.choice);
+  keep->description(keep->get_description() + "; default: all stay");
+  flags.keep = keep;
   for (const char* name : {"--criterion", "--scope", "--stat-tokens"}) {
     flags.of_keep.push_back(command.get_option(name));
   }

@@ -28,7 +28,9 @@ std::string MetricsLog::lines_up_to(const std::filesystem::path& path, std::int6
     if (!entry.is_object() || number("step") > static_cast<double>(step)) break;
     kept += line + "\n";
     last_validation_.reset();
-    if (entry.contains("validation_loss")) last_validation_ = number("validation_loss");
+    if (entry.contains("validation_loss") && entry["validation_loss"].is_number()) {
+      last_validation_ = number("validation_loss");
+    }
     kept_losses_.push_back({std::llround(number("step")), number("loss"), std::llround(number("targets"))});
   }
   return kept;

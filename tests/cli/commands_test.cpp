@@ -109,6 +109,7 @@ TEST_F(CommandsTest, HelpShowsTheDefaultsThatTheVariablesHave) {
   EXPECT_THAT(app_.get_subcommand("prune")->get_option("--lr")->get_description(),
               HasSubstr("default: " + written(kTuneLearningRate) + " with"));
   EXPECT_THAT(app_.get_subcommand("finetune")->help(), HasSubstr("default: 0.0003"));
+  EXPECT_THAT(app_.get_subcommand("finetune")->get_option("--keep")->get_description(), HasSubstr("default: all stay"));
 }
 
 TEST_F(CommandsTest, HelpNamesValuesInWordsOfOurOwn) {
