@@ -245,6 +245,7 @@ TEST_P(ExtendOnceTest, TrainsRowsOfTokensThatOldTextHardlyHasOnlyWhenAskedTo) {
   const auto count = rare.sum().item<std::int64_t>();
   ASSERT_GT(count, 0);
   ASSERT_LT(count, before.config.vocab_size);
+  EXPECT_THROW(rare_tokens(100, {english}, 3), Error) << "a text with tokens that are none of the vocabulary";
   EXPECT_EQ(report.trainable.trunk, count * 16 * 2);
   for (const auto part : {&Model::wte, &Model::lm_head}) {
     const at::Tensor moved = (after.*part).ne(before.*part).any(1);
