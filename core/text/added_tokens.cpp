@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/text/char_class.h"
 #include "core/text/utf8.h"
 
 namespace mformer {
@@ -10,13 +11,13 @@ namespace {
 
 const AddedToken* longest_at(const std::vector<const AddedToken*>& candidates, std::string_view text) {
   for (const AddedToken* token : candidates) {
-    if (text.starts_with(token->content)) return token;
+    if (text.starts_with(token->looked_for)) return token;
   }
   return nullptr;
 }
 
-bool matches(const Regex& single, std::string_view character, Regex::Scratch& scratch) {
-  return !character.empty() && single.find(character, 0, scratch).has_value();
+bool is_one_of(const CharClass& members, std::string_view character) {
+  return !character.empty() && members.contains(utf8_decode(character));
 }
 
 std::string_view first_character(std::string_view text) {
@@ -33,70 +34,61 @@ std::string_view last_character(std::string_view text) {
 }
 
 /// Where the white space that ends at `end` begins, but not before `floor`.
-size_t spaces_before(const Regex& space, std::string_view text, size_t end, size_t floor, Regex::Scratch& scratch) {
+size_t spaces_before(std::string_view text, size_t end, size_t floor) {
   while (end > floor) {
     const auto last = last_character(text.substr(0, end));
-    if (!matches(space, last, scratch)) break;
+    if (!is_one_of(CharClass::space(), last)) break;
     end -= last.size();
   }
   return std::max(end, floor);
 }
 
-size_t spaces_after(const Regex& space, std::string_view text, size_t begin, Regex::Scratch& scratch) {
+size_t spaces_after(std::string_view text, size_t begin) {
   while (begin < text.size()) {
     const auto first = first_character(text.substr(begin));
-    if (!matches(space, first, scratch)) break;
+    if (!is_one_of(CharClass::space(), first)) break;
     begin += first.size();
   }
   return begin;
 }
 
+bool stands_alone(std::string_view text, size_t begin, size_t end) {
+  return !is_one_of(CharClass::word(), last_character(text.substr(0, begin))) &&
+         !is_one_of(CharClass::word(), first_character(text.substr(end)));
+}
+
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens)
-    : tokens_(std::move(tokens)), space_(R"(\s)"), word_(Regex::word_character()) {
-  for (const AddedToken& token : tokens_) {
-    passes_.at(token.normalized ? 1 : 0).at(static_cast<uint8_t>(token.content.front())).push_back(&token);
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+  for (AddedToken& token : tokens_) {
+    if (token.looked_for.empty()) token.looked_for = token.content;
+    Candidates& pass = passes_.at(token.normalized ? 1 : 0);
+    pass.at(static_cast<uint8_t>(token.looked_for.front())).push_back(&token);
   }
-  for (Pass& pass : passes_) {
+  for (Candidates& pass : passes_) {
     for (auto& candidates : pass) {
-      std::ranges::stable_sort(candidates, std::greater<>{}, [](const AddedToken* t) { return t->content.size(); });
+      std::ranges::stable_sort(candidates, std::greater<>{}, [](const AddedToken* t) { return t->looked_for.size(); });
     }
   }
 }
 
-void AddedTokens::split(std::string_view text, bool special_as_text, Regex::Scratch& scratch, const Sink& sink) const {
-  split_pass(passes_[0], text, special_as_text, scratch, [&](std::string_view part, int32_t id) {
-    if (id >= 0) {
-      sink(part, id);
-    } else {
-      split_pass(passes_[1], part, special_as_text, scratch, sink);
-    }
-  });
-}
-
-bool AddedTokens::stands_alone(std::string_view text, size_t begin, size_t end, Regex::Scratch& scratch) const {
-  return !matches(word_, last_character(text.substr(0, begin)), scratch) &&
-         !matches(word_, first_character(text.substr(end)), scratch);
-}
-
-void AddedTokens::split_pass(const Pass& pass, std::string_view text, bool special_as_text, Regex::Scratch& scratch,
-                             const Sink& sink) const {
+void AddedTokens::split(Pass pass, std::string_view text, bool special_as_text, const Sink& sink) const {
+  const Candidates& tokens = passes_.at(pass == Pass::normalized ? 1 : 0);
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    const auto& candidates = pass.at(static_cast<uint8_t>(text[at]));
+    const auto& candidates = tokens.at(static_cast<uint8_t>(text[at]));
     const AddedToken* token = candidates.empty() ? nullptr : longest_at(candidates, text.substr(at));
     if (token == nullptr) {
       ++at;
       continue;
     }
     size_t begin = at;
-    size_t end = at + token->content.size();
+    size_t end = at + token->looked_for.size();
     at = end;
     if (special_as_text && token->special) continue;
-    if (token->single_word && !stands_alone(text, begin, end, scratch)) continue;
-    if (token->lstrip) begin = spaces_before(space_, text, begin, std::min(done, begin), scratch);
-    if (token->rstrip) end = spaces_after(space_, text, end, scratch);
+    if (token->single_word && !stands_alone(text, begin, end)) continue;
+    if (token->lstrip) begin = spaces_before(text, begin, std::min(done, begin));
+    if (token->rstrip) end = spaces_after(text, end);
     // A token of spaces may lie inside what the one before it took along: it counts all the same.
     if (done < begin) sink(text.substr(done, begin - done), -1);
     sink(text.substr(begin, end - begin), token->id);

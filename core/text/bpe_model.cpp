@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/text/byte_level.h"
+#include "core/text/json_fields.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -17,7 +18,7 @@ constexpr size_t kLongWord = 48;
 int32_t id_in(const TokenIds& vocabulary, const std::string& token, size_t merge) {
   const auto found = vocabulary.find(token);
   if (found != vocabulary.end()) return found->second;
-  throw Error("merge " + std::to_string(merge) + " (model.merges) needs the token '" + token +
+  throw Error("merge " + std::to_string(merge) + " (model.merges) needs the token '" + cut(token, 60) +
               "', which is not in model.vocab");
 }
 

@@ -8,6 +8,11 @@
 
 namespace mformer {
 
+std::string cut(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  return std::string(text.substr(0, utf8_valid_prefix(text.substr(0, most)))) + "…";
+}
+
 JsonFields::JsonFields(const nlohmann::json& value, std::string file, std::string path)
     : value_(value), file_(std::move(file)), path_(std::move(path)) {
   if (!value_.is_object()) {
@@ -50,15 +55,15 @@ void JsonFields::allow_only(std::initializer_list<std::string_view> names) const
 }
 
 void JsonFields::refuse(std::string_view name, const std::string& problem) const {
-  throw Error("'" + file_ + "': " + path_of(name) + " " + problem, "docs/tokenizer.md lists what is supported");
+  throw Error("'" + file_ + "': " + path_of(cut(name, 120)) + " " + cut(problem, 500),
+              "docs/tokenizer.md lists what is supported");
 }
 
 std::string shown(const nlohmann::json& value) {
-  constexpr size_t kMost = 60;
-  std::string text = value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() <= kMost) return text;
-  text.resize(utf8_valid_prefix(std::string_view(text).substr(0, kMost)));
-  return text + "…";
+  // A list or object is not written out: it may be as deep and as long as a file.
+  if (value.is_array()) return "a list of " + std::to_string(value.size());
+  if (value.is_object()) return "an object of " + std::to_string(value.size());
+  return cut(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60);
 }
 
 }  // namespace mformer

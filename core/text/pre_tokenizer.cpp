@@ -1,19 +1,76 @@
 #include "core/text/pre_tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "core/text/utf8.h"
+
 namespace mformer {
+namespace {
+
+struct Piece {
+  size_t begin, end;
+  bool delimiter;
+};
+
+/// Calls `visit(piece)` with stretches and delimiters in order; delimiters may be empty, stretches not.
+template <typename Visit>
+void visit_pieces(const PreTokenizer::Delimiter& delimiter, std::string_view text, Regex::Scratch& scratch,
+                  const Visit& visit) {
+  size_t done = 0;
+  const auto found = [&](size_t begin, size_t end) {
+    if (done < begin) visit(Piece{done, begin, false});
+    visit(Piece{begin, end, true});
+    done = end;
+  };
+  if (const auto* pattern = std::get_if<Regex>(&delimiter)) {
+    pattern->for_each_match(text, scratch, [&](Regex::Match match) { found(match.begin, match.end); });
+  } else {
+    const CharClass& members = *std::get<const CharClass*>(delimiter);
+    for (size_t at = 0; at < text.size();) {
+      const auto lead = static_cast<unsigned char>(text[at]);
+      const size_t length = lead < 0x80 ? 1 : utf8_length(text.substr(at));
+      if (members.contains(lead < 0x80 ? lead : utf8_decode(text.substr(at)))) found(at, at + length);
+      at += length;
+    }
+  }
+  if (done < text.size()) visit(Piece{done, text.size(), false});
+}
+
+/// Joins pieces as the package does. A delimiter only joins a neighbour when the piece before it was none.
+std::vector<Piece> merged(std::vector<Piece> pieces, PreTokenizer::Behavior behavior) {
+  const bool backwards = behavior == PreTokenizer::Behavior::merged_with_next;
+  if (backwards) std::ranges::reverse(pieces);
+  std::vector<Piece> out;
+  bool after_delimiter = false;
+  for (const Piece& piece : pieces) {
+    const bool joins = behavior == PreTokenizer::Behavior::contiguous ? piece.delimiter == after_delimiter
+                                                                      : piece.delimiter && !after_delimiter;
+    after_delimiter = piece.delimiter;
+    if (!joins || out.empty()) {
+      out.push_back(piece);
+    } else if (backwards) {
+      out.back().begin = piece.begin;
+    } else {
+      out.back().end = piece.end;
+    }
+  }
+  if (backwards) std::ranges::reverse(out);
+  return out;
+}
+
+}  // namespace
 
 void PreTokenizer::add_prefix_space() {
-  steps_.push_back({Action::prefix_space, std::nullopt});
+  steps_.emplace_back(PrefixSpace{});
 }
 
-void PreTokenizer::add_isolated(Regex pattern) {
-  steps_.push_back({Action::keep_all, std::move(pattern)});
+void PreTokenizer::add_split(Delimiter delimiter, Behavior behavior, bool invert) {
+  steps_.emplace_back(Split{std::move(delimiter), behavior, invert});
 }
 
-void PreTokenizer::add_removed(Regex pattern, bool keep_matches) {
-  steps_.push_back({keep_matches ? Action::keep_matches : Action::keep_gaps, std::move(pattern)});
+void PreTokenizer::add_words_and_signs() {
+  steps_.emplace_back(WordsAndSigns{});
 }
 
 void PreTokenizer::for_each_word(std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
@@ -24,8 +81,10 @@ void PreTokenizer::run(size_t step, std::string_view text, Regex::Scratch& scrat
   if (text.empty()) return;
   if (step == steps_.size()) {
     word(text);
-  } else if (steps_[step].action != Action::prefix_space) {
-    cut(step, text, scratch, word);
+  } else if (std::holds_alternative<Split>(steps_[step])) {
+    split(step, text, scratch, word);
+  } else if (std::holds_alternative<WordsAndSigns>(steps_[step])) {
+    words_and_signs(step, text, scratch, word);
   } else if (text.front() == ' ') {
     run(step + 1, text, scratch, word);
   } else {
@@ -33,16 +92,41 @@ void PreTokenizer::run(size_t step, std::string_view text, Regex::Scratch& scrat
   }
 }
 
-void PreTokenizer::cut(size_t step, std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
-  const auto& [action, pattern] = steps_[step];
-  size_t at = 0;
-  while (at < text.size()) {
-    const auto match = pattern->find(text, at, scratch);
-    const size_t begin = match ? match->begin : text.size();
-    const size_t end = match ? match->end : text.size();
-    if (action != Action::keep_matches) run(step + 1, text.substr(at, begin - at), scratch, word);
-    if (action != Action::keep_gaps) run(step + 1, text.substr(begin, end - begin), scratch, word);
-    at = end;
+void PreTokenizer::split(size_t step, std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
+  const auto& [delimiter, behavior, invert] = std::get<Split>(steps_[step]);
+  const auto next = [&](const Piece& piece) {
+    run(step + 1, text.substr(piece.begin, piece.end - piece.begin), scratch, word);
+  };
+  if (behavior == Behavior::isolated) return visit_pieces(delimiter, text, scratch, next);
+  if (behavior == Behavior::removed) {
+    return visit_pieces(delimiter, text, scratch, [&](const Piece& piece) {
+      if (piece.delimiter == invert) next(piece);
+    });
+  }
+  std::vector<Piece> pieces;
+  visit_pieces(delimiter, text, scratch, [&](const Piece& piece) {
+    pieces.push_back({piece.begin, piece.end, piece.delimiter != invert});
+  });
+  for (const Piece& piece : merged(std::move(pieces), behavior)) next(piece);
+}
+
+void PreTokenizer::words_and_signs(size_t step, std::string_view text, Regex::Scratch& scratch,
+                                   const Sink& word) const {
+  enum class Kind { letters, signs, spaces };
+  size_t begin = 0;
+  Kind kind = Kind::spaces;
+  for (size_t at = 0; at <= text.size();) {
+    const bool ends = at == text.size();
+    const char32_t letter = ends ? ' ' : utf8_decode(text.substr(at));
+    const Kind now = CharClass::word().contains(letter)    ? Kind::letters
+                     : CharClass::space().contains(letter) ? Kind::spaces
+                                                           : Kind::signs;
+    if (now != kind) {
+      if (kind != Kind::spaces) run(step + 1, text.substr(begin, at - begin), scratch, word);
+      begin = at;
+      kind = now;
+    }
+    at += ends ? 1 : utf8_length(text.substr(at));
   }
 }
 

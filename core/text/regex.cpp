@@ -1,107 +1,59 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "core/text/regex.h"
 
-#include <pcre2.h>
+#include <utility>
 
-#include <array>
-#include <cstdint>
-#include <new>
-#include <string>
-
-#include "core/text/regex_dialect.h"
+#include "core/text/fast_patterns.h"
+#include "core/text/json_fields.h"
+#include "core/text/regex_engine.h"
+#include "core/text/utf8.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
 
-constexpr size_t kFirstStackBytes = 64UL << 10U;
-constexpr size_t kMostStackBytes = 64UL << 20U;
+class LiteralEngine : public Regex::Engine {
+ public:
+  explicit LiteralEngine(std::string_view text) : text_(text) {}
+  std::optional<Regex::Match> find(std::string_view text, size_t from, Regex::Scratch& /*scratch*/) const override {
+    const size_t at = text.find(text_, from);
+    if (at == std::string_view::npos) return std::nullopt;
+    return Regex::Match{at, at + text_.size()};
+  }
 
-std::string message_of(int code) {
-  std::array<unsigned char, 256> buffer{};
-  pcre2_get_error_message(code, buffer.data(), buffer.size());
-  return reinterpret_cast<const char*>(buffer.data());
-}
+ private:
+  std::string text_;
+};
 
-PCRE2_SPTR units(std::string_view text) {
-  return reinterpret_cast<PCRE2_SPTR>(text.data());
+std::shared_ptr<const Regex::Engine> engine_for(std::string_view pattern, Regex::Library library) {
+  const auto fast = library == Regex::Library::fastest ? fast_pcre2_pattern(pattern) : std::nullopt;
+  return fast ? make_pcre2_engine(*fast) : make_oniguruma_engine(pattern);
 }
 
 }  // namespace
 
-struct Regex::Scratch::State {
-  pcre2_match_data* match = pcre2_match_data_create(1, nullptr);
-  pcre2_match_context* context = pcre2_match_context_create(nullptr);
-  pcre2_jit_stack* stack = pcre2_jit_stack_create(kFirstStackBytes, kMostStackBytes, nullptr);
-
-  State() {
-    if (match == nullptr || context == nullptr) throw std::bad_alloc();
-    if (stack != nullptr) pcre2_jit_stack_assign(context, nullptr, stack);
-  }
-  ~State() {
-    pcre2_match_data_free(match);
-    pcre2_match_context_free(context);
-    pcre2_jit_stack_free(stack);
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-};
-
 Regex::Scratch::Scratch() : state_(std::make_unique<State>()) {}
 Regex::Scratch::~Scratch() = default;
 
-struct Regex::Code {
-  pcre2_code* code = nullptr;
+Regex::Regex(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {}
 
-  Code(const std::string& pcre2_pattern, std::string_view shown) {
-    int error = 0;
-    size_t offset = 0;
-    // The package's dialect is Ruby's, where ^ and $ always mean lines.
-    constexpr uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE;
-    code = pcre2_compile(units(pcre2_pattern), pcre2_pattern.size(), kOptions, &error, &offset, nullptr);
-    if (code == nullptr) {
-      throw Error("the pattern '" + std::string(shown) + "' is not a regular expression: " + message_of(error));
-    }
-    uint32_t matches_empty = 0;
-    pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &matches_empty);
-    if (matches_empty != 0) {
-      pcre2_code_free(code);
-      throw Error("the pattern '" + std::string(shown) + "' matches the empty text, which is not supported");
-    }
-    // Where code can't be generated at run time (hardened systems), pcre2_match interprets: slower, the same matches.
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-  }
-  ~Code() { pcre2_code_free(code); }
-  Code(const Code&) = delete;
-  Code& operator=(const Code&) = delete;
-};
-
-Regex::Regex(std::shared_ptr<const Code> code) : code_(std::move(code)) {}
-
-Regex::Regex(std::string_view pattern) : Regex(std::make_shared<const Code>(to_pcre2(pattern), pattern)) {}
+Regex::Regex(std::string_view pattern, Library library) : Regex(engine_for(pattern, library)) {}
 
 Regex Regex::literal(std::string_view text) {
-  std::string escaped;
-  for (const char unit : text) {
-    const bool special = std::string_view(R"(\^$.[]|()?*+{}-#)").find(unit) != std::string_view::npos;
-    if (special) escaped += '\\';
-    escaped += unit;
-  }
-  return Regex(std::make_shared<const Code>(escaped, text));
-}
-
-Regex Regex::word_character() {
-  return Regex(std::make_shared<const Code>(word_character_pattern(), "word"));
+  return Regex(std::make_shared<const LiteralEngine>(text));
 }
 
 std::optional<Regex::Match> Regex::find(std::string_view text, size_t from, Scratch& scratch) const {
-  auto& state = *scratch.state_;
-  const int count =
-      pcre2_match(code_->code, units(text), text.size(), from, PCRE2_NO_UTF_CHECK, state.match, state.context);
-  if (count == PCRE2_ERROR_NOMATCH) return std::nullopt;
-  if (count < 0) throw Error("a pattern of the tokenizer failed on this text: " + message_of(count));
-  const size_t* range = pcre2_get_ovector_pointer(state.match);
-  return Match{range[0], range[1]};
+  const auto match = engine_->find(text, from, scratch);
+  if (match && match->begin < from) throw Error("a pattern of the tokenizer matches text before the last match");
+  return match;
+}
+
+size_t Regex::character_at(std::string_view text, size_t at) {
+  return at < text.size() ? utf8_length(text.substr(at)) : 1;
+}
+
+std::string shown_pattern(std::string_view pattern) {
+  return cut(pattern, 120);
 }
 
 }  // namespace mformer

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/text/byte_level.h"
@@ -42,9 +43,19 @@ struct Tokenizer::Data {
   }
 
   explicit Data(TokenizerParts parts)
-      : model(std::move(parts.model)), pre_tokenizer(std::move(parts.pre_tokenizer)), added(std::move(parts.added)) {
-    for (const auto& [token, id] : model.vocabulary()) set_token(id, token, false);
-    for (const AddedToken& token : added.all()) set_token(token.id, token.content, token.special);
+      : model(std::move(parts.model)),
+        normalizer(std::move(parts.normalizer)),
+        pre_tokenizer(std::move(parts.pre_tokenizer)),
+        added(std::move(parts.added)),
+        frame(std::move(parts.frame)) {
+    std::unordered_set<std::string_view> special;
+    for (const AddedToken& token : added.all()) {
+      if (token.special) special.insert(token.content);
+    }
+    // The package decodes an added token to what it looks for, and calls it special by that text.
+    for (const auto& [token, id] : model.vocabulary()) set_token(id, token, special.contains(token));
+    for (const AddedToken& token : added.all())
+      set_token(token.id, token.looked_for, special.contains(token.looked_for));
   }
 
   // The package runs added tokens through the byte letters too: a token "é" is decoded to the byte E9.
@@ -68,13 +79,18 @@ struct Tokenizer::Data {
   }
 
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options, Workspace& workspace) const;
-  void encode_segment(std::string_view text, Workspace& workspace, std::vector<int32_t>& ids) const;
+  void encode_plain(std::string_view text, EncodeOptions options, Workspace& workspace,
+                    std::vector<int32_t>& ids) const;
+  void encode_valid(std::string_view text, EncodeOptions options, Workspace& workspace,
+                    std::vector<int32_t>& ids) const;
   void encode_word(std::string_view word, Workspace& workspace, std::vector<int32_t>& ids) const;
 
   std::string json, hash;
   BpeModel model;
+  Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   AddedTokens added;
+  TokenFrame frame;
   std::vector<TokenText> tokens;
   mutable std::mutex mutex;
   mutable std::vector<std::unique_ptr<Workspace>> idle;
@@ -92,11 +108,27 @@ void Tokenizer::Data::encode_word(std::string_view word, Workspace& workspace, s
   workspace.words.emplace(word, std::vector(ids.begin() + static_cast<std::ptrdiff_t>(first), ids.end()));
 }
 
-void Tokenizer::Data::encode_segment(std::string_view text, Workspace& workspace, std::vector<int32_t>& ids) const {
+/// Text without tokens of the first pass, and without bytes that are no text.
+void Tokenizer::Data::encode_valid(std::string_view text, EncodeOptions options, Workspace& workspace,
+                                   std::vector<int32_t>& ids) const {
   const auto word = [&](std::string_view part) { encode_word(part, workspace, ids); };
+  std::string memory;
+  const auto normalized = normalizer.apply(text, memory, workspace.scratch);
+  added.split(AddedTokens::Pass::normalized, normalized, options.special_as_text,
+              [&](std::string_view part, int32_t id) {
+                if (id >= 0) {
+                  ids.push_back(id);
+                } else {
+                  pre_tokenizer.for_each_word(part, workspace.scratch, word);
+                }
+              });
+}
+
+void Tokenizer::Data::encode_plain(std::string_view text, EncodeOptions options, Workspace& workspace,
+                                   std::vector<int32_t>& ids) const {
   while (!text.empty()) {
     const size_t valid = utf8_valid_prefix(text);
-    pre_tokenizer.for_each_word(text.substr(0, valid), workspace.scratch, word);
+    if (valid > 0) encode_valid(text.substr(0, valid), options, workspace, ids);
     if (valid == text.size()) return;
     const int32_t id = model.byte_id(static_cast<uint8_t>(text[valid]));
     if (id >= 0) ids.push_back(id);
@@ -106,13 +138,15 @@ void Tokenizer::Data::encode_segment(std::string_view text, Workspace& workspace
 
 std::vector<int32_t> Tokenizer::Data::encode(std::string_view text, EncodeOptions options, Workspace& workspace) const {
   std::vector<int32_t> ids;
-  added.split(text, options.special_as_text, workspace.scratch, [&](std::string_view part, int32_t id) {
+  if (options.with_frame) ids = frame.before;
+  added.split(AddedTokens::Pass::as_written, text, options.special_as_text, [&](std::string_view part, int32_t id) {
     if (id >= 0) {
       ids.push_back(id);
     } else {
-      encode_segment(part, workspace, ids);
+      encode_plain(part, options, workspace, ids);
     }
   });
+  if (options.with_frame) ids.insert(ids.end(), frame.after.begin(), frame.after.end());
   return ids;
 }
 
@@ -216,6 +250,16 @@ Tokenizer Tokenizer::ending_with(int64_t id) const {
 
 std::string Tokenizer::identity() const {
   return end_ ? hash() + " ended by " + std::to_string(*end_) : hash();
+}
+
+const TokenFrame& Tokenizer::frame() const {
+  return data_->frame;
+}
+
+std::span<const int32_t> Tokenizer::opening_of(std::span<const int32_t> ids) const {
+  const std::vector<int32_t>& before = data_->frame.before;
+  const bool written = ids.size() >= before.size() && std::ranges::equal(ids.first(before.size()), before);
+  return written ? std::span<const int32_t>() : std::span<const int32_t>(before);
 }
 
 const std::string& Tokenizer::hash() const {

@@ -11,18 +11,30 @@
 
 namespace mformer {
 
+/// Raised when the same file gives other ids than before: token files of older rules are made anew.
+inline constexpr int kTokenizerRules = 2;
+
 /// How text becomes ids. The defaults are those of the Python `tokenizers` package.
 struct EncodeOptions {
   /// Special tokens written out in the text ("<|endoftext|>") are encoded like any other text instead of as that token.
   bool special_as_text = false;
+  /// Adds the tokens of the file's template (TokenFrame), as the package does unless it is told not to.
+  bool with_frame = false;
+};
+
+/// The tokens that a file's template (TemplateProcessing) puts around every text; most files have none.
+struct TokenFrame {
+  std::vector<int32_t> before, after;
 };
 
 /// A byte-level BPE tokenizer as in a Hugging Face `tokenizer.json`: the ids are those of the `tokenizers` package, for
-/// any text. A cheap handle to immutable data: copy it freely; every member function may run in many threads at once.
+/// any text (docs/tokenizer.md). A cheap handle to immutable data: copy it freely; every member function may run in
+/// many threads at once.
 ///
 /// Text is bytes. Bytes that are not valid UTF-8 become the token of each single byte, and the text on either side is
 /// encoded as if it stood alone; so decode(encode(x)) == x for every byte string, as long as the vocabulary holds all
-/// 256 bytes, the file asks for no prefix space, and no added token strips spaces or has a name of byte-level letters.
+/// 256 bytes, the file asks for no prefix space, normalises nothing and drops nothing between words, and no added token
+/// strips spaces or has a name of byte-level letters.
 class Tokenizer {
  public:
   /// Reads `file`. Throws Error naming the file and the field when it can't be read, is no tokenizer.json, contradicts
@@ -32,8 +44,8 @@ class Tokenizer {
   /// The same from the text of such a file; `name` stands for it in errors.
   static Tokenizer from_json(std::string json, const std::string& name);
 
-  /// The ids of `text`; empty for an empty text. Adds nothing of its own. Linear in the length but for single words
-  /// of many kilobytes (n log n).
+  /// The ids of `text`; empty for an empty text unless with_frame adds some. Linear in the length but for single
+  /// words of many kilobytes (n log n). Throws Error when a pattern of the file is too slow for this text.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
   /// encode() of each text, on up to `threads` threads (at least 1), results in the order of the texts.
@@ -65,6 +77,12 @@ class Tokenizer {
 
   /// hash(), and after it the token of ending_with() where that one counts: two equal ones make equal token files.
   std::string identity() const;
+
+  const TokenFrame& frame() const;
+
+  /// The tokens of the template to put before a document or prompt of these `ids`: none when it begins with them
+  /// already, because they were written out in the text. The tokens behind a text are no part of prompts.
+  std::span<const int32_t> opening_of(std::span<const int32_t> ids) const;
 
   /// SHA-256 of the file's text, 64 hex digits: two equal hashes encode alike.
   const std::string& hash() const;

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "core/text/json_fields.h"
+#include "core/text/pipeline_json.h"
 #include "modules_registry/error.h"
+#include "modules_registry/json_depth.h"
 
 namespace mformer {
 namespace {
@@ -24,7 +26,7 @@ TokenIds read_vocabulary(const JsonFields& model) {
   std::unordered_set<int64_t> taken;
   for (const auto& [token, id] : vocab.items()) {
     if (!id.is_number_integer() || id < 0 || id >= kMostIds) {
-      model.refuse("vocab", "gives the token '" + token + "' the id " + shown(id));
+      model.refuse("vocab", "gives the token '" + shown_pattern(token) + "' the id " + shown(id));
     }
     if (!taken.insert(id.get<int64_t>()).second) model.refuse("vocab", "gives two tokens the id " + shown(id));
     ids.emplace(token, id.get<int32_t>());
@@ -82,75 +84,6 @@ BpeModel read_model(const JsonFields& model) {
   return bpe;
 }
 
-Regex read_pattern(const JsonFields& step) {
-  const JsonFields pattern = step.object("pattern");
-  pattern.allow_only({"Regex", "String"});
-  try {
-    if (pattern.at("Regex").is_string()) return Regex(pattern.text("Regex", ""));
-    if (const auto text = pattern.text("String", ""); !text.empty()) return Regex::literal(text);
-  } catch (const Error& error) {
-    step.refuse("pattern", std::string("can't be used: ") + error.what());
-  }
-  step.refuse("pattern", R"(must be {"Regex": …} or {"String": …})");
-}
-
-void read_split(const JsonFields& step, PreTokenizer& out) {
-  step.allow_only({"type", "pattern", "behavior", "invert"});
-  const bool invert = step.flag("invert", false);
-  const auto behavior = step.text("behavior", "");
-  if (behavior == "Isolated") {
-    out.add_isolated(read_pattern(step));
-  } else if (behavior == "Removed") {
-    out.add_removed(read_pattern(step), invert);
-  } else {
-    step.refuse("behavior", "is '" + behavior + "', not 'Isolated' or 'Removed'");
-  }
-}
-
-void read_byte_level(const JsonFields& step, PreTokenizer& out) {
-  step.allow_only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
-  if (step.flag("add_prefix_space", true)) out.add_prefix_space();
-  if (step.flag("use_regex", true)) out.add_isolated(Regex(kGpt2Pattern));
-}
-
-/// Adds one step; true when it was the ByteLevel step, after which text is no longer text.
-bool read_step(const JsonFields& step, PreTokenizer& out) {
-  const auto type = step.text("type", "");
-  if (type == "ByteLevel") {
-    read_byte_level(step, out);
-    return true;
-  }
-  if (type == "Split") {
-    read_split(step, out);
-  } else if (type == "Digits") {
-    step.allow_only({"type", "individual_digits"});
-    out.add_isolated(Regex(step.flag("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)"));
-  } else {
-    step.refuse("type", "is '" + type + "', which is not supported");
-  }
-  return false;
-}
-
-PreTokenizer read_pre_tokenizer(const JsonFields& root) {
-  const JsonFields outer = root.object("pre_tokenizer");
-  PreTokenizer out;
-  bool complete = false;
-  if (outer.text("type", "") != "Sequence") {
-    complete = read_step(outer, out);
-  } else {
-    outer.allow_only({"type", "pretokenizers"});
-    if (!outer.at("pretokenizers").is_array()) outer.refuse("pretokenizers", "must be a list");
-    size_t index = 0;
-    for (const json& step : outer.at("pretokenizers")) {
-      const auto path = outer.path_of("pretokenizers") + "[" + std::to_string(index++) + "]";
-      if (complete) outer.refuse("pretokenizers", "has a step after ByteLevel, which is not supported");
-      complete = read_step(JsonFields(step, root.file(), path), out);
-    }
-  }
-  if (!complete) root.refuse("pre_tokenizer", "has no ByteLevel step");
-  return out;
-}
-
 AddedToken read_added_token(const JsonFields& fields) {
   fields.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
@@ -168,11 +101,14 @@ AddedToken read_added_token(const JsonFields& fields) {
 
 /// The package numbers added tokens itself: those of the vocabulary by their id there, others in order after it. A file
 /// that says otherwise means one thing to the reader and another to the package.
-std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds& vocabulary) {
+std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds& vocabulary,
+                                          const Normalizer& normalizer) {
   const json& list = root.at("added_tokens");
   if (!list.is_null() && !list.is_array()) root.refuse("added_tokens", "must be a list");
   std::vector<AddedToken> tokens;
   std::unordered_set<std::string> seen;
+  std::unordered_set<std::string> looked_for;
+  Regex::Scratch scratch;
   auto next = static_cast<int32_t>(vocabulary.size());
   size_t index = 0;
   for (const json& entry : list) {
@@ -180,6 +116,16 @@ std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds
     AddedToken token = read_added_token(fields);
     if (token.content.empty()) continue;
     if (!seen.insert(token.content).second) fields.refuse("content", "repeats the token '" + token.content + "'");
+    token.looked_for = token.content;
+    if (token.normalized) {
+      std::string memory;
+      token.looked_for = std::string(normalizer.apply(token.content, memory, scratch));
+      // Nothing, or which of two tokens, can't be found in a text: the package fails, or takes one by chance.
+      if (token.looked_for.empty()) fields.refuse("content", "is nothing once it is normalised");
+      if (!looked_for.insert(token.looked_for).second) {
+        fields.refuse("content", "is normalised to '" + token.looked_for + "', like that of a token before it");
+      }
+    }
     const auto known = vocabulary.find(token.content);
     const int32_t expected = known != vocabulary.end() ? known->second : next;
     if (token.id != expected) {
@@ -192,38 +138,56 @@ std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds
   return tokens;
 }
 
-void refuse_what_changes_text(const JsonFields& root) {
-  root.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
-                   "decoder", "model"});
+/// Cutting and filling up concern batches: a text by itself, shorter than the limit, has the same ids without them.
+void check_batch_settings(const JsonFields& root) {
   for (const auto* name : {"truncation", "padding"}) {
-    if (!root.at(name).is_null()) root.refuse(name, "is set, which is not supported: set it to null");
+    if (!root.at(name).is_null() && !root.at(name).is_object()) root.refuse(name, "must be an object or null");
   }
-  if (!root.at("normalizer").is_null()) {
-    root.refuse("normalizer", "is '" + root.object("normalizer").text("type", "") + "', which is not supported");
+}
+
+void check_frame(const JsonFields& root, const TokenFrame& frame, const TokenIds& vocabulary,
+                 const std::vector<AddedToken>& added) {
+  std::unordered_set<int32_t> known;
+  for (const auto& [token, id] : vocabulary) known.insert(id);
+  for (const AddedToken& token : added) known.insert(token.id);
+  for (const auto& side : {frame.before, frame.after}) {
+    for (const int32_t id : side) {
+      if (!known.contains(id))
+        root.refuse("post_processor", "adds token " + std::to_string(id) + ", which does not exist");
+    }
   }
-  if (!root.at("post_processor").is_null()) {
-    const auto type = root.object("post_processor").text("type", "");
-    if (type != "ByteLevel") root.refuse("post_processor", "is '" + type + "', not ByteLevel or null");
+}
+
+json parse_document(const std::string& text, const std::string& name) {
+  constexpr int kMostLevels = 64;
+  constexpr const char* kHint = "a tokenizer.json of Hugging Face is expected";
+  if (json_deeper_than(text, kMostLevels)) throw Error("'" + name + "' is nested too deeply for a tokenizer", kHint);
+  try {
+    return json::parse(text);
+  } catch (const json::parse_error& error) {
+    throw Error("'" + name + "' is not JSON: an error at byte " + std::to_string(error.byte), kHint);
+  } catch (const json::exception&) {
+    throw Error("'" + name + "' is not JSON: a number beyond any range", kHint);
   }
-  if (root.object("decoder").text("type", "") != "ByteLevel") root.refuse("decoder", "is not ByteLevel");
 }
 
 }  // namespace
 
 TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& name) {
-  json document;
-  try {
-    document = json::parse(text);
-  } catch (const json::exception& error) {
-    throw Error("'" + name + "' is not JSON: " + error.what(), "a tokenizer.json of Hugging Face is expected");
-  }
+  const json document = parse_document(text, name);
   const JsonFields root(document, name, "");
   if (root.at("model").is_null()) root.refuse("model", "is missing");
-  refuse_what_changes_text(root);
-  BpeModel model = read_model(root.object("model"));
+  root.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                   "decoder", "model"});
+  check_batch_settings(root);
+  check_decoder(root);
+  Normalizer normalizer = read_normalizer(root);
+  TokenFrame frame = read_frame(root);
   PreTokenizer pre_tokenizer = read_pre_tokenizer(root);
-  std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary());
-  return {std::move(model), std::move(pre_tokenizer), std::move(added)};
+  BpeModel model = read_model(root.object("model"));
+  std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary(), normalizer);
+  check_frame(root, frame, model.vocabulary(), added);
+  return {std::move(model), std::move(normalizer), std::move(pre_tokenizer), std::move(added), std::move(frame)};
 }
 
 std::string write_tokenizer_json(const std::vector<std::string>& tokens,

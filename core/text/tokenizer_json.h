@@ -5,15 +5,19 @@
 
 #include "core/text/added_tokens.h"
 #include "core/text/bpe_model.h"
+#include "core/text/normalizer.h"
 #include "core/text/pre_tokenizer.h"
+#include "core/text/tokenizer.h"
 
 namespace mformer {
 
 /// The parts of a tokenizer.json that decide about ids.
 struct TokenizerParts {
   BpeModel model;
+  Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   std::vector<AddedToken> added;
+  TokenFrame frame;
 };
 
 /// Reads a tokenizer.json of the byte-level BPE kind. Whatever the file asks for is either done or refused: throws

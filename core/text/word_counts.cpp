@@ -27,7 +27,7 @@ std::vector<AddedToken> as_added(const std::vector<std::string>& special_tokens)
 std::vector<WordCount> count_words(const TextSource& texts, const std::vector<std::string>& special_tokens) {
   const AddedTokens specials(as_added(special_tokens));
   PreTokenizer words;
-  words.add_isolated(Regex(kGpt2Pattern));
+  words.add_split(Regex(kGpt2Pattern), PreTokenizer::Behavior::isolated);
   Regex::Scratch scratch;
   std::unordered_map<std::string, int64_t, StringHash, std::equal_to<>> counts;
   const auto count = [&](std::string_view word) {
@@ -37,7 +37,7 @@ std::vector<WordCount> count_words(const TextSource& texts, const std::vector<st
     ++found->second;
   };
   texts([&](std::string_view text) {
-    specials.split(text, false, scratch, [&](std::string_view part, int32_t id) {
+    specials.split(AddedTokens::Pass::as_written, text, false, [&](std::string_view part, int32_t id) {
       while (id < 0 && !part.empty()) {
         const size_t valid = utf8_valid_prefix(part);
         words.for_each_word(part.substr(0, valid), scratch, count);

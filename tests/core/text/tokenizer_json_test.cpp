@@ -68,11 +68,46 @@ constexpr Refusal kRefusals[] = {
      R"([{"op":"remove","path":"/model/vocab/!"},{"op":"replace","path":"/model/merges","value":[]},
          {"op":"replace","path":"/model/unk_token","value":"a"}])",
      "model.unk_token"},
-    {"Normalizer", R"([{"op":"replace","path":"/normalizer","value":{"type":"NFC"}}])", "normalizer is 'NFC'"},
-    {"Truncation", R"([{"op":"replace","path":"/truncation","value":{"max_length":3}}])", "truncation"},
-    {"Padding", R"([{"op":"replace","path":"/padding","value":{"pad_id":3}}])", "padding"},
-    {"PostProcessor", R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing"}}])",
-     "post_processor is 'TemplateProcessing'"},
+    {"Normalizer", R"([{"op":"replace","path":"/normalizer","value":{"type":"Nmt"}}])", "normalizer.type is 'Nmt'"},
+    {"NormalizerInSequence",
+     R"([{"op":"replace","path":"/normalizer","value":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Precompiled"}]}}])",
+     "normalizer.normalizers[1].type is 'Precompiled'"},
+    {"ReplaceOfNothing",
+     R"([{"op":"replace","path":"/normalizer","value":{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}}])",
+     "normalizer.pattern matches the empty text"},
+    {"Truncation", R"([{"op":"replace","path":"/truncation","value":3}])", "truncation"},
+    {"Padding", R"([{"op":"replace","path":"/padding","value":[3]}])", "padding"},
+    {"PostProcessor", R"([{"op":"replace","path":"/post_processor","value":{"type":"BertProcessing"}}])",
+     "post_processor.type is 'BertProcessing'"},
+    {"TemplateOfUnknownToken",
+     R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing","special_tokens":{},
+         "single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]}}])",
+     "names '<s>'"},
+    {"TemplateOfAnIdThatDoesNotExist",
+     R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing","special_tokens":{"<s>":{"ids":[99999]}},
+         "single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]}}])",
+     "token 99999, which does not exist"},
+    {"TemplateWithoutText",
+     R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing","special_tokens":{},"single":[]}}])",
+     "must name the text (A) once"},
+    {"TemplateOfPairs",
+     R"([{"op":"replace","path":"/post_processor","value":{"type":"TemplateProcessing","special_tokens":{},
+         "single":[{"Sequence":{"id":"B"}}]}}])",
+     "is not the text (A)"},
+    {"TwoTemplates",
+     R"([{"op":"replace","path":"/post_processor","value":{"type":"Sequence","processors":[
+         {"type":"TemplateProcessing","special_tokens":{},"single":[{"Sequence":{"id":"A"}}]},
+         {"type":"TemplateProcessing","special_tokens":{},"single":[{"Sequence":{"id":"A"}}]}]}}])",
+     "second template"},
+    {"AddedTokensThatAreNormalisedAlike",
+     R"([{"op":"replace","path":"/normalizer","value":{"type":"Lowercase"}},
+         {"op":"add","path":"/added_tokens/-","value":{"id":1001,"content":"QQ","normalized":true}},
+         {"op":"add","path":"/added_tokens/-","value":{"id":1002,"content":"qq","normalized":true}}])",
+     "is normalised to 'qq'"},
+    {"AddedTokenThatIsNormalisedAway",
+     R"([{"op":"replace","path":"/normalizer","value":{"type":"Strip","strip_left":true,"strip_right":true}},
+         {"op":"add","path":"/added_tokens/-","value":{"id":1001,"content":"  ","normalized":true}}])",
+     "is nothing once it is normalised"},
     {"OtherDecoder", R"([{"op":"replace","path":"/decoder","value":{"type":"Metaspace"}}])", "decoder"},
     {"NoPreTokenizer", R"([{"op":"replace","path":"/pre_tokenizer","value":null}])", "pre_tokenizer"},
     {"OtherPreTokenizer", R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Metaspace"}}])",
@@ -87,17 +122,21 @@ constexpr Refusal kRefusals[] = {
     {"BrokenPattern",
      R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"(a"}}}])",
      "pre_tokenizer.pattern"},
-    {"PatternOfNothing",
-     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"a*"}}}])",
-     "matches the empty text"},
-    {"PatternWithAnotherClass",
-     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"\\w+"}}}])",
-     "'\\w', which is not supported"},
+    {"PatternWithGraphemes",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"\\X"}}}])",
+     "'\\X', which is not supported"},
+    {"PatternWithABlock",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"\\p{In_Thai}"}}}])",
+     "invalid character property name {In_Thai}"},
+    {"PatternWithACallout",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"(*FAIL)a"}}
+}])",
+     "callout"},
     {"PatternThatEndsInABackslash",
      R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"a\\"}}}])",
      "pre_tokenizer.pattern"},
     {"OtherSplit",
-     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Contiguous","pattern":{"Regex":"a"}}}])",
+     R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Split","behavior":"Kept","pattern":{"Regex":"a"}}}])",
      "pre_tokenizer.behavior"},
     {"AddedIdThatThePackageWouldChange", R"([{"op":"replace","path":"/added_tokens/1/id","value":2000}])",
      "added_tokens[1].id"},
@@ -115,6 +154,39 @@ TEST(TokenizerJsonTest, RefusesWhatIsNoJsonObject) {
   EXPECT_NE(json_error("{\"model\":").find("is not JSON"), std::string::npos);
   EXPECT_NE(json_error("[1]").find("no JSON object"), std::string::npos);
   EXPECT_NE(json_error("{}").find("model is missing"), std::string::npos);
+}
+
+TEST(TokenizerJsonTest, AFileOfAnyDepthIsASentenceAndNeverACrash) {
+  EXPECT_NE(json_error(std::string(200'000, '[')).find("nested too deeply"), std::string::npos);
+  EXPECT_NE(json_error(std::string(200'000, '[') + std::string(200'000, ']')).find("nested too deeply"),
+            std::string::npos);
+  std::string deep = "[";
+  for (int level = 0; level < 300'000; ++level) deep += R"({"a":[)";
+  EXPECT_NE(json_error(deep).find("nested too deeply"), std::string::npos);
+  const std::string id = std::string(300'000, '[') + std::string(300'000, ']');
+  EXPECT_NE(json_error(R"({"model":{"vocab":{"a":)" + id + "}}}").find("nested too deeply"), std::string::npos);
+  json file = good();
+  file["model"]["vocab"]["a"] = json::parse(std::string(60, '[') + std::string(60, ']'));
+  EXPECT_NE(json_error(file.dump()).find("a list of 1"), std::string::npos);
+  file = good();
+  file["version"] = std::string(500, '[') + "\"" + std::string(500, '{');  // within a text it is no depth
+  EXPECT_EQ(json_error(file.dump()), "");
+}
+
+TEST(TokenizerJsonTest, SentencesStayShortWhateverTheFileHolds) {
+  const std::string megabyte(1 << 20, 'x');
+  json file = good();
+  file[megabyte] = 1;
+  EXPECT_LT(json_error(file.dump()).size(), 1000U);
+  file = good();
+  file["normalizer"] = {{"type", megabyte}};
+  EXPECT_LT(json_error(file.dump()).size(), 1000U);
+  file = good();
+  file["model"]["vocab"][megabyte] = "x";
+  EXPECT_LT(json_error(file.dump()).size(), 1000U);
+  file = good();
+  file["model"]["merges"][0] = {megabyte, megabyte};
+  EXPECT_LT(json_error(file.dump()).size(), 1000U);
 }
 
 TEST(TokenizerJsonTest, AFileCutAnywhereIsAnErrorAndNeverACrash) {
