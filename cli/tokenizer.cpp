@@ -28,6 +28,7 @@ struct CodeFlags {
   std::string tokenizer;
   std::optional<std::string> text;
   bool lines = false;
+  bool bare = false;
 };
 
 /// --tokenizer, or the current model's.
@@ -86,12 +87,13 @@ void run_train(const TrainFlags& flags, const GlobalOptions& global) {
 void run_encode(const CodeFlags& flags, const GlobalOptions& global) {
   const Tokenizer tokenizer = open_tokenizer(flags, global);
   const std::string text = flags.text.has_value() ? *flags.text : read_standard_input();
+  const EncodeOptions options{.with_frame = !flags.bare};
   if (!flags.lines) {
-    const std::vector<int32_t> ids = tokenizer.encode(text);
+    const std::vector<int32_t> ids = tokenizer.encode(text, options);
     return terminal::write_all(std::cout, global.json ? as_json_line(ids) : as_plain_line(ids));
   }
   std::string out;
-  for (const std::string_view line : lines_of(text)) out += as_json_line(tokenizer.encode(line));
+  for (const std::string_view line : lines_of(text)) out += as_json_line(tokenizer.encode(line, options));
   terminal::write_all(std::cout, out);
 }
 
@@ -145,6 +147,7 @@ void setup_encode(CLI::App& group, const GlobalOptions& global) {
   add_tokenizer_option(*command, *flags);
   command->add_option("--text", flags->text, "Text to encode instead of standard input")->type_name("TEXT");
   command->add_flag("--lines", flags->lines, "Each line is a text of its own and gives a line with a JSON array");
+  command->add_flag("--bare", flags->bare, "Leave out the tokens that the file's template puts around a text");
   command->callback([flags, &global] { run_encode(*flags, global); });
 }
 

@@ -29,8 +29,8 @@ constexpr size_t kShareDocuments = 2048;
 using Paths = std::array<fs::path, kSplits.size()>;
 
 Paths cache_files(const fs::path& folder, const std::string& content_hash, const std::string& tokenizer) {
-  const auto identity =
-      content_hash + '\n' + tokenizer + '\n' + std::to_string(kTokenFileVersion) + '\n' + std::string(kSplitRule);
+  const auto identity = content_hash + '\n' + tokenizer + '\n' + std::to_string(kTokenFileVersion) + '\n' +
+                        std::to_string(kTokenizerRules) + '\n' + std::string(kSplitRule);
   const auto key = sha256_hex(identity).substr(0, kKeyLength);
   Paths paths;
   for (const Split split : kSplits) {
@@ -93,12 +93,19 @@ class Encoder {
     auto part = ids.begin();
     for (const Pending& document : batch_) {
       tokens.clear();
+      // A document without a prompt has an empty first part.
+      const bool prompted = !part->empty() || document.edges.empty();
+      for (const int32_t id : tokenizer_.opening_of(prompted ? *part : *std::next(part))) {
+        tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
+      }
       uint32_t loss = TokenData::kNoLoss;  // of the part before the first edge
       for (size_t at = 0; at <= document.edges.size(); ++at, ++part) {
         loss = at % 2 == 0 ? TokenData::kNoLoss : 0;
         for (const int32_t id : *part) tokens.push_back(static_cast<uint32_t>(id) | loss);
       }
-      tokens.push_back(end_ | loss);
+      const std::vector<int32_t>& after = tokenizer_.frame().after;
+      for (const int32_t id : after) tokens.push_back(static_cast<uint32_t>(id) | loss);
+      if (after.empty() || static_cast<uint32_t>(after.back()) != end_) tokens.push_back(end_ | loss);
       writers_.at(static_cast<size_t>(document.split))
           ->add_document(tokens, static_cast<int64_t>(document.text.size()));
     }

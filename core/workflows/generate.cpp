@@ -145,8 +145,10 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   const at::NoGradGuard no_grad;
   const Tokenizer& tokenizer = require_tokenizer(version);
   const std::vector<std::int32_t> ends = end_tokens(tokenizer, version.model.config);
-  std::vector<std::int64_t> ids;
-  for (const std::int32_t id : tokenizer.encode(options.prompt)) ids.push_back(id);
+  const std::vector<std::int32_t> prompt = tokenizer.encode(options.prompt);
+  const auto opening = tokenizer.opening_of(prompt);
+  std::vector<std::int64_t> ids(opening.begin(), opening.end());
+  ids.insert(ids.end(), prompt.begin(), prompt.end());
   Generated result;
   result.prompt_tokens = static_cast<std::int64_t>(ids.size());
   if (ids.empty() && ends.empty()) {

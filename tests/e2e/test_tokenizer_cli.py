@@ -36,6 +36,49 @@ class TokenizerTest(mformer.EndToEndTest):
         self.assertEqual(ids.out, work.run("tokenizer", "encode", "--text", "The LORD").out)
         empty.refuses("tokenizer", "encode", code=1, says="no workspace")
 
+    def with_template(self, work):
+        """A folder whose tokenizer.json opens every text with <|endoftext|>."""
+        file = json.loads((work / "tokenizer.json").read_text())
+        file["post_processor"] = {
+            "type": "TemplateProcessing", "pair": [],
+            "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}}
+        folder = self.folder("template")
+        (folder / "tokenizer.json").write_text(json.dumps(file))
+        return folder
+
+    def test_a_template_opens_texts_and_prompts_once_and_bare_leaves_it_out(self):
+        work = self.workspace()
+        folder = self.with_template(work)
+        encode = ("tokenizer", "encode", "--tokenizer", "tokenizer.json")
+        plain = work.run("tokenizer", "encode", "--text", "The LORD").out.split()
+        self.assertEqual(folder.run(*encode, "--text", "The LORD").out.split(), ["0", *plain])
+        self.assertEqual(folder.run(*encode, "--text", "The LORD", "--bare").out.split(), plain)
+        lines = folder.run(*encode, "--lines", stdin=b"The LORD\n\n").out.splitlines()
+        self.assertEqual([json.loads(line) for line in lines], [[0, *map(int, plain)], [0]])
+        folder.run("init", "--preset", "tiny", "--tokenizer", "tokenizer.json")
+        for prompt in ("The LORD", "<|endoftext|>The LORD"):
+            made = folder.run("generate", "--prompt", prompt, "--max-tokens", "1", "--json")
+            self.assertEqual(made.json["prompt_tokens"], len(plain) + 1)
+
+    def test_hostile_tokenizer_files_end_in_a_sentence(self):
+        work = self.workspace()
+        folder = self.folder("hostile")
+        (folder / "deep.json").write_text("[" * 200_000)
+        folder.refuses("tokenizer", "encode", "--tokenizer", "deep.json", "--text", "a", code=1, says="nested too deeply")
+        good = (work / "tokenizer.json").read_text()
+        deep_id = good.replace('"vocab": {', '"vocab": {"deep": ' + "[" * 300_000 + "]" * 300_000 + ",", 1)
+        self.assertNotEqual(deep_id, good)
+        (folder / "id.json").write_text(deep_id)
+        folder.refuses("tokenizer", "encode", "--tokenizer", "id.json", "--text", "a", code=1, says="nested too deeply")
+        file = json.loads(good)
+        for pattern, says in (("(a+)+b", "'(a+)+b' failed on this text"), (r"(?s:a.b)|\s+", r"'(?s:a.b)|\s+' is not")):
+            file["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+                {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}]}
+            (folder / "pattern.json").write_text(json.dumps(file))
+            folder.refuses("tokenizer", "encode", "--tokenizer", "pattern.json", "--text", "a" * 5000, code=1, says=says)
+
     def test_train_makes_the_vocabulary_asked_for_and_the_same_file_each_time(self):
         work = self.workspace()
         first = work.run("tokenizer", "train", "--data", "german", "--vocab-size", "300", "--out", "a.json", "--json")

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "modules_registry/error.h"
 #include "tests/core/text/temporary_folder.h"
@@ -215,6 +216,35 @@ TEST(TokenCacheTest, ATokenizerWithoutEndOfTextIsRefused) {
       "test");
   EXPECT_THROW(build_token_cache(folder.path(), tokenizer, folder / "cache"), Error);
   EXPECT_FALSE(fs::exists(folder / "cache"));
+}
+
+TEST(TokenCacheTest, ATemplateStandsAroundEachDocumentOnceAndItsOpeningCountsNoLoss) {
+  auto file = nlohmann::json::parse(small().to_json());
+  file["post_processor"] = nlohmann::json::parse(R"({"type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "b"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "a"}}, {"SpecialToken": {"id": "e"}}],
+    "special_tokens": {"b": {"ids": [7]}, "a": {"ids": [9]}, "e": {"ids": [0]}}})");
+  const auto tokenizer = Tokenizer::from_json(file.dump(), "tokenizer.json");
+  ASSERT_EQ(tokenizer.end_of_text(), 0);
+  const auto written = tokenizer.decode(std::vector<int32_t>{7});
+  const TemporaryFolder folder;
+  folder.write("data/one.txt", "word");
+  folder.write("data/two.txt", written + "word");
+  const auto cache = build_token_cache(folder / "data", tokenizer, folder / "cache");
+  std::vector<uint32_t> expected{7 | TokenData::kNoLoss};
+  for (const int32_t id : tokenizer.encode("word")) expected.push_back(static_cast<uint32_t>(id));
+  expected.insert(expected.end(), {9, 0});
+  std::vector<std::vector<uint32_t>> documents;
+  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
+    for (int64_t at = 0; at < cache.split(split).documents(); ++at) {
+      const auto tokens = cache.split(split).document(at);
+      documents.emplace_back(tokens.begin(), tokens.end());
+    }
+  }
+  ASSERT_EQ(documents.size(), 2U);
+  for (auto& document : documents) {
+    document.front() |= TokenData::kNoLoss;  // where the text has it written out, it counts like the text
+    EXPECT_EQ(document, expected);
+  }
 }
 
 TEST(TokenCacheTest, ProgressNeverGoesBackAndEndsAtTheTotal) {
