@@ -1,9 +1,12 @@
 #include "modules_registry/connection.h"
 
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <new>
@@ -35,6 +38,21 @@ bool is_full(const fs::path& folder) {
 bool wants_space(const fs::path& file, const SQLite::Exception& exception) {
   const int code = exception.getErrorCode();
   return code == SQLITE_FULL || ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && is_full(file.parent_path()));
+}
+
+/// Whether one of the registry's files has come up against the limit on the size of files. Of that, too, SQLite says
+/// "I/O error" only.
+bool is_at_limit(const fs::path& file) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  constexpr std::uintmax_t kOneWrite = 64 * 1024;
+  std::uintmax_t longest = 0;
+  for (const char* ending : {"", "-wal", "-shm"}) {
+    std::error_code missing;
+    const auto size = fs::file_size(file.string() + ending, missing);
+    if (!missing) longest = std::max(longest, size);
+  }
+  return longest + kOneWrite > limit.rlim_cur;
 }
 
 /// SQLite could not make, or make longer, the file that it shares with others: no space, or a limit on file sizes.
@@ -186,6 +204,7 @@ void throw_database_error(const fs::path& file, const SQLite::Exception& excepti
     case SQLITE_INTERRUPT:
       throw_stopped(file);
     case SQLITE_IOERR:
+      if (is_at_limit(file)) throw_file_error("write", file, EFBIG);
       throw Error("can't read or write the registry " + where + ": " + exception.what(),
                   "check the disk and its free space (and limits on file size), then run the command again");
     case SQLITE_READONLY:

@@ -104,12 +104,12 @@ std::optional<std::size_t> damage_in(std::string_view log) {
   Frames frames(log, sum, page_size);
   const std::size_t at = frames.first_unread();
   if (at + frames.size() > log.size()) return std::nullopt;  // the end, or a frame cut off
-  // Frames are written one after the other, each wholly before the next begins. A frame of now behind it, or the end of
-  // the file, proves that it was whole once; before older frames it may be one cut off. A transaction without its last
-  // frame is nothing to lose, whatever its frames are: SQLite may have been about to write some of them again.
+  // Frames are written one after the other, each wholly before the next begins, and a transaction's last one is marked.
+  // One of now that ends a transaction, with a frame of now or the end of the file behind it, was whole once; before
+  // older frames it may be one cut off. What no such frame follows is nothing to lose: a transaction that failed or was
+  // killed leaves its frames, and the next one may be shorter.
   const std::size_t next = at + frames.size();
-  if (frames.is_of_now(at) && next == log.size()) return at;
-  if (frames.is_commit(at) && frames.is_of_now(next)) return at;
+  if (frames.is_commit(at) && (next == log.size() || frames.is_of_now(next))) return at;
   for (std::size_t later = next; later + frames.size() <= log.size(); later += frames.size()) {
     if (frames.is_commit(later)) return at;
   }

@@ -18,10 +18,10 @@ namespace mformer {
 /// Strict: every view runs over everything, at the cost of one pass each, and no loss exceeds its bound, whatever the
 /// text (EarlierMixture). The base's figures are those of the base alone, number for number, where the batches are.
 ///
-/// Fast: the first 4, 12 and 48 tokens of every document are run by all views that are still in question; views whose
-/// weight by Bayes' rule is then less than the least rate of switching, for each document of a window, rest for this
-/// window. One of them comes back where it does better, by 2 nats, at the end of a document of at least 64 tokens (the
-/// last 4 tokens, 8 of long ones), read without what came before. What rests counts as probability lost: the losses
+/// Fast: the first 4, 12 and 32 tokens of every document are run by all views that are still in question; views whose
+/// weight by Bayes' rule is then less than the least rate of switching, 0.001 and 0.02, for each document of a window,
+/// rest for this window. One of them comes back where it does better, by 3 nats, on the last 4 tokens of a document of
+/// at least 64, read without what came before. What rests counts as probability lost: the losses
 /// are at least the strict ones, and have no bound against the base, which may rest where it would do better.
 class PosteriorEvaluator {
  public:

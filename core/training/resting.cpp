@@ -14,16 +14,22 @@ namespace mformer {
 namespace {
 
 constexpr double kNotAsked = -std::numeric_limits<double>::infinity();
-/// After so many tokens of a document the hypotheses without weight rest. A text of another domain is told apart within
-/// a few tokens, and a probe of four hypotheses costs as much as 4 · its length: the first settles most documents.
-constexpr std::array<std::int64_t, 3> kProbes = {4, 12, 48};
+/// After so many tokens of a document hypotheses rest whose weight by Bayes' rule is less than the share: none at
+/// first, where few tokens say little, so that what switching would give back decides. A text of another domain is told
+/// apart within a few tokens, and a probe of four hypotheses costs as much as 4 · its length: the first settles most
+/// documents.
+struct Probe {
+  std::int64_t length;
+  double share;
+};
+constexpr std::array<Probe, 3> kProbes = {{{4, 0.0}, {12, 1e-3}, {32, 2e-2}}};
 /// A probe is worth it in windows at least so many times its length.
 constexpr std::int64_t kProbeShare = 4;
-/// Documents of at least so many tokens get a second look at their end: at a 64th, within these limits. A text that
-/// changes its domain once, after an opening of another one, ends in it.
-constexpr std::int64_t kLookedAgain = 64, kShortestLook = 4, kLongestLook = 8;
+/// Documents of at least so many tokens get a second look at their last ones. A text that changes its domain once,
+/// after an opening of another one, ends in it.
+constexpr std::int64_t kLookedAgain = 64, kLook = 4;
 /// Nats by which what rests must do better in a second look: a few tokens without what came before say little.
-constexpr double kMargin = 2.0;
+constexpr double kMargin = 3.0;
 
 /// Tokens of one document in a window.
 struct DocumentPiece {
@@ -39,7 +45,10 @@ class RestingChoice {
   }
 
   RowViews make() {
-    for (const std::int64_t length : kProbes) probe(length);
+    const double one_has_more = 0.5 / static_cast<double>(views_);  // whatever the text
+    for (const auto& [length, share] : kProbes) {
+      probe(length, std::min(one_has_more, std::max(share, least_weight_)));
+    }
     look_again();
     return alive_;
   }
@@ -57,9 +66,9 @@ class RestingChoice {
 
   std::int64_t running(std::int64_t row) const { return std::count(alive_[row].begin(), alive_[row].end(), true); }
 
-  /// Lets those hypotheses of a row rest that are negligible for each document in it, by the document's first `length`
-  /// tokens. Rows with one hypothesis left need none.
-  void probe(std::int64_t length) {
+  /// Lets those hypotheses of a row rest that have less than the `share` for each document in it, by the document's
+  /// first `length` tokens. Rows with one hypothesis left need none.
+  void probe(std::int64_t length, double share) {
     if (batch_.inputs.size(1) < kProbeShare * length) return;
     std::vector<DocumentPiece> pieces;
     for (std::int64_t row = 0; row < batch_.inputs.size(0); ++row) {
@@ -75,7 +84,7 @@ class RestingChoice {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const std::vector<double> weights = weights_after(evidence[static_cast<std::int64_t>(i)]);
       for (std::size_t h = 0; h < views_; ++h) {
-        if (weights[h] >= least_weight_) likely[pieces[i].row][h] = true;
+        if (weights[h] >= share) likely[pieces[i].row][h] = true;
       }
     }
     for (const DocumentPiece& one : pieces) alive_[one.row] = likely[one.row];
@@ -88,12 +97,11 @@ class RestingChoice {
       if (running(row) == static_cast<std::int64_t>(views_)) continue;
       for (const DocumentPiece& piece : documents(row)) {
         if (piece.length < kLookedAgain) continue;
-        const std::int64_t length = std::clamp(piece.length / kLookedAgain, kShortestLook, kLongestLook);
-        ends.push_back({row, piece.begin + piece.length - length, length});
+        ends.push_back({row, piece.begin + piece.length - kLook, kLook});
       }
     }
     if (ends.empty()) return;
-    const at::Tensor sums = log_probs_of(ends, kLongestLook, runs_.everything()).sum(1);
+    const at::Tensor sums = log_probs_of(ends, kLook, runs_.everything()).sum(1);
     for (std::size_t i = 0; i < ends.size(); ++i) {
       wake(sums[static_cast<std::int64_t>(i)].const_data_ptr<double>(), alive_[ends[i].row]);
     }

@@ -27,8 +27,10 @@ std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimiz
 
 constexpr const char* kRestart = "begin anew with --restart: the snapshot goes then";
 
-/// SHA-256 of all that a snapshot says: steps, and the tensors with their names, types and shapes, by name.
-std::string checksum_of(std::vector<TensorToWrite> tensors, const std::string& steps) {
+/// SHA-256 of all that a snapshot says: steps, and the tensors with their names, types and shapes, by name. `bytes_of`
+/// gives the bytes of one.
+template <typename Tensor, typename BytesOf>
+std::string checksum_of(std::vector<Tensor> tensors, const std::string& steps, const BytesOf& bytes_of) {
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   Sha256 sha;
   const auto add = [&](std::string_view text) {  // after its length, so that no two snapshots share a text
@@ -36,22 +38,26 @@ std::string checksum_of(std::vector<TensorToWrite> tensors, const std::string& s
     sha.update(as_bytes(text));
   };
   add(steps);
-  for (const TensorToWrite& tensor : tensors) {
+  for (const Tensor& tensor : tensors) {
     add(tensor.name);
     add(dtype_name(tensor.dtype));
     add(std::to_string(tensor.shape.size()));
     for (const std::int64_t size : tensor.shape) add(std::to_string(size));
-    sha.update(tensor.data);
+    sha.update(bytes_of(tensor));
   }
   return sha.finish_hex();
 }
 
+std::string checksum_of(const std::vector<TensorToWrite>& tensors, const std::string& steps) {
+  return checksum_of(tensors, steps, [](const TensorToWrite& tensor) { return tensor.data; });
+}
+
 std::string checksum_of(const SafetensorsFile& file, const std::string& steps) {
-  std::vector<TensorToWrite> tensors;
-  for (const TensorView& view : file.tensors()) {
-    tensors.push_back({view.name, view.dtype, view.shape, Bytes(view.data, view.bytes)});
-  }
-  return checksum_of(std::move(tensors), steps);
+  std::vector<std::byte> content;  // of one tensor at a time
+  return checksum_of(file.tensors(), steps, [&](const TensorView& view) {
+    content = view.content();
+    return Bytes(content);
+  });
 }
 
 [[noreturn]] void fail_damaged(const std::filesystem::path& path, const std::string& why) {

@@ -1,3 +1,6 @@
+#include <sys/resource.h>
+
+#include <csignal>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -77,6 +80,25 @@ TEST_F(IntegrityTest, ATransactionThatWasNeverEndedIsNothingToLose) {
   std::string& changed = bytes.replace(bytes.size() - 2 * kFrame + 100, 1, "?");
   std::ofstream(folder_.path() / "log", std::ios::binary) << changed;
   EXPECT_FALSE(is_damaged_log(folder_.path() / "log"));
+}
+
+TEST_F(IntegrityTest, WhatATransactionThatFailedLeftInTheLogIsNothingToLose) {
+  ASSERT_EQ(in_child([&]() -> int {
+              std::signal(SIGXFSZ, SIG_IGN);
+              Registry registry = Registry::open(dir(), OpenMode::read_write);
+              registry.set_setting("key", "before");
+              const rlim_t bytes = fs::file_size(database().string() + "-wal") + 30'000;
+              const rlimit limit{bytes, bytes};
+              ::setrlimit(RLIMIT_FSIZE, &limit);
+              const std::string message = error_of([&] { registry.set_setting("long", std::string(100'000, 'l')); });
+              if (message.find("limit on disk space or file size") == std::string::npos) return 1;
+              registry.set_setting("key", "after");
+              ::_exit(0);  // without closing: the write-ahead log stays
+            }),
+            0);
+  EXPECT_FALSE(is_damaged_log(database().string() + "-wal"));
+  EXPECT_THAT(problems_of(dir()), IsEmpty());
+  EXPECT_EQ(Registry::open(dir(), OpenMode::read_write).setting("key"), "after");
 }
 
 TEST_F(IntegrityTest, AnOldLogUsedAnewIsNotDamaged) {

@@ -123,15 +123,25 @@ TEST_F(GcTest, ARegistryWithoutVersionsIsNoReasonToRemoveEverything) {
 }
 
 TEST_F(GcTest, ACommitBesideItIsWaitedFor) {
+  Commit commit = next_commit(registry_, "base");
   const std::string hash = registry_.objects().put(as_bytes("just committed"));
+  commit.manifest.parts[0].object_hash = hash;
   registry_.objects().flush();
-  SQLite::Database committer((registry_.folder() / "registry.db").string(), SQLite::OPEN_READWRITE);
-  committer.exec("BEGIN IMMEDIATE; INSERT INTO objects VALUES ('" + hash + "', 14)");
-  std::thread gc([&] { Registry::open(folder_.path(), OpenMode::read_write).gc(false, 0); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // without the wait it is long done by then
-  committer.exec("COMMIT");
+  std::thread gc;
+  registry_.atomically([&] {
+    commit_now(registry_, commit);
+    gc = std::thread([&] { Registry::open(folder_.path(), OpenMode::read_write).gc(false, 0); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // without the wait it is long done by then
+  });
   gc.join();
   EXPECT_TRUE(registry_.objects().contains(hash));
+}
+
+TEST_F(GcTest, ARegistryThatHasLostRowsLosesNoObjects) {
+  SQLite::Database((registry_.folder() / "registry.db").string(), SQLite::OPEN_READWRITE)
+      .exec("PRAGMA foreign_keys = OFF; DELETE FROM objects");
+  EXPECT_THAT(error_of([&] { registry_.gc(false, 0); }), HasSubstr("is damaged, so nothing was removed"));
+  EXPECT_EQ(registry_.objects().list(), referenced_);
 }
 
 }  // namespace
