@@ -24,9 +24,13 @@ LINES = (
     (("freeze", "layer=0"), "made base@5"), (("unfreeze", "layer=0"), "made base@6"),
     (("undo",), "undid unfreeze"), (("use", "base@2"), "using base at base@2"),
     (("import", "checkpoint", "--name", "other"), "made other@1"),
-    (("task", "add", "again", "--data", "qa"), "added task 'again'"),
+    (("task", "add", "again", "--data", "qa"), "task add: added task 'again'"),
+    (("task", "rename", "again", "more"), "renamed task 'again' to 'more'"),
+    (("task", "remove", "more"), "removed task 'more'"), (("tag", "first", "base@1"), "made the tag first"),
+    (("model", "rename", "other", "another"), "renamed model 'other' to 'another'"),
+    (("model", "remove", "another"), "removed model 'another'"),
     (("export", "out"), "wrote base@2 to out"), (("gc",), "removed"),
-    (("--workspace", "new", "init", "--preset", "tiny"), "made base@1"))
+    (("--workspace", "new", "init", "--preset", "tiny", "--no-tokenizer"), "made base@1"))
 
 
 class FullDisk(mformer.EndToEndTest):

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import shutil
 import sqlite3
 import unittest
 
@@ -14,17 +15,21 @@ LINES = (
     ("prune", "--data", "german", "--keep", "0.5", "--eval-tokens", "600"), ("freeze", "layer=0"), ("unfreeze", "layer=0"),
     ("graft", "small", "--onto", "base@2"), ("merge", "left", "right"), ("drop", "--model", "left", "--born", "extend"),
     ("import", "checkpoint", "--name", "other"), ("export", "out"), ("task", "add", "german", "--data", "german"),
-    ("use", "base@1"), ("undo",), ("gc", "--grace", "0"), ("init", "--preset", "tiny", "--workspace", "new"),
+    ("use", "base@1"), ("undo",), ("gc", "--grace", "0"), ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "new"),
+    ("task", "rename", "english", "more"), ("task", "remove", "english"), ("task", "move", "english", "--data", "moved"),
+    ("model", "rename", "left", "other"), ("model", "remove", "left"), ("tag", "first", "base@1"),
     ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "new.json"))
+
+GROUPS = ("task", "model", "tokenizer", "inspect")
 
 
 def commands_with_dry_run(folder):
-    for group in ("", "task", "tokenizer", "inspect"):
+    for group in ("", *GROUPS):
         page = folder.run(*group.split(), "--help").out
         for line in page.splitlines():
             name = line.split()[0] if line.startswith("  ") and line[2].isalpha() else ""
             command = (*group.split(), name)
-            if name and name not in ("task", "tokenizer", "inspect") and "--dry-run" in folder.run(*command, "--help").out:
+            if name and name not in GROUPS and "--dry-run" in folder.run(*command, "--help").out:
                 yield command
 
 
@@ -34,6 +39,7 @@ class DryRunTest(mformer.EndToEndTest):
         work.run("prune", "--task", "english", "--keep", "0.5", "--into", "small", "--eval-tokens", "600")
         work.run("extend", "--task", "english", "--into", "left", *TRAIN)
         work.run("extend", "--data", "qa", "--into", "right", *TRAIN)
+        shutil.copytree(work / "english", work / "moved")
         return work
 
     def contents(self, work):
@@ -48,7 +54,7 @@ class DryRunTest(mformer.EndToEndTest):
                 if not is_for_readers(path)}
 
     def test_every_command_that_has_one_is_tried(self):
-        tried = {line[:2] if line[0] in ("task", "tokenizer") else line[:1] for line in LINES}
+        tried = {line[:2] if line[0] in GROUPS else line[:1] for line in LINES}
         self.assertEqual(set(commands_with_dry_run(self.folder())), tried)
 
     def test_no_byte_changes(self):
