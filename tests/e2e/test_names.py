@@ -125,7 +125,7 @@ class NamesTest(mformer.EndToEndTest):
         for line in (("tasks",), ("eval", "--max-tokens", "100")):
             result = work.run(*line)
             self.assertIn("eng\\x9blish", result.out)
-            self.assertNotIn("\u009b", result.out)
+            self.assertNotIn("\u009b", result.out + result.err)
         renamed = work.run("task", "rename", "eng\u009blish", "english")
         self.assertNotIn("\u009b", renamed.out)
         self.assertEqual(self.tasks(work), ["english"])
@@ -167,6 +167,13 @@ class OddPathsTest(mformer.EndToEndTest):
         moved.run("train", "--data", "english", "--steps", "1", *mformer.QUICK)
         moved.run("fsck")
         self.workspaces.remove(work)
+
+    def test_an_error_about_a_file_writes_its_name_out(self):
+        work = self.workspace()
+        (work / "names").mkdir()
+        (work / "names" / "a\x1b[31mb.jsonl").write_text('{"text": 5}\n')
+        result = work.refuses("task", "add", "x", "--data", "names", code=1, says="a\\x1b[31mb.jsonl")
+        self.assertNotIn("\x1b", result.err)
 
 
 if __name__ == "__main__":
