@@ -90,7 +90,8 @@ std::map<std::string, std::string> router_pieces(const SafetensorsFile& file,
                                                  const std::vector<ManifestModule>& modules) {
   std::map<std::string, std::string> pieces;
   for (const TensorView& tensor : file.tensors()) {
-    const auto* bytes = reinterpret_cast<const char*>(tensor.data);
+    const std::vector<std::byte> content = tensor.content();
+    const auto* bytes = reinterpret_cast<const char*>(content.data());
     if (tensor.name != "rows") {
       pieces[tensor.name] = std::string(bytes, tensor.bytes);
       continue;
