@@ -146,6 +146,25 @@ class NamesTest(mformer.EndToEndTest):
         work.refuses("train", "--data", "a,b", "--steps", "1", code=2, says="'a,b'", hint="--task NAME")
 
 
+    def test_two_folders_of_one_name_are_not_one_task(self):
+        work = self.workspace()
+        for parent in ("a", "b"):
+            (work / parent / "texts").mkdir(parents=True)
+            for i in range(40):
+                (work / parent / "texts" / f"{i}.txt").write_text(f"text {i} of {parent}, and a little more of it")
+        train = ("--steps", "1", "--batch", "1", "--context", "8", "--eval-tokens", "50")
+        work.run("train", "--data", "a/texts", *train)
+        work.refuses("train", "--data", "b/texts", *train, code=1, says="not what is recorded as task 'texts'", hint="--task NAME")
+        work.run("train", "--data", "b/texts", "--task", "other", *train)
+        self.assertEqual(self.tasks(work), ["english", "texts", "other"])
+
+    def test_data_without_a_split_is_said_to_be(self):
+        work = self.workspace()
+        (work / "one.txt").write_text("a single document")
+        self.assertRegex(work.run("task", "add", "one", "--data", "one.txt").out, r"\nno (validation|held-out).* text: .*add documents")
+        self.assertNotIn("add documents", work.run("task", "add", "german", "--data", "german").out)
+
+
 class OddPathsTest(mformer.EndToEndTest):
     def test_data_and_workspaces_may_lie_under_any_name(self):
         work = self.workspace()
