@@ -41,7 +41,7 @@ std::string content_of(const TaskData& task) {
 std::string content_of(const std::vector<TaskData>& tasks) {
   nlohmann::json content = nlohmann::json::array();
   for (const TaskData& task : tasks) content.push_back({task.record.name, task.record.content_hash});
-  return content.dump(-1, ' ', true);
+  return content.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);  // names need not be UTF-8
 }
 
 std::string names_of(const std::vector<TrainedParameter>& parameters) {
