@@ -299,6 +299,7 @@ class Registry {
   void require_current_schema() const;
   void require_nothing_lost() const;
   void require_nobody_at_work() const;
+  void require_sealed_rows() const;
   void require_all_changes(const ChangeCount::Found& written) const;
   void mark_interrupted_operations();
   std::filesystem::path lock_path(const std::string& operation_uid) const;

@@ -92,18 +92,22 @@ bool has_versions(Database& db) {
 
 }  // namespace
 
+void Registry::require_sealed_rows() const {
+  const ReadTransaction one_view(*db_);
+  if (broken_seals(*db_).empty()) return;
+  throw Error("the registry '" + db_->file().string() +
+                  "' is damaged, so nothing was removed: rows that name objects may be lost",
+              "mformer fsck says what is wrong");
+}
+
 GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
   objects_.flush();
+  require_sealed_rows();
   GcResult result;
   free_removed(dry_run, grace_ms, result);  // rows before files: a file goes only after nothing names it
   // The write lock keeps commits out, so that no file is removed between a commit's look at it and its rows.
   std::optional<WriteTransaction> transaction;
   if (!dry_run) transaction.emplace(*db_);
-  if (!broken_seals(*db_).empty()) {
-    throw Error("the registry '" + db_->file().string() +
-                    "' is damaged, so nothing was removed: rows that name objects may be lost",
-                "mformer fsck says what is wrong");
-  }
   Collector collector(nobody_since(lock_path(""), grace_ms), dry_run, result);
   const auto known = known_objects(*db_, dry_run && result.versions > 0 ? "temp.kept_objects" : "objects");
   std::vector<fs::path> unused;

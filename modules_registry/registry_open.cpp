@@ -142,7 +142,10 @@ Registry Registry::open(const fs::path& dir, OpenMode mode) {
   Registry registry(folder, std::make_unique<Database>(database, Database::Mode::read_write));
   const ChangeCount::Found written = registry.db_->change_count().read();  // first: others may be writing
   registry.migrate();
-  if (mode == OpenMode::read_write) registry.require_all_changes(written);
+  if (mode == OpenMode::read_write) {
+    registry.require_all_changes(written);
+    registry.db_->note_commit();  // the last one's process may have been killed before it could
+  }
   keep_seals(*registry.db_);
   try {
     registry.mark_interrupted_operations();

@@ -13,9 +13,10 @@ namespace mformer::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::IsSupersetOf;
+using ::testing::StartsWith;
 
 /// Workspaces as the program made them when it knew the first migration alone (tests/data/registry/0001.sql is a dump).
 class MigrationTest : public ::testing::Test {
@@ -51,7 +52,10 @@ TEST_F(MigrationTest, ARegistryOfTheFirstSchemaIsBroughtUpToDateWithAllItsRows) 
     EXPECT_EQ(registry.models().size(), 1U);
     EXPECT_EQ(registry.scores().size(), 2U);
   }
-  EXPECT_THAT(dump(dir / ".mformer" / "registry.db"), IsSupersetOf(before));
+  const Strings after = dump(dir / ".mformer" / "registry.db");
+  for (const std::string& row : before) {  // later migrations may have added columns
+    EXPECT_THAT(after, Contains(StartsWith(row)));
+  }
   Registry registry = Registry::open(dir, OpenMode::read_write);
   commit_now(registry, next_commit(registry, "base"));
   EXPECT_THAT(registry.fsck(), IsEmpty());
