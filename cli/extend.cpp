@@ -194,7 +194,8 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       ->check(number_or_auto);
   add("--heads", flags.heads, "New attention modules in each layer")->check(number_or_auto);
   add("--budget", options.budget,
-      "Largest share of parameters that auto adds, private ones included; default: 0.3, or what one module takes")
+      "Largest share of parameters that auto adds, private ones included; default: as much as " +
+          written(ExtendCommand::kBudget) + ", or one module")
       ->check(positive_number());
   add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
   add("--start", flags.start,
