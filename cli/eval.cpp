@@ -84,8 +84,8 @@ void report_rows(Report& report, const EvalReport& result, bool strict) {
   if (result.hypotheses.size() == 1) return;
   report.text() << "by …: the share of the prediction that the posterior gave to each hypothesis\n";
   report.text() << (strict ? "over base, at most: the rise over the base alone, and its bound, whatever the text is\n"
-                           : "fast: no bound against the base, which may rest where it would do better; the losses are "
-                             "at least the strict ones (without --fast)\n");
+                           : "fast: no bound against the base, which may rest where it would do better; without --fast "
+                             "there is one\n");
 }
 
 /// Called when the figures are printed: who reads the exit code alone must not take "n/a" for a success.

@@ -21,8 +21,9 @@ namespace mformer {
 /// Fast: the first 4, 12 and 32 tokens of every document are run by all views that are still in question; views whose
 /// weight by Bayes' rule is then less than the least rate of switching, 0.001 and 0.02, for each document of a window,
 /// rest for this window. One of them comes back where it does better, by 3 nats, on the last 4 tokens of a document of
-/// at least 64, read without what came before. What rests counts as probability lost: the losses
-/// are at least the strict ones, and have no bound against the base, which may rest where it would do better.
+/// at least 64, read without what came before. What rests counts as probability lost: over all
+/// tokens, prompts included, the losses of a window sum to at least the strict ones. They have no bound against the
+/// base, which may rest where it would do better.
 class PosteriorEvaluator {
  public:
   /// `views`: of the base and of each domain.

@@ -67,7 +67,8 @@ class DomainsTest(mformer.EndToEndTest):
             self.assertLessEqual(float(shown[4]), float(shown[5]), shown)
             fast = work.run(*evaluate, "--fast", "--json").json
             self.assertEqual((fast["mode"], fast["tasks"][0]["bound"]), ("fast", None))
-            self.assertGreaterEqual(fast["tasks"][0]["loss"], row["loss"] - 1e-5)
+            if folder != "prompts":  # there a hypothesis that rests may be one that the answers lose by
+                self.assertGreaterEqual(fast["tasks"][0]["loss"], row["loss"] - 1e-5)
             fast_rises.append(fast["tasks"][0]["loss"] - row["loss"])
         self.assertGreater(max(fast_rises), 1e-4, "no hypothesis rested: the texts are not hostile")
 
