@@ -113,14 +113,16 @@ void require_export_target(const Registry& registry, const ExportOptions& option
   require_replaceable(target, options.overwrite);
 }
 
-ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& options) {
-  options.validate();
-  require_export_target(session.registry, options);
+ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& asked) {
+  asked.validate();
+  require_export_target(session.registry, asked);
+  ExportOptions options = asked;
+  options.folder = real_path(asked.folder).string();  // "." is another folder once it was replaced
   LoadedVersion loaded = load_version(session.registry, version);
   if (!options.domain.empty()) loaded.model = view_of(loaded.model, options.domain);
   const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
   ExportReport report;
-  report.folder = options.folder;
+  report.folder = asked.folder;
   if (options.quantize.empty()) {
     make_floating(loaded.model, dtype);
   } else {

@@ -310,6 +310,19 @@ TEST_F(ExportTarget, AnExportThatIsATasksDataIsKept) {
   refuses(path("out"), "the data of task 'config'");
 }
 
+TEST_F(ExportTarget, MayBeTheWorkingDirectory) {
+  write(path("out"), false);
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(path("out"));
+  ExportOptions options;
+  options.folder = ".", options.overwrite = true, options.quantize = "int8", options.max_tokens = 300;
+  Session session = workspace_.session("export");
+  const ExportReport report = export_model(session, workspace_.registry().resolve("base"), options);
+  std::filesystem::current_path(before);
+  EXPECT_GT(report.bytes, 0);
+  EXPECT_EQ(report.cut_off, "");
+}
+
 TEST_F(ExportTarget, AnEmptyNameIsRefused) {
   expect_error<UsageError>([&] { write(""); }, "empty name");
 }
