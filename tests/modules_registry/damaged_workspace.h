@@ -24,7 +24,8 @@ inline void fill(Registry& registry) {
   commit_now(registry, new_model(registry, "other", "z", 1, 1));
   OperationStart start{"task add", R"({"name": "qa"})", 3, "1.0", "base", {{"train", "qa", "/data/qa", "beef"}}};
   const std::int64_t operation = registry.begin_operation(start);
-  for (const char* content : {"old data", "new data"}) {  // the second replaces the first, whose scores go
+  for (const char* content :
+       {"old data", "new data"}) {  // the second replaces the first, whose score stays out of sight
     registry.add_task({"qa", "/data/qa", content, 10, 2, "rule", operation, 0}, true);
     registry.put_score({hash, "qa", "held_out", "loss", 4.5, 10, operation, 0});
     registry.put_score({hash, "qa", "held_out", "loss", 4.25, 10, operation, 0});
@@ -37,6 +38,9 @@ inline void fill(Registry& registry) {
   registry.put_routing_stats(hash, "qa", stats);
   registry.put_routing_stats(hash, "qa", stats);
   registry.finish_operation(operation, Outcome::done, "added");
+  OperationStart tagging;
+  tagging.command = "tag";
+  registry.make_tag(registry.begin_operation(tagging), "first", first);
   registry.set_setting("key", "old value");
   registry.set_setting("key", "value");
   registry.set_current_model("other");
