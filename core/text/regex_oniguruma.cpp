@@ -1,6 +1,5 @@
 #include <oniguruma.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <ctime>
@@ -18,15 +17,13 @@ constexpr size_t kLongestPattern = 100'000;
 
 // A pattern from a stranger may need time that grows with the square of the text, or worse. In one place of a text the
 // library gives up after ten million steps back, which is also where the package does; a whole search may take ten
-// times as many and a hundred for each byte. Steps forward it doesn't count: so it searches a stretch of the text at a
-// time, fewer places of a long text than of a short one, and the time of all searches of a text is limited too.
+// times as many and a hundred for each byte; and all searches of a text together a generous time. Steps forward count
+// for none of these limits, and a search can't be cut into stretches: the library ends matches where a stretch ends.
 constexpr unsigned long kStepsOfPlace = 10'000'000;
 constexpr unsigned long kStepsOfByte = 100;
 constexpr unsigned kStackEntries = 4U << 20U;  // some 160 MB
 constexpr double kSecondsOfText = 10;
 constexpr double kSecondsOfByte = 1e-5;
-constexpr size_t kStepsOfStretch = 1UL << 28U;
-constexpr size_t kFewestPlaces = 64;
 constexpr size_t kUntimed = 256;  // bytes of a text that is not worth a look at the clock
 
 const OnigUChar* onig_units(std::string_view text) {
@@ -85,8 +82,7 @@ void refuse_what_differs(std::string_view pattern) {
 
 class OnigurumaEngine : public Regex::Engine {
  public:
-  explicit OnigurumaEngine(std::string_view pattern)
-      : pattern_(shown_pattern(pattern)), in_stretches_(pattern.find(R"(\G)") == std::string_view::npos) {
+  explicit OnigurumaEngine(std::string_view pattern) : pattern_(shown_pattern(pattern)) {
     refuse_what_differs(pattern);
     OnigErrorInfo information{};
     const int code = onig_new(&regex_, onig_units(pattern), onig_units(pattern) + pattern.size(), ONIG_OPTION_NONE,
@@ -111,28 +107,14 @@ class OnigurumaEngine : public Regex::Engine {
     onig_set_retry_limit_in_search_of_match_param(own.limits, 10 * kStepsOfPlace + kStepsOfByte * (text.size() - from));
     const OnigUChar* begin = onig_units(text);
     const OnigUChar* end = begin + text.size();
-    const size_t places = std::max(kFewestPlaces, kStepsOfStretch / (text.size() + 1));
-    for (;;) {
-      const size_t limit = in_stretches_ ? end_of_stretch(text, from, places) : text.size();
-      const int at = onig_search_with_param(regex_, begin, end, begin + from, begin + limit, own.region,
-                                            ONIG_OPTION_NONE, own.limits);
-      if (at >= 0)
-        return Regex::Match{static_cast<size_t>(own.region->beg[0]), static_cast<size_t>(own.region->end[0])};
-      if (at != ONIG_MISMATCH) refuse_pattern(pattern_, "failed on this text: " + onig_message(at, nullptr));
-      if (limit == text.size()) return std::nullopt;
-      from = limit;
-      check_time(text.size(), own);
-    }
+    const int at =
+        onig_search_with_param(regex_, begin, end, begin + from, end, own.region, ONIG_OPTION_NONE, own.limits);
+    if (at == ONIG_MISMATCH) return std::nullopt;
+    if (at < 0) refuse_pattern(pattern_, "failed on this text: " + onig_message(at, nullptr));
+    return Regex::Match{static_cast<size_t>(own.region->beg[0]), static_cast<size_t>(own.region->end[0])};
   }
 
  private:
-  static size_t end_of_stretch(std::string_view text, size_t from, size_t places) {
-    if (text.size() - from <= places) return text.size();
-    size_t end = from + places;
-    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) ++end;
-    return end;
-  }
-
   void check_time(size_t bytes, const OnigurumaScratch& own) const {
     const double limit = kSecondsOfText + kSecondsOfByte * static_cast<double>(bytes);
     if (seconds_of_thread() - own.started < limit) return;
@@ -140,7 +122,6 @@ class OnigurumaEngine : public Regex::Engine {
   }
 
   std::string pattern_;
-  bool in_stretches_;  // not with \G, the place where a search begins
   regex_t* regex_ = nullptr;
 };
 

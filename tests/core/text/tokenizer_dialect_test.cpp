@@ -205,7 +205,7 @@ TEST(RegexLimitsTest, PatternsThatNeedForEverOrAllMemoryEndInASentenceThatQuotes
   EXPECT_LT(failure_of(std::string(50'000, '['), "a").size(), 1000U);
 }
 
-TEST(RegexLimitsTest, MatchesAreFoundWhateverStretchOfALongTextTheyLieIn) {
+TEST(RegexLimitsTest, MatchesAreFoundWholeHoweverLongTheText) {
   Regex::Scratch scratch;
   std::string text;
   std::vector<size_t> hans;
@@ -219,6 +219,8 @@ TEST(RegexLimitsTest, MatchesAreFoundWhateverStretchOfALongTextTheyLieIn) {
   EXPECT_EQ(cuts_of(Regex("$"), text, scratch), (std::vector<size_t>{text.size(), text.size()}));
   EXPECT_EQ(cuts_of(Regex("\\G\\p{Han}"), text, scratch), (std::vector<size_t>{0, 3}));
   EXPECT_TRUE(cuts_of(Regex("\\Gxy"), text, scratch).empty());
+  const std::string run(300'000, 'x');
+  EXPECT_EQ(cuts_of(Regex("x+\\z"), run, scratch), (std::vector<size_t>{0, run.size()}));
 }
 
 TEST(NormalizerTest, ManyMarksInARowAreSortedWithoutTheSquareOfTheirNumber) {
