@@ -64,15 +64,21 @@ class Frames {
     return at;
   }
 
-  /// Both salts change when the log is used anew; a frame of now has at least one of them, even if a bit of the other
-  /// has changed.
+  /// Written since the log was last used anew: both salts, which change then, are the header's.
   bool is_of_now(std::size_t at) const {
-    if (at + 16 > log_.size()) return false;
-    return log_.substr(at + 8, 4) == log_.substr(16, 4) || log_.substr(at + 12, 4) == log_.substr(20, 4);
+    return at + 16 <= log_.size() && log_.substr(at + 8, 8) == log_.substr(16, 8);
   }
 
-  /// Of now, and the last of its transaction: the size of the database stands in it.
-  bool is_commit(std::size_t at) const { return is_of_now(at) && big_endian(log_, at + 4) != 0; }
+  /// The same, or but for a damaged salt. The first salt counts the uses of the log, so a lower one is an older use's.
+  bool was_of_now(std::size_t at) const {
+    constexpr std::uint32_t kUses = 10'000;
+    const std::uint32_t uses_ago = big_endian(log_, 16) - big_endian(log_, at + 8);
+    const bool has_second_salt = log_.substr(at + 12, 4) == log_.substr(20, 4);
+    return uses_ago == 0 || (has_second_salt && uses_ago > kUses);
+  }
+
+  /// The last of its transaction: the size of the database stands in it.
+  bool is_commit(std::size_t at) const { return big_endian(log_, at + 4) != 0; }
 
   std::size_t size() const { return size_; }
 
@@ -109,9 +115,9 @@ std::optional<std::size_t> damage_in(std::string_view log) {
   // older frames it may be one cut off. What no such frame follows is nothing to lose: a transaction that failed or was
   // killed leaves its frames, and the next one may be shorter.
   const std::size_t next = at + frames.size();
-  if (frames.is_commit(at) && (next == log.size() || frames.is_of_now(next))) return at;
+  if (frames.is_commit(at) && frames.was_of_now(at) && (next == log.size() || frames.is_of_now(next))) return at;
   for (std::size_t later = next; later + frames.size() <= log.size(); later += frames.size()) {
-    if (frames.is_commit(later)) return at;
+    if (frames.is_commit(later) && frames.is_of_now(later)) return at;
   }
   return std::nullopt;
 }

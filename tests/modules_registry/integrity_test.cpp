@@ -14,10 +14,16 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+/// All but one of which only workspaces of an older program have rows.
+Strings filled_tables(SQLite::Database& db) {
+  Strings tables = tables_of(db);
+  std::erase(tables, "old_paths");
+  return tables;
+}
+
 TEST_F(IntegrityTest, AChangeInAnyColumnOfAnyTableIsFound) {
   SQLite::Database db(database().string());
-  for (const std::string& table : tables_of(db)) {
-    if (table == "old_paths") continue;  // filled by the migration of an older registry alone
+  for (const std::string& table : filled_tables(db)) {
     for (const std::string& name : column(db, "SELECT name FROM pragma_table_info('" + table + "')")) {
       const std::string changed = "CASE typeof(" + name + ") WHEN 'text' THEN " + name +
                                   " || 'x' WHEN 'real' THEN 1.5 * " + name +
@@ -32,8 +38,7 @@ TEST_F(IntegrityTest, AChangeInAnyColumnOfAnyTableIsFound) {
 
 TEST_F(IntegrityTest, ALostRowOfAnyTableIsFound) {
   SQLite::Database db(database().string());
-  for (const std::string& table : tables_of(db)) {
-    if (table == "old_paths") continue;
+  for (const std::string& table : filled_tables(db)) {
     const std::string key = column(db, "SELECT name FROM pragma_table_info('" + table + "')").front();
     EXPECT_THAT(
         problems_after("DELETE FROM " + table + " WHERE " + key + " = (SELECT max(" + key + ") FROM " + table + ")"),
@@ -44,15 +49,15 @@ TEST_F(IntegrityTest, ALostRowOfAnyTableIsFound) {
 
 TEST_F(IntegrityTest, ARowMoreIsFound) {
   EXPECT_THAT(problems_after("INSERT INTO settings VALUES ('another', 'text')"),
-              Contains("table settings has 3 rows instead of 2"));
+              Contains(HasSubstr("table settings has ")));
   EXPECT_THAT(problems_after("INSERT INTO scores SELECT version_hash, task, split, 'accuracy', value, token_count, "
                              "operation_id, created_ms FROM scores"),
-              Contains("table scores has 6 rows instead of 3"));
+              Contains(HasSubstr("table scores has ")));
 }
 
 TEST_F(IntegrityTest, RowsThatChangePlacesAreFound) {
-  EXPECT_THAT(problems_after("UPDATE scores SET value = 9.75 - value"),
-              Contains(HasSubstr("table scores: its 3 rows")));
+  EXPECT_THAT(problems_after("UPDATE scores SET value = 9.75 - value WHERE value IN (4.25, 5.5)"),
+              Contains(HasSubstr("are not all as they were written")));
 }
 
 TEST_F(IntegrityTest, AChangedSchemaIsFound) {
@@ -66,7 +71,7 @@ TEST_F(IntegrityTest, AChangedSchemaIsFound) {
 TEST_F(IntegrityTest, AnEditWithAnotherToolStaysPossibleAndCanBeTakenForRight) {
   sql(dir(), "UPDATE settings SET value = 'mine' WHERE key = 'key'");
   Registry registry = Registry::open(dir(), OpenMode::repair);
-  EXPECT_THAT(registry.repair({}).left, Contains(HasSubstr("table settings: its 2 rows"))) << "never by itself";
+  EXPECT_THAT(registry.repair({}).left, Contains(HasSubstr("table settings: its "))) << "never by itself";
   EXPECT_THAT(registry.repair({{}, true}).left, IsEmpty());
   EXPECT_EQ(registry.setting("key"), "mine");
   EXPECT_THAT(problems_of(dir()), IsEmpty());

@@ -53,7 +53,10 @@ TEST_F(IntegrityTest, AFlippedBitOfTheLogIsFoundEvenWithoutTheCountOfChanges) {
   const fs::path log = database().string() + "-wal";
   EXPECT_FALSE(is_damaged_log(log));
   const std::string bytes = read_file(log);
+  constexpr std::size_t kFrame = 24 + 4096;
+  const std::size_t last_salt = bytes.size() - kFrame + 8;  // with a bit less it could be of an older use of the log
   for (std::size_t at = 0; at < bytes.size(); at += 61) {
+    if (at >= last_salt && at < last_salt + 4) continue;
     std::string changed = bytes;
     changed[at] = static_cast<char>(changed[at] ^ 4);
     const fs::path copy = folder_.path() / "log";
