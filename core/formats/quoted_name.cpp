@@ -1,6 +1,6 @@
 #include "core/formats/quoted_name.h"
 
-#include <algorithm>
+#include "modules_registry/printable.h"
 
 namespace mformer {
 
@@ -13,10 +13,7 @@ std::string shortened(std::string_view text, std::size_t most) {
 
 std::string quoted_name(std::string_view name) {
   constexpr std::size_t kLongest = 120;
-  std::string text = shortened(name, kLongest);
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
-  return "'" + text + "'";
+  return "'" + printable(shortened(name, kLongest)) + "'";
 }
 
 }  // namespace mformer
