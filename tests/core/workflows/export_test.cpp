@@ -304,10 +304,14 @@ TEST_F(ExportTarget, TheDataOfATaskIsNeverReplacedNorWrittenInto) {
   write(path("texts/new"), false);
 }
 
-TEST_F(ExportTarget, AnExportThatIsATasksDataIsKept) {
-  write(path("out"), false);
-  workspace_.add_task("config", path("out"));
-  refuses(path("out"), "the data of task 'config'");
+TEST_F(ExportTarget, TheFolderOfATasksDataIsKeptForItWhateverLiesThereNow) {
+  std::filesystem::create_directories(path("out"));
+  std::filesystem::rename(workspace_.corpus("english"), path("out/text.jsonl"));
+  workspace_.add_task("english", path("out"));
+  std::filesystem::rename(path("out"), path("elsewhere"));
+  refuses(path("out"), "the data of task 'english'");
+  std::filesystem::create_directories(path("out"));
+  refuses(path("out"), "the data of task 'english'");
 }
 
 TEST_F(ExportTarget, MayBeTheWorkingDirectory) {
