@@ -148,6 +148,15 @@ void delete_task(Database& db, const std::string& name) {
   }
 }
 
+/// What was freed can't be taken back, nor can what was done to its kind before: those names may lead to it.
+void make_final(Database& db, Thing thing, const std::vector<std::string>& freed) {
+  Query change(db, "UPDATE name_changes SET undoable = 0 WHERE thing = ? AND operation_id <= ?");
+  for (const std::string& name : freed) change.bind(to_string(thing), removing_operation(name)).run();
+  db.script(
+      "UPDATE name_changes SET undoable = 0 WHERE thing = 'tag' AND change = 'remove' AND "
+      "before NOT IN (SELECT hash FROM versions)");
+}
+
 void require_sound_references(Database& db) {
   Query broken(db, "PRAGMA foreign_key_check");
   if (!broken.next()) return;
@@ -202,11 +211,8 @@ void Registry::free_removed(bool dry_run, std::int64_t grace_ms, GcResult& resul
   if (!versions.empty()) delete_freed(*db_);
   for (const std::string& name : models) delete_model(*db_, name);
   for (const std::string& name : tasks) delete_task(*db_, name);
-  Query(*db_,
-        "UPDATE name_changes SET undoable = 0 WHERE change IN ('remove', 'replace') AND operation_id IN "
-        "(SELECT id FROM operations WHERE ended_ms <= ?)")
-      .bind(before_ms)
-      .run();
+  make_final(*db_, Thing::model, models);
+  make_final(*db_, Thing::task, tasks);
   require_sound_references(*db_);
   transaction->commit();
 }

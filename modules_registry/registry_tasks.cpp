@@ -7,6 +7,7 @@
 #include "modules_registry/error.h"
 #include "modules_registry/registry.h"
 #include "modules_registry/removed.h"
+#include "modules_registry/shell_word.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
@@ -75,8 +76,8 @@ void Registry::insert_task(const TaskRecord& task, const std::string& known, boo
         "INSERT INTO tasks (name, data_path, content_hash, token_count, document_count, heldout_rule, "
         "created_operation, created_ms, fields, left_out_files, left_out_records) "
         "VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, 0), ?, ?, NULLIF(?, -1), NULLIF(?, -1))")
-      .bind(task.name, kept_path(task.data_path), task.content_hash, task.token_count, task.document_count, task.heldout_rule,
-            task.created_operation, now_ms(), task.fields, task.left_out_files.value_or(-1),
+      .bind(task.name, kept_path(task.data_path), task.content_hash, task.token_count, task.document_count,
+            task.heldout_rule, task.created_operation, now_ms(), task.fields, task.left_out_files.value_or(-1),
             task.left_out_records.value_or(-1))
       .run();
 }
@@ -91,9 +92,9 @@ TaskRecord Registry::task(const std::string& name) const {
   }
   std::vector<std::string> names;
   for (const TaskRecord& known : tasks()) names.push_back(known.name);
-  throw UsageError(
-      "there is no task '" + name + "'",
-      suggestion_hint(name, names, "tasks", "name a data set first: mformer task add " + name + " --data DIR"));
+  throw UsageError("there is no task '" + name + "'",
+                   suggestion_hint(name, names, "tasks",
+                                   "name a data set first: mformer task add " + shell_word(name) + " --data DIR"));
 }
 
 std::vector<TaskRecord> Registry::tasks() const {

@@ -357,6 +357,13 @@ TEST_F(NamesTest, GcKeepsWeightsThatAnotherModelShares) {
   EXPECT_THAT(registry_.fsck(), IsEmpty());
 }
 
+TEST_F(NamesTest, WhatLedToAFreedNameIsNotTakenBackEither) {
+  rename(Thing::task, "qa", "b");
+  remove(Thing::task, "b");
+  EXPECT_EQ(registry_.gc(false, 0).tasks, 1);
+  EXPECT_FALSE(registry_.last_name_change().has_value()) << "an undo goes on with the model's versions";
+}
+
 TEST_F(NamesTest, GcFreesNothingWhileACommandRuns) {
   second_model("tuned");
   remove(Thing::model, "tuned");
