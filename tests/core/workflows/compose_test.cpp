@@ -201,6 +201,7 @@ void expect_usable(Place& at, const std::string& what) {
   EXPECT_TRUE(std::isfinite(loss->loss)) << what;
 }
 
+// 121 pairs, each in a workspace of its own that is read again in the end: that takes its seconds.
 TEST(Compose, EveryWorkflowWorksAfterEveryOtherOrSaysInASentenceWhyNot) {
   Start start;
   for (const auto& [first, run_first] : steps()) {
