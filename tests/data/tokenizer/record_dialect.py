@@ -105,7 +105,7 @@ def variants():
     vocabulary = SMALL["model"]["vocab"]
     added = SMALL["added_tokens"] + [
         {"id": vocabulary.get(content, 1001 + at), "content": content, "single_word": at == 2, "lstrip": at == 1, "rstrip": False, "normalized": at != 3,
-         "special": at == 1} for at, content in enumerate(["SS", "ÉÉ", "Word", "Åb"])]
+         "special": at == 1} for at, content in enumerate(["SS", "ÉÉ", "Wurf", "Åb"])]
     for name, normalizer in NORMALIZERS.items():
         fields = {"normalizer": normalizer, "added_tokens": added}
         yield "normalizer_" + name, fields
