@@ -168,7 +168,10 @@ void Normalizer::add_replace(Regex pattern, std::string content) {
     bool any = false;
     pattern.for_each_match(text, scratch, [&](Regex::Match match) {
       // The package writes such a content twice in places, or fails.
-      if (match.begin == match.end) throw Error("a pattern of a Replace step matches the empty text");
+      if (match.begin == match.end) {
+        throw Error("a pattern of the tokenizer's Replace step matches the empty text here",
+                    "docs/tokenizer.md lists what is supported");
+      }
       out.append(text, at, match.begin - at);
       out += content;
       at = match.end;

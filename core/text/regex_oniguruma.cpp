@@ -62,7 +62,7 @@ struct OnigurumaScratch : EngineScratch {
 };
 
 [[noreturn]] void refuse_pattern(std::string_view pattern, const std::string& problem) {
-  throw Error("the pattern '" + shown_pattern(pattern) + "' " + problem);
+  throw Error("the pattern '" + shown_pattern(pattern) + "' " + problem, "docs/tokenizer.md says what patterns may do");
 }
 
 /// Throws for what the library's versions understand differently, or what asks for tables that we have no right form
