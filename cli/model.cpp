@@ -42,7 +42,7 @@ void run_model_remove(const ModelRemoveOptions& options, const GlobalOptions& gl
   terminal::Report report("model remove", global.json);
   report.data() = {{"dry_run", options.dry_run},
                    {"model", model.name},
-                   {"version", version_json(version)},
+                   {"model_version", version_json(version)},
                    {"versions", model.version_count}};
   report.text() << (options.dry_run ? "would remove" : "removed") << " model '" << terminal::printable(model.name)
                 << "', which stood at " << to_string(version) << ", with its "

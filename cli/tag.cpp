@@ -57,7 +57,7 @@ void run_tag(TagOptions options, const GlobalOptions& global) {
   const VersionRecord version = change_tag(workspace, options);
   report.data()["tag"] = options.name;
   report.data()["removed"] = options.remove;
-  report.data()["version"] = version_json(version);
+  report.data()["model_version"] = version_json(version);
   const std::string verb = options.remove ? "remove" : "tag";
   report.text() << (options.dry_run  ? "would " + verb
                     : options.remove ? "removed"

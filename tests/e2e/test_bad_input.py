@@ -76,7 +76,10 @@ class DataTest(mformer.EndToEndTest):
         work = self.workspace()
         for name, line in (("open", '{"text": "a'), ("fields", '{"txt": "a"}'), ("type", '{"text": 3}')):
             (work / f"{name}.jsonl").write_text('{"text": "fine"}\n' + line + "\n")
-            work.refuses("task", "add", name, "--data", f"{name}.jsonl", code=1, says="2")
+            self.assertRegex(work.run("task", "add", name, "--data", f"{name}.jsonl").out,
+                             rf"1 documents, (.*\n)+left out: 1 record .*\n +'{name}.jsonl': line 2, ")
+            (work / f"{name}-alone.jsonl").write_text(line + "\n")
+            work.refuses("task", "add", f"{name}-alone", "--data", f"{name}-alone.jsonl", code=1, says="line 1")
 
     def test_invalid_utf8_is_text_like_any_other(self):
         work = self.workspace()

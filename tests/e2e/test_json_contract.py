@@ -59,7 +59,7 @@ class JsonContractTest(mformer.EndToEndTest):
         for line in LINES:
             with self.subTest(command=line):
                 result = work.run(*line, "--json", stdin=b"1 2 3" if line[-1] == "decode" else b"")
-                self.assertEqual(result.out.count("\n"), 1)
+                self.assertEqual(result.out.count("\n"), 1, result)
                 data = json.loads(result.out)
                 self.assertEqual(list(data)[:2], ["version", "command"])
                 self.assertEqual((data["version"], data["command"]), (1, name_of(line)))

@@ -57,7 +57,7 @@ class QuantizeTest(mformer.EndToEndTest):
             self.assertIn(part, text)
         self.assertNotIn("loss of", work.run("export", "unmeasured", "--quantize", "int8", "--no-eval").out)
         alone = self.folder("alone")
-        alone.run("init", "--preset", "tiny")
+        alone.run("init", "--preset", "tiny", "--no-tokenizer")
         self.assertIn("no loss was measured", alone.run("export", "int8", "--quantize", "int8").out)
 
     def test_every_weight_is_within_half_a_scale(self):

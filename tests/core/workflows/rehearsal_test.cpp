@@ -98,7 +98,7 @@ TEST_F(RehearsalTest, ShowsEveryTextOnceBeforeAnyASecondTime) {
 TEST_F(RehearsalTest, LossIsZeroForTheTeacherAndGrowsWithTheDistanceFromIt) {
   const Rehearsal rehearsal = made();
   Batch batch = rehearsal.behind(two_rows_of_ones(), 6)(2);
-  batch.step = 2;
+  batch.number = 2;
   const auto loss = [&](const Model& model) {
     return rehearsal.loss(model, forward(model, batch.inputs).hidden, batch, 6).item<double>();
   };

@@ -127,6 +127,7 @@ TEST_F(ScoreMatrixTest, SaysWhichTaskItCannotMeasure) {
   const TaskData task = workspace_.add_task("qa", workspace_.corpus("qa"));
   train("german");
   std::filesystem::remove(task.record.data_path);
+  std::filesystem::remove_all(workspace_.registry().folder() / "cache");  // its tokens would do as well
   Session session = workspace_.session("eval");
   std::string said;
   session.watcher.message = [&](const std::string& text) { said += text + "\n"; };
