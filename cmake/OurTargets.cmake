@@ -8,13 +8,47 @@ function(mformer_flags target)
     target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
   endif()
-  # Most of the time to compile one of our files goes into the headers of LibTorch, JSON and the standard library.
-  # Read once for several files of a folder, they cost a fraction: files of one target share one namespace, so what is
-  # local to a file needs a name of its own within its folder.
   if(MFORMER_UNITY)
     target_compile_options(${target} PRIVATE -Wno-subobject-linkage) # about names in headers; these files are none
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${MFORMER_UNITY})
+    # Once the folder has named all of its sources. What is deferred is read then, so the name is put in now.
+    cmake_language(EVAL CODE "cmake_language(DEFER CALL mformer_compile_together ${target})")
   endif()
+endfunction()
+
+# Most of the time to compile one of our files goes into the headers of LibTorch, JSON and the standard library. Read once
+# for MFORMER_UNITY files of a folder, they cost a fraction: files of one target share one namespace, so what is local to
+# a file needs a name of its own within its folder. CMake's own UNITY_BUILD names the files by absolute paths, with which
+# ccache would not hit in another clone.
+function(mformer_compile_together target)
+  get_target_property(sources ${target} SOURCES)
+  set(batch "")
+  set(count 0)
+  foreach(source IN LISTS sources)
+    get_filename_component(path ${source} ABSOLUTE)
+    file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${path})
+    get_source_file_property(options ${source} COMPILE_OPTIONS)
+    if(options OR NOT path MATCHES "^[^.].*\\.cpp$" OR path MATCHES "^build/")
+      continue() # compiled in its own way, or generated
+    endif()
+    set_source_files_properties(${source} PROPERTIES HEADER_FILE_ONLY ON)
+    string(APPEND batch "#include \"${path}\"\n")
+    math(EXPR count "${count} + 1")
+    math(EXPR full "${count} % ${MFORMER_UNITY}")
+    if(full EQUAL 0)
+      mformer_add_batch(${target} ${count} "${batch}")
+      set(batch "")
+    endif()
+  endforeach()
+  if(batch)
+    mformer_add_batch(${target} ${count} "${batch}")
+  endif()
+endfunction()
+
+# A file of #include lines, written only where they changed.
+function(mformer_add_batch target number includes)
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/${target}_${number}.cpp)
+  file(CONFIGURE OUTPUT ${file} CONTENT "${includes}" @ONLY)
+  target_sources(${target} PRIVATE ${file})
 endfunction()
 
 # mformer_library(<name> SOURCES <files> LINKS <targets>): an object library would do, a static one keeps link lines short.
