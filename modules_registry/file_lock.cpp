@@ -77,8 +77,9 @@ bool FileLock::remove_if_free(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return errno == ENOENT;
   // Locked while it goes: who has opened it meanwhile finds, once it has the lock, that the file has no name, and makes
-  // another.
-  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0;
+  // another. The name may by now be that of another lock, which somebody holds: only the file that was locked is removed.
+  const bool removed =
+      ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(descriptor, path) && ::unlink(path.c_str()) == 0;
   ::close(descriptor);
   return removed;
 }
