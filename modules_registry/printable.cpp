@@ -18,16 +18,6 @@ constexpr Range kControls[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},
                                {0x180E, 0x180E}, {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},
                                {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
 
-std::string escaped(const TextCharacter& character) {
-  if (character.code == '\n') return "\\n";
-  if (character.code == '\t') return "\\t";
-  if (character.code == '\r') return "\\r";
-  std::array<char, 12> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), character.code < 0x100 ? "\\x%02x" : "\\u%04x",
-                static_cast<unsigned>(character.code));
-  return buffer.data();
-}
-
 }  // namespace
 
 TextCharacter first_character(std::string_view text) {
@@ -50,6 +40,16 @@ TextCharacter first_character(std::string_view text) {
 
 bool is_control(char32_t code) {
   return std::ranges::any_of(kControls, [&](const Range& r) { return code >= r.first && code <= r.last; });
+}
+
+std::string escaped(const TextCharacter& character) {
+  if (character.code == '\n') return "\\n";
+  if (character.code == '\t') return "\\t";
+  if (character.code == '\r') return "\\r";
+  std::array<char, 12> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), character.code < 0x100 ? "\\x%02x" : "\\u%04x",
+                static_cast<unsigned>(character.code));
+  return buffer.data();
 }
 
 std::string printable(std::string_view text) {

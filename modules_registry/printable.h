@@ -21,6 +21,9 @@ TextCharacter first_character(std::string_view text);
 /// which some scripts need, are none of them.
 bool is_control(char32_t code);
 
+/// How printable() writes a control character or a broken byte: \n, \t, \x1b or \u202e.
+std::string escaped(const TextCharacter& character);
+
 /// `text` with control characters, escape sequences among them, and bytes that are no UTF-8 written as \n, \t, \x1b or
 /// \u202e. For names and data from outside: printed raw they could move the cursor or hide text.
 std::string printable(std::string_view text);

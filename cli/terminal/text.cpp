@@ -7,33 +7,10 @@
 #include <array>
 #include <cstdio>
 
+#include "modules_registry/printable.h"
+
 namespace mformer::terminal {
 namespace {
-
-struct Character {
-  char32_t code;
-  size_t bytes;
-  bool valid;
-};
-
-// The character at the front of non-empty `text`; a byte that starts no valid UTF-8 sequence stands for itself.
-Character first_character(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const Character broken{lead, 1, false};
-  if (lead < 0x80) return {lead, 1, true};
-  const size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return broken;
-  char32_t code = lead & (0xFFu >> (bytes + 1));
-  for (size_t i = 1; i < bytes; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return broken;
-    code = code << 6 | (byte(i) & 0x3Fu);
-  }
-  constexpr std::array<char32_t, 5> smallest = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (code < smallest[bytes] || surrogate || code > 0x10FFFF) return broken;
-  return {code, bytes, true};
-}
 
 // glibc's own width tables, whatever locale the process runs in.
 int code_width(char32_t code) {
@@ -46,24 +23,8 @@ int code_width(char32_t code) {
   return std::max(width, 0);
 }
 
-int width_of(const Character& character) {
+int width_of(const TextCharacter& character) {
   return character.valid ? code_width(character.code) : 1;
-}
-
-// Characters that change how others are shown: control codes, and marks that reverse or reorder the text.
-bool is_control(char32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || (code >= 0x200E && code <= 0x200F) ||
-         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
-}
-
-std::string escaped(const Character& character) {
-  if (character.code == '\n') return "\\n";
-  if (character.code == '\t') return "\\t";
-  if (character.code == '\r') return "\\r";
-  std::array<char, 12> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), character.code < 0x100 ? "\\x%02x" : "\\u%04x",
-                static_cast<unsigned>(character.code));
-  return buffer.data();
 }
 
 // Bytes of the sequence of style.h that `text` begins with (weights 1 and 2, colours 38 and 48, 0 to end them); 0 if
@@ -85,7 +46,7 @@ std::string escape(std::string_view text, const Kept& kept) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
-    const Character character = first_character(text);
+    const TextCharacter character = first_character(text);
     size_t bytes = character.bytes;
     if (character.valid && !is_control(character.code)) {
       result += text.substr(0, bytes);
@@ -104,7 +65,7 @@ std::string escape(std::string_view text, const Kept& kept) {
 size_t bytes_that_fit(std::string_view text, int width) {
   size_t bytes = 0;
   while (bytes < text.size()) {
-    const Character character = first_character(text.substr(bytes));
+    const TextCharacter character = first_character(text.substr(bytes));
     width -= width_of(character);
     if (width < 0) break;
     bytes += character.bytes;
@@ -139,7 +100,7 @@ Piece next_line(std::string_view text, int width) {
 int display_width(std::string_view text) {
   int width = 0;
   while (!text.empty()) {
-    const Character character = first_character(text);
+    const TextCharacter character = first_character(text);
     width += width_of(character);
     text.remove_prefix(character.bytes);
   }
@@ -161,7 +122,7 @@ std::string json_without_controls(std::string_view json) {
   std::string result;
   result.reserve(json.size());
   while (!json.empty()) {
-    const Character character = first_character(json);
+    const TextCharacter character = first_character(json);
     if (character.code >= 0x7F && is_control(character.code)) {
       std::array<char, 12> buffer{};
       std::snprintf(buffer.data(), buffer.size(), "\\u%04x", static_cast<unsigned>(character.code));
