@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "kernels/cpu/row_steps.h"
+#include "kernels/gated_activation.h"
+#include "kernels/rms_norm.h"
 
 namespace mformer::kernels {
 namespace {
@@ -64,6 +66,20 @@ void activate(Activation activation, at::Tensor& x) {
   });
 }
 
+at::Tensor gated_activate(Activation activation, const at::Tensor& x) {
+  check("x", x, true);
+  std::vector<int64_t> sizes = x.sizes().vec();
+  TORCH_CHECK(sizes.back() % 2 == 0, "x must hold gate and up side by side, an even width, got ", x.sizes());
+  sizes.back() /= 2;
+  return gated_activation(x.view({rows_of(x), x.size(-1)}), activation).view(sizes);
+}
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::ScalarType dtype) {
+  check("x", x, false);
+  check("weight", weight, false);
+  return rms_norm(x, weight, epsilon).to(dtype);
+}
+
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType dtype) {
   check("x", x, false);
   check("weight", weight, false);
@@ -92,10 +108,15 @@ void normalize_rows(at::Tensor& x) {
   for_each_row(rows_of(x), width, [&](int64_t row) { cpu::to_unit_length(values + row * width, width); });
 }
 
-Choice choose(at::Tensor& logits, int64_t k) {
+Choice choose(at::Tensor& logits, int64_t k, ChoiceForm form) {
   check("logits", logits, false);
   TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1), "k must be 1 … modules, got ", k, " for logits ",
               logits.sizes());
+  if (form.top_k_first || form.renormalise) {
+    const auto [p, gates, chosen] = softmax_top_k(logits, k, form);
+    logits.copy_(p);
+    return {chosen, gates};
+  }
   const int64_t tokens = logits.size(0), modules = logits.size(1);
   Choice choice{at::empty({tokens, k}, at::kLong), at::empty({tokens, k}, at::kFloat)};
   float *all = logits.mutable_data_ptr<float>(), *gates = choice.gates.mutable_data_ptr<float>();
@@ -116,7 +137,8 @@ Choice choose(at::Tensor& logits, int64_t k) {
   return choice;
 }
 
-void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch, at::Tensor& x) {
+void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch, at::Tensor& x,
+                  double factor) {
   check("rows", rows, true);
   check("gates", gates, false);
   check("x", x, false);
@@ -126,11 +148,12 @@ void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleD
   TORCH_CHECK(rows.numel() == tokens * k * width, "rows must be [", tokens * k, ", ", width, "], got ", rows.sizes());
   const float* gate = gates.const_data_ptr<float>();
   const auto* row_of_slot = dispatch.row_of_slot.const_data_ptr<int64_t>();
+  const auto times = static_cast<float>(factor);
   float* to = x.mutable_data_ptr<float>();
   with_values(rows, [&](const auto* from) {
     for_each_row(tokens, k * width, [&](int64_t t) {
       for (int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
-        cpu::add_scaled_row(from + row_of_slot[slot] * width, gate[slot], width, to + t * width);
+        cpu::add_scaled_row(from + row_of_slot[slot] * width, times * gate[slot], width, to + t * width);
       }
     });
   });

@@ -1,7 +1,10 @@
 #include "kernels/softmax_top_k.h"
 
 #include <ATen/Dispatch.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -71,13 +74,25 @@ class SoftmaxTopK : public torch::autograd::Function<SoftmaxTopK> {
   }
 };
 
+/// Gates that sum to 1, in LibTorch operations.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> normalised_top_k(const at::Tensor& logits, int64_t k, ChoiceForm form) {
+  const at::Tensor p = at::softmax(logits, 1);
+  const at::Tensor order =
+      std::get<1>(at::sort((form.top_k_first ? logits : p).detach(), std::optional<bool>(true), 1, true));
+  const at::Tensor modules = order.narrow(1, 0, k).contiguous();
+  if (form.top_k_first) return {p, at::softmax(logits.gather(1, modules), 1), modules};
+  const at::Tensor best = p.gather(1, modules);
+  return {p, best / best.sum(1, true), modules};
+}
+
 }  // namespace
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, int64_t k) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, int64_t k, ChoiceForm form) {
   TORCH_CHECK(logits.dim() == 2, "logits must be [tokens, modules], got ", logits.sizes());
   TORCH_CHECK(logits.scalar_type() == at::kFloat || logits.scalar_type() == at::kDouble,
               "logits must be float32 or float64, got ", logits.scalar_type());
   TORCH_CHECK(k >= 1 && k <= logits.size(1), "k must be between 1 and ", logits.size(1), ", got ", k);
+  if (form.top_k_first || form.renormalise) return normalised_top_k(logits, k, form);
   const auto all = SoftmaxTopK::apply(logits.contiguous(), k);
   return {all[0], all[1], all[2]};
 }
