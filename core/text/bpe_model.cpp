@@ -4,9 +4,11 @@
 #include <functional>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "core/text/byte_level.h"
 #include "core/text/json_fields.h"
+#include "core/text/utf8.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -14,22 +16,54 @@ namespace {
 
 // Below this many bytes a scan over all pairs for each merge is faster than a heap.
 constexpr size_t kLongWord = 48;
+// What stands for a space in vocabularies without byte letters (U+2581).
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+
+int32_t find_id(const TokenIds& vocabulary, std::string_view token) {
+  const auto found = vocabulary.find(token);
+  return found == vocabulary.end() ? -1 : found->second;
+}
 
 int32_t id_in(const TokenIds& vocabulary, const std::string& token, size_t merge) {
-  const auto found = vocabulary.find(token);
-  if (found != vocabulary.end()) return found->second;
+  const int32_t id = find_id(vocabulary, token);
+  if (id >= 0) return id;
   throw Error("merge " + std::to_string(merge) + " (model.merges) needs the token '" + cut(token, 60) +
               "', which is not in model.vocab");
 }
 
+std::string name_of_byte(unsigned byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return std::string("<0x") + kDigits[byte / 16] + kDigits[byte % 16] + ">";
+}
+
+std::vector<int32_t> single_characters(const TokenIds& vocabulary) {
+  std::vector<int32_t> ids;
+  for (const auto& [token, id] : vocabulary) {
+    if (token.empty() || utf8_length(token) != token.size()) continue;
+    const size_t index = utf8_decode(token);
+    if (index >= ids.size()) ids.resize(index + 1, -1);
+    ids[index] = id;
+  }
+  return ids;
+}
+
+/// Whether a merge joins "▁" to another character before it.
+bool joins_words(const std::pair<std::string, std::string>& merge) {
+  return merge.second.starts_with(kSpaceMark) && !merge.first.ends_with(kSpaceMark);
+}
+
 }  // namespace
 
-BpeModel::BpeModel(TokenIds vocabulary, const std::vector<std::pair<std::string, std::string>>& merges,
-                   bool ignore_merges)
-    : vocabulary_(std::move(vocabulary)) {
-  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
-    const auto found = vocabulary_.find(byte_letters().at(byte));
-    byte_ids_.at(byte) = found == vocabulary_.end() ? -1 : found->second;
+BpeModel::BpeModel(TokenIds vocabulary, const std::vector<std::pair<std::string, std::string>>& merges, BpeRules rules)
+    : vocabulary_(std::move(vocabulary)), rules_(std::move(rules)), unknown_(find_id(vocabulary_, rules_.unknown)) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    byte_letters_.at(byte) = rules_.byte_level ? find_id(vocabulary_, byte_letters().at(byte)) : -1;
+    byte_tokens_.at(byte) = rules_.byte_fallback ? find_id(vocabulary_, name_of_byte(byte)) : -1;
+  }
+  if (rules_.unknown.empty()) unknown_ = -1;
+  if (!rules_.byte_level) {
+    letters_ = single_characters(vocabulary_);
+    cuts_ = vocabulary_.contains(kSpaceMark) && std::ranges::none_of(merges, joins_words);
   }
   merges_.reserve(merges.size());
   for (size_t rank = 0; rank < merges.size(); ++rank) {
@@ -37,10 +71,60 @@ BpeModel::BpeModel(TokenIds vocabulary, const std::vector<std::pair<std::string,
     const auto key = pair_key(id_in(vocabulary_, left, rank), id_in(vocabulary_, right, rank));
     merges_[key] = {static_cast<uint32_t>(rank), id_in(vocabulary_, left + right, rank)};
   }
-  if (!ignore_merges) return;
+  if (!rules_.ignore_merges || !rules_.byte_level) return;
   for (const auto& [token, id] : vocabulary_) {
     if (auto bytes = from_byte_letters(token)) words_.emplace(std::move(*bytes), id);
   }
+}
+
+int32_t BpeModel::byte_id(uint8_t byte) const {
+  for (const int32_t id : {byte_letters_.at(byte), byte_tokens_.at(byte)}) {
+    if (id >= 0) return id;
+  }
+  return unknown_;
+}
+
+bool BpeModel::covers_all_text() const {
+  const auto& bytes = rules_.byte_level ? byte_letters_ : byte_tokens_;
+  return std::ranges::none_of(bytes, [](int32_t id) { return id < 0; });
+}
+
+int32_t BpeModel::whole_word(std::string_view word) const {
+  if (!rules_.ignore_merges) return -1;
+  return find_id(rules_.byte_level ? words_ : vocabulary_, word);
+}
+
+size_t BpeModel::first_part(std::string_view word) const {
+  if (!cuts_) return word.size();
+  size_t begin = 0;
+  while (word.substr(begin).starts_with(kSpaceMark)) begin += kSpaceMark.size();
+  return std::min(word.find(kSpaceMark, begin), word.size());
+}
+
+bool BpeModel::append_bytes(std::string_view letter, std::vector<int32_t>& ids) const {
+  const auto token_of = [this](char byte) { return byte_tokens_.at(static_cast<uint8_t>(byte)); };
+  if (std::ranges::any_of(letter, [&](char byte) { return token_of(byte) < 0; })) return false;
+  for (const char byte : letter) ids.push_back(token_of(byte));
+  return true;
+}
+
+void BpeModel::append_letters(std::string_view part, std::vector<int32_t>& ids) const {
+  bool unknown = false;  // one whose token is still to be written: the package lets bytes that follow go before it
+  while (!part.empty()) {
+    const auto byte = static_cast<uint8_t>(part.front());
+    const size_t length = rules_.byte_level ? 1 : utf8_length(part);
+    const size_t index = rules_.byte_level ? byte : utf8_decode(part);
+    const int32_t id = rules_.byte_level ? byte_letters_[byte] : index < letters_.size() ? letters_[index] : -1;
+    if (id >= 0) {
+      if (std::exchange(unknown, false)) ids.push_back(unknown_);
+      ids.push_back(id);
+    } else if (!append_bytes(rules_.byte_level ? byte_letters().at(byte) : part.substr(0, length), ids)) {
+      if (unknown && !rules_.fuse_unknown) ids.push_back(unknown_);
+      unknown = unknown_ >= 0;
+    }
+    part.remove_prefix(length);
+  }
+  if (unknown) ids.push_back(unknown_);
 }
 
 const BpeModel::Merge* BpeModel::merge_of(int32_t left, int32_t right) const {
@@ -48,16 +132,9 @@ const BpeModel::Merge* BpeModel::merge_of(int32_t left, int32_t right) const {
   return found == merges_.end() ? nullptr : &found->second;
 }
 
-void BpeModel::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
-  if (const auto whole = words_.find(word); whole != words_.end()) {
-    ids.push_back(whole->second);
-    return;
-  }
+void BpeModel::encode_part(std::string_view part, std::vector<int32_t>& ids) const {
   const size_t first = ids.size();
-  for (const char byte : word) {
-    const int32_t id = byte_ids_.at(static_cast<uint8_t>(byte));
-    if (id >= 0) ids.push_back(id);
-  }
+  append_letters(part, ids);
   if (ids.size() - first < kLongWord) {
     merge_short(ids, first);
   } else {

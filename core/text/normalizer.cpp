@@ -138,31 +138,32 @@ bool strip(std::string_view text, bool left, bool right, std::string& out) {
 }  // namespace
 
 void Normalizer::add_form(Form form) {
-  steps_.emplace_back([form](std::string_view text, std::string& out, Regex::Scratch&) {
+  steps_.emplace_back([form](std::string_view text, TextPlace, std::string& out, Regex::Scratch&) {
     const bool ascii = std::ranges::all_of(text, [](char unit) { return static_cast<unsigned char>(unit) < 0x80; });
     return !ascii && apply_form(form, text, out);
   });
 }
 
 void Normalizer::add_lowercase() {
-  steps_.emplace_back([](std::string_view text, std::string& out, Regex::Scratch&) {
+  steps_.emplace_back([](std::string_view text, TextPlace, std::string& out, Regex::Scratch&) {
     out = lowercase(text);
     return true;
   });
 }
 
 void Normalizer::add_prepend(std::string prefix) {
-  steps_.emplace_back([prefix = std::move(prefix)](std::string_view text, std::string& out, Regex::Scratch&) {
-    if (text.empty()) return false;
-    out = prefix;
-    out += text;
-    return true;
-  });
+  steps_.emplace_back(
+      [prefix = std::move(prefix)](std::string_view text, TextPlace place, std::string& out, Regex::Scratch&) {
+        if (text.empty() || place == TextPlace::goes_on) return false;
+        out = prefix;
+        out += text;
+        return true;
+      });
 }
 
 void Normalizer::add_replace(Regex pattern, std::string content) {
   steps_.emplace_back([pattern = std::move(pattern), content = std::move(content)](
-                          std::string_view text, std::string& out, Regex::Scratch& scratch) {
+                          std::string_view text, TextPlace, std::string& out, Regex::Scratch& scratch) {
     if (text.empty()) return false;
     size_t at = 0;
     bool any = false;
@@ -183,13 +184,13 @@ void Normalizer::add_replace(Regex pattern, std::string content) {
 }
 
 void Normalizer::add_strip(bool left, bool right) {
-  steps_.emplace_back([left, right](std::string_view text, std::string& out, Regex::Scratch&) {
+  steps_.emplace_back([left, right](std::string_view text, TextPlace, std::string& out, Regex::Scratch&) {
     return strip(text, left, right, out);
   });
 }
 
 void Normalizer::add_strip_accents() {
-  steps_.emplace_back([](std::string_view text, std::string& out, Regex::Scratch&) {
+  steps_.emplace_back([](std::string_view text, TextPlace, std::string& out, Regex::Scratch&) {
     while (!text.empty()) {
       const size_t length = utf8_length(text);
       if (!CharClass::mark().contains(utf8_decode(text))) out += text.substr(0, length);
@@ -199,10 +200,11 @@ void Normalizer::add_strip_accents() {
   });
 }
 
-std::string_view Normalizer::apply(std::string_view text, std::string& memory, Regex::Scratch& scratch) const {
+std::string_view Normalizer::apply(std::string_view text, TextPlace place, std::string& memory,
+                                   Regex::Scratch& scratch) const {
   for (const Step& step : steps_) {
     std::string out;
-    if (!step(text, out, scratch)) continue;
+    if (!step(text, place, out, scratch)) continue;
     memory = std::move(out);
     text = memory;
   }

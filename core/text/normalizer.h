@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/text/regex.h"
+#include "core/text/text_place.h"
 
 namespace mformer {
 
@@ -17,7 +18,7 @@ class Normalizer {
 
   void add_form(Form form);
   void add_lowercase();
-  /// Puts `text` before every text that is not empty.
+  /// Puts `text` before every text that is not empty and goes on no other.
   void add_prepend(std::string text);
   /// Puts `content` in the place of each match. apply() throws Error where the match is empty.
   void add_replace(Regex pattern, std::string content);
@@ -29,11 +30,11 @@ class Normalizer {
   bool empty() const { return steps_.empty(); }
 
   /// `text`, or `memory` with what became of it.
-  std::string_view apply(std::string_view text, std::string& memory, Regex::Scratch& scratch) const;
+  std::string_view apply(std::string_view text, TextPlace place, std::string& memory, Regex::Scratch& scratch) const;
 
  private:
   /// Writes the new text and returns true, or returns false where the text stays as it is.
-  using Step = std::function<bool(std::string_view text, std::string& out, Regex::Scratch& scratch)>;
+  using Step = std::function<bool(std::string_view text, TextPlace place, std::string& out, Regex::Scratch& scratch)>;
   std::vector<Step> steps_;
 };
 

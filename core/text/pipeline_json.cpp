@@ -1,9 +1,9 @@
 #include "core/text/pipeline_json.h"
 
 #include <array>
-#include <optional>
 #include <utility>
 
+#include "core/text/utf8.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -11,10 +11,6 @@ namespace {
 
 using nlohmann::json;
 using Behavior = PreTokenizer::Behavior;
-
-[[noreturn]] void refuse_type(const JsonFields& step) {
-  step.refuse("type", "is '" + step.text("type", "") + "', which is not supported");
-}
 
 PreTokenizer::Delimiter read_pattern(const JsonFields& step) {
   const JsonFields pattern = step.object("pattern");
@@ -58,14 +54,43 @@ void read_delimiter_split(const JsonFields& step, PreTokenizer& out) {
   out.add_split(Regex::literal(delimiter), Behavior::removed);
 }
 
-/// Adds one step; true when it was the ByteLevel step, after which text is no longer text.
-bool add_pre_tokenizer_step(const JsonFields& step, PreTokenizer& out) {
+using Prepend = PreTokenizer::Prepend;
+
+/// With "first" the package asks where in the original text a piece begins. Only where each character stands for one
+/// of the original text is that the beginning of the text.
+bool keeps_places(const JsonFields& normalizer) {
+  for (const JsonFields& step : steps_of(normalizer, "normalizers")) {
+    if (step.text("type", "") != "Replace") return false;
+    const json& pattern = step.at("pattern");
+    const auto from = pattern.is_object() && pattern.contains("String") ? pattern.at("String") : json();
+    for (const json& text : {from, step.at("content")}) {
+      if (!text.is_string()) return false;
+      const auto& value = text.get_ref<const std::string&>();
+      if (value.empty() || utf8_length(value) != value.size()) return false;
+    }
+  }
+  return true;
+}
+
+void read_metaspace(const JsonFields& root, const JsonFields& step, PreTokenizer& out) {
+  const Prepend prepend = read_prepend(step);
+  if (prepend == Prepend::at_start && !root.at("normalizer").is_null() && !keeps_places(root.object("normalizer"))) {
+    step.refuse("prepend_scheme",
+                "is 'first', which is only supported without a normalizer but Replace of single "
+                "characters by others");
+  }
+  const std::string mark = read_character(step, "replacement");
+  out.add_metaspace(mark, prepend);
+  if (step.flag("split", true)) out.add_split(Regex::literal(mark), Behavior::merged_with_next);
+}
+
+void add_pre_tokenizer_step(const JsonFields& root, const JsonFields& step, PreTokenizer& out) {
   const auto type = step.text("type", "");
   if (type == "ByteLevel") {
     read_byte_level(step, out);
-    return true;
-  }
-  if (type == "Split") {
+  } else if (type == "Metaspace") {
+    read_metaspace(root, step, out);
+  } else if (type == "Split") {
     step.allow_only({"type", "pattern", "behavior", "invert"});
     out.add_split(read_pattern(step), read_behavior(step, ""), step.flag("invert", false));
   } else if (type == "Digits") {
@@ -90,16 +115,6 @@ bool add_pre_tokenizer_step(const JsonFields& step, PreTokenizer& out) {
   } else {
     refuse_type(step);
   }
-  return false;
-}
-
-void add_replace(const JsonFields& step, Normalizer& out) {
-  step.allow_only({"type", "pattern", "content"});
-  if (!step.at("content").is_string()) step.refuse("content", "must be a text");
-  Regex pattern = std::get<Regex>(read_pattern(step));
-  Regex::Scratch scratch;
-  if (pattern.find("", 0, scratch)) step.refuse("pattern", "matches the empty text, which is not supported");
-  out.add_replace(std::move(pattern), step.text("content", ""));
 }
 
 void add_strip(const JsonFields& step, Normalizer& out) {
@@ -132,7 +147,7 @@ void add_normalizer_step(const JsonFields& step, Normalizer& out) {
     step.allow_only({"type", "prepend"});
     out.add_prepend(step.text("prepend", ""));
   } else if (type == "Replace") {
-    add_replace(step, out);
+    add_replace_step(step, out);
   } else if (type == "Strip") {
     add_strip(step, out);
   } else {
@@ -140,43 +155,26 @@ void add_normalizer_step(const JsonFields& step, Normalizer& out) {
   }
 }
 
-std::vector<int32_t> ids_of_special(const JsonFields& processor, const JsonFields& piece) {
-  piece.allow_only({"id", "type_id"});
-  const auto name = piece.text("id", "");
-  const JsonFields all = processor.object("special_tokens");
-  if (all.at(name).is_null()) piece.refuse("id", "names '" + name + "', which special_tokens lacks");
-  const json& ids = all.object(name).at("ids");
-  std::vector<int32_t> out;
-  for (const json& id : ids) {
-    if (!id.is_number_integer() || id < 0 || id > INT32_MAX) all.refuse(name, "has the id " + shown(id));
-    out.push_back(id.get<int32_t>());
-  }
-  if (!ids.is_array()) all.refuse(name, "has no list of ids");
-  return out;
-}
-
-TokenFrame read_template(const JsonFields& processor) {
-  processor.allow_only({"type", "single", "pair", "special_tokens"});
-  const json& single = processor.at("single");
-  if (!single.is_array()) processor.refuse("single", "must be a list");
-  TokenFrame frame;
-  size_t texts = 0;
-  for (size_t at = 0; at < single.size(); ++at) {
-    const JsonFields piece(single[at], processor.file(), processor.path_of("single") + "[" + std::to_string(at) + "]");
-    if (!piece.at("SpecialToken").is_null()) {
-      const auto ids = ids_of_special(processor, piece.object("SpecialToken"));
-      auto& side = texts == 0 ? frame.before : frame.after;
-      side.insert(side.end(), ids.begin(), ids.end());
-    } else {
-      if (piece.object("Sequence").text("id", "") != "A") piece.refuse("Sequence", "is not the text (A)");
-      ++texts;
-    }
-  }
-  if (texts != 1) processor.refuse("single", "must name the text (A) once");
-  return frame;
-}
-
 }  // namespace
+
+void refuse_type(const JsonFields& step) {
+  step.refuse("type", "is '" + step.text("type", "") + "', which is not supported");
+}
+
+void add_replace_step(const JsonFields& step, Normalizer& out) {
+  step.allow_only({"type", "pattern", "content"});
+  if (!step.at("content").is_string()) step.refuse("content", "must be a text");
+  Regex pattern = std::get<Regex>(read_pattern(step));
+  Regex::Scratch scratch;
+  if (pattern.find("", 0, scratch)) step.refuse("pattern", "matches the empty text, which is not supported");
+  out.add_replace(std::move(pattern), step.text("content", ""));
+}
+
+std::string read_character(const JsonFields& step, std::string_view name) {
+  const std::string text = step.text(name, "");
+  if (text.empty() || utf8_length(text) != text.size()) step.refuse(name, "must be one character");
+  return text;
+}
 
 std::vector<JsonFields> steps_of(const JsonFields& outer, std::string_view list) {
   if (outer.text("type", "") != "Sequence") return {outer};
@@ -199,36 +197,37 @@ Normalizer read_normalizer(const JsonFields& root) {
   return out;
 }
 
-PreTokenizer read_pre_tokenizer(const JsonFields& root) {
-  PreTokenizer out;
-  bool complete = false;
-  for (const JsonFields& step : steps_of(root.object("pre_tokenizer"), "pretokenizers")) {
-    if (complete) step.refuse("type", "comes after ByteLevel, which is not supported");
-    complete = add_pre_tokenizer_step(step, out);
-  }
-  if (!complete) root.refuse("pre_tokenizer", "has no ByteLevel step");
-  return out;
-}
-
-TokenFrame read_frame(const JsonFields& root) {
-  TokenFrame frame;
-  bool any = false;
-  if (root.at("post_processor").is_null()) return frame;
-  for (const JsonFields& step : steps_of(root.object("post_processor"), "processors")) {
-    const auto type = step.text("type", "");
-    if (type == "TemplateProcessing") {
-      if (std::exchange(any, true)) step.refuse("type", "is a second template, which the package can't apply");
-      frame = read_template(step);
-    } else if (type != "ByteLevel") {  // which only concerns offsets
-      refuse_type(step);
+Prepend read_prepend(const JsonFields& step) {
+  step.allow_only({"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
+  constexpr std::array<std::pair<std::string_view, Prepend>, 3> kSchemes{
+      {{"always", Prepend::always}, {"never", Prepend::never}, {"first", Prepend::at_start}}};
+  const bool prefix = step.flag("add_prefix_space", true);
+  const auto name = step.text("prepend_scheme", prefix ? "always" : "never");
+  for (const auto& [known, prepend] : kSchemes) {
+    if (name != known) continue;
+    if (!prefix && prepend != Prepend::never) {
+      step.refuse("add_prefix_space", "is false, but prepend_scheme is '" + name + "'");
     }
+    return prepend;
   }
-  return frame;
+  step.refuse("prepend_scheme", "is '" + name + "', not always, never or first");
 }
 
-void check_decoder(const JsonFields& root) {
-  const auto steps = steps_of(root.object("decoder"), "decoders");
-  if (steps.size() != 1 || steps.front().text("type", "") != "ByteLevel") root.refuse("decoder", "is not ByteLevel");
+ReadPreTokenizer read_pre_tokenizer(const JsonFields& root) {
+  ReadPreTokenizer out;
+  if (root.at("pre_tokenizer").is_null()) return out;
+  bool placed = true;
+  for (const JsonFields& step : steps_of(root.object("pre_tokenizer"), "pretokenizers")) {
+    if (out.byte_level) step.refuse("type", "comes after ByteLevel, which is not supported");
+    const bool metaspace = step.text("type", "") == "Metaspace";
+    if (metaspace && !placed && read_prepend(step) == Prepend::at_start) {
+      step.refuse("prepend_scheme", "is 'first' after another Metaspace, which is not supported");
+    }
+    if (metaspace) placed = false;
+    add_pre_tokenizer_step(root, step, out.steps);
+    out.byte_level = step.text("type", "") == "ByteLevel";
+  }
+  return out;
 }
 
 }  // namespace mformer

@@ -65,6 +65,10 @@ void PreTokenizer::add_prefix_space() {
   steps_.emplace_back(PrefixSpace{});
 }
 
+void PreTokenizer::add_metaspace(std::string mark, Prepend prepend) {
+  steps_.emplace_back(Metaspace{std::move(mark), prepend});
+}
+
 void PreTokenizer::add_split(Delimiter delimiter, Behavior behavior, bool invert) {
   steps_.emplace_back(Split{std::move(delimiter), behavior, invert});
 }
@@ -73,30 +77,55 @@ void PreTokenizer::add_words_and_signs() {
   steps_.emplace_back(WordsAndSigns{});
 }
 
-void PreTokenizer::for_each_word(std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
-  run(0, text, scratch, word);
+void PreTokenizer::for_each_word(std::string_view text, TextPlace place, Regex::Scratch& scratch,
+                                 const Sink& word) const {
+  run({0, text, place}, scratch, word);
 }
 
-void PreTokenizer::run(size_t step, std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
-  if (text.empty()) return;
-  if (step == steps_.size()) {
-    word(text);
-  } else if (std::holds_alternative<Split>(steps_[step])) {
-    split(step, text, scratch, word);
-  } else if (std::holds_alternative<WordsAndSigns>(steps_[step])) {
-    words_and_signs(step, text, scratch, word);
-  } else if (text.front() == ' ') {
-    run(step + 1, text, scratch, word);
+void PreTokenizer::run(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
+  if (from.text.empty()) return;
+  if (from.step == steps_.size()) return word(from.text);
+  const Step& step = steps_[from.step];
+  if (std::holds_alternative<Split>(step)) {
+    split(from, scratch, word);
+  } else if (std::holds_alternative<WordsAndSigns>(step)) {
+    words_and_signs(from, scratch, word);
+  } else if (std::holds_alternative<Metaspace>(step)) {
+    metaspace(from, scratch, word);
   } else {
-    run(step + 1, " " + std::string(text), scratch, word);
+    prefix_space(from, scratch, word);
   }
 }
 
-void PreTokenizer::split(size_t step, std::string_view text, Regex::Scratch& scratch, const Sink& word) const {
-  const auto& [delimiter, behavior, invert] = std::get<Split>(steps_[step]);
-  const auto next = [&](const Piece& piece) {
-    run(step + 1, text.substr(piece.begin, piece.end - piece.begin), scratch, word);
-  };
+void PreTokenizer::prefix_space(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
+  if (from.text.front() == ' ' || from.place == TextPlace::goes_on) {
+    run(from.part(0, from.text.size()), scratch, word);
+  } else {
+    const std::string text = " " + std::string(from.text);
+    run({from.step + 1, text, from.place}, scratch, word);
+  }
+}
+
+void PreTokenizer::metaspace(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
+  const auto& [mark, prepend] = std::get<Metaspace>(steps_[from.step]);
+  std::string text;
+  for (const char byte : from.text) {
+    if (byte == ' ') {
+      text += mark;
+    } else {
+      text += byte;
+    }
+  }
+  const bool wanted = prepend == Prepend::always ? from.place != TextPlace::goes_on
+                                                 : prepend == Prepend::at_start && from.place == TextPlace::at_start;
+  if (wanted && !text.starts_with(mark)) text.insert(0, mark);
+  run({from.step + 1, text, from.place}, scratch, word);
+}
+
+void PreTokenizer::split(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
+  const auto& [delimiter, behavior, invert] = std::get<Split>(steps_[from.step]);
+  const std::string_view text = from.text;
+  const auto next = [&](const Piece& piece) { run(from.part(piece.begin, piece.end), scratch, word); };
   if (behavior == Behavior::isolated) return visit_pieces(delimiter, text, scratch, next);
   if (behavior == Behavior::removed) {
     return visit_pieces(delimiter, text, scratch, [&](const Piece& piece) {
@@ -110,8 +139,8 @@ void PreTokenizer::split(size_t step, std::string_view text, Regex::Scratch& scr
   for (const Piece& piece : merged(std::move(pieces), behavior)) next(piece);
 }
 
-void PreTokenizer::words_and_signs(size_t step, std::string_view text, Regex::Scratch& scratch,
-                                   const Sink& word) const {
+void PreTokenizer::words_and_signs(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
+  const std::string_view text = from.text;
   enum class Kind { letters, signs, spaces };
   size_t begin = 0;
   Kind kind = Kind::spaces;
@@ -122,7 +151,7 @@ void PreTokenizer::words_and_signs(size_t step, std::string_view text, Regex::Sc
                      : CharClass::space().contains(letter) ? Kind::spaces
                                                            : Kind::signs;
     if (now != kind) {
-      if (kind != Kind::spaces) run(step + 1, text.substr(begin, at - begin), scratch, word);
+      if (kind != Kind::spaces) run(from.part(begin, at), scratch, word);
       begin = at;
       kind = now;
     }

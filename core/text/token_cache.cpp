@@ -80,15 +80,19 @@ class Encoder {
   void flush() {
     // A prompt is encoded by itself, as it is when a model is asked, so no token straddles its end.
     std::vector<std::string_view> parts;
+    std::vector<bool> continues;
     for (const Pending& document : batch_) {
       size_t begin = 0;
-      for (const size_t edge : document.edges) {
-        parts.push_back(std::string_view(document.text).substr(begin, edge - begin));
-        begin = edge;
-      }
-      parts.push_back(std::string_view(document.text).substr(begin));
+      const auto add_part = [&](size_t end) {
+        parts.push_back(std::string_view(document.text).substr(begin, end - begin));
+        continues.push_back(begin > 0);
+        begin = end;
+      };
+      for (const size_t edge : document.edges) add_part(edge);
+      add_part(document.text.size());
     }
-    const auto ids = tokenizer_.encode_many(parts, threads_);
+    const auto ids = tokenizer_.encode_many(parts, threads_,
+                                            [&](size_t part) { return EncodeOptions{.continues = continues[part]}; });
     std::vector<uint32_t> tokens;
     auto part = ids.begin();
     for (const Pending& document : batch_) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,7 +13,7 @@
 namespace mformer {
 
 /// Raised when the same file gives other ids than before: token files of older rules are made anew.
-inline constexpr int kTokenizerRules = 2;
+inline constexpr int kTokenizerRules = 3;
 
 /// How text becomes ids. The defaults are those of the Python `tokenizers` package.
 struct EncodeOptions {
@@ -20,6 +21,16 @@ struct EncodeOptions {
   bool special_as_text = false;
   /// Adds the tokens of the file's template (TokenFrame), as the package does unless it is told not to.
   bool with_frame = false;
+  /// The text goes on one that is encoded by itself, as an answer does its prompt: nothing is put before it that the
+  /// file has before each text ("▁", a space).
+  bool continues = false;
+};
+
+/// How ids become text.
+struct DecodeOptions {
+  bool skip_special = false;  ///< Special tokens are left out.
+  /// The ids go on others: nothing is taken away that the file takes away where a text begins.
+  bool continues = false;
 };
 
 /// The tokens that a file's template (TemplateProcessing) puts around every text; most files have none.
@@ -27,14 +38,15 @@ struct TokenFrame {
   std::vector<int32_t> before, after;
 };
 
-/// A byte-level BPE tokenizer as in a Hugging Face `tokenizer.json`: the ids are those of the `tokenizers` package, for
-/// any text (docs/tokenizer.md). A cheap handle to immutable data: copy it freely; every member function may run in
-/// many threads at once.
+/// A BPE tokenizer as in a Hugging Face `tokenizer.json`, of byte letters or of the sentencepiece kind: the ids are
+/// those of the `tokenizers` package, for any text (docs/tokenizer.md). A cheap handle to immutable data: copy it
+/// freely; every member function may run in many threads at once.
 ///
 /// Text is bytes. Bytes that are not valid UTF-8 become the token of each single byte, and the text on either side is
 /// encoded as if it stood alone; so decode(encode(x)) == x for every byte string, as long as the vocabulary holds all
 /// 256 bytes, the file asks for no prefix space, normalises nothing and drops nothing between words, and no added token
-/// strips spaces or has a name of byte-level letters.
+/// strips spaces or has a name of byte-level letters. In the sentencepiece kind a space in front is put there and taken
+/// away again, and "▁" comes back as a space.
 class Tokenizer {
  public:
   /// Reads `file`. Throws Error naming the file and the field when it can't be read, is no tokenizer.json, contradicts
@@ -48,14 +60,17 @@ class Tokenizer {
   /// words of many kilobytes (n log n). Throws Error when a pattern of the file is too slow for this text.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
 
-  /// encode() of each text, on up to `threads` threads (at least 1), results in the order of the texts.
+  /// encode() of each text, on up to `threads` threads (at least 1), results in the order of the texts. `options`, if
+  /// any, gives those of a text by its index; it is called on all threads at once.
+  using EncodeOptionsOf = std::function<EncodeOptions(size_t text)>;
   std::vector<std::vector<int32_t>> encode_many(std::span<const std::string_view> texts, int threads,
-                                                EncodeOptions options = {}) const;
+                                                const EncodeOptionsOf& options = {}) const;
 
   /// The bytes that `ids` stand for. Ids that are no token are left out, as the package does (ask contains() to refuse
-  /// them). A text may end inside a character: for display, pass the result through replace_invalid_utf8 (utf8.h),
-  /// which gives exactly what the package's decode returns.
-  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+  /// them). A text may end inside a character: for display, pass the result through replace_invalid_utf8 (utf8.h). That
+  /// is what the package's decode returns, save that it shows each byte of a run of byte tokens ("<0xE2>") as U+FFFD
+  /// where the run as a whole is no text.
+  std::string decode(std::span<const int32_t> ids, DecodeOptions options = {}) const;
 
   /// One more than the largest id, added tokens included: the least number of rows of an embedding.
   int32_t vocab_size() const;

@@ -60,27 +60,28 @@ std::vector<std::pair<std::string, std::string>> read_merges(const JsonFields& m
   return merges;
 }
 
-BpeModel read_model(const JsonFields& model) {
+BpeModel read_model(const JsonFields& model, bool byte_level) {
   model.allow_only({"type", "vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix",
                     "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"});
   if (const auto type = model.text("type", "BPE"); type != "BPE") model.refuse("type", "is '" + type + "', not 'BPE'");
-  if (!model.at("dropout").is_null()) model.refuse("dropout", "is not supported");
+  if (!model.at("dropout").is_null() && model.at("dropout") != 0) model.refuse("dropout", "is not supported");
   for (const auto* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    if (!model.text(affix, "").empty()) model.refuse(affix, "is not supported: byte-level tokens have none");
+    if (!model.text(affix, "").empty()) model.refuse(affix, "is not supported");
   }
+  const BpeRules rules = {byte_level, model.flag("ignore_merges", false), model.flag("byte_fallback", false),
+                          model.text("unk_token", ""), model.flag("fuse_unk", false)};
   BpeModel bpe = [&] {
     try {
-      return BpeModel(read_vocabulary(model), read_merges(model), model.flag("ignore_merges", false));
+      return BpeModel(read_vocabulary(model), read_merges(model), rules);
     } catch (const Error& error) {
       if (std::string_view(error.what()).starts_with("'")) throw;
       throw Error("'" + model.file() + "': " + error.what());
     }
   }();
-  // Both only matter for bytes that have no token.
-  bool all_bytes = true;
-  for (unsigned byte = 0; byte < 256; ++byte) all_bytes &= bpe.byte_id(static_cast<uint8_t>(byte)) >= 0;
-  if (!all_bytes && !model.text("unk_token", "").empty()) model.refuse("unk_token", "is not supported");
-  if (!all_bytes && model.flag("byte_fallback", false)) model.refuse("byte_fallback", "is not supported");
+  // The package fails once it needs such a token.
+  if (!rules.unknown.empty() && !bpe.vocabulary().contains(rules.unknown) && !bpe.covers_all_text()) {
+    model.refuse("unk_token", "is '" + shown_pattern(rules.unknown) + "', which is not in model.vocab");
+  }
   return bpe;
 }
 
@@ -119,7 +120,7 @@ std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds
     token.looked_for = token.content;
     if (token.normalized) {
       std::string memory;
-      token.looked_for = std::string(normalizer.apply(token.content, memory, scratch));
+      token.looked_for = std::string(normalizer.apply(token.content, TextPlace::at_start, memory, scratch));
       // Nothing, or which of two tokens, can't be found in a text: the package fails, or takes one by chance.
       if (token.looked_for.empty()) fields.refuse("content", "is nothing once it is normalised");
       if (!looked_for.insert(token.looked_for).second) {
@@ -132,7 +133,7 @@ std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds
       fields.refuse("id", "is " + std::to_string(token.id) + ", but the vocabulary and the tokens before it make '" +
                               token.content + "' token " + std::to_string(expected));
     }
-    next = std::max(next, token.id + 1);
+    if (known == vocabulary.end()) ++next;
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -180,14 +181,15 @@ TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& 
   root.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                    "decoder", "model"});
   check_batch_settings(root);
-  check_decoder(root);
   Normalizer normalizer = read_normalizer(root);
   TokenFrame frame = read_frame(root);
-  PreTokenizer pre_tokenizer = read_pre_tokenizer(root);
-  BpeModel model = read_model(root.object("model"));
+  ReadPreTokenizer words = read_pre_tokenizer(root);
+  Decoder decoder = read_decoder(root);
+  BpeModel model = read_model(root.object("model"), words.byte_level);
   std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary(), normalizer);
   check_frame(root, frame, model.vocabulary(), added);
-  return {std::move(model), std::move(normalizer), std::move(pre_tokenizer), std::move(added), std::move(frame)};
+  return {std::move(model), std::move(normalizer), std::move(words.steps),
+          std::move(added), std::move(frame),      std::move(decoder)};
 }
 
 std::string write_tokenizer_json(const std::vector<std::string>& tokens,

@@ -5,22 +5,24 @@
 
 #include "core/text/added_tokens.h"
 #include "core/text/bpe_model.h"
+#include "core/text/decoder.h"
 #include "core/text/normalizer.h"
 #include "core/text/pre_tokenizer.h"
 #include "core/text/tokenizer.h"
 
 namespace mformer {
 
-/// The parts of a tokenizer.json that decide about ids.
+/// The parts of a tokenizer.json that decide about ids and about the text that they stand for.
 struct TokenizerParts {
   BpeModel model;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   std::vector<AddedToken> added;
   TokenFrame frame;
+  Decoder decoder;
 };
 
-/// Reads a tokenizer.json of the byte-level BPE kind. Whatever the file asks for is either done or refused: throws
+/// Reads a tokenizer.json of the BPE kind. Whatever the file asks for is either done or refused: throws
 /// Error naming `name`, the field and what was expected.
 TokenizerParts parse_tokenizer_json(const std::string& json, const std::string& name);
 

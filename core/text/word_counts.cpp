@@ -40,7 +40,7 @@ std::vector<WordCount> count_words(const TextSource& texts, const std::vector<st
     specials.split(AddedTokens::Pass::as_written, text, false, [&](std::string_view part, int32_t id) {
       while (id < 0 && !part.empty()) {
         const size_t valid = utf8_valid_prefix(part);
-        words.for_each_word(part.substr(0, valid), scratch, count);
+        words.for_each_word(part.substr(0, valid), TextPlace::after_other, scratch, count);
         part.remove_prefix(std::min(part.size(), valid + 1));
       }
     });

@@ -177,8 +177,9 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
       result.stopped_by = "end of text";
       break;
     }
+    const bool continues = !prompt.empty() || result.tokens > 0;
     ++result.tokens;
-    if (!stream.append(tokenizer.decode(std::span(&id, 1)))) {
+    if (!stream.append(tokenizer.decode(std::span(&id, 1), {.continues = continues}))) {
       result.stopped_by = "stop string";
       break;
     }

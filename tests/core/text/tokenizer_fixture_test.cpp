@@ -45,9 +45,10 @@ TEST_P(TokenizerFixtureTest, DecodesLikeThePackage) {
   for (size_t at = 0; at < texts_.size(); ++at) {
     const auto ids = record_.at("ids").at(at).get<Ids>();
     EXPECT_EQ(tokenizer_.decode(ids), record_.at("decoded").at(at).get<std::string>());
-    EXPECT_EQ(tokenizer_.decode(ids, true), record_.at("decoded_without_special").at(at).get<std::string>());
+    EXPECT_EQ(tokenizer_.decode(ids, {.skip_special = true}),
+              record_.at("decoded_without_special").at(at).get<std::string>());
     const std::span<const int32_t> half(ids.data(), ids.size() / 2);
-    EXPECT_EQ(replace_invalid_utf8(tokenizer_.decode(half, true)),
+    EXPECT_EQ(replace_invalid_utf8(tokenizer_.decode(half, {.skip_special = true})),
               record_.at("decoded_halves").at(at).get<std::string>());
   }
 }
