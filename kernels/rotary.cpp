@@ -1,10 +1,15 @@
 #include "kernels/rotary.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+
+#include "kernels/cpu/rotary.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/device/operations.h"
 
 namespace mformer::kernels {
 namespace {
@@ -22,6 +27,42 @@ void check_rotary(const at::Tensor& x, const RotaryTable& table, std::int64_t fi
   TORCH_CHECK(first_position >= 0 && first_position <= table.cos.size(0) - x.size(1), "table has ", table.cos.size(0),
               " positions, x needs ", first_position, " … ", first_position + x.size(1) - 1);
 }
+
+/// x [batch, tokens, heads, size], cos and sin [tokens, size / 2], all contiguous.
+at::Tensor turn(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
+  const bool fast = x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  if (!fast) return device::rotate(x, cos, sin, inverse);
+  const std::int64_t tokens = x.size(1), heads = x.size(2), half = x.size(3) / 2, row = 2 * heads * half;
+  at::Tensor y = at::empty_like(x);
+  const auto *c = cos.const_data_ptr<float>(), *s = sin.const_data_ptr<float>();
+  const auto turn_all = [&](const auto* from, auto* to) {
+    cpu::for_each_row(x.size(0) * tokens, row, [&](std::int64_t r) {
+      const std::int64_t angles = r % tokens * half;
+      cpu::rotate_heads(from + r * row, heads, half, c + angles, s + angles, inverse, to + r * row);
+    });
+  };
+  if (x.scalar_type() == at::kFloat) {
+    turn_all(x.const_data_ptr<float>(), y.mutable_data_ptr<float>());
+  } else {
+    turn_all(x.const_data_ptr<c10::BFloat16>(), y.mutable_data_ptr<c10::BFloat16>());
+  }
+  return y;
+}
+
+/// A rotation's gradient is the rotation back.
+class Rotate : public torch::autograd::Function<Rotate> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin) {
+    context->save_for_backward({cos, sin});
+    return turn(x, cos, sin, false);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    return {turn(grads[0].contiguous(), saved[0], saved[1], true), at::Tensor(), at::Tensor()};
+  }
+};
 
 }  // namespace
 
@@ -50,15 +91,13 @@ RotaryTable rotary_table(const std::vector<double>& inverse_frequencies, double 
 
 at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, std::int64_t first_position) {
   check_rotary(x, table, first_position);
-  const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const std::int64_t half = x.size(-1) / 2;
-  std::vector<std::int64_t> sizes(static_cast<std::size_t>(x.dim()), 1);
-  sizes[1] = x.size(1);
-  sizes.back() = half;
-  const at::Tensor cos = table.cos.narrow(0, first_position, x.size(1)).view(sizes).to(wide);
-  const at::Tensor sin = table.sin.narrow(0, first_position, x.size(1)).view(sizes).to(wide);
-  const at::Tensor a = x.narrow(-1, 0, half).to(wide), b = x.narrow(-1, half, half).to(wide);
-  return at::cat({a * cos - b * sin, b * cos + a * sin}, -1).to(x.scalar_type());
+  std::int64_t heads = 1;
+  for (const std::int64_t count : x.sizes().slice(2, x.dim() - 3)) heads *= count;
+  const at::Tensor rows = x.contiguous().view({x.size(0), x.size(1), heads, x.size(-1)});
+  const at::Tensor cos = table.cos.narrow(0, first_position, x.size(1));
+  const at::Tensor sin = table.sin.narrow(0, first_position, x.size(1));
+  const bool bare = !at::GradMode::is_enabled();  // a decoded token would notice the bookkeeping
+  return (bare ? turn(rows, cos, sin, false) : Rotate::apply(rows, cos, sin)).view(x.sizes());
 }
 
 }  // namespace mformer::kernels

@@ -1,13 +1,14 @@
 #include "kernels/row_steps.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/row_steps.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/gated_activation.h"
-#include "kernels/rms_norm.h"
 
 namespace mformer::kernels {
 namespace {
@@ -21,16 +22,6 @@ void check(const char* name, const at::Tensor& x, bool bfloat16_too) {
               " must be contiguous on the CPU");
   TORCH_CHECK(x.scalar_type() == at::kFloat || (bfloat16_too && is_half(x)), name, " must be float32",
               bfloat16_too ? " or bfloat16" : "", ", got ", x.scalar_type());
-}
-
-/// body(row) for all rows, in parallel where they are many.
-template <typename Body>
-void for_each_row(int64_t rows, int64_t width, const Body& body) {
-  constexpr int64_t kValuesPerThread = 32768;  // some ten microseconds: what a parallel region costs at worst
-  const int64_t grain = std::max<int64_t>(1, kValuesPerThread / std::max<int64_t>(1, width));
-  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) body(row);
-  });
 }
 
 /// visit(pointer to the values) with their type.
@@ -61,8 +52,8 @@ void activate(Activation activation, at::Tensor& x) {
   check("x", x, true);
   const int64_t width = x.size(-1);
   with_mutable_values(x, [&](auto* values) {
-    for_each_row(rows_of(x), 4 * width,
-                 [&](int64_t row) { cpu::activate_row(activation, values + row * width, width); });
+    cpu::for_each_row(rows_of(x), 4 * width,
+                      [&](int64_t row) { cpu::activate_row(activation, values + row * width, width); });
   });
 }
 
@@ -77,7 +68,18 @@ at::Tensor gated_activate(Activation activation, const at::Tensor& x) {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::ScalarType dtype) {
   check("x", x, false);
   check("weight", weight, false);
-  return rms_norm(x, weight, epsilon).to(dtype);
+  const int64_t width = x.size(-1);
+  TORCH_CHECK(weight.numel() == width, "weight must be [", width, "], got ", weight.sizes());
+  TORCH_CHECK(std::isfinite(epsilon) && epsilon >= 0, "epsilon must be at least 0, got ", epsilon);
+  at::Tensor y = at::empty(x.sizes(), x.options().dtype(dtype));
+  check("dtype", y, true);
+  const auto *from = x.const_data_ptr<float>(), *w = weight.const_data_ptr<float>();
+  with_mutable_values(y, [&](auto* to) {
+    cpu::for_each_row(rows_of(x), width, [&](int64_t row) {
+      cpu::rms_norm_row(from + row * width, width, w, static_cast<float>(epsilon), to + row * width);
+    });
+  });
+  return y;
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType dtype) {
@@ -95,8 +97,8 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   const float* w = weight.const_data_ptr<float>();
   const float* b = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
   with_mutable_values(y, [&](auto* to) {
-    for_each_row(rows_of(x), width,
-                 [&](int64_t row) { cpu::layer_norm_row(from + row * width, width, w, b, to + row * width); });
+    cpu::for_each_row(rows_of(x), width,
+                      [&](int64_t row) { cpu::layer_norm_row(from + row * width, width, w, b, to + row * width); });
   });
   return y;
 }
@@ -105,34 +107,28 @@ void normalize_rows(at::Tensor& x) {
   check("x", x, false);
   const int64_t width = x.size(-1);
   float* values = x.mutable_data_ptr<float>();
-  for_each_row(rows_of(x), width, [&](int64_t row) { cpu::to_unit_length(values + row * width, width); });
+  cpu::for_each_row(rows_of(x), width, [&](int64_t row) { cpu::to_unit_length(values + row * width, width); });
 }
 
 Choice choose(at::Tensor& logits, int64_t k, ChoiceForm form) {
   check("logits", logits, false);
   TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1), "k must be 1 … modules, got ", k, " for logits ",
               logits.sizes());
-  if (form.top_k_first || form.renormalise) {
-    const auto [p, gates, chosen] = softmax_top_k(logits, k, form);
-    logits.copy_(p);
-    return {chosen, gates};
-  }
   const int64_t tokens = logits.size(0), modules = logits.size(1);
   Choice choice{at::empty({tokens, k}, at::kLong), at::empty({tokens, k}, at::kFloat)};
   float *all = logits.mutable_data_ptr<float>(), *gates = choice.gates.mutable_data_ptr<float>();
   auto* chosen = choice.modules.mutable_data_ptr<int64_t>();
-  for_each_row(tokens, 4 * modules, [&](int64_t t) {
-    float* p = all + t * modules;
-    cpu::softmax_row(p, modules);
-    for (int64_t c = 0; c < k; ++c) {
-      int64_t best = -1;
-      for (int64_t m = 0; m < modules; ++m) {
-        const bool taken = std::find(chosen + t * k, chosen + t * k + c, m) != chosen + t * k + c;
-        if (!taken && (best < 0 || p[m] > p[best])) best = m;
-      }
-      chosen[t * k + c] = best;
-      gates[t * k + c] = p[best];
+  cpu::for_each_row(tokens, 4 * modules, [&](int64_t t) {
+    float *p = all + t * modules, *gate = gates + t * k;
+    if (form.top_k_first) {
+      cpu::largest_of_row(p, modules, k, chosen + t * k, gate);
+      cpu::softmax_row(gate, k);
+      cpu::softmax_row(p, modules);
+      return;
     }
+    cpu::softmax_row(p, modules);
+    cpu::largest_of_row(p, modules, k, chosen + t * k, gate);
+    if (form.renormalise) cpu::to_unit_sum(gate, k);
   });
   return choice;
 }
@@ -151,7 +147,7 @@ void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleD
   const auto times = static_cast<float>(factor);
   float* to = x.mutable_data_ptr<float>();
   with_values(rows, [&](const auto* from) {
-    for_each_row(tokens, k * width, [&](int64_t t) {
+    cpu::for_each_row(tokens, k * width, [&](int64_t t) {
       for (int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
         cpu::add_scaled_row(from + row_of_slot[slot] * width, times * gate[slot], width, to + t * width);
       }
@@ -170,7 +166,7 @@ at::Tensor embedding(const at::Tensor& table, const at::Tensor& ids) {
   at::Tensor x = at::empty({tokens, width}, at::kFloat);
   float* to = x.mutable_data_ptr<float>();
   with_values(table, [&](const auto* from) {
-    for_each_row(tokens, width, [&](int64_t t) { cpu::widen_row(from + id[t] * width, width, to + t * width); });
+    cpu::for_each_row(tokens, width, [&](int64_t t) { cpu::widen_row(from + id[t] * width, width, to + t * width); });
   });
   return x;
 }

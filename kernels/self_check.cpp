@@ -14,9 +14,13 @@
 #include <cmath>
 
 #include "kernels/device/kernel_check.h"
+#include "kernels/gated_activation.h"
 #include "kernels/grouped_linear.h"
 #include "kernels/linear_cross_entropy.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
+#include "kernels/softmax_attention.h"
 #include "kernels/stick_breaking_attention.h"
 
 namespace mformer::kernels {
@@ -106,6 +110,57 @@ SelfCheck check_attention(at::Generator& generator) {
   return compare("stick-breaking attention", stick_breaking_attention(query, key, value), y);
 }
 
+/// One query against the keys up to it.
+at::Tensor weigh_keys(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values, int64_t position) {
+  at::Tensor result = at::zeros_like(values[0]);
+  double total = 0;
+  for (int64_t j = 0; j <= position; ++j) {
+    const double weight = std::exp(query.dot(keys[j]).item<double>() / std::sqrt(static_cast<double>(query.size(0))));
+    result += weight * values[j];
+    total += weight;
+  }
+  return result / total;
+}
+
+SelfCheck check_softmax_attention(at::Generator& generator) {
+  constexpr int64_t batch = 2, tokens = 21, k = 3, heads = 2, size = 8;
+  const at::Tensor query = random(generator, {batch, tokens, k, heads, size});
+  const at::Tensor key = random(generator, {batch, tokens, heads, size});
+  const at::Tensor value = random(generator, {batch, tokens, heads, size});
+  const at::Tensor q = query.to(at::kDouble), keys = key.to(at::kDouble), values = value.to(at::kDouble);
+  at::Tensor y = at::empty_like(q);
+  for (int64_t row = 0; row < batch * tokens * k * heads; ++row) {
+    const int64_t h = row % heads, choice = row / heads % k, t = row / heads / k % tokens, b = row / heads / k / tokens;
+    y[b][t][choice][h].copy_(weigh_keys(q[b][t][choice][h], keys[b].select(1, h), values[b].select(1, h), t));
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(size));
+  return compare("softmax attention", softmax_attention(query, key, value, std::nullopt, scale), y);
+}
+
+/// RMSNorm, then rotary positions, then a gated activation.
+SelfCheck check_row_passes(at::Generator& generator) {
+  constexpr int64_t tokens = 9, heads = 3, half = 10, size = 2 * half;
+  const at::Tensor x = random(generator, {1, tokens, heads, size}), weight = random(generator, {size});
+  const RotaryTable table = rotary_table(std::vector<double>(half, 0.3), 1, tokens);
+  at::Tensor y = at::empty({tokens * heads, half}, at::kDouble);
+  for (int64_t row = 0; row < tokens * heads; ++row) {
+    const at::Tensor in = x.view({-1, size})[row].to(at::kDouble);
+    const double squares = in.dot(in).item<double>() / static_cast<double>(size);
+    const double angle = static_cast<double>(static_cast<float>(row / heads) * 0.3F);
+    for (int64_t i = 0; i < half; ++i) {
+      const auto normed = [&](int64_t at) {
+        return weight[at].item<double>() * in[at].item<double>() / std::sqrt(squares + 1e-5);
+      };
+      const double a = normed(i), b = normed(i + half);
+      const double gate = a * std::cos(angle) - b * std::sin(angle), up = b * std::cos(angle) + a * std::sin(angle);
+      y[row][i] = gate / (1 + std::exp(-gate)) * up;
+    }
+  }
+  const at::Tensor turned = rotate(rms_norm(x, weight, 1e-5), table, 0);
+  return compare("RMSNorm, rotary positions, gated activation",
+                 gated_activation(turned.view({-1, size}), Activation::silu), y);
+}
+
 SelfCheck check_cross_entropy(at::Generator& generator) {
   constexpr int64_t tokens = 9, in = 21, vocab = 70;
   const at::Tensor hidden = random(generator, {tokens, in}), head = random(generator, {vocab, in});
@@ -125,8 +180,8 @@ SelfCheck check_cross_entropy(at::Generator& generator) {
 std::vector<SelfCheck> self_check() {
   const at::NoGradGuard no_grad;
   at::Generator generator = at::detail::createCPUGenerator(1);
-  return {check_grouped_linear(generator), check_dispatch(generator), check_attention(generator),
-          check_cross_entropy(generator)};
+  return {check_grouped_linear(generator),    check_dispatch(generator),   check_attention(generator),
+          check_softmax_attention(generator), check_row_passes(generator), check_cross_entropy(generator)};
 }
 
 std::vector<DeviceSelfCheck> self_check(const at::Device& device) {

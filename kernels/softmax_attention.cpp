@@ -1,11 +1,12 @@
 #include "kernels/softmax_attention.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/softmax.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+
+#include "kernels/cpu/softmax_attention.h"
+#include "kernels/device/softmax_attention.h"
 
 namespace mformer::kernels {
 namespace {
@@ -35,33 +36,54 @@ void check_softmax_attention(const at::Tensor& query, const at::Tensor& key, con
   TORCH_CHECK(window >= 0, "window must be at least 0, got ", window);
 }
 
-/// [tokens, keys], true where the query reads the key; with a mask of keys [batch, 1, 1, tokens, keys].
-at::Tensor visible(const at::Tensor& query, const at::Tensor& key, const std::optional<at::Tensor>& key_mask,
-                   std::int64_t window) {
-  const std::int64_t tokens = query.size(1), keys = key.size(1);
-  const auto options = query.options().dtype(at::kLong);
-  const at::Tensor distance = at::arange(keys - tokens, keys, options).unsqueeze(1) - at::arange(keys, options);
-  at::Tensor seen = distance >= 0;
-  if (window > 0) seen = seen.logical_and(distance < window);
-  return key_mask.has_value() ? seen.logical_and(key_mask->view({key.size(0), 1, 1, 1, keys})) : seen;
-}
+/// Of the call, beside its tensors.
+struct SoftmaxOptions {
+  double scale;
+  int64_t window;
+};
+
+class SoftmaxAttention : public torch::autograd::Function<SoftmaxAttention> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
+                            const at::Tensor& value, const std::optional<at::Tensor>& key_mask,
+                            SoftmaxOptions options) {
+    const at::Tensor mask = key_mask.value_or(at::Tensor());
+    const auto [output, unit] =
+        query.device().is_cpu()
+            ? cpu::softmax_attention_forward(query, key, value, mask, options.scale, options.window)
+            : std::pair(device::composite::softmax_attention(query, key, value, mask, options.scale, options.window),
+                        at::Tensor());
+    context->save_for_backward({query, key, value, mask, output, unit});
+    context->saved_data["scale"] = options.scale;
+    context->saved_data["window"] = options.window;
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const double scale = context->saved_data["scale"].toDouble();
+    const int64_t window = context->saved_data["window"].toInt();
+    const auto [dq, dk, dv] = saved[0].device().is_cpu()
+                                  ? cpu::softmax_attention_backward(grads[0], saved[0], saved[1], saved[2], saved[3],
+                                                                    saved[4], saved[5], scale, window)
+                                  : device::composite::softmax_attention_backward(grads[0], saved[0], saved[1],
+                                                                                  saved[2], saved[3], scale, window);
+    return {dq, dk, dv, at::Tensor(), at::Tensor()};
+  }
+};
 
 }  // namespace
 
 at::Tensor softmax_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                              const std::optional<at::Tensor>& key_mask, double scale, std::int64_t window) {
-  std::optional<at::Tensor> mask;
+  std::optional<at::Tensor> mask;  // an undefined tensor is no legal argument of apply()
   if (key_mask.has_value()) mask = key_mask->contiguous();
   check_softmax_attention(query, key, value, mask, scale, window);
-  const at::ScalarType wide = query.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor q = query.permute({0, 3, 2, 1, 4}).to(wide);  // [batch, heads, k, tokens, size]
-  const at::Tensor k = key.permute({0, 2, 3, 1}).unsqueeze(2).to(wide);
-  const at::Tensor v = value.permute({0, 2, 1, 3}).unsqueeze(2).to(wide);
-  const at::Tensor hidden = visible(query, key, mask, window).logical_not();
-  // A finite number, so that a query that reads nothing is no NaN before its weights become 0.
-  const at::Tensor scores = (at::matmul(q, k) * scale).masked_fill(hidden, -1e30);
-  const at::Tensor weights = at::softmax(scores, -1).masked_fill(hidden, 0);
-  return at::matmul(weights, v).permute({0, 3, 2, 1, 4}).contiguous().to(query.scalar_type());
+  if (!at::GradMode::is_enabled() && query.device().is_cpu()) {
+    return cpu::softmax_attention(query, key, value, mask.value_or(at::Tensor()), scale, window);
+  }
+  return SoftmaxAttention::apply(query, key, value, mask, SoftmaxOptions{scale, window});
 }
 
 }  // namespace mformer::kernels

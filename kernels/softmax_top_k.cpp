@@ -1,10 +1,7 @@
 #include "kernels/softmax_top_k.h"
 
 #include <ATen/Dispatch.h>
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/sort.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -47,17 +44,17 @@ void softmax_backward(const at::Tensor& p, at::Tensor& dp) {
 class SoftmaxTopK : public torch::autograd::Function<SoftmaxTopK> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
-                                                int64_t k) {
+                                                int64_t k, ChoiceForm form) {
     at::Tensor p, gates, modules;
     if (logits.device().is_cpu() && logits.scalar_type() == at::kFloat) {
       p = logits.clone();
-      const Choice choice = choose(p, k);
+      const Choice choice = choose(p, k, form);
       gates = choice.gates;
       modules = choice.modules;
     } else {
-      std::tie(p, gates, modules) = device::softmax_top_k(logits, k);
+      std::tie(p, gates, modules) = device::softmax_top_k(logits, k, form);
     }
-    context->save_for_backward({p, modules});
+    context->save_for_backward({p, modules, form.sums_to_one() ? gates : at::Tensor()});
     context->mark_non_differentiable({modules});
     return {p, gates, modules};
   }
@@ -65,25 +62,22 @@ class SoftmaxTopK : public torch::autograd::Function<SoftmaxTopK> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &p = saved[0], &modules = saved[1];
-    if (!p.device().is_cpu()) return {device::softmax_top_k_backward(p, modules, grads[0], grads[1]), at::Tensor()};
+    const at::Tensor &p = saved[0], &modules = saved[1], &unit_gates = saved[2];
+    if (!p.device().is_cpu()) {
+      return {device::softmax_top_k_backward(p, modules, unit_gates, grads[0], grads[1]), at::Tensor(), at::Tensor()};
+    }
     at::Tensor dp = grads[0].defined() ? grads[0].clone(at::MemoryFormat::Contiguous) : at::zeros_like(p);
-    if (grads[1].defined()) dp.scatter_add_(1, modules, grads[1]);
+    if (grads[1].defined() && !unit_gates.defined()) dp.scatter_add_(1, modules, grads[1]);
     softmax_backward(p, dp);
-    return {dp, at::Tensor()};
+    if (grads[1].defined() && unit_gates.defined()) {
+      // The gates are a softmax of their own.
+      at::Tensor dgates = grads[1].clone(at::MemoryFormat::Contiguous);
+      softmax_backward(unit_gates, dgates);
+      dp.scatter_add_(1, modules, dgates);
+    }
+    return {dp, at::Tensor(), at::Tensor()};
   }
 };
-
-/// Gates that sum to 1, in LibTorch operations.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> normalised_top_k(const at::Tensor& logits, int64_t k, ChoiceForm form) {
-  const at::Tensor p = at::softmax(logits, 1);
-  const at::Tensor order =
-      std::get<1>(at::sort((form.top_k_first ? logits : p).detach(), std::optional<bool>(true), 1, true));
-  const at::Tensor modules = order.narrow(1, 0, k).contiguous();
-  if (form.top_k_first) return {p, at::softmax(logits.gather(1, modules), 1), modules};
-  const at::Tensor best = p.gather(1, modules);
-  return {p, best / best.sum(1, true), modules};
-}
 
 }  // namespace
 
@@ -92,8 +86,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& l
   TORCH_CHECK(logits.scalar_type() == at::kFloat || logits.scalar_type() == at::kDouble,
               "logits must be float32 or float64, got ", logits.scalar_type());
   TORCH_CHECK(k >= 1 && k <= logits.size(1), "k must be between 1 and ", logits.size(1), ", got ", k);
-  if (form.top_k_first || form.renormalise) return normalised_top_k(logits, k, form);
-  const auto all = SoftmaxTopK::apply(logits.contiguous(), k);
+  const auto all = SoftmaxTopK::apply(logits.contiguous(), k, form);
   return {all[0], all[1], all[2]};
 }
 

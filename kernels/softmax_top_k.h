@@ -13,6 +13,9 @@ struct ChoiceForm {
   bool top_k_first = false;
   /// The gates are divided by their sum: in exact arithmetic the same as top_k_first, beside which it changes nothing.
   bool renormalise = false;
+
+  /// Whether the gates of a token sum to 1; either way they are then the softmax of its k largest logits.
+  constexpr bool sums_to_one() const { return top_k_first || renormalise; }
 };
 
 /// What a router does with its logits [tokens, modules]: p = softmax(logits), and the k largest of each row.

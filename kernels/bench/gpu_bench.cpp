@@ -96,9 +96,9 @@ void routing(const Peaks& peaks, std::int64_t tokens, std::int64_t width) {
   const at::Tensor logits = random({tokens, kModules}, at::kFloat);
   row(
       "router, " + std::to_string(tokens) + " tokens, 48 modules", count * (2 * kModules * 4 + kChoices * 12),
-      peaks.bytes, [&] { fused::softmax_top_k(logits, kChoices); },
-      [&] { composite::softmax_top_k(logits, kChoices); });
-  const at::Tensor chosen = std::get<2>(composite::softmax_top_k(logits, kChoices));
+      peaks.bytes, [&] { fused::softmax_top_k(logits, kChoices, {}); },
+      [&] { composite::softmax_top_k(logits, kChoices, {}); });
+  const at::Tensor chosen = std::get<2>(composite::softmax_top_k(logits, kChoices, {}));
   row(
       "dispatch plan", count * kChoices * 24, peaks.bytes, [&] { fused::plan_dispatch(chosen, kModules); },
       [&] { composite::plan_dispatch(chosen, kModules); });

@@ -28,6 +28,12 @@ void to_unit_length(float* x, int64_t width);
 /// x = softmax(x).
 void softmax_row(float* x, int64_t width);
 
+/// The k largest of p by descending value, the first of equals first: where they are, and what.
+void largest_of_row(const float* p, int64_t width, int64_t k, int64_t* where, float* largest);
+
+/// x = x / Σ x.
+void to_unit_sum(float* x, int64_t width);
+
 /// x = row, widened.
 void widen_row(const float* row, int64_t width, float* x);
 void widen_row(const c10::BFloat16* row, int64_t width, float* x);

@@ -2,10 +2,9 @@
 
 #include <cstdint>
 
-namespace mformer::kernels::cpu {
+#include "kernels/cpu/attention_tile.h"
 
-/// Floats of one row of a tile in memory: room for this many query rows.
-inline constexpr int64_t kTileColumns = 64;
+namespace mformer::kernels::cpu {
 
 /// One tile of the attention: `keys` keys (consecutive positions) by up to 64 query rows, stored key-major, so that the
 /// loop over rows is contiguous and vectorised while the stick is broken from the last key to the first. The rows are

@@ -58,5 +58,20 @@ Status run(const Combine& problem) {
 Status run(const CombineBackward& problem) {
   return run_all(HostRunner{}, problem);
 }
+Status run(const RmsNorm& problem) {
+  return run_all(HostRunner{}, problem);
+}
+Status run(const RmsNormBackward& problem) {
+  return run_all(HostRunner{}, problem);
+}
+Status run(const Rotation& problem) {
+  return run_all(HostRunner{}, problem);
+}
+Status run(const Gated& problem) {
+  return run_all(HostRunner{}, problem);
+}
+Status run(const GatedBackward& problem) {
+  return run_all(HostRunner{}, problem);
+}
 
 }  // namespace mformer::kernels::cuda

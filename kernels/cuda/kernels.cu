@@ -52,7 +52,8 @@ struct DeviceRunner {
       error = cudaGetLastError();
     }
     if (error == cudaSuccess) return {};
-    (void)cudaGetLastError();  // the runtime keeps an error until asked: the next kernel must not be blamed for this one
+    (void)
+        cudaGetLastError();  // the runtime keeps an error until asked: the next kernel must not be blamed for this one
     return Status(cudaGetErrorString(error));
   }
 };
@@ -85,6 +86,21 @@ Status launch(const Combine& problem, void* stream) {
   return run_all(on(stream), problem);
 }
 Status launch(const CombineBackward& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
+Status launch(const RmsNorm& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
+Status launch(const RmsNormBackward& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
+Status launch(const Rotation& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
+Status launch(const Gated& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
+Status launch(const GatedBackward& problem, void* stream) {
   return run_all(on(stream), problem);
 }
 

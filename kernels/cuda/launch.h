@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/activation.h"
+
 // What the kernels are given: raw pointers and sizes, on whichever side of the bus they run. `launch` runs a kernel on
 // a GPU's stream (kernels.cu; only in builds with CUDA, MFORMER_HAS_CUDA), `run` the same program on the host
 // (host_launch.cpp; for tests). Arguments are already checked. All sums have a fixed order: the same input gives the
@@ -60,6 +62,7 @@ struct Router {
   const float* logits = nullptr;
   float *p = nullptr, *gates = nullptr;  ///< [tokens, modules], [tokens, k]
   int64_t* chosen = nullptr;             ///< [tokens, k]
+  bool top_k_first = false, renormalise = false;
 };
 inline constexpr int64_t kMostModules = 256;
 
@@ -70,6 +73,7 @@ struct RouterBackward {
   const int64_t* chosen = nullptr;
   const float *grad_p = nullptr, *grad_gates = nullptr;
   float* grad_logits = nullptr;
+  const float* unit_gates = nullptr;  ///< [tokens, k], the gates where they sum to 1; else null.
 };
 
 /// Counting sort of slots by module, stable.
@@ -109,6 +113,58 @@ struct CombineBackward {
   void *grad_rows = nullptr, *grad_gates = nullptr;
 };
 
+/// y = weight · x · s, s = 1 / √(mean of x² + epsilon); x and y [rows, width] of `dtype`, the rest float32.
+struct RmsNorm {
+  Dtype dtype = Dtype::float32;
+  int64_t rows = 0, width = 0;
+  float epsilon = 0;
+  const void* x = nullptr;
+  const float* weight = nullptr;
+  void* y = nullptr;
+  float* scale = nullptr;  ///< [rows] s
+};
+
+/// Its gradients; that of the weight is summed piece by piece of the rows.
+struct RmsNormBackward {
+  Dtype dtype = Dtype::float32;
+  int64_t rows = 0, width = 0;
+  const void *grad = nullptr, *x = nullptr;
+  const float *weight = nullptr, *scale = nullptr;
+  void* grad_x = nullptr;
+  float* sums = nullptr;         ///< Room: [pieces, width]
+  float* grad_weight = nullptr;  ///< [width]
+  constexpr int64_t pieces() const { return (rows + kRowsPerPiece - 1) / kRowsPerPiece; }
+  static constexpr int64_t kRowsPerPiece = 64;
+};
+
+/// Turns x [batch · tokens, heads, 2 · half] by the angles of its token, or back; all contiguous.
+struct Rotation {
+  Dtype dtype = Dtype::float32;
+  int64_t rows = 0, tokens = 0, heads = 0, half = 0;
+  const void* x = nullptr;
+  const float *cos = nullptr, *sin = nullptr;  ///< [tokens, half]
+  bool inverse = false;
+  void* y = nullptr;
+};
+
+/// y [rows, hidden] = activation(gate) · up of x [rows, 2 · hidden].
+struct Gated {
+  Dtype dtype = Dtype::float32;
+  Activation activation = Activation::silu;
+  int64_t rows = 0, hidden = 0;
+  const void* x = nullptr;
+  void* y = nullptr;
+};
+
+/// The gradient of x.
+struct GatedBackward {
+  Dtype dtype = Dtype::float32;
+  Activation activation = Activation::silu;
+  int64_t rows = 0, hidden = 0;
+  const void *grad = nullptr, *x = nullptr;
+  void* grad_x = nullptr;
+};
+
 /// Empty where all went well; else CUDA's words.
 using Status = std::string;
 
@@ -120,7 +176,12 @@ using Status = std::string;
   Status function(const Plan& problem __VA_ARGS__);                                  \
   Status function(const Gather& problem __VA_ARGS__);                                \
   Status function(const Combine& problem __VA_ARGS__);                               \
-  Status function(const CombineBackward& problem __VA_ARGS__);
+  Status function(const CombineBackward& problem __VA_ARGS__);                       \
+  Status function(const RmsNorm& problem __VA_ARGS__);                               \
+  Status function(const RmsNormBackward& problem __VA_ARGS__);                       \
+  Status function(const Rotation& problem __VA_ARGS__);                              \
+  Status function(const Gated& problem __VA_ARGS__);                                 \
+  Status function(const GatedBackward& problem __VA_ARGS__);
 
 MFORMER_LAUNCHES(run)
 /// For tests: of `run` from now on. The results do not depend on it.

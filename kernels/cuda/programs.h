@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/dispatch_block.h"
 #include "kernels/cuda/router_block.h"
+#include "kernels/cuda/rows_block.h"
 #include "kernels/cuda/stick_breaking_backward_block.h"
 #include "kernels/cuda/stick_breaking_forward_block.h"
 
@@ -68,6 +69,19 @@ MFORMER_PROGRAM(CombineFloatBackwardProgram, kDispatchThreads, CombineShared, Co
                 combine_backward<float>(block, shared, p));
 MFORMER_PROGRAM(CombineHalfBackwardProgram, kDispatchThreads, CombineShared, CombineBackward,
                 combine_backward<BFloat16>(block, shared, p));
+#define MFORMER_ROW_PROGRAMS(Name, SharedType, ProblemType, function, ...)                                   \
+  MFORMER_PROGRAM(Name##Float, kRowThreads, SharedType, ProblemType, function<float>(block, __VA_ARGS__ p)); \
+  MFORMER_PROGRAM(Name##Half, kRowThreads, SharedType, ProblemType, function<BFloat16>(block, __VA_ARGS__ p))
+#define MFORMER_SHARED shared,
+MFORMER_ROW_PROGRAMS(RmsNormProgram, RowShared, RmsNorm, rms_norm_forward, MFORMER_SHARED);
+MFORMER_ROW_PROGRAMS(RmsNormRowsProgram, RowShared, RmsNormBackward, rms_norm_backward_rows, MFORMER_SHARED);
+MFORMER_ROW_PROGRAMS(RmsNormPieceProgram, Nothing, RmsNormBackward, rms_norm_backward_piece, );
+MFORMER_PROGRAM(RmsNormWeightProgram, kRowThreads, Nothing, RmsNormBackward, rms_norm_backward_weight(block, p));
+MFORMER_ROW_PROGRAMS(RotationProgram, Nothing, Rotation, rotate_token, );
+MFORMER_ROW_PROGRAMS(GatedProgram, Nothing, Gated, gate_row, );
+MFORMER_ROW_PROGRAMS(GatedBackwardProgram, Nothing, GatedBackward, gate_row_backward, );
+#undef MFORMER_SHARED
+#undef MFORMER_ROW_PROGRAMS
 #undef MFORMER_PROGRAM
 
 inline int64_t pieces_of(int64_t count, int64_t size) {
@@ -141,6 +155,41 @@ template <class Runner>
 Status run_all(const Runner& runner, const CombineBackward& p) {
   return p.dtype == Dtype::float32 ? runner.template run<CombineFloatBackwardProgram>(p.tokens * p.k, 1, p)
                                    : runner.template run<CombineHalfBackwardProgram>(p.tokens * p.k, 1, p);
+}
+
+/// Runs one of two programs, by the problem's dtype.
+template <class Float, class Half, class Runner, class Problem>
+Status run_as(const Runner& runner, int64_t x, int64_t y, const Problem& p) {
+  return p.dtype == Dtype::float32 ? runner.template run<Float>(x, y, p) : runner.template run<Half>(x, y, p);
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const RmsNorm& p) {
+  return run_as<RmsNormProgramFloat, RmsNormProgramHalf>(runner, p.rows, 1, p);
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const RmsNormBackward& p) {
+  const int64_t columns = pieces_of(p.width, kRowThreads);
+  Status status = run_as<RmsNormRowsProgramFloat, RmsNormRowsProgramHalf>(runner, p.rows, 1, p);
+  if (status.empty())
+    status = run_as<RmsNormPieceProgramFloat, RmsNormPieceProgramHalf>(runner, columns, p.pieces(), p);
+  return status.empty() ? runner.template run<RmsNormWeightProgram>(columns, 1, p) : status;
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const Rotation& p) {
+  return run_as<RotationProgramFloat, RotationProgramHalf>(runner, p.rows, 1, p);
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const Gated& p) {
+  return run_as<GatedProgramFloat, GatedProgramHalf>(runner, p.rows, 1, p);
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const GatedBackward& p) {
+  return run_as<GatedBackwardProgramFloat, GatedBackwardProgramHalf>(runner, p.rows, 1, p);
 }
 
 }  // namespace mformer::kernels::cuda

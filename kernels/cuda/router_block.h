@@ -27,6 +27,24 @@ MFORMER_HD int next_choice(const float* p, int modules, int before) {
   return most(best, 0);  // rows that are no numbers still name a module
 }
 
+/// x = softmax(x), by one thread.
+MFORMER_HD void softmax_values(float* x, int count) {
+  float largest = -INFINITY, sum = 0;
+  for (int i = 0; i < count; ++i) largest = most(largest, x[i]);
+  for (int i = 0; i < count; ++i) sum += x[i] = expf(x[i] - largest);
+  for (int i = 0; i < count; ++i) x[i] /= sum;
+}
+
+/// Writes the token's choice, and the values of `p` there as gates.
+MFORMER_HD void choose_row(const float* p, int modules, const Router& r, int64_t token) {
+  int best = -1;
+  for (int64_t choice = 0; choice < r.k; ++choice) {
+    best = next_choice(p, modules, best);
+    r.gates[token * r.k + choice] = p[best];
+    r.chosen[token * r.k + choice] = best;
+  }
+}
+
 /// Calls copy(index in memory, place in shared) for the rows of this block, all threads together.
 template <class Copy>
 MFORMER_HD void for_each_value(int thread, int64_t first, int64_t tokens, int modules, const Copy& copy) {
@@ -46,16 +64,18 @@ MFORMER_HD void router_forward(Block& block, RouterShared& shared, const Router&
     const int64_t token = first + thread;
     if (thread >= kRowsPerBlock || token >= r.tokens) return;
     float* p = shared.p[thread];
-    float largest = -INFINITY, sum = 0;
-    for (int m = 0; m < modules; ++m) largest = most(largest, p[m]);
-    for (int m = 0; m < modules; ++m) sum += p[m] = expf(p[m] - largest);
-    for (int m = 0; m < modules; ++m) p[m] /= sum;
-    int best = -1;
-    for (int64_t choice = 0; choice < r.k; ++choice) {
-      best = next_choice(p, modules, best);
-      r.gates[token * r.k + choice] = p[best];
-      r.chosen[token * r.k + choice] = best;
+    float* gates = r.gates + token * r.k;
+    if (r.top_k_first) choose_row(p, modules, r, token);
+    softmax_values(p, modules);
+    if (r.top_k_first) {
+      softmax_values(gates, static_cast<int>(r.k));
+      return;
     }
+    choose_row(p, modules, r, token);
+    if (!r.renormalise) return;
+    float sum = 0;
+    for (int64_t choice = 0; choice < r.k; ++choice) sum += gates[choice];
+    for (int64_t choice = 0; choice < r.k; ++choice) gates[choice] /= sum;
   });
   block.each([&](int thread) {
     for_each_value(thread, first, r.tokens, modules, [&](int64_t at, int row, int m) { r.p[at] = shared.p[row][m]; });
@@ -75,16 +95,24 @@ MFORMER_HD void router_backward(Block& block, RouterShared& shared, const Router
     const int64_t token = first + thread;
     if (thread >= kRowsPerBlock || token >= r.tokens) return;
     float* dp = shared.p[thread];
-    for (int64_t slot = token * r.k; r.grad_gates != nullptr && slot < (token + 1) * r.k; ++slot) {
+    const int64_t begin = token * r.k, end = r.grad_gates == nullptr ? begin : begin + r.k;
+    for (int64_t slot = begin; r.unit_gates == nullptr && slot < end; ++slot) {
       dp[r.chosen[slot]] += r.grad_gates[slot];
     }
     float sum = 0;
     for (int m = 0; m < modules; ++m) sum += r.p[token * modules + m] * dp[m];
-    for (int m = 0; m < modules; ++m) dp[m] -= sum;
+    for (int m = 0; m < modules; ++m) dp[m] = r.p[token * modules + m] * (dp[m] - sum);
+    if (r.unit_gates == nullptr) return;
+    // Gates that sum to 1 are a softmax of their own.
+    float of_gates = 0;
+    for (int64_t slot = begin; slot < end; ++slot) of_gates += r.unit_gates[slot] * r.grad_gates[slot];
+    for (int64_t slot = begin; slot < end; ++slot) {
+      dp[r.chosen[slot]] += r.unit_gates[slot] * (r.grad_gates[slot] - of_gates);
+    }
   });
   block.each([&](int thread) {
     for_each_value(thread, first, r.tokens, modules,
-                   [&](int64_t at, int row, int m) { r.grad_logits[at] = r.p[at] * shared.p[row][m]; });
+                   [&](int64_t at, int row, int m) { r.grad_logits[at] = shared.p[row][m]; });
   });
 }
 

@@ -6,7 +6,9 @@
 #include <tuple>
 #include <utility>
 
+#include "kernels/activation.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/softmax_top_k.h"
 
 // The kernels of kernels/cuda on tensors: on a CUDA device's current stream, or, for tensors of the CPU, the same
 // programs in loops, which is for tests. Contracts are those of the composites of the same names (kernels/device/*.h).
@@ -30,9 +32,18 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> stick_breaking_backward(const at:
 
 /// float32, at most 256 modules.
 bool takes_router(const at::Tensor& logits);
-std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k);
-at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& grad_p,
-                                  const at::Tensor& grad_gates);
+std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k, ChoiceForm form);
+at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& unit_gates,
+                                  const at::Tensor& grad_p, const at::Tensor& grad_gates);
+
+/// float32 and bfloat16, not empty.
+bool takes_rows(const at::Tensor& x);
+std::pair<at::Tensor, at::Tensor> rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+std::pair<at::Tensor, at::Tensor> rms_norm_backward(const at::Tensor& grad, const at::Tensor& x,
+                                                    const at::Tensor& weight, const at::Tensor& scale);
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse);
+at::Tensor gated_activation(const at::Tensor& x, Activation activation);
+at::Tensor gated_activation_backward(const at::Tensor& grad, const at::Tensor& x, Activation activation);
 
 /// At most 256 modules.
 bool takes_plan(std::int64_t modules);

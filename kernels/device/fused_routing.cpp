@@ -22,22 +22,24 @@ bool takes_router(const at::Tensor& logits) {
   return logits.scalar_type() == at::kFloat && logits.size(1) <= cuda::kMostModules;
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k,
+                                                             ChoiceForm form) {
   const at::Tensor x = logits.contiguous(), p = at::empty_like(x);
   const at::Tensor gates = at::empty({x.size(0), k}, x.options());
   const at::Tensor chosen = at::empty({x.size(0), k}, x.options().dtype(at::kLong));
-  start(x, cuda::Router{x.size(0), x.size(1), k, floats(x), p.mutable_data_ptr<float>(),
-                        gates.mutable_data_ptr<float>(), chosen.mutable_data_ptr<std::int64_t>()});
+  start(x,
+        cuda::Router{x.size(0), x.size(1), k, floats(x), p.mutable_data_ptr<float>(), gates.mutable_data_ptr<float>(),
+                     chosen.mutable_data_ptr<std::int64_t>(), form.top_k_first, form.renormalise});
   return {p, gates, chosen};
 }
 
-at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& grad_p,
-                                  const at::Tensor& grad_gates) {
+at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& unit_gates,
+                                  const at::Tensor& grad_p, const at::Tensor& grad_gates) {
   const at::Tensor dp = contiguous(grad_p), dgates = contiguous(grad_gates);
   const at::Tensor grad = at::empty_like(p);
   start(p,
         cuda::RouterBackward{p.size(0), p.size(1), modules.size(1), floats(p), modules.const_data_ptr<std::int64_t>(),
-                             floats(dp), floats(dgates), grad.mutable_data_ptr<float>()});
+                             floats(dp), floats(dgates), grad.mutable_data_ptr<float>(), floats(unit_gates)});
   return grad;
 }
 

@@ -1,23 +1,18 @@
 #include "kernels/device/kernel_check.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
-#include <ATen/ops/randn.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <algorithm>
-#include <chrono>
-#include <functional>
 #include <mutex>
 #include <set>
 
 #include "kernels/cpu/module_dispatch.h"
 #include "kernels/cpu/stick_breaking_attention.h"
+#include "kernels/device/checker.h"
 #include "kernels/device/fused.h"
 #include "kernels/device/grouped_linear.h"
 #include "kernels/device/module_dispatch.h"
@@ -28,37 +23,28 @@
 namespace mformer::kernels::device {
 namespace {
 
-constexpr double kFloat32 = 1e-5, kBFloat16 = 3e-3;  // rounding of sums; of the result
-
-using Results = std::vector<at::Tensor>;
-using Compute = std::function<Results()>;
-
-double relative_error(const at::Tensor& ours, const at::Tensor& right) {
-  const at::Tensor a = ours.cpu().to(at::kDouble), b = right.to(at::kDouble);
-  const double norm = b.norm().item<double>(), distance = (a - b).norm().item<double>();
-  const double error = norm > 0 ? distance / norm : distance;
-  return std::isfinite(error) ? error : INFINITY;
-}
-
-class Checker {
+class AllChecks : public Checker {
  public:
-  Checker(const c10::Device& device, Extent extent)
-      : device_(device), extent_(extent), generator_(at::detail::createCPUGenerator(1)) {}
+  using Checker::Checker;
 
   std::vector<KernelCheck> run() {
-    grouped(extent_ == Extent::full ? 8192 : 200);
-    if (device_.is_cuda() && !built_with_cuda()) return std::move(checks_);
+    grouped(extent() == Extent::full ? 8192 : 200);
+    if (device().is_cuda() && !built_with_cuda()) return take();
     for (const std::int64_t head_size : {64, 40}) attention({2, 35, 70, 3, 2, head_size}, true, false);
     attention({1, 1, 130, 2, 2, 64}, false, false);
-    router(70, 48, 3);
+    for (const ChoiceForm form : {ChoiceForm{}, ChoiceForm{true, false}, ChoiceForm{false, true}}) {
+      router(70, 48, 3, form);
+    }
     dispatch(300, 48, 2, 72);
-    if (extent_ == Extent::full) {
+    check_rows(*this, 70, 72);
+    if (extent() == Extent::full) {
       for (const std::int64_t head_size : {32, 128, 256}) attention({1, 70, 200, 2, 2, head_size}, false, true);
       attention({2, 1024, 1024, 2, 8, 64}, false, true);
-      router(4096, 48, 2);
+      router(4096, 48, 2, {});
       dispatch(4096, 48, 2, 1024);
+      check_rows(*this, 4096, 1024);
     }
-    return std::move(checks_);
+    return take();
   }
 
  private:
@@ -66,48 +52,11 @@ class Checker {
     std::int64_t batch, tokens, keys, k, heads, head_size;
   };
 
-  at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, generator_, at::TensorOptions(at::kFloat)); }
-  at::Tensor there(const at::Tensor& x) const { return x.defined() ? x.to(device_) : x; }
-
-  void synchronize() const {
-    if (device_.is_cuda()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
-  }
-
-  double milliseconds(const Compute& compute) const {
-    constexpr int kRuns = 5;
-    compute();
-    synchronize();
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kRuns; ++i) compute();
-    synchronize();
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / kRuns;
-  }
-
-  void check(Kernel kernel, const std::string& input, double tolerance, const Results& right, const Compute& ours,
-             const Compute& composite) {
-    KernelCheck result{kernel, input};
-    result.tolerance = tolerance;
-    try {
-      const Results results = ours();
-      result.error = is_distorted(kernel) ? 1 : 0;
-      for (std::size_t i = 0; i < right.size(); ++i) {
-        result.error = std::max(result.error, relative_error(results[i], right[i]));
-      }
-      if (extent_ == Extent::full) {
-        result.kernel_ms = milliseconds(ours);
-        result.composite_ms = milliseconds(composite);
-      }
-    } catch (const c10::Error& error) {
-      result.refusal = error.what_without_backtrace();
-    }
-    checks_.push_back(result);
-  }
-
   /// `lasting`: scores of about −7, so that a stick reaches every tile.
   void attention(const Attention& s, bool padded, bool lasting) {
     at::Tensor q = random({s.batch, s.tokens, s.k, s.heads, s.head_size}), grad = random(q.sizes());
     at::Tensor k = random({s.batch, s.keys, s.heads, s.head_size}), v = random(k.sizes()), mask;
-    if (padded) mask = at::rand({s.batch, s.keys}, generator_, at::TensorOptions(at::kFloat)).gt(0.3);
+    if (padded) mask = at::rand({s.batch, s.keys}, generator(), at::TensorOptions(at::kFloat)).gt(0.3);
     if (lasting) {
       q.select(-1, 0).fill_(7.0);
       k.select(-1, 0).fill_(-std::sqrt(static_cast<double>(s.head_size)));
@@ -144,7 +93,7 @@ class Checker {
     const at::Tensor x = random({rows, kIn}).to(at::kBFloat16), y = random({rows, kOut}).to(at::kBFloat16);
     std::vector<at::Tensor> weights;
     for (std::size_t m = 0; m + 1 < offset.size(); ++m) weights.push_back(random({kIn, kOut}));
-    const auto slices = side_by_side(weights, at::kBFloat16, device_);
+    const auto slices = side_by_side(weights, at::kBFloat16, device());
     const at::Tensor stack = as_one(slices), x2 = there(x), y2 = there(y);
     const Results right = {at::empty({rows, kOut}, at::kDouble), at::empty({rows, kIn}, at::kDouble)};
     for (std::size_t m = 0; m < weights.size(); ++m) {
@@ -163,24 +112,25 @@ class Checker {
         });
   }
 
-  void router(std::int64_t tokens, std::int64_t modules, std::int64_t k) {
+  void router(std::int64_t tokens, std::int64_t modules, std::int64_t k, ChoiceForm form) {
     const at::Tensor logits = random({tokens, modules}), x = there(logits);
     const at::Tensor dp = random({tokens, modules}), dgates = random({tokens, k});
-    const auto [p, gates, chosen] = composite::softmax_top_k(logits, k);
-    const at::Tensor grad = composite::softmax_top_k_backward(p, chosen, dp, dgates);
     const at::Tensor dp_there = there(dp), dgates_there = there(dgates);
-    const auto run = [&](const auto& forward, const auto& backward) {
-      const auto [p2, gates2, chosen2] = forward(x, k);
-      return Results{p2, gates2, chosen2, backward(p2, chosen2, dp_there, dgates_there)};
+    const auto run = [form, k](const auto& forward, const auto& backward, const at::Tensor& in,
+                               const at::Tensor& grad_p, const at::Tensor& grad_gates) {
+      const auto [p, gates, chosen] = forward(in, k, form);
+      const at::Tensor unit_gates = form.sums_to_one() ? gates : at::Tensor();
+      return Results{p, gates, chosen, backward(p, chosen, unit_gates, grad_p, grad_gates)};
     };
     check(
         Kernel::router, std::to_string(tokens) + " tokens, " + std::to_string(modules) + " modules", kFloat32,
-        {p, gates, chosen, grad}, [&] { return run(fused::softmax_top_k, fused::softmax_top_k_backward); },
-        [&] { return run(composite::softmax_top_k, composite::softmax_top_k_backward); });
+        run(composite::softmax_top_k, composite::softmax_top_k_backward, logits, dp, dgates),
+        [&] { return run(fused::softmax_top_k, fused::softmax_top_k_backward, x, dp_there, dgates_there); },
+        [&] { return run(composite::softmax_top_k, composite::softmax_top_k_backward, x, dp_there, dgates_there); });
   }
 
   void dispatch(std::int64_t tokens, std::int64_t modules, std::int64_t k, std::int64_t width) {
-    const at::Tensor chosen = at::randint(modules, {tokens, k}, generator_, at::TensorOptions(at::kLong));
+    const at::Tensor chosen = at::randint(modules, {tokens, k}, generator(), at::TensorOptions(at::kLong));
     const at::Tensor chosen_there = there(chosen);
     const ModuleDispatch plan = kernels::plan_dispatch(chosen, modules);
     const std::string size = std::to_string(tokens) + " tokens";
@@ -216,18 +166,13 @@ class Checker {
           [&] { return run(composite::sum_slots, composite::sum_slots_backward); });
     }
   }
-
-  c10::Device device_;
-  Extent extent_;
-  at::Generator generator_;
-  std::vector<KernelCheck> checks_;
 };
 
 }  // namespace
 
 std::vector<KernelCheck> check_kernels(const c10::Device& device, Extent extent) {
   const at::NoGradGuard no_grad;
-  return Checker(device, extent).run();
+  return AllChecks(device, extent).run();
 }
 
 void switch_off_wrong(const std::vector<KernelCheck>& checks) {

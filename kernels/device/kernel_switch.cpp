@@ -37,6 +37,12 @@ const char* name(Kernel kernel) {
       return "gather";
     case Kernel::combine:
       return "combine";
+    case Kernel::rms_norm:
+      return "RMSNorm";
+    case Kernel::rotary:
+      return "rotary positions";
+    case Kernel::gated_activation:
+      return "gated activation";
     case Kernel::grouped_product:
       return "grouped product";
   }

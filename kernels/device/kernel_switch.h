@@ -11,12 +11,30 @@ namespace mformer::kernels::device {
 /// Our own GPU kernels (kernels/cuda). Each has a composite of LibTorch operations (kernels/device) that computes the
 /// same, for builds without CUDA, for other dtypes and sizes, and for when a kernel was switched off. With them, though
 /// not ours: LibTorch's grouped product, which a product a module can replace.
-enum class Kernel { attention_forward, attention_backward, router, plan, gather, combine, grouped_product };
+enum class Kernel {
+  attention_forward,
+  attention_backward,
+  router,
+  plan,
+  gather,
+  combine,
+  rms_norm,
+  rotary,
+  gated_activation,
+  grouped_product
+};
 
 inline const std::vector<Kernel>& all_kernels() {
-  static const std::vector<Kernel> all = {
-      Kernel::attention_forward, Kernel::attention_backward, Kernel::router, Kernel::plan, Kernel::gather,
-      Kernel::combine,           Kernel::grouped_product};
+  static const std::vector<Kernel> all = {Kernel::attention_forward,
+                                          Kernel::attention_backward,
+                                          Kernel::router,
+                                          Kernel::plan,
+                                          Kernel::gather,
+                                          Kernel::combine,
+                                          Kernel::rms_norm,
+                                          Kernel::rotary,
+                                          Kernel::gated_activation,
+                                          Kernel::grouped_product};
   return all;
 }
 

@@ -3,6 +3,7 @@
 #include "kernels/device/fused.h"
 #include "kernels/device/kernel_switch.h"
 #include "kernels/device/module_dispatch.h"
+#include "kernels/device/row_kernels.h"
 #include "kernels/device/softmax_top_k.h"
 #include "kernels/device/stick_breaking_attention.h"
 
@@ -24,17 +25,47 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> stick_breaking_backward(const at:
              : composite::stick_breaking_backward(grad_output, query, key, value, key_mask);
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> softmax_top_k(const at::Tensor& logits, std::int64_t k,
+                                                             ChoiceForm form) {
   return fused::takes_router(logits) && uses_kernel(Kernel::router, logits.device())
-             ? fused::softmax_top_k(logits, k)
-             : composite::softmax_top_k(logits, k);
+             ? fused::softmax_top_k(logits, k, form)
+             : composite::softmax_top_k(logits, k, form);
 }
 
-at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& grad_p,
-                                  const at::Tensor& grad_gates) {
+at::Tensor softmax_top_k_backward(const at::Tensor& p, const at::Tensor& modules, const at::Tensor& unit_gates,
+                                  const at::Tensor& grad_p, const at::Tensor& grad_gates) {
   return fused::takes_router(p) && uses_kernel(Kernel::router, p.device())
-             ? fused::softmax_top_k_backward(p, modules, grad_p, grad_gates)
-             : composite::softmax_top_k_backward(p, modules, grad_p, grad_gates);
+             ? fused::softmax_top_k_backward(p, modules, unit_gates, grad_p, grad_gates)
+             : composite::softmax_top_k_backward(p, modules, unit_gates, grad_p, grad_gates);
+}
+
+std::pair<at::Tensor, at::Tensor> rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  return fused::takes_rows(x) && uses_kernel(Kernel::rms_norm, x.device()) ? fused::rms_norm(x, weight, epsilon)
+                                                                           : composite::rms_norm(x, weight, epsilon);
+}
+
+std::pair<at::Tensor, at::Tensor> rms_norm_backward(const at::Tensor& grad, const at::Tensor& x,
+                                                    const at::Tensor& weight, const at::Tensor& scale) {
+  return fused::takes_rows(x) && uses_kernel(Kernel::rms_norm, x.device())
+             ? fused::rms_norm_backward(grad, x, weight, scale)
+             : composite::rms_norm_backward(grad, x, weight, scale);
+}
+
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse) {
+  return fused::takes_rows(x) && uses_kernel(Kernel::rotary, x.device()) ? fused::rotate(x, cos, sin, inverse)
+                                                                         : composite::rotate(x, cos, sin, inverse);
+}
+
+at::Tensor gated_activation(const at::Tensor& x, Activation activation) {
+  return fused::takes_rows(x) && uses_kernel(Kernel::gated_activation, x.device())
+             ? fused::gated_activation(x, activation)
+             : composite::gated_activation(x, activation);
+}
+
+at::Tensor gated_activation_backward(const at::Tensor& grad, const at::Tensor& x, Activation activation) {
+  return fused::takes_rows(x) && uses_kernel(Kernel::gated_activation, x.device())
+             ? fused::gated_activation_backward(grad, x, activation)
+             : composite::gated_activation_backward(grad, x, activation);
 }
 
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, std::int64_t modules) {

@@ -13,24 +13,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/device/attention_chunks.h"
+
 namespace mformer::kernels::device::composite {
 namespace {
 
 /// [batch, heads, keys, head_size] in the dtype of sums, the last key first: the order in which a stick is broken.
 at::Tensor nearest_first(const at::Tensor& x) {
   return x.to(at::toOpMathType(x.scalar_type())).transpose(1, 2).flip(2).contiguous();
-}
-
-/// Tokens [first, end) of [batch, tokens, k, heads, head_size] as rows [batch, heads, tokens · k, head_size].
-at::Tensor rows(const at::Tensor& x, std::int64_t first, std::int64_t end) {
-  const at::Tensor part = x.narrow(1, first, end - first).to(at::toOpMathType(x.scalar_type()));
-  return part.permute({0, 3, 1, 2, 4}).reshape({x.size(0), x.size(3), -1, x.size(4)});
-}
-
-/// Writes rows back to tokens [first, end).
-void write(const at::Tensor& rows, std::int64_t first, std::int64_t end, at::Tensor& to) {
-  const at::Tensor part = rows.view({to.size(0), to.size(3), end - first, to.size(2), to.size(4)});
-  to.narrow(1, first, end - first).copy_(part.permute({0, 2, 3, 1, 4}));
 }
 
 /// Σ of the entries before each one, along the last dimension. (Not cumsum − x: that cancels.)
@@ -80,16 +70,6 @@ class Keys {
   std::int64_t keys_, earlier_, k_;
   at::Tensor all_, mask_;
 };
-
-/// Calls visit(first token, end) for pieces of about `scores` scores.
-template <typename Visit>
-void for_each_chunk(const at::Tensor& query, const at::Tensor& key, std::int64_t scores, const Visit& visit) {
-  const std::int64_t per_token = query.size(0) * query.size(2) * query.size(3) * key.size(1);
-  if (per_token == 0 || query.size(4) == 0) return;
-  const std::int64_t step = std::max<std::int64_t>(1, scores / per_token);
-  for (std::int64_t first = 0; first < query.size(1); first += step)
-    visit(first, std::min(first + step, query.size(1)));
-}
 
 /// [batch, heads, keys, head_size], the last key first, back to a tensor like `to`.
 at::Tensor in_key_order(const at::Tensor& sums, at::ScalarType dtype) {

@@ -63,6 +63,17 @@ TEST_P(RowStepsTest, NormalisesLayers) {
   }
 }
 
+TEST_P(RowStepsTest, NormalisesByTheRootOfTheMeanSquare) {
+  for (const std::int64_t width : kWidths) {
+    const at::Tensor x = at::randn({70, width}) * 3 + 1, weight = at::randn({width});
+    const at::Tensor wide = x.to(at::kDouble);
+    const at::Tensor expected = weight * wide / (wide.square().mean({1}, true) + 1e-2).sqrt();
+    const at::Tensor y = rms_norm(x, weight, 1e-2, GetParam());
+    EXPECT_EQ(y.scalar_type(), GetParam());
+    EXPECT_LE(relative_error(y, expected), tolerance()) << width;
+  }
+}
+
 TEST_P(RowStepsTest, AddsWhatModulesPutOut) {
   const at::Tensor chosen = at::tensor({2, 0, 1, 2, 0, 1}, at::kLong).view({3, 2});
   const auto dispatch = plan_dispatch(chosen, 4);
@@ -70,8 +81,12 @@ TEST_P(RowStepsTest, AddsWhatModulesPutOut) {
   at::Tensor x = at::randn({3, 70});
   const at::Tensor expected =
       x.to(at::kDouble) + (slots_from_rows(rows, dispatch).to(at::kDouble) * gates.unsqueeze(2)).sum(1);
+  const at::Tensor before = x.clone();
   add_combined(rows, gates, dispatch, x);
   EXPECT_LE(relative_error(x, expected), 1e-6);
+  at::Tensor scaled = before.clone();
+  add_combined(rows, gates, dispatch, scaled, 0.22);
+  EXPECT_LE(relative_error(scaled - before, 0.22 * (expected - before)), 1e-6);
 }
 
 TEST_P(RowStepsTest, TakesRowsOfATable) {
@@ -95,6 +110,17 @@ TEST(RowSteps, ChoosesTheLargestProbabilitiesTheFirstOfEqualsFirst) {
   EXPECT_TRUE(choose(equal, 3).modules.equal(at::arange(3).view({1, 3})));
 }
 
+TEST(RowSteps, ChoosesLikeTheRouterInTrainingInEveryForm) {
+  at::manual_seed(8);
+  const at::Tensor logits = 4 * at::randn({100, 37});
+  for (const ChoiceForm form : {ChoiceForm{}, ChoiceForm{true, false}, ChoiceForm{false, true}}) {
+    at::Tensor softmax = logits.clone();
+    const Choice choice = choose(softmax, 5, form);
+    const auto [p, gates, chosen] = softmax_top_k(logits, 5, form);
+    EXPECT_TRUE(softmax.equal(p) && choice.gates.equal(gates) && choice.modules.equal(chosen));
+  }
+}
+
 TEST(RowSteps, NormalisesRowsAndLeavesZerosAlone) {
   at::manual_seed(7);
   at::Tensor x = at::randn({4, 70});
@@ -111,7 +137,11 @@ TEST(RowSteps, RefuseArgumentsThatDoNotFitByName) {
   EXPECT_THAT(refusal([&] { activate(Activation::relu, turned); }), HasSubstr("x must be contiguous"));
   EXPECT_THAT(refusal([&] { layer_norm(x, at::ones({3}), {}, at::kFloat); }), HasSubstr("weight must be"));
   EXPECT_THAT(refusal([&] { layer_norm(x, at::ones({4}), at::ones({3}), at::kFloat); }), HasSubstr("bias must be"));
+  EXPECT_THAT(refusal([&] { rms_norm(x, at::ones({3}), 1e-5, at::kFloat); }), HasSubstr("weight must be"));
+  EXPECT_THAT(refusal([&] { rms_norm(x, at::ones({4}), -1, at::kFloat); }), HasSubstr("epsilon must be"));
+  EXPECT_THAT(refusal([&] { gated_activate(Activation::silu, at::ones({2, 3})); }), HasSubstr("an even width"));
   EXPECT_THAT(refusal([&] { choose(x, 5); }), HasSubstr("k must be"));
+  EXPECT_THAT(refusal([&] { choose(x, 5, {true, false}); }), HasSubstr("k must be"));
   EXPECT_THAT(refusal([&] { add_combined(at::randn({3, 5}), at::ones({3, 1}), dispatch, x); }), HasSubstr("rows must"));
   EXPECT_THAT(refusal([&] { add_combined(x, at::ones({3, 2}), dispatch, x); }), HasSubstr("gates must"));
   EXPECT_THAT(refusal([&] { kernels::embedding(x, at::tensor({3}, at::kLong)); }), HasSubstr("ids must be in"));

@@ -5,11 +5,16 @@
 #include <gtest/gtest.h>
 
 #include "kernels/adamw.h"
+#include "kernels/device/softmax_attention.h"
 #include "kernels/device/stick_breaking_attention.h"
+#include "kernels/gated_activation.h"
 #include "kernels/grouped_linear.h"
 #include "kernels/linear.h"
 #include "kernels/linear_cross_entropy.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
+#include "kernels/softmax_attention.h"
 #include "kernels/softmax_top_k.h"
 #include "kernels/stick_breaking_attention.h"
 #include "tests/kernels/device/both_devices.h"
@@ -42,6 +47,38 @@ TEST_P(Composites, StickBreakingAttentionEqualsTheCpus) {
       });
     }
   }
+}
+
+TEST_P(Composites, SoftmaxAttentionEqualsTheCpus) {
+  for (const auto& [tokens, keys, k] : {std::tuple(1, 1, 1), {70, 70, 2}, {37, 90, 3}, {1, 60, 4}}) {
+    for (const std::int64_t window : {0, 20}) {
+      const Tensors in = {random_leaf({2, tokens, k, 2, 8}, GetParam()), random_leaf({2, keys, 2, 8}, GetParam()),
+                          random_leaf({2, keys, 2, 8}, GetParam()), at::rand({2, keys}).gt(0.3)};
+      // The weight of a single key is 1: its gradients are nothing but rounding.
+      const double bound = keys == 1 ? 1 : tolerance(GetParam());
+      expect_same_on_both(in, bound, [window](const Tensors& x) {
+        return Tensors{softmax_attention(x[0], x[1], x[2], std::nullopt, 0.35, window),
+                       softmax_attention(x[0], x[1], x[2], x[3], 0.35, window)};
+      });
+    }
+  }
+}
+
+TEST_P(Composites, PassesOverRowsEqualTheCpus) {
+  const Tensors in = {random_leaf({2, 9, 3, 40}, GetParam()), random_leaf({40}, GetParam()),
+                      random_leaf({33, 40}, GetParam())};
+  const RotaryTable table = rotary_table(
+      {1.0, 0.5, 0.3, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04, 1.0, 0.5, 0.3, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04},
+      1.25, 12);
+  expect_same_on_both(in, tolerance(GetParam()), [&](const Tensors& x) {
+    const at::Device device = x[0].device();
+    Tensors out = {rotate(x[0], {table.cos.to(device), table.sin.to(device)}, 3), rms_norm(x[0], x[1], 1e-5)};
+    for (const Activation activation :
+         {Activation::gelu_tanh, Activation::gelu, Activation::relu, Activation::silu, Activation::tanh}) {
+      out.push_back(gated_activation(x[2], activation));
+    }
+    return out;
+  });
 }
 
 TEST_P(Composites, GroupedLinearEqualsTheCpusAndAFrozenWeightHasNoGradient) {
@@ -122,8 +159,12 @@ TEST(Composites, OfTheRouterTakeTheFirstOfEquals) {
     for (const std::int64_t k : {1, 3, 7}) {
       const Tensors in = {logits.to(dtype).set_requires_grad(true)};
       expect_same_on_both(in, kFloat32, [k](const Tensors& x) {
-        const auto [p, gates, modules] = softmax_top_k(x[0], k);
-        return Tensors{p, gates, modules};
+        Tensors out;
+        for (const ChoiceForm form : {ChoiceForm{}, ChoiceForm{true, false}, ChoiceForm{false, true}}) {
+          const auto [p, gates, modules] = softmax_top_k(x[0], k, form);
+          out.insert(out.end(), {p, gates, modules});
+        }
+        return out;
       });
     }
   }
@@ -142,6 +183,24 @@ TEST(Composites, OfAttentionAreTheSameInPiecesOfAnySize) {
     EXPECT_LE(relative_error(dq2, dq), kFloat32);
     EXPECT_LE(relative_error(dk2, dk), kFloat32);
     EXPECT_LE(relative_error(dv2, dv), kFloat32);
+  }
+}
+
+TEST(Composites, OfSoftmaxAttentionAreTheSameInPiecesOfAnySize) {
+  at::manual_seed(14);
+  const at::Tensor q = at::randn({2, 23, 2, 2, 4}), k = at::randn({2, 40, 2, 4}), v = at::randn({2, 40, 2, 4});
+  const at::Tensor mask = at::rand({2, 40}).gt(0.3), grad = at::randn(q.sizes());
+  for (const std::int64_t window : {0, 9}) {
+    const at::Tensor y = device::composite::softmax_attention(q, k, v, mask, 0.5, window);
+    const auto [dq, dk, dv] = device::composite::softmax_attention_backward(grad, q, k, v, mask, 0.5, window);
+    for (const std::int64_t scores : {1, 1000, 2000}) {
+      EXPECT_LE(relative_error(device::composite::softmax_attention(q, k, v, mask, 0.5, window, scores), y), kFloat32);
+      const auto [dq2, dk2, dv2] =
+          device::composite::softmax_attention_backward(grad, q, k, v, mask, 0.5, window, scores);
+      EXPECT_LE(relative_error(dq2, dq), kFloat32);
+      EXPECT_LE(relative_error(dk2, dk), kFloat32);
+      EXPECT_LE(relative_error(dv2, dv), kFloat32);
+    }
   }
 }
 
@@ -220,6 +279,9 @@ TEST(Composites, NameTheArgumentThatIsOnAnotherDevice) {
   const auto away = [](const at::Tensor& x) { return x.to(make_believe_device()); };
   const at::Tensor q = at::zeros({1, 2, 1, 1, 4}), k = at::zeros({1, 2, 1, 4});
   EXPECT_THAT(refusal([&] { stick_breaking_attention(away(q), away(k), k); }), HasSubstr("value on cpu"));
+  EXPECT_THAT(refusal([&] { softmax_attention(away(q), away(k), k, std::nullopt, 1); }), HasSubstr("value on cpu"));
+  EXPECT_THAT(refusal([&] { rms_norm(away(q), at::ones({4}), 1e-5); }), HasSubstr("weight on cpu"));
+  EXPECT_THAT(refusal([&] { rotate(away(q), rotary_table({1, 1}, 1, 5), 0); }), HasSubstr("table on cpu"));
   EXPECT_THAT(refusal([&] {
                 grouped_linear(away(at::zeros({2, 3})), {0, 2}, {at::zeros({3, 4})});
               }),

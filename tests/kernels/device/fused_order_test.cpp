@@ -49,19 +49,47 @@ TEST(OrderOfThreads, DoesNotMatterToRouterAndDispatch) {
   const at::Tensor logits = at::randn({700, 48}), dp = at::randn({700, 48}), dgates = at::randn({700, 3});
   const at::Tensor x = at::randn({700, 300}), rows = at::randn({2100, 300}), gates = at::randn({700, 3});
   expect_same_in_both_orders([&] {
-    const auto [p, top, chosen] = fused::softmax_top_k(logits, 3);
+    const auto [p, top, chosen] = fused::softmax_top_k(logits, 3, {});
     const ModuleDispatch plan = fused::plan_dispatch(chosen, 48);
     const auto [dr, dg] = fused::sum_slots_backward(x, rows, plan.row_of_slot, 3, gates);
     return Tensors{p,
                    top,
                    chosen,
-                   fused::softmax_top_k_backward(p, chosen, dp, dgates),
+                   fused::softmax_top_k_backward(p, chosen, {}, dp, dgates),
                    plan.slot_of_row,
                    plan.row_of_slot,
                    fused::gather_tokens(x, plan.slot_of_row, 3),
                    fused::sum_slots(rows, plan.row_of_slot, 3, gates),
                    dr,
                    dg};
+  });
+}
+
+TEST(OrderOfThreads, DoesNotMatterToNormalisedGates) {
+  at::manual_seed(5);
+  const at::Tensor logits = at::randn({100, 48}), dp = at::randn({100, 48}), dgates = at::randn({100, 3});
+  for (const ChoiceForm form : {ChoiceForm{true, false}, ChoiceForm{false, true}}) {
+    expect_same_in_both_orders([&] {
+      const auto [p, gates, chosen] = fused::softmax_top_k(logits, 3, form);
+      return Tensors{p, gates, chosen, fused::softmax_top_k_backward(p, chosen, gates, dp, dgates)};
+    });
+  }
+}
+
+TEST(OrderOfThreads, DoesNotMatterToPassesOverRows) {
+  at::manual_seed(6);
+  const at::Tensor x = at::randn({130, 600}), grad = at::randn({130, 600}), weight = at::randn({600});
+  const at::Tensor turned = at::randn({2, 65, 3, 40}), angles = at::randn({65, 20});
+  expect_same_in_both_orders([&] {
+    const auto [y, scale] = fused::rms_norm(x, weight, 1e-5);
+    const auto [dx, dw] = fused::rms_norm_backward(grad, x, weight, scale);
+    return Tensors{y,
+                   scale,
+                   dx,
+                   dw,
+                   fused::rotate(turned, angles.cos(), angles.sin(), false),
+                   fused::gated_activation(x, Activation::silu),
+                   fused::gated_activation_backward(grad.narrow(1, 0, 300).contiguous(), x, Activation::gelu)};
   });
 }
 

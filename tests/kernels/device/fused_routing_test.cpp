@@ -35,17 +35,21 @@ at::Tensor random_logits(std::int64_t tokens, std::int64_t modules) {
   return logits;
 }
 
+constexpr ChoiceForm kForms[] = {{}, {true, false}, {false, true}};
+
 TEST_P(FusedRouter, ChoosesAsTheCpuDoes) {
   for (const std::int64_t tokens : {1, 31, 32, 33, 200}) {
     for (const std::int64_t modules : {1, 7, 48, 256}) {
       for (const std::int64_t k : {1, 2, 4, 7}) {
         if (k > modules) continue;
         const at::Tensor logits = random_logits(tokens, modules);
-        const auto [p, gates, chosen] = kernels::softmax_top_k(logits, k);
-        const auto [p2, gates2, chosen2] = fused::softmax_top_k(there(logits), k);
-        EXPECT_LE(relative_error(p2.cpu(), p), testing::kFloat32);
-        EXPECT_LE(relative_error(gates2.cpu(), gates), testing::kFloat32);
-        EXPECT_TRUE(chosen2.cpu().equal(chosen)) << tokens << " tokens, " << modules << " modules, k " << k;
+        for (const ChoiceForm form : kForms) {
+          const auto [p, gates, chosen] = kernels::softmax_top_k(logits, k, form);
+          const auto [p2, gates2, chosen2] = fused::softmax_top_k(there(logits), k, form);
+          EXPECT_LE(relative_error(p2.cpu(), p), testing::kFloat32);
+          EXPECT_LE(relative_error(gates2.cpu(), gates), testing::kFloat32);
+          EXPECT_TRUE(chosen2.cpu().equal(chosen)) << tokens << " tokens, " << modules << " modules, k " << k;
+        }
       }
     }
   }
@@ -53,19 +57,24 @@ TEST_P(FusedRouter, ChoosesAsTheCpuDoes) {
 
 TEST_P(FusedRouter, NamesAModuleEvenWhereLogitsAreNoNumbers) {
   const at::Tensor logits = at::full({3, 5}, std::numeric_limits<double>::quiet_NaN());
-  const at::Tensor chosen = std::get<2>(fused::softmax_top_k(there(logits), 3)).cpu();
+  const at::Tensor chosen = std::get<2>(fused::softmax_top_k(there(logits), 3, {})).cpu();
   EXPECT_TRUE(chosen.ge(0).logical_and(chosen.lt(5)).all().item<bool>());
 }
 
 TEST_P(FusedRouter, HasTheGradientOfTheComposite) {
   for (const std::int64_t tokens : {1, 32, 70}) {
-    const auto [p, gates, chosen] = kernels::softmax_top_k(random_logits(tokens, 48), 3);
-    const at::Tensor dp = at::randn(p.sizes()), dgates = at::randn(gates.sizes());
-    for (const auto& [of_p, of_gates] :
-         {std::pair(dp, dgates), {dp, at::Tensor()}, {at::Tensor(), dgates}, {at::Tensor(), at::Tensor()}}) {
-      const at::Tensor grad =
-          fused::softmax_top_k_backward(there(p), there(chosen), there(of_p), there(of_gates)).cpu();
-      EXPECT_LE(relative_error(grad, composite::softmax_top_k_backward(p, chosen, of_p, of_gates)), testing::kFloat32);
+    for (const ChoiceForm form : kForms) {
+      const auto [p, gates, chosen] = kernels::softmax_top_k(random_logits(tokens, 48), 3, form);
+      const at::Tensor dp = at::randn(p.sizes()), dgates = at::randn(gates.sizes());
+      const at::Tensor unit_gates = form.sums_to_one() ? gates : at::Tensor();
+      for (const auto& [of_p, of_gates] :
+           {std::pair(dp, dgates), {dp, at::Tensor()}, {at::Tensor(), dgates}, {at::Tensor(), at::Tensor()}}) {
+        const at::Tensor grad =
+            fused::softmax_top_k_backward(there(p), there(chosen), there(unit_gates), there(of_p), there(of_gates))
+                .cpu();
+        EXPECT_LE(relative_error(grad, composite::softmax_top_k_backward(p, chosen, unit_gates, of_p, of_gates)),
+                  testing::kFloat32);
+      }
     }
   }
 }

@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/cpu/attention_tile.h"
 #include "kernels/cpu/panel_product.h"
-#include "kernels/cpu/stick_breaking_tile.h"
 
 // The products of one tile of the attention, for each dtype: factors of float32, float64 or bfloat16 in panels
 // (panel_product.h), sums in float32, or float64 for float64.
 
 namespace mformer::kernels::cpu {
 
-/// Factor: what tensors of dtype T are multiplied as; Sum: what is summed and what the sticks are broken in.
+/// Factor: what tensors of dtype T are multiplied as; Sum: what is summed and what weights are computed in.
 template <typename T>
 struct Arithmetic {
   using Factor = T;
