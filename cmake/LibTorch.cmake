@@ -42,6 +42,10 @@ add_library(mformer_precompiled_aten OBJECT ${CMAKE_CURRENT_LIST_DIR}/precompile
 target_link_libraries(mformer_precompiled_aten PRIVATE libtorch)
 target_precompile_headers(mformer_precompiled_aten PRIVATE <ATen/ATen.h>)
 mformer_flags(mformer_precompiled_aten)
+if(MFORMER_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set_target_properties(mformer_precompiled_aten PROPERTIES
+    CXX_COMPILER_LAUNCHER "${CMAKE_CURRENT_LIST_DIR}/precompile.sh;${CMAKE_CXX_COMPILER_LAUNCHER}")
+endif()
 
 function(mformer_use_torch target)
   get_target_property(kind ${target} TYPE)
