@@ -65,7 +65,7 @@ void run_drop(DropFlags flags, const nlohmann::ordered_json& arguments, const Gl
   tell(result.version, [&] {
     Report report("drop", global.json);
     report_drop(report, base, result);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

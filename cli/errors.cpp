@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/made.h"
 #include "cli/parse_errors.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
 #include "modules_registry/error.h"
@@ -86,15 +87,15 @@ int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& 
   } catch (const terminal::OutputClosed&) {
     return exit_done;
   } catch (const ReportCutOff& done) {
-    return fail(err, exit_done, done.what(), done.hint(), "note");
+    return fail(err, exit_done, done.what(), in_same_workspace(app, done.hint()), "note");
   } catch (const Interrupted& stop) {
-    return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
+    return fail(err, interrupt_exit_code(), stop.what(), in_same_workspace(app, stop.hint()), "interrupted");
   } catch (const StoppedError& stop) {
-    return fail(err, interrupt_exit_code(), stop.what(), stop.hint(), "interrupted");
+    return fail(err, interrupt_exit_code(), stop.what(), in_same_workspace(app, stop.hint()), "interrupted");
   } catch (const UsageError& error) {
-    return fail(err, exit_usage, error.what(), error.hint());
+    return fail(err, exit_usage, error.what(), in_same_workspace(app, error.hint()));
   } catch (const Error& error) {
-    return fail(err, exit_failed, error.what(), error.hint());
+    return fail(err, exit_failed, error.what(), in_same_workspace(app, error.hint()));
   } catch (const std::bad_alloc&) {
     return fail(err, exit_failed, kMemory, kLessMemory);
   } catch (const std::filesystem::filesystem_error& error) {

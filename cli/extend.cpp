@@ -175,7 +175,7 @@ void run_extend(ExtendFlags flags, const nlohmann::ordered_json& arguments, cons
     terminal::Report report("extend", global.json);
     report_training(report, result, result.size_after.bytes);
     report_extension(report, result);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

@@ -77,11 +77,11 @@ void run_finetune(FinetuneFlags flags, nlohmann::ordered_json arguments, const G
                     << "' alone: all other hypotheses stay as they are\n";
     }
     report.data()["in_place"] = result.in_place;
-    report_left_out(report, result.hypothesis, base.record, result.version);
+    report_left_out(report, result.hypothesis, base.record, result.version, global);
     report_training(report, result, result.size_after.bytes);
     report_choice(report, hypothesis_of(base, result.hypothesis.name), result);
     report_concentration(report, result);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

@@ -64,7 +64,7 @@ void run_graft(const GraftFlags& flags, const nlohmann::ordered_json& arguments,
   tell(result.version, [&] {
     terminal::Report report("graft", global.json);
     report_graft(report, full, small, result);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

@@ -1,5 +1,7 @@
 #include "cli/hypothesis_report.h"
 
+#include "cli/same_workspace.h"
+
 namespace mformer::cli {
 
 using nlohmann::ordered_json;
@@ -18,15 +20,15 @@ void report_hypothesis(terminal::Report& report, const HypothesisChoice& choice)
 }
 
 void report_left_out(terminal::Report& report, const HypothesisChoice& choice, const VersionRecord& base,
-                     const std::optional<VersionRecord>& made) {
+                     const std::optional<VersionRecord>& made, const GlobalOptions& global) {
   if (choice.left_out.empty() || !made.has_value()) return;
   report.text() << to_string(*made) << " is '" << choice.name << "' alone; ";
   for (std::size_t i = 0; i < choice.left_out.size(); ++i) {
     report.text() << (i == 0 ? "'" : ", '") << choice.left_out[i] << '\'';
   }
-  report.text() << (choice.left_out.size() == 1 ? " stays in " : " stay in ") << to_string(base) << ": mformer graft "
-                << to_string(*made) << " --onto " << to_string(base) << " puts it back beside "
-                << (choice.left_out.size() == 1 ? "it" : "them") << "\n\n";
+  report.text() << (choice.left_out.size() == 1 ? " stays in " : " stay in ") << to_string(base) << ": "
+                << program_of(global) << " graft " << to_string(*made) << " --onto " << to_string(base)
+                << " puts it back beside " << (choice.left_out.size() == 1 ? "it" : "them") << "\n\n";
 }
 
 }  // namespace mformer::cli

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
+#include "cli/same_workspace.h"
 #include "cli/workspace.h"
 #include "modules_registry/error.h"
 #include "modules_registry/new_workspace.h"
@@ -67,15 +68,15 @@ nlohmann::ordered_json arguments_of(const InitOptions& options) {
 }
 
 /// `joined`: the folder of a workspace that was there before; empty for a new one.
-void print(const InitReport& made, const InitFlags& flags, const fs::path& joined, bool json) {
+void print(const InitReport& made, const InitFlags& flags, const fs::path& joined, const GlobalOptions& global) {
   tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {
-    terminal::Report report("init", json);
+    terminal::Report report("init", global.json);
     report_model(report, made, flags.options.model, flags.dry_run);
     const std::string current =
         joined.empty() ? flags.options.model : Registry::open(joined, OpenMode::read_only).current_model();
     if (!current.empty() && current != flags.options.model) {
-      report.text() << "\n'" << current << "' stays the current model; to work on the new one: mformer use "
-                    << flags.options.model << '\n';
+      report.text() << "\n'" << current << "' stays the current model; to work on the new one: " << program_of(global)
+                    << " use " << flags.options.model << '\n';
     }
     report.print();
   });
@@ -103,7 +104,7 @@ void run_init(InitFlags flags, const GlobalOptions& global) {
   const bool joined = is_joined(folder, flags, mode_of(flags.dry_run));
   const InitReport made =
       flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, joined, flags, global);
-  print(made, flags, joined ? folder : fs::path(), global.json);
+  print(made, flags, joined ? folder : fs::path(), global);
 }
 
 }  // namespace

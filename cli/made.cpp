@@ -1,5 +1,7 @@
 #include "cli/made.h"
 
+#include "cli/same_workspace.h"
+
 namespace mformer::cli {
 
 void tell(const std::string& done, const std::string& look, const std::function<void()>& report) {
@@ -16,11 +18,12 @@ void tell(const std::optional<VersionRecord>& made, const std::function<void()>&
   tell(made ? "made " + to_string(*made) : "", made ? "mformer eval --model " + to_string(*made) : "", report);
 }
 
-void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off) {
+void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off,
+                    const GlobalOptions& global) {
   report.data()["cut_off"] = cut_off.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(cut_off);
   if (cut_off.empty() || !made) return;
-  report.text() << "\nmade " << to_string(*made) << "; its report was cut off: " << cut_off << "\nmformer eval --model "
-                << to_string(*made) << " measures it\n";
+  report.text() << "\nmade " << to_string(*made) << "; its report was cut off: " << cut_off << '\n'
+                << program_of(global) << " eval --model " << to_string(*made) << " measures it\n";
 }
 
 }  // namespace mformer::cli

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/global_options.h"
 #include "cli/terminal/report.h"
 #include "modules_registry/error.h"
 #include "modules_registry/records.h"
@@ -28,6 +29,7 @@ void tell(const std::optional<VersionRecord>& made, const std::function<void()>&
 
 /// For the end of a report: `cut_off` (core/workflows/commit.h) as the field of that name, null for "", and as a
 /// sentence that names the command which measures what is missing.
-void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off);
+void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off,
+                    const GlobalOptions& global);
 
 }  // namespace mformer::cli

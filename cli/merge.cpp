@@ -67,7 +67,7 @@ void run_merge(MergeFlags flags, const nlohmann::ordered_json& arguments, const 
   tell(result.version, [&] {
     terminal::Report report("merge", global.json);
     report_merge(report, a, b, result);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
@@ -49,7 +50,8 @@ void run_model_remove(const ModelRemoveOptions& options, const GlobalOptions& gl
                 << terminal::format_count(model.version_count)
                 << (model.version_count == 1 ? " version\n" : " versions\n");
   if (!options.dry_run) {
-    report.text() << "take it back: mformer undo, until mformer gc frees what nothing else needs, after an hour\n";
+    report.text() << "take it back: " << program_of(global) << " undo, until " << program_of(global)
+                  << " gc frees what nothing else needs, after an hour\n";
   }
   tell(options.dry_run ? "" : "removed model '" + model.name + "'", "mformer models", [&] { report.print(); });
 }

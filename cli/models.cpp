@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -42,7 +43,7 @@ void run_models(const GlobalOptions& global) {
                    utc_time(model.created_ms)});
   }
   if (table.empty()) {
-    report.text() << "no models yet: mformer init makes one\n";
+    report.text() << "no models yet: " << program_of(global) << " init makes one\n";
   } else {
     report.text() << table.str(report.style());
   }

@@ -34,9 +34,9 @@ void run_prune(PruneFlags flags, nlohmann::ordered_json arguments, const GlobalO
   tell(result.version, [&] {
     terminal::Report report("prune", global.json);
     report_hypothesis(report, result.hypothesis);
-    report_left_out(report, result.hypothesis, base.record, result.version);
+    report_left_out(report, result.hypothesis, base.record, result.version, global);
     report_pruning(report, hypothesis_of(base, result.hypothesis.name), result, flags.show_map);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

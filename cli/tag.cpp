@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
 #include "cli/workspace.h"
@@ -18,7 +19,7 @@ struct TagOptions {
   bool dry_run = false;
 };
 
-void list_tags(const Registry& registry, terminal::Report& report) {
+void list_tags(const Registry& registry, terminal::Report& report, const GlobalOptions& global) {
   auto& rows = report.data()["tags"] = nlohmann::ordered_json::array();
   terminal::Table table({{"tag", terminal::Align::left}, {"version", terminal::Align::left}, {"made (UTC)"}});
   for (const TagRecord& tag : registry.tags()) {
@@ -26,7 +27,8 @@ void list_tags(const Registry& registry, terminal::Report& report) {
     rows.push_back({{"name", tag.name}, {"version", version_json(version)}, {"created_ms", tag.created_ms}});
     table.add_row({tag.name, version_name(registry, tag.version), utc_time(tag.created_ms)});
   }
-  report.text() << (table.empty() ? "no tags yet: mformer tag NAME makes one\n" : table.str(report.style()));
+  report.text() << (table.empty() ? "no tags yet: " + program_of(global) + " tag NAME makes one\n"
+                                  : table.str(report.style()));
 }
 
 /// The version that was tagged, or that the removed tag named.
@@ -51,7 +53,7 @@ void run_tag(TagOptions options, const GlobalOptions& global) {
   terminal::Report report("tag", global.json);
   report.data()["dry_run"] = options.dry_run;
   if (options.name.empty()) {
-    list_tags(workspace.registry(), report);
+    list_tags(workspace.registry(), report, global);
     return report.print();
   }
   const VersionRecord version = change_tag(workspace, options);

@@ -3,6 +3,7 @@
 #include "cli/describe.h"
 #include "cli/left_out.h"
 #include "cli/made.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
@@ -76,8 +77,9 @@ void warn_of_empty_splits(std::ostream& text, const TokenCache& tokens) {
 }
 
 void run_task_add(const TaskAddOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task add", mode_of(options.dry_run),
-                      {{"name", options.name}, {"data", options.data}, {"replace", options.replace}, {"fields", options.fields}});
+  Workspace workspace(
+      global, "task add", mode_of(options.dry_run),
+      {{"name", options.name}, {"data", options.data}, {"replace", options.replace}, {"fields", options.fields}});
   const LoadedVersion version = workspace.load();
   const AddedTask added = workspace.run([&] {
     return add_task(workspace.session(), require_tokenizer(version), options.name, options.data, options.replace,
@@ -149,7 +151,9 @@ void run_task_remove(const TaskRemoveOptions& options, const GlobalOptions& glob
   report.data() = {{"dry_run", options.dry_run}, {"task", task.name}, {"data", task.data_path}};
   report.text() << (options.dry_run ? "would remove" : "removed") << " task " << quoted_task(task.name)
                 << ", its statistics and scores; the texts in " << terminal::printable(task.data_path) << " stay\n";
-  if (!options.dry_run) report.text() << "take it back: mformer undo, until mformer gc frees it\n";
+  if (!options.dry_run)
+    report.text() << "take it back: " << program_of(global) << " undo, until " << program_of(global)
+                  << " gc frees it\n";
   tell(options.dry_run ? "" : "removed task " + quoted_task(task.name), "mformer log", [&] { report.print(); });
 }
 

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -43,7 +44,8 @@ void run_tasks(const GlobalOptions& global) {
     table.add_row({task.name, terminal::format_count(task.document_count), terminal::format_count(task.token_count),
                    left_out(task), task.data_path});
   }
-  report.text() << (table.empty() ? "no tasks yet: mformer task add NAME --data DIR\n" : table.str(report.style()));
+  report.text() << (table.empty() ? "no tasks yet: " + program_of(global) + " task add NAME --data DIR\n"
+                                  : table.str(report.style()));
   report.data()["tasks"] = rows;
   report.print();
 }

@@ -17,7 +17,7 @@ void run_train(PretrainCommand options, const nlohmann::ordered_json& arguments,
   tell(result.version, [&] {
     terminal::Report report("train", global.json);
     report_training(report, result, size_of(base.model).bytes);
-    report_cut_off(report, result.version, result.cut_off);
+    report_cut_off(report, result.version, result.cut_off, global);
     report.print();
   });
 }

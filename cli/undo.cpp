@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
 #include "cli/workspace.h"
@@ -63,7 +64,7 @@ void run_undo(bool dry_run, const GlobalOptions& global) {
   report.text() << (dry_run ? "would undo " : "undid ") << undone.undone.command << " (operation " << undone.undone.id
                 << "): " << model << (dry_run ? " would go" : " went") << " from " << to_string(undone.from) << " to "
                 << to_string(undone.to) << '\n';
-  if (!dry_run) report.text() << "forward again: mformer use " << to_string(undone.from) << '\n';
+  if (!dry_run) report.text() << "forward again: " << program_of(global) << " use " << to_string(undone.from) << '\n';
   tell(dry_run ? "" : "undid " + undone.undone.command + ": " + model + " is at " + to_string(undone.to), "mformer log",
        [&] { report.print(); });
 }

@@ -74,6 +74,26 @@ void expect_usage_error(const std::vector<const char*>& arguments, const std::st
   EXPECT_EQ(outcome.err, message);
 }
 
+TEST(ErrorsTest, AHintNamesTheWorkspaceThatTheCommandWasGiven) {
+  const auto hint = [](std::vector<const char*> arguments, const std::string& text) {
+    const Outcome result =
+        run_program(std::move(arguments), [&text]() -> void { throw mformer::Error("it failed", text); });
+    return result.err.substr(result.err.find("hint: "));
+  };
+  EXPECT_EQ(
+      hint({"--workspace", "my data", "extend", "--data", "x"}, "see mformer prune (or mformer extend --data x)."),
+      "hint: see mformer --workspace 'my data' prune (or mformer --workspace 'my data' extend --data x).\n");
+  EXPECT_EQ(hint({"extend", "--data", "x", "--workspace=w"}, "mformer prune"), "hint: mformer --workspace w prune\n");
+  EXPECT_EQ(hint({"extend", "--data", "x"}, "mformer prune"), "hint: mformer prune\n");
+  const char* prose = "only mformer reads it; bin/mformer prune; mformer; mformer prunes; mformer --workspace d prune";
+  EXPECT_EQ(hint({"--workspace", "w", "extend", "--data", "x"}, prose), "hint: " + std::string(prose) + '\n');
+  ::setenv("MFORMER_WORKSPACE", "stays", 1);
+  EXPECT_EQ(hint({"extend", "--data", "x"}, "mformer prune"), "hint: mformer prune\n");
+  EXPECT_EQ(hint({"--workspace", "w", "extend", "--data", "x"}, "mformer prune"),
+            "hint: mformer --workspace w prune\n");
+  ::unsetenv("MFORMER_WORKSPACE");
+}
+
 TEST(ErrorsTest, SuccessIsZeroAndSilent) {
   const Outcome outcome = run_program({"extend", "--data", "d"});
   EXPECT_EQ(outcome.code, 0);
