@@ -79,7 +79,7 @@ function(mformer_test name)
     if(last GREATER 0)
       string(APPEND test "_${shard}")
     endif()
-    add_test(NAME ${test} COMMAND ${name} --gtest_brief=1
+    add_test(NAME ${test} COMMAND ${CMAKE_SOURCE_DIR}/tests/in_memory.sh $<TARGET_FILE:${name}> --gtest_brief=1
       WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${test} PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}"
       ENVIRONMENT "OMP_WAIT_POLICY=passive;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard}")
