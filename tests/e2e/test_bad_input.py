@@ -20,7 +20,7 @@ class CommandLineTest(mformer.EndToEndTest):
         for command in (("train", "--data", "x"), ("extend", "--data", "x"), ("freeze", "all"), ("tasks",),
                         ("export", "x"), ("import", GOLDEN, "--name", "a"), ("task", "add", "a", "--data", "x")):
             work.refuses(*command, code=1, says="no workspace", hint="mformer init")
-        work.refuses("--workspace", "missing", "tasks", code=1, says="missing", hint="mformer init")
+        work.refuses("--workspace", "missing", "tasks", code=1, says="missing", hint="mformer --workspace missing init")
         self.assertEqual(list(work.path.iterdir()), [])
 
     def test_unknown_names_are_answered_with_the_nearest(self):
