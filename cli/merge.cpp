@@ -76,7 +76,6 @@ void run_merge(MergeFlags flags, const nlohmann::ordered_json& arguments, const 
 
 void setup_merge(CLI::App& parent, const GlobalOptions& global) {
   auto flags = std::make_shared<MergeFlags>();
-  flags->command.options.steps = 1;  // not asked for: --review-steps says it
   CLI::App* command =
       add_command(parent, {"merge", groups::learning, "Make one version with the modules of two extended ones",
                            "mformer merge base french --into both"});
@@ -94,9 +93,7 @@ void setup_merge(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("OLD=NEW");
   command->add_option("--into", flags->command.into, "Model that gets the new version; default: BRANCH_A's own")
       ->type_name("NAME");
-  add_training_flags(*command, flags->command.options);
-  command->remove_option(command->get_option("--steps"));
-  command->remove_option(command->get_option("--eval-every"));  // a review has no validation text of its own
+  add_step_flags(*command, flags->command.options);
   command
       ->add_option("--eval-tokens", flags->command.eval_tokens,
                    "Held-out tokens per task for the losses that are reported, 0 = all")

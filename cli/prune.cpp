@@ -62,11 +62,12 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"prune", groups::learning, "Make a smaller version with the modules that a task uses",
                            "mformer prune --task qa --keep 0.3 --tune-steps 200"});
   add_prune_flags(*command, *flags);
-  add_train_flags(*command, flags->command);
-  command->remove_option(command->get_option("--steps"));  // --tune-steps and --heal-steps say it
+  add_step_flags(*command, flags->command.options);
+  add_eval_every(*command, flags->command.eval_every);
+  add_task_flags(*command, flags->command);
   flags->learning_rate = command->get_option("--lr");
   command->get_option("--lr")->description("Peak learning rate; default: " + written(kTuneLearningRate) +
-                                           " with --tune-steps, " + written(TrainOptions().learning_rate) + " to heal");
+                                           " with --tune-steps, " + written(StepOptions().learning_rate) + " to heal");
   command->callback([flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
 }
 

@@ -7,11 +7,10 @@
 
 namespace mformer::cli {
 
-void add_training_flags(CLI::App& command, TrainOptions& options) {
+void add_step_flags(CLI::App& command, StepOptions& options) {
   const auto add = [&command](const char* name, auto& value, const std::string& text, const CLI::Validator& check) {
     command.add_option(name, value, text)->check(check)->group("Training");
   };
-  add("--steps", options.steps, "Training steps", positive_integer());
   add("--batch", options.batch_size, "Sequences a batch", positive_integer());
   add("--accumulate", options.accumulate,
       "Batches a step, whose gradients are added up: N batches as one N times as large", positive_integer());
@@ -24,10 +23,20 @@ void add_training_flags(CLI::App& command, TrainOptions& options) {
       .add_flag("--bf16", options.bfloat16,
                 "Matrix products in bfloat16: coarser, and faster where the processor has them (AVX-512)")
       ->group("Training");
-  add("--eval-every", options.eval_every, "Steps between validation losses, 0 = only at the end",
-      non_negative_integer());
   add("--snapshot-every", options.snapshot_every, "Steps between snapshots, 0 = only when interrupted",
       non_negative_integer());
+}
+
+void add_eval_every(CLI::App& command, std::int64_t& steps) {
+  command.add_option("--eval-every", steps, "Steps between validation losses, 0 = only at the end")
+      ->check(non_negative_integer())
+      ->group("Training");
+}
+
+void add_training_flags(CLI::App& command, TrainOptions& options) {
+  command.add_option("--steps", options.steps, "Training steps")->check(positive_integer())->group("Training");
+  add_step_flags(command, options);
+  add_eval_every(command, options.eval_every);
 }
 
 void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens) {
@@ -47,18 +56,22 @@ void add_fields_flag(CLI::App& command, std::string& fields) {
       ->type_name("NAMES");
 }
 
-void add_train_flags(CLI::App& command, TrainCommand& train) {
-  command.add_option("--data", train.data, "Folder or file of text; default: the task's own")->type_name("DIR");
-  add_fields_flag(command, train.fields);
-  command.add_option("--task", train.task, "Known task, or the name that the data gets; default: the folder's name")
+void add_task_flags(CLI::App& command, TaskCommand& task) {
+  command.add_option("--data", task.data, "Folder or file of text; default: the task's own")->type_name("DIR");
+  add_fields_flag(command, task.fields);
+  command.add_option("--task", task.task, "Known task, or the name that the data gets; default: the folder's name")
       ->type_name("NAME");
-  add_training_flags(command, train.options);
-  add_version_flags(command, train.into, train.eval_tokens);
-  command.add_flag("--restart", train.restart, "Begin anew instead of going on with an interrupted run");
-  add_dry_run(command, train.dry_run);
+  add_version_flags(command, task.into, task.eval_tokens);
+  command.add_flag("--restart", task.restart, "Begin anew instead of going on with an interrupted run");
+  add_dry_run(command, task.dry_run);
 }
 
-void set_seed(TrainOptions& options, const GlobalOptions& global) {
+void add_train_flags(CLI::App& command, TrainCommand& train) {
+  add_training_flags(command, train.options);
+  add_task_flags(command, train);
+}
+
+void set_seed(StepOptions& options, const GlobalOptions& global) {
   options.seed = global.seed.value_or(0);
 }
 

@@ -7,8 +7,14 @@
 
 namespace mformer::cli {
 
-/// --steps, --lr and whatever else decides how training goes, bound to `options`. Help shows the values that are in
-/// `options` now as defaults: set a command's own before.
+/// --lr and whatever else decides how a step trains, bound to `options`. Help shows the values that are in `options`
+/// now as defaults: set a command's own before.
+void add_step_flags(CLI::App& command, StepOptions& options);
+
+/// --eval-every, of commands that validate as they train.
+void add_eval_every(CLI::App& command, std::int64_t& steps);
+
+/// add_step_flags, and --steps, --eval-every.
 void add_training_flags(CLI::App& command, TrainOptions& options);
 
 /// --into and --eval-tokens, of commands that make a version and report losses.
@@ -17,10 +23,13 @@ void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_
 /// --fields, of commands that take --data.
 void add_fields_flag(CLI::App& command, std::string& fields);
 
-/// add_training_flags, and --data, --fields, --task, --into, --eval-tokens, --restart, --dry-run, bound to `train`.
+/// --data, --fields, --task, --into, --eval-tokens, --restart, --dry-run, bound to `task`.
+void add_task_flags(CLI::App& command, TaskCommand& task);
+
+/// add_training_flags and add_task_flags.
 void add_train_flags(CLI::App& command, TrainCommand& train);
 
 /// Gives the options the seed of --seed (0 without it), which add_global_options() reads.
-void set_seed(TrainOptions& options, const GlobalOptions& global);
+void set_seed(StepOptions& options, const GlobalOptions& global);
 
 }  // namespace mformer::cli

@@ -52,7 +52,7 @@ struct MemoryPlan {
 /// What is planned.
 struct PlannedTraining {
   Model& model;          ///< Its parameters that require gradients are trained; the others are frozen.
-  TrainOptions options;  ///< Batch, context and --bf16 count.
+  StepOptions options;  ///< Batch, context and --bf16 count.
   at::Device device = at::kCPU;
   bool balance = false;            ///< Whether the balance loss is part of the total.
   const Model* teacher = nullptr;  ///< Of distillation; may share the model's tensors on the CPU.

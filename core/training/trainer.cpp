@@ -227,6 +227,11 @@ void require(bool holds, const char* what, const char* hint) {
 
 void TrainOptions::validate() const {
   require(steps >= 1, "--steps must be at least 1", "for example --steps 1000");
+  require(eval_every >= 0, "--eval-every must not be negative", "0 = only at the end");
+  StepOptions::validate();
+}
+
+void StepOptions::validate() const {
   require(batch_size >= 1, "--batch must be at least 1", "for example --batch 8");
   require(accumulate >= 1, "--accumulate must be at least 1", "for example --accumulate 4");
   require(context >= 0, "--context must be at least 1", "leave it out for the model's own block size");
@@ -235,8 +240,7 @@ void TrainOptions::validate() const {
   require(std::isfinite(clip) && clip >= 0, "--clip must be 0 (off) or positive", "for example --clip 1");
   require(std::isfinite(adamw.weight_decay) && adamw.weight_decay >= 0, "--weight-decay must not be negative",
           "for example --weight-decay 0.1");
-  require(eval_every >= 0 && snapshot_every >= 0, "--eval-every and --snapshot-every must not be negative",
-          "0 = never");
+  require(snapshot_every >= 0, "--snapshot-every must not be negative", "0 = only when interrupted");
 }
 
 TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks) {

@@ -16,9 +16,8 @@
 
 namespace mformer {
 
-/// How long and how fast to train. Changing a field changes the result, except those of the last group.
-struct TrainOptions {
-  std::int64_t steps = 1000;
+/// How each step trains. Changing a field changes the result, except snapshot_every.
+struct StepOptions {
   std::int64_t batch_size = 8;  ///< Windows a forward pass.
   std::int64_t accumulate = 1;  ///< Batches a step: their gradients are added up before the weights move.
   std::int64_t context = 0;     ///< Tokens a window; 0 = the model's block_size.
@@ -27,11 +26,17 @@ struct TrainOptions {
   double final_fraction = 0.1;  ///< Of the peak, at the last step.
   double clip = 1.0;            ///< Largest norm of all gradients as one vector; 0 = no clipping.
   AdamWOptions adamw;
-  bool bfloat16 = false;   ///< Matrix products in bfloat16.
-  std::uint64_t seed = 0;  ///< Decides batches, dropout and sampling.
-
-  std::int64_t eval_every = 0;        ///< Steps between validation losses; 0 = only at the end.
+  bool bfloat16 = false;              ///< Matrix products in bfloat16.
+  std::uint64_t seed = 0;             ///< Decides batches, dropout and sampling.
   std::int64_t snapshot_every = 100;  ///< Steps between snapshots; 0 = only when interrupted.
+
+  /// Throws UsageError naming the option for values out of range.
+  void validate() const;
+};
+
+struct TrainOptions : StepOptions {
+  std::int64_t steps = 1000;
+  std::int64_t eval_every = 0;  ///< Steps between validation losses, which change nothing; 0 = only at the end.
 
   /// Throws UsageError naming the option for values out of range.
   void validate() const;

@@ -15,9 +15,9 @@ struct MergeCommand {
   bool dry_run = false;
   std::int64_t eval_tokens = 65536;  ///< Held-out tokens per task for the losses that are reported; 0 = all.
   /// Steps that train only router rows of modules which either branch added for everybody, on an even mix of all tasks
-  /// that the branches were trained on. `options` says how; its `steps` is not used.
+  /// that the branches were trained on.
   std::int64_t review_steps = 0;
-  TrainOptions options;
+  StepOptions options;  ///< Of the review.
 };
 
 /// Held-out loss of one task, nats per token.

@@ -34,17 +34,19 @@ void plan_training(const Session& session, const PruneCommand& command, const Te
 }
 
 /// Trains what is left, on the task.
-void train_rest(Session& session, const LoadedVersion& base, PruneCommand command, const TaskData& task,
+void train_rest(Session& session, const LoadedVersion& base, const PruneCommand& command, const TaskData& task,
                 const Teacher& teacher, Model& model, std::optional<RunFolder>& folder, PruneReport& report) {
   const bool heals = command.heal_steps > 0;
   if (!heals && command.tune_steps == 0) return;
-  command.options.steps = heals ? command.heal_steps : command.tune_steps;
+  TrainCommand training{command, {command.options}};
+  training.options.steps = heals ? command.heal_steps : command.tune_steps;
+  training.options.eval_every = command.eval_every;
   const TrainFilter filter = filter_of(command);
   model = clone(model);
   const Tuning tuning{model, task, heals ? "heal" : "tune", filter, command.loss, teacher};
-  folder.emplace(tuning_folder(session, base, command, tuning));
+  folder.emplace(tuning_folder(session, base, training, tuning));
   report.run_folder = folder->path().string();
-  report.training = tune(session, base, command, tuning, folder->path());
+  report.training = tune(session, base, training, tuning, folder->path());
 }
 
 std::optional<Evaluation> timed(double& seconds, const std::function<std::optional<Evaluation>()>& evaluate) {

@@ -9,12 +9,14 @@
 
 namespace mformer {
 
-struct PruneCommand : TrainCommand, ModuleChoice {
+struct PruneCommand : TaskCommand, ModuleChoice {
   /// Of a version with domains, the hypothesis that is pruned, alone: "base" or a domain; empty = choose_hypothesis().
   std::string domain;
   std::int64_t heal_steps = 0;  ///< Steps of training only the routers of what is left, on the task.
   std::int64_t tune_steps = 0;  ///< Steps of training all that is left; one of the two at most.
-  TuneLoss loss;                ///< Of those steps; load concentration is no part of it.
+  StepOptions options;          ///< Of those steps, as what follows.
+  std::int64_t eval_every = 0;  ///< As TrainOptions::eval_every.
+  TuneLoss loss;                ///< Load concentration is no part of it.
 };
 
 struct PruneReport {

@@ -99,7 +99,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   return report;
 }
 
-std::int64_t context_of(const Session& session, const TrainOptions& options, const Model& model) {
+std::int64_t context_of(const Session& session, const StepOptions& options, const Model& model) {
   if (options.context <= 0) return model.config.block_size;
   if (options.context > model.config.block_size) {
     session.watcher.say("--context " + std::to_string(options.context) + " is longer than the model's own, " +
@@ -157,7 +157,7 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
 }
 
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
-                         double replay, const TrainOptions& options, double memory) {
+                         double replay, const StepOptions& options, double memory) {
   if (replay == 0) return shuffled_batches(windows, options.seed, options.batch_size);
   auto others = windows_of_others(tasks, own, windows.context());
   if (others.empty()) {

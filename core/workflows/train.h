@@ -9,15 +9,20 @@
 
 namespace mformer {
 
-/// Everything that a command which trains on one data set takes.
-struct TrainCommand {
+/// Everything that a command on one data set takes which makes a version.
+struct TaskCommand {
   std::string task;  ///< Known task, or the name that `data` gets.
-  std::string data;    ///< Folder or file; empty = the task's recorded one.
-  std::string fields;  ///< Of the data's records, as RecordFields::parse() takes them; empty = as recorded, or the known names.
+  std::string data;  ///< Folder or file; empty = the task's recorded one.
+  std::string
+      fields;  ///< Of the data's records, as RecordFields::parse() takes them; empty = as recorded, or the known names.
   std::string into;  ///< Model that gets the version; empty = the base's own.
   bool restart = false;
   bool dry_run = false;
   std::int64_t eval_tokens = 65536;  ///< Held-out tokens per task for the losses that are reported; 0 = all.
+};
+
+/// And one which trains on it.
+struct TrainCommand : TaskCommand {
   TrainOptions options;
 };
 
@@ -25,7 +30,7 @@ struct TrainCommand {
 struct TaskChange {
   std::string task;
   std::optional<double> before, after;  ///< Held-out, nats per token.
-  std::int64_t tokens = 0;  ///< Targets that counted; 0 where nothing could be measured.
+  std::int64_t tokens = 0;              ///< Targets that counted; 0 where nothing could be measured.
   /// The most by which new domains can have raised the loss, nats per token (EarlierMixture); only where there are
   /// some.
   std::optional<double> bound = {};
@@ -58,7 +63,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 
 /// Context of a command: the option, or the model's block size. Says so by a message where the option is beyond that:
 /// nothing else in the program reads so long a text at once.
-std::int64_t context_of(const Session& session, const TrainOptions& options, const Model& model);
+std::int64_t context_of(const Session& session, const StepOptions& options, const Model& model);
 
 /// The windows that a training on the task sees. Throws Error, before a step is spent, where the task has no training
 /// text, less than one window of it, or none with a target.
@@ -83,7 +88,7 @@ std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks,
 /// Shuffled windows of the task `own`. A share `replay`, 0 … 1, comes from the others of `tasks` instead, of which only
 /// a share `memory` is used (memory_of()). Throws Error if there is to be replay and no other task has a window.
 BatchSource task_batches(const PackedWindows& windows, const std::vector<TaskData>& tasks, const std::string& own,
-                         double replay, const TrainOptions& options, double memory = 1);
+                         double replay, const StepOptions& options, double memory = 1);
 
 /// Pairs up losses() of two models. Where the later one has the earlier one's domains and more, the bound of the rise
 /// comes with them, and a loss before that differs by no more than rounding on another device or by another number of

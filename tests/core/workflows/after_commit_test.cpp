@@ -63,7 +63,8 @@ class AfterCommit : public ::testing::TestWithParam<Event> {
     Command command;
     command.task = task;
     command.eval_tokens = 200;
-    command.options.steps = 4, command.options.batch_size = 2, command.options.snapshot_every = 1;
+    if constexpr (requires { command.options.steps; }) command.options.steps = 4;
+    command.options.batch_size = 2, command.options.snapshot_every = 1;
     return command;
   }
 

@@ -75,7 +75,7 @@ Command quick(const std::string& task) {
   Command command;
   command.task = task;
   command.eval_tokens = 100;
-  command.options.steps = 1;
+  if constexpr (requires { command.options.steps; }) command.options.steps = 1;  // prune has two kinds of steps
   command.options.batch_size = 2;
   command.options.context = 16;
   return command;

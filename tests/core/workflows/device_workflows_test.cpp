@@ -33,7 +33,7 @@ Command short_command(const TinyWorkspace& workspace) {
   command.task = "german";
   command.data = workspace.corpus("german");
   command.eval_tokens = 200;
-  command.options.steps = 4;
+  if constexpr (requires { command.options.steps; }) command.options.steps = 4;
   command.options.batch_size = 2;
   command.options.learning_rate = 1e-2;
   return command;

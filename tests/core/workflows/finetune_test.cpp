@@ -90,7 +90,8 @@ TEST_F(FinetuneTest, KeepsWhatPruningWouldKeepAndTrainsAllOfIt) {
 TEST_F(FinetuneTest, IsTheSameAsPruningWithTuning) {
   const FinetuneCommand tuning = command(0.5);
   PruneCommand pruning;
-  static_cast<TrainCommand&>(pruning) = tuning;
+  static_cast<TaskCommand&>(pruning) = tuning;
+  pruning.options = tuning.options;
   static_cast<ModuleChoice&>(pruning) = *tuning.choice;
   pruning.tune_steps = tuning.options.steps;
   pruning.loss.distill = 1.0;
