@@ -110,7 +110,10 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
     report.cut_off = after_commit([&] {
       if (folder) folder->finish();
       report.stored_after = session.registry.version_bytes(commit.version.hash);
-      measure(model, report.seconds_after);
+      // What was timed is not measured again among all tasks.
+      keep_score(session, base.record.hash, task.record.name, before, command.eval_tokens);
+      const auto after = measure(model, report.seconds_after);
+      keep_score(session, commit.version.hash, task.record.name, after, command.eval_tokens);
       const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
       report.tasks = changes(tasks, losses(session, base.record.hash, base.model, tasks, command.eval_tokens),
                              losses(session, commit.version.hash, model, tasks, command.eval_tokens));

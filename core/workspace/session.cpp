@@ -129,17 +129,20 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
   }
   const auto known = known_score(session.registry, version, task.record.name, max_tokens);
   if (known.has_value()) return known;
-  const std::string suffix = std::to_string(max_tokens);
   const auto result = evaluate_task(session, model, task, Split::held_out, max_tokens);
-  if (result.has_value() && std::isfinite(result->loss) && session.registry.has_task(task.record.name)) {
-    session.registry.atomically([&] {  // killed on the way, all or nothing is known
-      for (const auto& [metric, value] : metrics_of(*result)) {
-        session.registry.put_score(
-            {version, task.record.name, "held_out", metric + "@" + suffix, value, result->tokens, operation, 0});
-      }
-    });
-  }
+  keep_score(session, version, task.record.name, result, max_tokens, operation);
   return result;
+}
+
+void keep_score(Session& session, const std::string& version, const std::string& task,
+                const std::optional<Evaluation>& result, std::int64_t max_tokens, std::int64_t operation) {
+  if (!result.has_value() || !std::isfinite(result->loss) || !session.registry.has_task(task)) return;
+  const std::string suffix = "@" + std::to_string(max_tokens);
+  session.registry.atomically([&] {  // killed on the way, all or nothing is known
+    for (const auto& [metric, value] : metrics_of(*result)) {
+      session.registry.put_score({version, task, "held_out", metric + suffix, value, result->tokens, operation, 0});
+    }
+  });
 }
 
 TrainHooks hooks_for(const Session& session, const std::string& stage, const TrainOptions& options,

@@ -62,10 +62,10 @@ std::string absolute_path(const std::string& data);
 
 /// Finds a task's data. With `data`, the folder is task `name`, by default named after the folder; without, `name` must
 /// be known. `fields` are those of its records (RecordFields::parse()), "" = as recorded, or the known names. Its text
-/// lies where it was recorded; where nothing is there any more, its tokens from the cache will do, and a message says so.
-/// Writes nothing to the registry: record_task() does. Throws UsageError for an unknown task, a folder whose name can't
-/// be a task's, neither name nor data, or fields without data that are not the recorded ones; Error when text and tokens
-/// are gone or, unless `replace`, the data is another than what is recorded under this name.
+/// lies where it was recorded; where nothing is there any more, its tokens from the cache will do, and a message says
+/// so. Writes nothing to the registry: record_task() does. Throws UsageError for an unknown task, a folder whose name
+/// can't be a task's, neither name nor data, or fields without data that are not the recorded ones; Error when text and
+/// tokens are gone or, unless `replace`, the data is another than what is recorded under this name.
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
                    bool replace = false, const std::string& fields = "");
 
@@ -88,6 +88,11 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
 /// version's.
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation = 0);
+
+/// Keeps what evaluate_task() gave for the held-out split of the task of that name, as scored() does; nothing where the
+/// loss is not finite or the task's name is gone.
+void keep_score(Session& session, const std::string& version, const std::string& task,
+                const std::optional<Evaluation>& result, std::int64_t max_tokens, std::int64_t operation = 0);
 
 /// What scored() kept; nothing where it kept nothing, or of a model with domains only a loss without its bounds, as
 /// programs did in which hypotheses rested.

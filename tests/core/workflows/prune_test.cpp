@@ -59,6 +59,23 @@ TEST_F(PruneTest, RemovesModulesAndKeepsTheObjectsOfTheOthers) {
   EXPECT_EQ(report.stored_after, workspace_.registry().version_bytes(now.record.hash));
 }
 
+TEST_F(PruneTest, MeasuresItsTaskOnceBeforeAndOnceAfter) {
+  Session session = workspace_.session("prune");
+  int evaluations = 0;
+  session.watcher.progress = [&](const std::string& stage, std::int64_t done, std::int64_t total, double, double) {
+    evaluations += stage == "evaluate german" && done == total ? 1 : 0;
+  };
+  const PruneReport report = prune(session, base_, half(workspace_));
+  EXPECT_EQ(evaluations, 2);
+  ASSERT_EQ(report.tasks.size(), 1U);
+  const auto known = [&](const std::string& version) {
+    return known_score(workspace_.registry(), version, "german", half(workspace_).eval_tokens);
+  };
+  EXPECT_EQ(report.tasks[0].before, known(base_.record.hash)->loss);
+  EXPECT_EQ(report.tasks[0].after, known(report.version->hash)->loss);
+  EXPECT_NE(report.tasks[0].before, report.tasks[0].after);
+}
+
 TEST_F(PruneTest, GivesTheLogitsOfTheMask) {
   const PruneReport report = run(half(workspace_));
   EXPECT_TRUE(logits(workspace_.load().model).equal(logits(select(base_.model, report.kept))));
