@@ -73,6 +73,20 @@ class DataTest(mformer.EndToEndTest):
         work.run("tokenizer", "train", "--data", "pairs.jsonl", "--fields", "text=say", "--vocab-size", "260",
                  "--out", "t.json")
 
+    def test_models_of_two_tokenizers_read_one_task_each_by_its_own(self):
+        work = self.workspace()
+        work.run("tokenizer", "train", "--data", "german", "--vocab-size", "300", "--out", "other.json")
+        work.run("init", "--preset", "tiny", "--tokenizer", "other.json", "--name", "two")
+        def rows(model):
+            return work.run("--model", model, "eval", "--task", "english", "--json").json["tasks"]
+        base, two = rows("base"), rows("two")
+        self.assertGreater(two[0]["tokens"], base[0]["tokens"], "fewer words make more tokens of a text")
+        tokens = {file: file.stat().st_mtime_ns for file in (work / ".mformer" / "cache").rglob("*.tokens")}
+        self.assertEqual(len(tokens), 2 * 3, "a file for each split")
+        work.run("train", "--model", "two", "--task", "english", "--steps", "1", *mformer.QUICK)
+        self.assertEqual(rows("base"), base)
+        self.assertEqual({file: file.stat().st_mtime_ns for file in tokens}, tokens, "the tokens of one were taken for the other's")
+
     def test_what_is_no_data_is_refused_and_never_read_as_prose(self):
         work = self.workspace()
         (work / "page.html").write_text("<p>Hello</p>")

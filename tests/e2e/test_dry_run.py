@@ -57,6 +57,19 @@ class DryRunTest(mformer.EndToEndTest):
         tried = {line[:2] if line[0] in GROUPS else line[:1] for line in LINES}
         self.assertEqual(set(commands_with_dry_run(self.folder())), tried)
 
+    def test_a_workspace_of_an_older_schema_is_left_alone_and_what_brings_it_up_to_date_is_said(self):
+        work = self.folder()
+        (work / ".mformer" / "objects").mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
+            registry.executescript((mformer.DATA / "registry" / "0001.sql").read_text())
+        before = self.contents(work)
+        for line in (("task", "remove", "qa"), ("gc",), ("undo",), ("freeze", "all")):
+            refused = work.run(*line, "--dry-run", code=1)
+            work.check_refusal(refused, "older schema (1", "mformer gc")
+        self.assertEqual(self.contents(work), before)
+        work.run("gc")
+        work.run("task", "remove", "qa", "--dry-run")
+
     def test_no_byte_changes(self):
         work = self.prepared()
         work.run("log")
