@@ -1,3 +1,5 @@
+// Longer than other files: one class is the whole interface of the registry, and this its manual; the code behind it
+// lies in registry_*.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,5 @@
+// Writing and reading are one contract, what one writes the other reads: one fixture, and a longer file than others.
+
 #include "core/formats/hub_folder.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// A little longer than other files: one cache, whose tests share the corpora that they write.
+
 #include "core/text/token_cache.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,5 @@
-// extend as it is by default: a domain of its own.
+// extend as it is by default: a domain of its own. A little longer than other files: all
+// its tests use the domain that one fixture adds.
 
 #include "core/workflows/domain_extension.h"
 

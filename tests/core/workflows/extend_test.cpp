@@ -1,4 +1,5 @@
-// Extending a model for a new domain: what is added, what is trained, and what must not change.
+// Extending a model for a new domain: what is added, what is trained, and what must not change. Longer
+// than other files, since all its tests are run for every kind of router through one parameterised fixture.
 
 #include "core/workflows/extend.h"
 
