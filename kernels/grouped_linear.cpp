@@ -9,12 +9,21 @@
 namespace mformer::kernels {
 namespace {
 
+/// Whether each module owns `rows` rows.
+bool gives_each(const std::vector<int64_t>& offset, int64_t rows) {
+  for (size_t m = 0; m < offset.size(); ++m) {
+    if (offset[m] != static_cast<int64_t>(m) * rows) return false;
+  }
+  return true;
+}
+
 void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::vector<at::Tensor>& weights) {
   TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
   TORCH_CHECK(offset.size() == weights.size() + 1, "offset must have ", weights.size() + 1, " entries, got ",
               offset.size());
   TORCH_CHECK(!weights.empty(), "weights must hold at least one module");
-  TORCH_CHECK(offset.front() == 0 && offset.back() == x.size(0), "offset must run from 0 to ", x.size(0));
+  TORCH_CHECK(offset.front() == 0 && (offset.back() == x.size(0) || gives_each(offset, x.size(0))),
+              "offset must run from 0 to ", x.size(0));
   for (size_t m = 0; m < weights.size(); ++m) {
     TORCH_CHECK(offset[m] <= offset[m + 1], "offset must not decrease, but does at ", m);
     TORCH_CHECK(weights[m].dim() == 2 && weights[m].size(0) == x.size(1) && weights[m].size(1) == weights[0].size(1),
@@ -44,41 +53,76 @@ void for_each_group(const std::vector<int64_t>& offset, const Visit& visit) {
 
 using Frozen = c10::intrusive_ptr<FrozenPanels>;
 
-/// y = x · W of each row's module, or x · Wᵀ if `transposed`.
+const char* row_of(const at::Tensor& x, int64_t row) {
+  return static_cast<const char*>(x.const_data_ptr()) + row * x.size(1) * static_cast<int64_t>(x.element_size());
+}
+
+/// The right factors of products with the modules' weights, or with their transposes, and what must outlive them.
+class RightFactors {
+ public:
+  RightFactors(at::ScalarType dtype, at::TensorList weights, bool transposed, const Frozen& frozen)
+      : dtype_(dtype), weights_(weights), transposed_(transposed), frozen_(frozen) {}
+
+  cpu::RightMatrix of(size_t m) {
+    const at::Tensor& weight = weights_[m];
+    const bool kept = frozen_ && !weight.requires_grad() && weight.is_contiguous();
+    keep_.push_back(kept ? frozen_->of(weight, transposed_, dtype_) : weight.contiguous());
+    const int64_t in = weight.size(0), out = weight.size(1);
+    const auto order = transposed_ ? cpu::RightMatrix::Order::transposed : cpu::RightMatrix::Order::rows;
+    return {keep_.back().const_data_ptr(), kept ? dtype_ : keep_.back().scalar_type(), transposed_ ? out : in,
+            transposed_ ? in : out, kept ? cpu::RightMatrix::Order::panels : order};
+  }
+
+ private:
+  at::ScalarType dtype_;
+  at::TensorList weights_;
+  bool transposed_;
+  const Frozen& frozen_;
+  std::vector<at::Tensor> keep_;
+};
+
+/// y = x · W of each row's module, or x · Wᵀ if `transposed`; x may be the rows of every module.
 at::Tensor multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
                     const Frozen& frozen) {
   if (!is_fast(x, weights)) return device::grouped_product(x, offset, weights, transposed, frozen);
-  at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
-  const auto order = transposed ? cpu::RightMatrix::Order::transposed : cpu::RightMatrix::Order::rows;
-  const auto element = static_cast<int64_t>(x.element_size());
-  const auto* from = static_cast<const char*>(x.const_data_ptr());
-  auto* to = static_cast<char*>(y.mutable_data_ptr());
-  std::vector<at::Tensor> keep;  // contiguous copies of weights that are not
+  at::Tensor y = at::empty({offset.back(), weights[0].size(transposed ? 0 : 1)}, x.options());
+  const bool shared = x.size(0) != offset.back();
+  RightFactors right(x.scalar_type(), weights, transposed, frozen);
   std::vector<cpu::Product> list;
+  auto* to = static_cast<char*>(y.mutable_data_ptr());
   for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
-    const bool kept = frozen && !weights[m].requires_grad() && weights[m].is_contiguous();
-    keep.push_back(kept ? frozen->of(weights[m], transposed, x.scalar_type()) : weights[m].contiguous());
-    const at::Tensor& w = keep.back();
-    const cpu::RightMatrix right{w.const_data_ptr(), kept ? x.scalar_type() : w.scalar_type(), x.size(1), y.size(1),
-                                 kept ? cpu::RightMatrix::Order::panels : order};
-    list.push_back({from + first * x.size(1) * element, rows, right, to + first * y.size(1) * element});
+    list.push_back({row_of(x, shared ? 0 : first), rows, right.of(m),
+                    to + first * y.size(1) * static_cast<int64_t>(y.element_size())});
   });
   cpu::products(x.scalar_type(), list);
   return y;
 }
 
-/// dW = xᵀ · dy of each module that trains; the others, and those without rows, stay undefined (zero).
+/// y = Σ over modules of their rows · W, or · Wᵀ.
+at::Tensor multiply_and_sum(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights,
+                            bool transposed, const Frozen& frozen) {
+  if (!is_fast(x, weights)) return device::grouped_product_sum(x, offset, weights, transposed);
+  at::Tensor y = at::empty({offset[1], weights[0].size(transposed ? 0 : 1)}, x.options());
+  if (y.numel() == 0) return y;
+  RightFactors right(x.scalar_type(), weights, transposed, frozen);
+  cpu::Product product{row_of(x, 0), offset[1], right.of(0), y.mutable_data_ptr()};
+  for (size_t m = 1; m < weights.size(); ++m) product.more.push_back({row_of(x, offset[m]), right.of(m)});
+  cpu::products(x.scalar_type(), {product});
+  return y;
+}
+
+/// dW = xᵀ · dy of each module that trains; the others, and those without rows, stay undefined (zero). Either of x and
+/// dy may be the rows of every module.
 std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& grad,
                                          const std::vector<int64_t>& offset, at::TensorList weights) {
   if (!is_fast(x, weights)) return device::grouped_weight_gradients(x, grad, offset, weights);
   std::vector<at::Tensor> result(weights.size());
-  const auto element = static_cast<int64_t>(x.element_size());
+  const bool shared_x = x.size(0) != offset.back(), shared_grad = grad.size(0) != offset.back();
   std::vector<cpu::OuterProduct> list;
   for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
     if (!weights[m].requires_grad()) return;
     result[m] = at::empty(weights[m].sizes(), weights[m].options().dtype(at::kFloat));
-    list.push_back({static_cast<const char*>(x.const_data_ptr()) + first * x.size(1) * element,
-                    static_cast<const char*>(grad.const_data_ptr()) + first * grad.size(1) * element, rows, x.size(1),
+    list.push_back({row_of(x, shared_x ? 0 : first), row_of(grad, shared_grad ? 0 : first), rows, x.size(1),
                     grad.size(1), result[m].mutable_data_ptr<float>()});
   });
   if (!list.empty()) cpu::outer_products(x.scalar_type(), list);
@@ -88,11 +132,13 @@ std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& 
   return result;
 }
 
+/// grouped_linear, or with the sum of each token's rows.
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen) {
-    at::Tensor y = multiply(x, offset, weights, false, frozen);
+                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen,
+                            bool sum) {
+    at::Tensor y = (sum ? multiply_and_sum : multiply)(x, offset, weights, false, frozen);
     std::vector<at::Tensor> saved = weights.vec();
     saved.push_back(x);
     context->save_for_backward(std::move(saved));
@@ -109,16 +155,17 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
     const auto offset = context->saved_data["offset"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
 
-    torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen
+    torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen, sum
     if (context->needs_input_grad(0)) {
       Frozen frozen;
       if (context->saved_data.count("frozen") != 0) {
         frozen = c10::static_intrusive_pointer_cast<FrozenPanels>(context->saved_data["frozen"].toCapsule());
       }
-      result[0] = multiply(grad, offset, weights, true, frozen);
+      const bool shared = x.size(0) != offset.back();
+      result[0] = (shared ? multiply_and_sum : multiply)(grad, offset, weights, true, frozen);
     }
     for (at::Tensor& gradient : weight_gradients(x, grad, offset, weights)) result.push_back(std::move(gradient));
-    result.emplace_back();
+    result.resize(result.size() + 2);
     return result;
   }
 };
@@ -128,7 +175,15 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
                           const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen) {
   check(x, offset, weights);
-  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen);
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/false);
+}
+
+at::Tensor grouped_linear_sum(const at::Tensor& x, const std::vector<int64_t>& offset,
+                              const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+  check(x, offset, weights);
+  TORCH_CHECK(offset.back() == x.size(0) && gives_each(offset, offset[1]),
+              "offset must give every module the same number of the ", x.size(0), " rows");
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/true);
 }
 
 }  // namespace mformer::kernels

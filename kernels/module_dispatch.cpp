@@ -125,19 +125,43 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
   return dispatch;
 }
 
+ModuleDispatch dispatch_to_all(int64_t tokens, int64_t modules, const at::Device& device) {
+  TORCH_CHECK(tokens >= 0, "tokens must be at least 0, got ", tokens);
+  TORCH_CHECK(modules >= 1, "modules must be at least 1, got ", modules);
+  ModuleDispatch dispatch{modules,
+                          {},
+                          at::empty({tokens * modules}, at::kLong),
+                          at::empty({tokens * modules}, at::kLong),
+                          /*to_all=*/true};
+  auto* slot_of_row = dispatch.slot_of_row.mutable_data_ptr<int64_t>();
+  auto* row_of_slot = dispatch.row_of_slot.mutable_data_ptr<int64_t>();
+  for (int64_t m = 0; m <= modules; ++m) dispatch.offset.push_back(m * tokens);
+  for (int64_t row = 0; row < tokens * modules; ++row) {
+    const int64_t slot = row % tokens * modules + row / tokens;
+    slot_of_row[row] = slot;
+    row_of_slot[slot] = row;
+  }
+  dispatch.slot_of_row = dispatch.slot_of_row.to(device);
+  dispatch.row_of_slot = dispatch.row_of_slot.to(device);
+  return dispatch;
+}
+
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {
   check_shape("x", x, dispatch, {tokens_of(dispatch), kAnyWidth});
+  if (dispatch.to_all) return x;
   if (!at::GradMode::is_enabled()) return gather_tokens(x, dispatch.slot_of_row, dispatch.k);
   return RowsFromTokens::apply(x, dispatch.slot_of_row, dispatch.row_of_slot, dispatch.k);
 }
 
 at::Tensor rows_from_slots(const at::Tensor& x, const ModuleDispatch& dispatch) {
   check_shape("x", x, dispatch, {tokens_of(dispatch), dispatch.k, kAnyWidth});
+  if (dispatch.to_all) return x.transpose(0, 1).reshape({slots_of(dispatch), x.size(2)});
   return permute(x.reshape({slots_of(dispatch), x.size(2)}), dispatch.slot_of_row, dispatch.row_of_slot);
 }
 
 at::Tensor slots_from_rows(const at::Tensor& rows, const ModuleDispatch& dispatch) {
   check_shape("rows", rows, dispatch, {slots_of(dispatch), kAnyWidth});
+  if (dispatch.to_all) return rows.view({dispatch.k, tokens_of(dispatch), rows.size(1)}).transpose(0, 1);
   return permute(rows, dispatch.row_of_slot, dispatch.slot_of_row)
       .view({tokens_of(dispatch), dispatch.k, rows.size(1)});
 }

@@ -115,27 +115,67 @@ at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::T
   return y;
 }
 
-at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                                 const std::vector<PackedWeight>& weights) {
+namespace {
+
+/// Whether each module owns `rows` rows.
+bool is_even(const std::vector<int64_t>& offset, int64_t rows) {
+  for (size_t m = 0; m < offset.size(); ++m) {
+    if (offset[m] != static_cast<int64_t>(m) * rows) return false;
+  }
+  return true;
+}
+
+void check_groups(const at::Tensor& x, const std::vector<int64_t>& offset, const std::vector<PackedWeight>& weights) {
   TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
   TORCH_CHECK(!weights.empty() && offset.size() == weights.size() + 1, "offset must have one entry more than weights");
-  TORCH_CHECK(offset.front() == 0 && offset.back() == x.size(0), "offset must run from 0 to ", x.size(0));
-  const int64_t out = weights[0].out;
-  at::Tensor y = at::empty({x.size(0), out}, x.options());
-  const auto element = static_cast<int64_t>(x.element_size());
-  const auto* from = static_cast<const char*>(x.const_data_ptr());
+  TORCH_CHECK(offset.front() == 0 && (offset.back() == x.size(0) || is_even(offset, x.size(0))),
+              "offset must run from 0 to ", x.size(0));
+}
+
+void check_group(const at::Tensor& x, const std::vector<PackedWeight>& weights, size_t m) {
+  check_left(x, weights[m], "each of weights");
+  TORCH_CHECK(weights[m].out == weights[0].out, "weights[", m, "] must be [", x.size(1), ", ", weights[0].out,
+              "], got [", weights[m].in, ", ", weights[m].out, "]");
+}
+
+const char* row_at(const at::Tensor& x, int64_t row) {
+  return static_cast<const char*>(x.const_data_ptr()) + row * x.size(1) * static_cast<int64_t>(x.element_size());
+}
+
+}  // namespace
+
+at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
+                                 const std::vector<PackedWeight>& weights) {
+  check_groups(x, offset, weights);
+  const bool shared = x.size(0) != offset.back();
+  at::Tensor y = at::empty({offset.back(), weights[0].out}, x.options());
   auto* to = static_cast<char*>(y.mutable_data_ptr());
   std::vector<cpu::Product> list;
   for (size_t m = 0; m < weights.size(); ++m) {
     const int64_t first = offset[m], rows = offset[m + 1] - first;
     TORCH_CHECK(rows >= 0, "offset must not decrease, but does at ", m);
     if (rows == 0) continue;
-    const PackedWeight& w = weights[m];
-    check_left(x, w, "each of weights");
-    TORCH_CHECK(w.out == out, "weights[", m, "] must be [", x.size(1), ", ", out, "], got [", w.in, ", ", w.out, "]");
-    list.push_back({from + first * w.in * element, rows, right_matrix(w), to + first * out * element});
+    check_group(x, weights, m);
+    list.push_back({row_at(x, shared ? 0 : first), rows, right_matrix(weights[m]),
+                    to + first * y.size(1) * static_cast<int64_t>(y.element_size())});
   }
   cpu::products(x.scalar_type(), list);
+  return y;
+}
+
+at::Tensor packed_grouped_linear_sum(const at::Tensor& x, const std::vector<int64_t>& offset,
+                                     const std::vector<PackedWeight>& weights, bool float32) {
+  check_groups(x, offset, weights);
+  TORCH_CHECK(offset.back() == x.size(0) && is_even(offset, offset[1]),
+              "offset must give every module the same number of the ", x.size(0), " rows");
+  at::Tensor y = at::empty({offset[1], weights[0].out}, float32 ? x.options().dtype(at::kFloat) : x.options());
+  for (size_t m = 0; m < weights.size(); ++m) check_group(x, weights, m);
+  if (y.numel() == 0) return y;
+  cpu::Product product{row_at(x, 0), offset[1], right_matrix(weights[0]), y.mutable_data_ptr(), nullptr, float32};
+  for (size_t m = 1; m < weights.size(); ++m) {
+    product.more.push_back({row_at(x, offset[m]), right_matrix(weights[m])});
+  }
+  cpu::products(x.scalar_type(), {product});
   return y;
 }
 

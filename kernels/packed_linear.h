@@ -41,9 +41,15 @@ std::pair<at::Tensor, at::Tensor> quantize_int8(const at::Tensor& weight);
 /// as they are), in x's dtype otherwise.
 at::Tensor packed_linear(const at::Tensor& x, const PackedWeight& w, const at::Tensor& bias = {}, bool float32 = false);
 
-/// As grouped_linear: x [rows, in] sorted by module, module m owns rows offset[m] … offset[m + 1] − 1. All weights have
-/// the same sizes, each a dtype of its own. Returns [rows, out] in x's dtype.
+/// As grouped_linear: x [rows, in] sorted by module, module m owns rows offset[m] … offset[m + 1] − 1; or, where each
+/// owns as many rows as x has, the rows that all modules read. All weights have the same sizes, each a dtype of its
+/// own. Returns [rows, out] in x's dtype.
 at::Tensor packed_grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
                                  const std::vector<PackedWeight>& weights);
+
+/// As grouped_linear_sum: x [rows, in], of which each module owns as many. Returns [rows / modules, out], in float32 if
+/// `float32` (the sums as they are), in x's dtype otherwise.
+at::Tensor packed_grouped_linear_sum(const at::Tensor& x, const std::vector<int64_t>& offset,
+                                     const std::vector<PackedWeight>& weights, bool float32 = false);
 
 }  // namespace mformer::kernels

@@ -200,6 +200,82 @@ void choices(std::int64_t tokens, std::int64_t modules, std::int64_t k) {
       });
 }
 
+/// A dense feed-forward part cut into modules that every token takes, beside one of two whole matrices; in training by
+/// our own products too, in inference by our packed ones, so that the ratio is the cost of the cut.
+struct Cut {
+  std::int64_t tokens, modules, width, hidden;  ///< hidden: of a module
+
+  std::string text(const char* what, const char* against) const {
+    return std::string(what) + ", " + std::to_string(tokens) + " × " + std::to_string(width) + ", " +
+           std::to_string(modules) + " of " + std::to_string(hidden) + ", " + against;
+  }
+};
+
+std::vector<at::Tensor> matrices(std::int64_t count, std::int64_t in, std::int64_t out) {
+  std::vector<at::Tensor> list;
+  for (std::int64_t m = 0; m < count; ++m) list.push_back((at::randn({in, out}) / 30).requires_grad_(true));
+  return list;
+}
+
+void cut_training(const Cut& c) {
+  const auto in = matrices(c.modules, c.width, c.hidden), out = matrices(c.modules, c.hidden, c.width);
+  const auto whole_in = matrices(1, c.width, c.hidden * c.modules),
+             whole_out = matrices(1, c.hidden * c.modules, c.width);
+  const at::Tensor x = at::randn({c.tokens, c.width}).requires_grad_(true), grad = at::randn({c.tokens, c.width});
+  const auto train = [&](const at::Tensor& y) {
+    y.backward(grad);
+    for (const auto& list : {in, out, whole_in, whole_out}) {
+      for (const at::Tensor& w : list) w.mutable_grad().reset();
+    }
+  };
+  const ModuleDispatch all = dispatch_to_all(c.tokens, c.modules, at::kCPU);
+  const ModuleDispatch plan = plan_dispatch(at::arange(c.modules, at::kLong).expand({c.tokens, c.modules}), c.modules);
+  const at::Tensor gates = at::ones({c.tokens, c.modules});
+  const std::vector<std::int64_t> one = {0, c.tokens};
+  const auto whole = [&] { train(grouped_linear(grouped_linear(x, one, whole_in), one, whole_out)); };
+  compare(
+      c.text("cut, training", "whole"),
+      [&] { train(grouped_linear_sum(grouped_linear(x, all.offset, in), all.offset, out)); }, whole);
+  compare(
+      c.text("… by copies", "whole"),
+      [&] {
+        const at::Tensor rows = grouped_linear(rows_from_tokens(x, plan), plan.offset, in);
+        train(combine(grouped_linear(rows, plan.offset, out), gates, plan));
+      },
+      whole);
+}
+
+void cut_inference(const Cut& c) {
+  const at::NoGradGuard no_grad;
+  const auto pack = [](const std::vector<at::Tensor>& list) {
+    std::vector<PackedWeight> packed;
+    for (const at::Tensor& w : list) packed.push_back(pack_weight(w, at::kFloat));
+    return packed;
+  };
+  const auto in = pack(matrices(c.modules, c.width, c.hidden)), out = pack(matrices(c.modules, c.hidden, c.width));
+  const auto whole_in = pack(matrices(1, c.width, c.hidden * c.modules));
+  const auto whole_out = pack(matrices(1, c.hidden * c.modules, c.width));
+  const at::Tensor x = at::randn({c.tokens, c.width}), gates = at::ones({c.tokens, c.modules});
+  at::Tensor residual = at::zeros({c.tokens, c.width});
+  const auto whole = [&] { residual.add_(packed_linear(packed_linear(x, whole_in[0]), whole_out[0])); };
+  compare(
+      c.text("cut, inference", "whole"),
+      [&] {
+        const ModuleDispatch all = dispatch_to_all(c.tokens, c.modules, at::kCPU);
+        residual.add_(packed_grouped_linear_sum(packed_grouped_linear(x, all.offset, in), all.offset, out, true));
+      },
+      whole);
+  const at::Tensor chosen = at::arange(c.modules, at::kLong).expand({c.tokens, c.modules});
+  compare(
+      c.text("… by copies", "whole"),
+      [&] {
+        const ModuleDispatch plan = plan_dispatch(chosen, c.modules);
+        const at::Tensor rows = packed_grouped_linear(rows_from_tokens(x, plan), plan.offset, in);
+        add_combined(packed_grouped_linear(rows, plan.offset, out), gates, plan, residual);
+      },
+      whole);
+}
+
 void all() {
   std::printf("%d threads%48s %12s %12s %7s\n", at::get_num_threads(), "", "ours", "LibTorch", "ratio");
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
@@ -225,6 +301,8 @@ void all() {
   choices(2048, 32, 8);
   choices(2048, 128, 8);
   choices(1, 32, 8);
+  for (const Cut& c : {Cut{1024, 8, 576, 192}, {1024, 16, 1024, 128}}) cut_training(c);
+  for (const Cut& c : {Cut{1024, 8, 576, 192}, {1, 8, 576, 192}, {1, 16, 1024, 128}}) cut_inference(c);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr int64_t kPanelsPerTask = 4;
 constexpr int64_t kGradientRowsPerTask = 512;
 
 // What scratch() buffers are for.
-enum Buffer { kPanelBuffer, kSumBuffer, kLeftBuffer };
+enum Buffer { kPanelBuffer, kSumBuffer, kLeftBuffer, kTermBuffer };
 
 int64_t divided_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -82,19 +82,22 @@ void multiply(int64_t rows, int64_t inner, int64_t columns, const BFloat16* x, i
   panel_kernels().bfloat16(rows, inner, columns, {x, x_row, 2}, panel, to);
 }
 
-/// sums [rows, 64] → y, scaled, with bias.
+/// sums [rows, 64] times factor [columns] of these columns, or plus it.
+void scale_sums(int64_t rows, int64_t columns, const float* factor, float* sums) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) sums[r * kPanelColumns + c] *= factor[c];
+  }
+}
+void add_to_sums(int64_t rows, int64_t columns, const float* bias, float* sums) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) sums[r * kPanelColumns + c] += bias[c];
+  }
+}
+
+/// sums [rows, 64] → y, with bias.
 template <typename Y>
 void finish(const Product& p, int64_t column, int64_t rows, int64_t columns, float* sums, Y* y) {
-  const float *scale = p.w.scale, *bias = p.bias;
-  for (int64_t r = 0; r < rows && (scale != nullptr || bias != nullptr); ++r) {
-    float* sum = sums + r * kPanelColumns;
-    if (scale != nullptr) {
-      for (int64_t c = 0; c < columns; ++c) sum[c] *= scale[column + c];
-    }
-    if (bias != nullptr) {
-      for (int64_t c = 0; c < columns; ++c) sum[c] += bias[column + c];
-    }
-  }
+  if (p.bias != nullptr) add_to_sums(rows, columns, p.bias + column, sums);
   if constexpr (std::is_same_v<Y, float>) {
     for (int64_t r = 0; r < rows; ++r) std::copy_n(sums + r * kPanelColumns, columns, y + r * p.w.columns);
   } else {
@@ -104,46 +107,71 @@ void finish(const Product& p, int64_t column, int64_t rows, int64_t columns, flo
 
 /// A few rows times int8: the panel is widened in registers, so that memory is read once and nothing is written.
 template <typename T>
-void multiply_int8(const Product& p, int64_t column, int64_t rows, const T* x, float* sums) {
-  const int64_t inner = p.w.inner;
+void multiply_int8(const RightMatrix& w, int64_t column, int64_t rows, const T* x, const Target& to) {
   const float* left;
   if constexpr (std::is_same_v<T, float>) {
     left = x;
   } else {
-    float* widened = scratch<float, kLeftBuffer>(rows * inner);
-    widen_row(x, rows * inner, widened);
+    float* widened = scratch<float, kLeftBuffer>(rows * w.inner);
+    widen_row(x, rows * w.inner, widened);
     left = widened;
   }
-  const auto* panel = static_cast<const int8_t*>(p.w.data) + column * inner;
-  panel_kernels().int8(rows, inner, kPanelColumns, {left, inner, 1}, panel, {sums, kPanelColumns});
+  const auto* panel = static_cast<const int8_t*>(w.data) + column * w.inner;
+  panel_kernels().int8(rows, w.inner, kPanelColumns, {left, w.inner, 1}, panel, to);
 }
 
 /// Rows up to which int8 is widened in registers.
 constexpr int64_t kFewRows = 6;
 
+/// Rows of x times one panel, up to its scale, into `to`.
+template <typename T>
+void multiply_panel(const T* x, const RightMatrix& w, int64_t rows, int64_t column, Target to) {
+  const int64_t width = whole_vectors(std::min(kPanelColumns, w.columns - column));
+  if (w.dtype == at::kChar && rows <= kFewRows) return multiply_int8(w, column, rows, x, to);
+  for (int64_t first = 0; first < w.inner; first += kInnerPerBlock) {
+    const int64_t block = std::min(kInnerPerBlock, w.inner - first);
+    multiply(rows, block, width, x + first, w.inner, panel_at<T>(w, column, first, block), to);
+    to.add = true;
+  }
+}
+
+/// Adds the other terms to those of the first, in order.
+template <typename T>
+void add_terms(const Product& p, int64_t first_row, int64_t rows, int64_t column, Target to) {
+  const int64_t columns = std::min(kPanelColumns, p.w.columns - column);
+  to.add = true;
+  for (const Term& term : p.more) {
+    const T* x = static_cast<const T*>(term.x) + first_row * term.w.inner;
+    if (term.w.scale == nullptr) {
+      multiply_panel(x, term.w, rows, column, to);
+      continue;
+    }
+    float* sums = scratch<float, kTermBuffer>(kRowsPerTask * kPanelColumns);
+    multiply_panel(x, term.w, rows, column, {sums, kPanelColumns});
+    scale_sums(rows, columns, term.w.scale + column, sums);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) to.data[r * to.row + c] += sums[r * kPanelColumns + c];
+    }
+  }
+}
+
 /// A block of rows times one panel, while it is in the cache.
 template <typename T, typename Y>
 void run(const Product& p, int64_t first_row, int64_t column) {
-  const int64_t rows = std::min(kRowsPerTask, p.rows - first_row), inner = p.w.inner;
-  const int64_t columns = std::min(kPanelColumns, p.w.columns - column), width = whole_vectors(columns);
-  const T* x = static_cast<const T*>(p.x) + first_row * inner;
+  const int64_t rows = std::min(kRowsPerTask, p.rows - first_row);
+  const int64_t columns = std::min(kPanelColumns, p.w.columns - column);
+  const T* x = static_cast<const T*>(p.x) + first_row * p.w.inner;
   Y* y = static_cast<Y*>(p.y) + first_row * p.w.columns + column;
   float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
-  if (p.w.dtype == at::kChar && rows <= kFewRows) {
-    multiply_int8(p, column, rows, x, sums);
-    return finish(p, column, rows, columns, sums, y);
-  }
   Target to{sums, kPanelColumns};
   bool direct = false;
   if constexpr (std::is_same_v<Y, float>) {
-    direct = p.w.scale == nullptr && p.bias == nullptr && width == columns;
+    direct = p.w.scale == nullptr && p.bias == nullptr && whole_vectors(columns) == columns && p.w.dtype != at::kChar;
     if (direct) to = {y, p.w.columns};
   }
-  for (int64_t first = 0; first < inner; first += kInnerPerBlock) {
-    const int64_t block = std::min(kInnerPerBlock, inner - first);
-    to.add = first > 0;
-    multiply(rows, block, width, x + first, inner, panel_at<T>(p.w, column, first, block), to);
-  }
+  multiply_panel(x, p.w, rows, column, to);
+  if (p.w.scale != nullptr) scale_sums(rows, columns, p.w.scale + column, sums);
+  add_terms<T>(p, first_row, rows, column, to);
   if (!direct) finish(p, column, rows, columns, sums, y);
 }
 
@@ -248,7 +276,9 @@ void products(at::ScalarType dtype, const std::vector<Product>& list) {
         tasks.push_back({p, row, column, std::min(column + columns, list[p].w.columns)});
       }
     }
-    operations += 2 * list[p].rows * list[p].w.inner * list[p].w.columns;
+    int64_t inner = list[p].w.inner;
+    for (const Term& term : list[p].more) inner += term.w.inner;
+    operations += 2 * list[p].rows * inner * list[p].w.columns;
   }
   for_each_task(static_cast<int64_t>(tasks.size()), operations, [&](int64_t i) {
     const Task& task = tasks[i];

@@ -21,7 +21,14 @@ struct RightMatrix {
   const float* scale = nullptr;  ///< [columns] what a column of int8 is multiplied by.
 };
 
-/// y [rows, columns] = x [rows, inner] · w + bias; x and y contiguous, of one dtype, float32 or bfloat16.
+/// What else is added to a product: x [rows, inner] · w, contiguous.
+struct Term {
+  const void* x;
+  RightMatrix w;
+};
+
+/// y [rows, columns] = x [rows, inner] · w + terms, in order, + bias; x and y contiguous, of one dtype, float32 or
+/// bfloat16. Sums are rounded once.
 struct Product {
   const void* x;
   int64_t rows;
@@ -29,6 +36,7 @@ struct Product {
   void* y;
   const float* bias = nullptr;  ///< [columns]
   bool float32 = false;         ///< y is float32 whatever x is: the sums as they are.
+  std::vector<Term> more{};     ///< Terms beside the first; all w have the same number of columns.
 };
 
 /// All products, in one parallel region. `dtype`: that of x; w's values are rounded to it where they are finer, and

@@ -1,9 +1,11 @@
 #include "kernels/device/grouped_linear.h"
 
+#include <ATen/OpMathType.h>
 #include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include "kernels/device/kernel_switch.h"
 #include "kernels/device/products.h"
@@ -69,8 +71,24 @@ at::Tensor stacked_product(const at::Tensor& x, const std::vector<std::int64_t>&
                          at::tensor(ends, at::TensorOptions(at::kInt)).to(x.device()));
 }
 
+at::Tensor grouped_product_sum(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
+                               bool transposed) {
+  at::Tensor sum =
+      at::zeros({offset[1], weights[0].size(transposed ? 0 : 1)}, x.options().dtype(at::toOpMathType(x.scalar_type())));
+  for (std::size_t m = 0; m < weights.size(); ++m) {
+    const at::Tensor weight = weights[m].detach().to(x.scalar_type());
+    sum.add_(at::mm(x.narrow(0, offset[m], offset[1]), transposed ? weight.t() : weight));
+  }
+  return sum.to(x.scalar_type());
+}
+
 at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>& offset, at::TensorList weights,
                            bool transposed, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+  if (x.size(0) != offset.back()) {  // all modules read it
+    const auto modules = static_cast<std::int64_t>(weights.size());
+    const at::Tensor rows = x.unsqueeze(0).expand({modules, -1, -1}).reshape({offset.back(), x.size(1)});
+    return grouped_product(rows, offset, weights, transposed, frozen);
+  }
   at::Tensor y = at::empty({x.size(0), weights[0].size(transposed ? 0 : 1)}, x.options());
   for (const Run& run : runs_of(weights)) {
     const std::int64_t first = offset[run.first], rows = offset[run.end] - first;
@@ -93,10 +111,12 @@ at::Tensor grouped_product(const at::Tensor& x, const std::vector<std::int64_t>&
 std::vector<at::Tensor> grouped_weight_gradients(const at::Tensor& x, const at::Tensor& grad,
                                                  const std::vector<std::int64_t>& offset, at::TensorList weights) {
   std::vector<at::Tensor> result(weights.size());
+  const bool shared_x = x.size(0) != offset.back(), shared_grad = grad.size(0) != offset.back();
   for (std::size_t m = 0; m < weights.size(); ++m) {
     const std::int64_t first = offset[m], rows = offset[m + 1] - first;
     if (rows == 0 || !weights[m].requires_grad()) continue;
-    result[m] = wide_mm(x.narrow(0, first, rows).t(), grad.narrow(0, first, rows)).to(weights[m].scalar_type());
+    const at::Tensor in = x.narrow(0, shared_x ? 0 : first, rows), out = grad.narrow(0, shared_grad ? 0 : first, rows);
+    result[m] = wide_mm(in.t(), out).to(weights[m].scalar_type());
   }
   return result;
 }

@@ -90,6 +90,22 @@ TEST_P(Composites, GroupedLinearEqualsTheCpusAndAFrozenWeightHasNoGradient) {
   });
 }
 
+TEST_P(Composites, DispatchToAllEqualsTheCpus) {
+  Tensors in = {random_leaf({11, 9}, GetParam())};
+  for (int m = 0; m < 3; ++m) in.push_back(random_leaf({9, 7}, GetParam()));
+  for (int m = 0; m < 3; ++m) in.push_back(random_leaf({7, 9}, GetParam()));
+  expect_same_on_both(in, tolerance(GetParam()), [](const Tensors& x) {
+    const ModuleDispatch all = dispatch_to_all(11, 3, x[0].device());
+    const at::Tensor rows = grouped_linear(rows_from_tokens(x[0], all), all.offset, {x.begin() + 1, x.begin() + 4});
+    return Tensors{rows,
+                   slots_from_rows(rows, all),
+                   rows_from_slots(slots_from_rows(rows, all), all),
+                   grouped_linear_sum(rows, all.offset, {x.begin() + 4, x.end()}),
+                   all.slot_of_row,
+                   all.row_of_slot};
+  });
+}
+
 TEST_P(Composites, LinearEqualsTheCpus) {
   const Tensors in = {random_leaf({3, 11, 9}, GetParam()), random_leaf({7, 9}, GetParam()),
                       random_leaf({7}, GetParam())};
