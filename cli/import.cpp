@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
+#include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workflows/init.h"
 
@@ -18,6 +19,7 @@ nlohmann::ordered_json import_arguments(const InitOptions& options) {
   nlohmann::ordered_json arguments = {{"name", options.model},
                                       {"from", std::filesystem::absolute(options.from).lexically_normal().string()}};
   if (!options.tokenizer.empty()) arguments["tokenizer"] = options.tokenizer;
+  if (options.slices > 0) arguments["slices"] = options.slices;
   return arguments;
 }
 
@@ -44,6 +46,12 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
   command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
       ->type_name("FILE");
+  command
+      ->add_option("--slices", flags->options.slices,
+                   "Modules that a dense feed-forward layer is cut into; otherwise " + std::to_string(kDefaultSlices) +
+                       ", or the next fewer that divide its width")
+      ->type_name("N")
+      ->check(positive_integer());
   command->add_flag("--allow-not-finite", flags->options.allow_not_finite,
                     "Take weights that are not finite numbers too, to look at");
   add_dry_run(*command, flags->dry_run);

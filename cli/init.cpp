@@ -6,6 +6,7 @@
 #include "cli/made.h"
 #include "cli/model_report.h"
 #include "cli/same_workspace.h"
+#include "cli/validators.h"
 #include "cli/workspace.h"
 #include "modules_registry/error.h"
 #include "modules_registry/new_workspace.h"
@@ -64,6 +65,7 @@ nlohmann::ordered_json arguments_of(const InitOptions& options) {
   if (!options.tokenizer.empty()) {
     arguments["tokenizer"] = fs::absolute(options.tokenizer).lexically_normal().string();
   }
+  if (options.slices > 0) arguments["slices"] = options.slices;
   return arguments;
 }
 
@@ -136,6 +138,12 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
                           ->add_option("--name", options.model,
                                        "Name of the model, which may join others in a workspace; default: base")
                           ->type_name("NAME");
+  command
+      ->add_option("--slices", flags->options.slices,
+                   "Modules that a dense feed-forward layer is cut into; otherwise " + std::to_string(kDefaultSlices) +
+                       ", or the next fewer that divide its width")
+      ->type_name("N")
+      ->check(positive_integer());
   command
       ->add_flag("--allow-not-finite", flags->options.allow_not_finite,
                  "Take weights that are not finite numbers too, to look at")

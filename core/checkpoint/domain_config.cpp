@@ -92,7 +92,7 @@ class EntryReader {
       for (const nlohmann::json& position : layers[l]) {
         if (!position.is_number_unsigned() || position.get<std::uint64_t>() >= modules.size()) {
           fail("names module " + shown(position) + " of " + of_layer + ", which has the modules 0 to " +
-               std::to_string(modules.size() - 1));
+               std::to_string(static_cast<std::int64_t>(modules.size()) - 1));
         }
         visit(modules[position.get<std::size_t>()], "module " + shown(position) + " of " + of_layer);
       }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/checkpoint/domain_config.h"
+#include "core/formats/parameter_names.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/safetensors_header.h"
 #include "core/model/domains.h"
@@ -64,7 +65,7 @@ class PartsChecker {
 
   void check_row_numbers(std::int64_t count) const {
     const at::Tensor& rows = part_->rows;
-    if (part_->name != "wte" && part_->name != "lm_head") fail("replaces rows of what has none");
+    if (part_->name != names::kEmbedding && part_->name != names::kHead) fail("replaces rows of what has none");
     if (rows.scalar_type() != at::kLong || rows.dim() != 1) fail("has row numbers that are no list of whole numbers");
     if (rows.numel() == 0) return;
     if (rows.min().item<std::int64_t>() < 0 || rows.max().item<std::int64_t>() >= count) {
@@ -76,9 +77,10 @@ class PartsChecker {
   void check_router_rows() const {
     for (std::size_t l = 0; l < model_.blocks.size(); ++l) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
-        if (part_->name != "h." + std::to_string(l) + "." + std::string(to_string(kind)) + ".rows") continue;
+        if (part_->name != names::bank_rows(static_cast<std::int64_t>(l), kind)) continue;
         std::int64_t seen = 0;
         const auto& modules = model_.blocks[l].bank(kind).modules;
+        if (modules.empty() || !model_.blocks[l].bank(kind).routed) fail("is about a router, and there is none");
         for (const Module& module : modules) seen += is_base_module_of(module, domain_) ? 1 : 0;
         return require_shape({seen, modules.front().row.size(0)});
       }

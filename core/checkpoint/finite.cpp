@@ -21,10 +21,10 @@ bool is_finite(const at::Tensor& tensor) {
 
 std::vector<std::string> tensors_not_finite(const Model& model) {
   std::vector<std::string> names;
-  Model handles = model;
-  for (const HubTensor& entry : hub_tensors(handles)) {
-    const auto sound = [](const at::Tensor* piece) { return is_finite(*piece); };
-    if (!std::all_of(entry.pieces.begin(), entry.pieces.end(), sound)) names.push_back(entry.name);
+  const ByParameter parameter = parameters_of(model);
+  for (const StoredTensor& stored : family_of(model.config.family, "the model's config").tensors(model.config)) {
+    const auto sound = [&](const Piece& piece) { return is_finite(parameter(piece.parameter)); };
+    if (!std::all_of(stored.pieces.begin(), stored.pieces.end(), sound)) names.push_back(stored.name);
   }
   for (const Domain& domain : model.domains) {
     for (const PrivatePart& part : domain.parts) {

@@ -1,89 +1,18 @@
 #include "core/checkpoint/hub_model.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
-#include <functional>
+#include <map>
 
 #include "core/checkpoint/domain_config.h"
+#include "core/checkpoint/hub_domains.h"
+#include "core/checkpoint/parameter_layout.h"
 #include "core/checkpoint/tensor_io.h"
-#include "core/formats/parameter_layout.h"
-#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
-
-using Find = std::function<at::Tensor(const std::string&)>;
-
-/// Names below one bank: the reference keeps an attention bank in `attn.q_proj`, a feed-forward bank in `mlpf`.
-std::string bank_prefix(const std::string& block, Kind kind) {
-  return block + (kind == Kind::att ? ".attn.q_proj" : ".mlpf");
-}
-
-void add_affine(std::vector<HubTensor>& all, const std::string& name, Affine& affine) {
-  if (affine.weight.defined()) all.push_back({name + ".weight", {&affine.weight}});
-  if (affine.bias.defined()) all.push_back({name + ".bias", {&affine.bias}});
-}
-
-/// The matrix `matrix` of every module and, where the modules are int8, its scales.
-void add_matrices(std::vector<HubTensor>& all, const std::string& name, bool quantized, ModuleBank& bank,
-                  at::Tensor Module::*matrix, at::Tensor Module::*scale) {
-  HubTensor weights{name, {}, true}, scales{name + "_scale", {}, true, true};
-  for (Module& module : bank.modules) {
-    weights.pieces.push_back(&(module.*matrix));
-    scales.pieces.push_back(&(module.*scale));
-  }
-  all.push_back(std::move(weights));
-  if (quantized) all.push_back(std::move(scales));
-}
-
-void add_bank(std::vector<HubTensor>& all, const std::string& prefix, const ModelConfig& config, ModuleBank& bank) {
-  const std::string& gate_type = config.gate_type;
-  const bool quantized = config.is_quantized();
-  add_matrices(all, prefix + ".experts.weight", quantized, bank, &Module::in, &Module::in_scale);
-  add_matrices(all, prefix + ".output_experts.weight", quantized, bank, &Module::out, &Module::out_scale);
-  const std::string gate = prefix + ".gate";
-  const char* row_name = gate_type == "gmm"   ? ".expert_centroids"
-                         : gate_type == "mlp" ? ".w_gate.3.weight"
-                                              : ".w_gate.0.weight";
-  HubTensor rows{gate + row_name, {}, true};
-  for (Module& module : bank.modules) rows.pieces.push_back(&module.row);
-  if (gate_type == "gmm") {
-    all.push_back({gate + ".w_gate.weight", {&bank.router.weight}});
-    all.push_back({gate + ".temperature", {&bank.router.temperature}});
-  } else if (gate_type == "mlp") {
-    all.push_back({gate + ".w_gate.0.weight", {&bank.router.weight}});
-    all.push_back({gate + ".w_gate.0.bias", {&bank.router.bias}});
-  }
-  all.push_back(std::move(rows));
-}
-
-/// A model of the config's geometry with empty tensors: what hub_tensors() needs to name the pieces.
-Model empty_model(const ModelConfig& config) {
-  Model model;
-  model.config = config;
-  const at::Tensor some = at::empty({0});
-  const auto make_bank = [&](Kind kind, std::int64_t k, std::int64_t count) {
-    ModuleBank bank{kind, k, {}, std::vector<Module>(count)};
-    if (config.gate_type != "linear") bank.router.weight = some;
-    if (config.gate_type == "mlp") bank.router.bias = some;
-    if (config.gate_type == "gmm") bank.router.temperature = some;
-    return bank;
-  };
-  for (std::int64_t l = 0; l < config.n_layer; ++l) {
-    Block block;
-    block.ln_1 = block.ln_2 = {some, some};
-    if (config.has_kv_projection()) block.k_proj = block.v_proj = {some, some};
-    block.att = make_bank(Kind::att, config.k_att, config.n_att(l));
-    block.mlp = make_bank(Kind::mlp, config.k_mlp, config.n_mlp(l));
-    model.blocks.push_back(std::move(block));
-  }
-  model.ln_f = {some, some};
-  return model;
-}
 
 at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
   const HubFolder::StoredPickle pickled = folder.find_pickled(name);
@@ -92,7 +21,7 @@ at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
 
 /// Where embedding and head are one, two stored tensors that differ leave open which is meant.
 void require_equal_when_tied(const HubFolder& folder) {
-  const std::string embedding = "transformer.wte.weight", head = "lm_head.weight";
+  const std::string embedding(folder.layout().embedding), head(folder.layout().head);
   const auto& names = folder.tensor_names();
   const auto is_stored = [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -106,66 +35,49 @@ void require_equal_when_tied(const HubFolder& folder) {
               "not meant out of the weights");
 }
 
-Model fill(const ModelConfig& config, const Find& find) {
-  Model model = empty_model(config);
-  at::ScalarType widest = at::kHalf;
-  bool first = true;
-  for (HubTensor& entry : hub_tensors(model)) {
-    const at::Tensor whole = find(entry.name);
-    if (whole.is_floating_point() && !entry.scale) {
-      widest = first ? whole.scalar_type() : c10::promoteTypes(widest, whole.scalar_type());
-      first = false;
-    }
-    for (std::size_t i = 0; i < entry.pieces.size(); ++i) {
-      *entry.pieces[i] = entry.stacked ? whole.select(0, static_cast<std::int64_t>(i)).clone() : whole;
+/// The widest of the stored tensors; int8 codes and their scales do not count.
+at::ScalarType widest_dtype(const HubFolder& folder, const std::vector<StoredTensor>& stored) {
+  std::optional<at::ScalarType> widest;
+  for (const StoredTensor& tensor : stored) {
+    if (tensor.type != StoredTensor::Type::floating) continue;
+    const at::ScalarType one = scalar_type(folder.info(tensor.name)->dtype);
+    widest = widest.has_value() ? c10::promoteTypes(*widest, one) : one;
+  }
+  return widest.value_or(at::kFloat);
+}
+
+std::map<std::string, at::Tensor*> places_of(Model& model) {
+  std::map<std::string, at::Tensor*> places;
+  for_each_parameter(model, [&](const ParameterRef& ref) { places[ref.name] = ref.tensor; });
+  return places;
+}
+
+Model read_weights(const HubFolder& folder) {
+  const std::vector<StoredTensor> all = folder.layout().tensors(folder.config());
+  Model model = allocate_model(folder.config(), widest_dtype(folder, all));
+  const std::map<std::string, at::Tensor*> places = places_of(model);
+  for (const StoredTensor& stored : all) {
+    const at::Tensor whole = read_tensor(folder, stored.name);
+    if (is_one_parameter(stored)) {
+      at::Tensor& place = *places.at(stored.pieces.front().parameter);
+      place = whole.to(place.scalar_type());
+    } else {
+      take_apart(stored, whole, [&](const std::string& name) { return *places.at(name); });
     }
   }
-  convert(model, widest);
+  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
   return model;
-}
-
-/// Private parts of the domains: "german/ln_f.weight" and, of vocabulary rows, their numbers in "german/wte.rows".
-constexpr const char* kDomainsFile = "mformer_domains.safetensors";
-constexpr const char* kRowsSuffix = ".rows_replaced";
-
-std::string domains_file(const Model& model) {
-  std::vector<NamedTensor> tensors;
-  for (const Domain& domain : model.domains) {
-    for (const PrivatePart& part : domain.parts) {
-      const std::string name = domain.name + "/" + part.name;
-      tensors.push_back({name, part.value.detach().contiguous()});
-      if (part.rows.defined()) tensors.push_back({name + kRowsSuffix, part.rows.contiguous()});
-    }
-  }
-  const auto bytes = serialize_safetensors(to_write(tensors));
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-void read_domains(Model& model, const HubFolder& folder) {
-  take_domains(model, folder.path().string() + "/config.json");
-  if (model.domains.empty()) return;
-  const SafetensorsFile file = SafetensorsFile::open(folder.path() / kDomainsFile);
-  for (const TensorView& view : file.tensors()) {
-    const std::string name(view.name);
-    if (name.ends_with(kRowsSuffix)) {
-      if (file.find(name.substr(0, name.size() - std::string_view(kRowsSuffix).size())) != nullptr) continue;
-      throw Error(file.source() + ": the rows " + quoted_name(name) + " belong to no tensor of the file");
-    }
-    const std::size_t slash = name.find('/');
-    const auto domain = std::find_if(model.domains.begin(), model.domains.end(),
-                                     [&](const Domain& d) { return d.name == name.substr(0, slash); });
-    if (slash == std::string::npos || domain == model.domains.end()) {
-      throw Error(file.source() + ": the tensor " + quoted_name(name) + " belongs to no domain of config.json");
-    }
-    const TensorView* rows = file.find(name + kRowsSuffix);
-    domain->parts.push_back(
-        {name.substr(slash + 1), rows == nullptr ? at::Tensor() : to_tensor(*rows), to_tensor(view)});
-  }
-  require_views(model, file.source());
 }
 
 const char* dtype_text(at::ScalarType type) {
   return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32";
+}
+
+/// Other families know neither domains nor what hides a module from one.
+void require_writable(const Model& model, const Family& layout) {
+  if (model.domains.empty() || layout.write == nullptr) return;
+  throw Error("a " + model.config.family + " checkpoint can't hold the domains of this model",
+              "write one of them with --domain NAME (base: --domain base), or all with --for transformers");
 }
 
 }  // namespace
@@ -177,22 +89,20 @@ std::vector<TensorToWrite> to_write(const std::vector<NamedTensor>& tensors) {
   return borrowed;
 }
 
-std::vector<HubTensor> hub_tensors(Model& model) {
-  std::vector<HubTensor> all;
-  all.push_back({"transformer.wte.weight", {&model.wte}});
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
-    Block& block = model.blocks[l];
-    const std::string name = "transformer.h." + std::to_string(l);
-    add_affine(all, name + ".ln_1", block.ln_1);
-    add_bank(all, bank_prefix(name, Kind::att), model.config, block.att);
-    add_affine(all, name + ".attn.k_proj", block.k_proj);
-    add_affine(all, name + ".attn.v_proj", block.v_proj);
-    add_affine(all, name + ".ln_2", block.ln_2);
-    add_bank(all, bank_prefix(name, Kind::mlp), model.config, block.mlp);
-  }
-  add_affine(all, "transformer.ln_f", model.ln_f);
-  if (!model.config.tie_word_embeddings) all.push_back({"lm_head.weight", {&model.lm_head}});
+std::vector<NamedTensor> hub_tensors(const ModelConfig& config, const Family& layout, const ByParameter& parameter) {
+  std::vector<NamedTensor> all;
+  for (const StoredTensor& stored : layout.tensors(config)) all.push_back({stored.name, assemble(stored, parameter)});
   return all;
+}
+
+ByParameter parameters_of(const Model& model) {
+  Model handles = model;
+  std::map<std::string, at::Tensor> by_name;
+  for_each_parameter(handles, [&](const ParameterRef& ref) { by_name[ref.name] = *ref.tensor; });
+  return [by_name = std::move(by_name)](const std::string& name) {
+    const auto found = by_name.find(name);
+    return found == by_name.end() ? at::Tensor() : found->second.detach();
+  };
 }
 
 Model load_hub_model(const HubFolder& folder) {
@@ -202,26 +112,28 @@ Model load_hub_model(const HubFolder& folder) {
   }
   check_parameters(folder);
   require_equal_when_tied(folder);
-  Model model = fill(folder.config(), [&](const std::string& name) { return read_tensor(folder, name); });
+  Model model = read_weights(folder);
   read_domains(model, folder);
   return model;
 }
 
 std::vector<NamedTensor> to_hub_tensors(const Model& model) {
-  Model handles = model;
-  std::vector<NamedTensor> result;
-  for (const HubTensor& entry : hub_tensors(handles)) {
-    std::vector<at::Tensor> pieces;
-    for (const at::Tensor* piece : entry.pieces) pieces.push_back(piece->detach());
-    result.push_back({entry.name, entry.stacked ? at::stack(pieces) : pieces[0].contiguous()});
-  }
-  return result;
+  return to_hub_tensors(model, family_of(model.config.family, "the model's config"));
+}
+
+std::vector<NamedTensor> to_hub_tensors(const Model& model, const Family& layout) {
+  std::vector<NamedTensor> all = hub_tensors(model.config, layout, parameters_of(model));
+  for (NamedTensor& entry : all) entry.tensor = entry.tensor.contiguous();
+  return all;
 }
 
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
-  const std::vector<NamedTensor> tensors = to_hub_tensors(model);
+  const Family& layout = family_of(options.native ? "mformer" : model.config.family, "the model's config");
+  require_writable(model, layout);
   ModelConfig config = config_with_domains(model);
   config.torch_dtype = dtype_text(model.wte.scalar_type());
+  if (!options.native) hub_config_json(config);  // says what is wrong before much is done
+  const std::vector<NamedTensor> tensors = to_hub_tensors(model, layout);
   HubWriteOptions how = options;
   if (!model.domains.empty()) how.extra_files[kDomainsFile] = domains_file(model);
   write_hub_folder(folder, config, to_write(tensors), how);

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/formats/generation_config.h"
-#include "core/formats/parameter_layout.h"
+#include "core/formats/parameter_shapes.h"
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
@@ -115,31 +115,24 @@ class FieldReader {
   const std::string& source_;
 };
 
-json parse_object(std::string_view text, const std::string& source) {
-  json document;
-  try {
-    document = json::parse(text, [&source](int depth, json::parse_event_t, const json&) {
-      if (depth > kMaxDepth) throw Error(source + ": nested too deeply for a config", "correct the file");
-      return true;
-    });
-  } catch (const json::parse_error& error) {
-    throw Error(source + ": not valid JSON at byte " + std::to_string(error.byte), "correct the file");
-  } catch (const json::exception&) {
-    throw Error(source + ": not valid JSON (a number beyond any range)", "correct the file");
-  }
-  if (!document.is_object())
-    throw Error(source + ": not a JSON object", "a config.json looks like {\"n_embd\": 192, …}");
-  return document;
-}
+constexpr const char* kNativeType = "mformer";
 
-void check_model_type(json& document, const std::string& source) {
-  const auto type = document.find("model_type");
-  if (type != document.end() && *type != "moduleformer") {
-    throw Error(source + ": the model is of type " + shortened(type->dump(), 80) + ", not \"moduleformer\"",
-                "only ModuleFormer checkpoints can be read");
-  }
+/// Takes the type of the model out of the document, and what goes with it: family and form.
+void take_model_type(json& document, ModelConfig& config, const std::string& source) {
+  const json type = document.value("model_type", json("moduleformer"));
   document.erase("model_type");
   document.erase("architectures");
+  if (type == "moduleformer") return;
+  if (type != kNativeType) {
+    throw Error(
+        source + ": the model is of type " + shortened(type.dump(), 80) + ", not \"moduleformer\" or \"mformer\"",
+        "checkpoints of other families are read by mformer import");
+  }
+  const json family = document.value("family", json());
+  if (!family.is_string()) throw Error(source + ": 'family' is no string", "correct the file");
+  config.family = family.get<std::string>();
+  config.form = ModelForm::from_json(document.value("form", json::object()), source);
+  for (const char* field : {"family", "form", "auto_map"}) document.erase(field);
 }
 
 const json& int8_description() {
@@ -162,15 +155,32 @@ std::string take_quantization(json& document, const std::string& source) {
 
 }  // namespace
 
+json parse_config_object(std::string_view text, const std::string& source) {
+  json document;
+  try {
+    document = json::parse(text, [&source](int depth, json::parse_event_t, const json&) {
+      if (depth > kMaxDepth) throw Error(source + ": nested too deeply for a config", "correct the file");
+      return true;
+    });
+  } catch (const json::parse_error& error) {
+    throw Error(source + ": not valid JSON at byte " + std::to_string(error.byte), "correct the file");
+  } catch (const json::exception&) {
+    throw Error(source + ": not valid JSON (a number beyond any range)", "correct the file");
+  }
+  if (!document.is_object())
+    throw Error(source + ": not a JSON object", "a config.json looks like {\"n_embd\": 192, …}");
+  return document;
+}
+
 ModelConfig ModelConfig::from_json(std::string_view text, const std::string& source) {
-  json document = parse_object(text, source);
-  check_model_type(document, source);
+  json document = parse_config_object(text, source);
+  ModelConfig config;
+  take_model_type(document, config, source);
   // Newer versions of the transformers package shorten the name.
   if (document.contains("dtype") && !document.contains("torch_dtype")) {
     document["torch_dtype"] = document["dtype"];
     document.erase("dtype");
   }
-  ModelConfig config;
   config.quantization = take_quantization(document, source);
   const auto ends = document.find("eos_token_id");
   if (ends != document.end() && ends->is_array()) {
@@ -183,9 +193,11 @@ ModelConfig ModelConfig::from_json(std::string_view text, const std::string& sou
   return config;
 }
 
-std::string ModelConfig::to_json() const {
-  json document = extra;
-  for_each_field(*this, [&document](const char* field, const auto& value) {
+namespace {
+
+json fields_of(const ModelConfig& config) {
+  json document = config.extra;
+  for_each_field(config, [&document](const char* field, const auto& value) {
     using Value = std::decay_t<decltype(value)>;
     if constexpr (std::is_same_v<Value, std::vector<std::int64_t>>) {
       if (value.empty()) return;  // the reference knows no such field
@@ -195,11 +207,32 @@ std::string ModelConfig::to_json() const {
       if (is_token_id(field) && value < 0) document[field] = nullptr;
     }
   });
-  if (!more_eos_token_ids.empty()) document["eos_token_id"] = end_tokens();
-  if (is_quantized()) document["quantization_config"] = int8_description();
+  if (!config.more_eos_token_ids.empty()) document["eos_token_id"] = config.end_tokens();
+  if (config.is_quantized()) document["quantization_config"] = int8_description();
+  return document;
+}
+
+std::string text_of(const json& document) {
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string ModelConfig::to_json() const {
+  if (family != "moduleformer") return to_native_json();
+  json document = fields_of(*this);
   document["model_type"] = "moduleformer";
   document["architectures"] = {"ModuleFormerForCausalLM"};
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return text_of(document);
+}
+
+std::string ModelConfig::to_native_json() const {
+  json document = fields_of(*this);
+  document["model_type"] = kNativeType;
+  document["architectures"] = {"MformerForCausalLM"};
+  document["family"] = family;
+  document["form"] = form.to_json();
+  return text_of(document);
 }
 
 std::int64_t ModelConfig::n_att(std::int64_t layer) const {
@@ -240,11 +273,8 @@ void ModelConfig::set_expert_counts(std::vector<std::int64_t> att, std::vector<s
 
 std::int64_t ModelConfig::parameter_count() const {
   std::int64_t total = 0;
-  for (const ParameterSpec& parameter : parameter_layout(*this)) {
-    if (parameter.type == ParameterType::scale) continue;
-    std::int64_t count = 1;
-    for (const std::int64_t dimension : parameter.shape) count *= dimension;
-    total += count;
+  for (const ParameterShape& parameter : parameter_shapes(*this)) {
+    if (parameter.role != ParameterRole::scale) total += parameter.count();
   }
   return total;
 }
@@ -253,7 +283,10 @@ std::int64_t ModelConfig::active_parameter_count() const {
   std::int64_t idle = (vocab_size - 1) * n_embd;
   if (tie_word_embeddings) idle = 0;  // the head uses all of it
   for (std::int64_t layer = 0; layer < n_layer; ++layer) {
-    idle += (n_att(layer) - k_att) * 2 * n_embd * att_hidden + (n_mlp(layer) - k_mlp) * 2 * n_embd * ffd_hidden;
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const std::int64_t module = n_embd * (in_width(kind, layer) + hidden(kind, layer));
+      idle += (modules(kind, layer) - chosen(kind, layer)) * module;
+    }
   }
   return parameter_count() - idle;
 }

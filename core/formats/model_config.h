@@ -6,10 +6,14 @@
 #include <string_view>
 #include <vector>
 
+#include "core/formats/model_form.h"
+#include "modules_registry/records.h"
+
 namespace mformer {
 
-/// The geometry of a ModuleFormer: `config.json` as the reference implementation writes it, with the same field names
-/// and defaults. The two *_per_layer arrays are mformer's own and appear only where layers differ.
+/// The geometry of a model, in the field names and defaults of the ModuleFormer reference's `config.json`, and its form
+/// (model_form.h), which says how other families compute. The two *_per_layer arrays are mformer's own and appear only
+/// where layers differ.
 ///
 ///     ModelConfig config = preset("small");
 ///     config.vocab_size = tokenizer.vocab_size();
@@ -21,9 +25,9 @@ struct ModelConfig {
   std::int64_t history_length = 512;  ///< Tokens of cached history that the reference allows beside a block.
   std::int64_t n_embd = 1024;         ///< Width of the residual stream (D).
   std::int64_t n_layer = 24;          ///< Blocks (L).
-  std::int64_t n_head = 8;            ///< Heads inside one attention module; divides att_hidden.
-  std::int64_t att_hidden = 512;      ///< Width of queries, keys and values of one attention module.
-  std::int64_t ffd_hidden = 2048;     ///< Hidden width of one feed-forward module.
+  std::int64_t n_head = 8;            ///< Query heads inside one attention module; divides att_hidden.
+  std::int64_t att_hidden = 512;      ///< Width of the queries of one attention module.
+  std::int64_t ffd_hidden = 2048;     ///< Hidden width of one feed-forward module of a routed bank.
 
   // Modules and routers.
   std::int64_t n_att_experts = 32;  ///< Attention modules of a layer; the maximum where layers differ.
@@ -38,7 +42,7 @@ struct ModelConfig {
   std::vector<std::int64_t> n_mlp_experts_per_layer;
 
   // Losses, activations, regularisation.
-  std::string aux_loss_type = "mi";              ///< Balance loss: "mi" or "switch".
+  std::string aux_loss_type = "mi";              ///< Balance loss: "mi", "switch" or "joint".
   double aux_loss_weight = 0.0;                  ///< Its weight in the total loss.
   std::string activation_function = "gelu_new";  ///< "gelu_new", "gelu", "relu", "silu" or "tanh".
   double resid_pdrop = 0.0;                      ///< Dropout on the output of each half block.
@@ -47,6 +51,10 @@ struct ModelConfig {
   double moe_pdrop = 0.0;                        ///< Dropout inside the `mlp` router.
   double layer_norm_epsilon = 1e-5;              ///< In the file, but always 1e-5 in the computation.
   double initializer_range = 0.02;               ///< Standard deviation of fresh weights.
+
+  // What other families have.
+  std::string family = "moduleformer";  ///< Whose checkpoints look so: the model_type of core/families.
+  ModelForm form;
 
   // The rest.
   bool use_cache = true;              ///< Whether generation keeps keys and values.
@@ -63,13 +71,18 @@ struct ModelConfig {
 
   bool operator==(const ModelConfig&) const = default;
 
-  /// Reads and validates a config.json. Absent fields take the reference's defaults. `source` (the path) names the
-  /// text in errors. Throws Error on malformed JSON, another model_type, weights quantised by another
-  /// method than mformer's, a value of the wrong type, or as validate().
+  /// Reads and validates a config.json: the reference's or mformer's own (to_native_json()); core/families reads those
+  /// of other families. Absent fields take the reference's defaults. `source` (the path) names the text in errors.
+  /// Throws Error on malformed JSON, another model_type, weights quantised by another method than mformer's, a value of
+  /// the wrong type, or as validate().
   static ModelConfig from_json(std::string_view text, const std::string& source);
 
-  /// The config.json text, indented, keys sorted, ending in a newline; from_json() of it gives an equal config.
+  /// The config.json text, indented, keys sorted, ending in a newline; from_json() of it gives an equal config. That of
+  /// a ModuleFormer is as the reference's, any other as to_native_json().
   std::string to_json() const;
+
+  /// mformer's own config.json, which has the form and so tells all about any model: model_type "mformer".
+  std::string to_native_json() const;
 
   /// Throws Error naming the field, its value and the reason, with a hint, when no such model can be built.
   void validate(const std::string& source = "the model's config") const;
@@ -82,10 +95,36 @@ struct ModelConfig {
   /// reference can read the file, and the scalars hold the maximum.
   void set_expert_counts(std::vector<std::int64_t> att, std::vector<std::int64_t> mlp);
 
-  /// False when keys and values are the block's input itself: att_hidden = n_embd and a single head.
-  bool has_kv_projection() const { return att_hidden != n_embd || n_head != 1; }
+  /// Modules of that kind in layer `layer`.
+  std::int64_t modules(Kind kind, std::int64_t layer) const { return kind == Kind::att ? n_att(layer) : n_mlp(layer); }
+  /// Whether a router chooses among the modules of that bank; otherwise every token takes all of them.
+  bool routed(Kind kind, std::int64_t layer) const {
+    return kind == Kind::att ? form.att_routed : form.mlp_routed(layer);
+  }
+  /// Modules chosen per token: all there are where no router chooses.
+  std::int64_t chosen(Kind kind, std::int64_t layer) const {
+    return routed(kind, layer) ? (kind == Kind::att ? k_att : k_mlp) : modules(kind, layer);
+  }
+  /// Rows of a module's `out`.
+  std::int64_t hidden(Kind kind, std::int64_t layer) const {
+    return kind == Kind::att ? att_hidden : form.mlp_routed(layer) ? ffd_hidden : form.slice_hidden;
+  }
+  /// Columns of a module's `in`: beside an attention module's queries stand its own key and value, beside a gated
+  /// feed-forward module's gate what is gated.
+  std::int64_t in_width(Kind kind, std::int64_t layer) const {
+    if (kind == Kind::mlp) return hidden(kind, layer) * (form.gated ? 2 : 1);
+    return form.att_routed ? att_hidden : att_hidden + 2 * head_size();
+  }
+
+  /// Whether the layer computes keys and values for its attention modules. Not where each has its own, and not when
+  /// they are the block's input itself: att_hidden = n_embd and a single head.
+  bool has_kv_projection() const { return form.att_routed && (att_hidden != n_embd || n_head != 1); }
   /// Width of one head.
   std::int64_t head_size() const { return att_hidden / n_head; }
+
+  /// Tokens of a window where nobody says otherwise: the context, but not more than 1,024, since models that can read
+  /// much longer texts take memory and time by the window.
+  std::int64_t default_context() const { return block_size < 1024 ? block_size : 1024; }
 
   /// All tokens that end a text, as in the file; empty = none.
   std::vector<std::int64_t> end_tokens() const;
@@ -101,6 +140,9 @@ struct ModelConfig {
   /// a single row of the embedding.
   std::int64_t active_parameter_count() const;
 };
+
+/// A config.json as a JSON object; throws Error, naming `source`, for anything else and for one that is nested too deep.
+nlohmann::json parse_config_object(std::string_view text, const std::string& source);
 
 /// A named geometry; throws UsageError with the known names otherwise.
 ///   tiny, small, base   for training here; vocab_size and the token ids are placeholders: set them from the tokenizer

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -30,8 +31,9 @@ class Validator {
 
   void run() const {
     sizes();
-    counts("att", config_.n_att_experts, config_.k_att, config_.n_att_experts_per_layer);
-    counts("mlp", config_.n_mlp_experts, config_.k_mlp, config_.n_mlp_experts_per_layer);
+    counts("att", config_.n_att_experts, config_.k_att, config_.n_att_experts_per_layer, config_.form.att_routed);
+    counts("mlp", config_.n_mlp_experts, config_.k_mlp, config_.n_mlp_experts_per_layer, routes_mlp());
+    form();
     sampling();
     choices();
     fractions();
@@ -67,13 +69,17 @@ class Validator {
     }
   }
 
-  void counts(const std::string& kind, std::int64_t experts, std::int64_t k,
-              const std::vector<std::int64_t>& per_layer) const {
+  /// Whether any layer chooses among its feed-forward modules.
+  bool routes_mlp() const { return static_cast<std::int64_t>(config_.form.unrouted_layers.size()) < config_.n_layer; }
+
+  /// Of an unrouted bank there may be no module at all: its layer then has no such half.
+  void counts(const std::string& kind, std::int64_t experts, std::int64_t k, const std::vector<std::int64_t>& per_layer,
+              bool routed) const {
     const std::string count_field = "n_" + kind + "_experts";
     const std::string k_field = "k_" + kind;
-    range(count_field.c_str(), experts, 1, kMaxModules);
-    range(k_field.c_str(), k, 1, kMaxModules);
-    if (k > experts) {
+    range(count_field.c_str(), experts, routed ? 1 : 0, kMaxModules);
+    range(k_field.c_str(), k, routed ? 1 : 0, kMaxModules);
+    if (routed && k > experts) {
       fail("'" + k_field + "' is " + std::to_string(k) + ", more than the " + std::to_string(experts) +
                " modules of '" + count_field + "'",
            "a token can't choose more modules than a layer has: lower " + k_field + " or raise " + count_field);
@@ -86,7 +92,8 @@ class Validator {
     }
     std::int64_t most = 0;
     for (std::size_t layer = 0; layer < per_layer.size(); ++layer) {
-      if (per_layer[layer] < k) {
+      const bool layer_routed = config_.routed(kind == "att" ? Kind::att : Kind::mlp, static_cast<std::int64_t>(layer));
+      if (per_layer[layer] < (layer_routed ? k : 0)) {
         std::string what = "layer " + std::to_string(layer) + " has " + std::to_string(per_layer[layer]) + " ";
         what.append(kind).append(" modules, fewer than '").append(k_field).append("' (");
         fail(what + std::to_string(k) + ")", "every layer needs at least " + k_field + " modules");
@@ -101,7 +108,9 @@ class Validator {
   }
 
   void sampling() const {
-    const std::int64_t least_k = std::min(config_.k_att, config_.k_mlp);
+    const std::int64_t least_k = !routes_mlp()             ? 0
+                                 : config_.form.att_routed ? std::min(config_.k_att, config_.k_mlp)
+                                                           : config_.k_mlp;
     if (config_.sample_topk < 0 || config_.sample_topk > least_k) {
       fail("'sample_topk' is " + std::to_string(config_.sample_topk),
            "it counts how many of the chosen modules are drawn at random: from 0 to the smaller k, here " +
@@ -122,10 +131,61 @@ class Validator {
 
   void choices() const {
     choice("gate_type", config_.gate_type, std::array{"mlp", "linear", "gmm"});
-    choice("aux_loss_type", config_.aux_loss_type, std::array{"mi", "switch"});
+    choice("aux_loss_type", config_.aux_loss_type, std::array{"mi", "switch", "joint"});
     choice("activation_function", config_.activation_function, std::array{"gelu_new", "gelu", "relu", "silu", "tanh"});
     choice("torch_dtype", config_.torch_dtype, std::array{"float32", "bfloat16", "float16"});
     if (config_.is_quantized()) choice("quantization", config_.quantization, std::array{"int8"});
+  }
+
+  void positive(const char* field, double value) const {
+    if (value > 0 && std::isfinite(value)) return;
+    fail("'" + std::string(field) + "' is " + number_text(value), "it must be a finite number above 0");
+  }
+
+  void form() const {
+    const ModelForm& form = config_.form;
+    not_negative("block_eps", form.block_eps);
+    not_negative("final_eps", form.final_eps);
+    not_negative("clip_qkv", form.clip_qkv);
+    not_negative("attention_scale", form.attention_scale);
+    positive("embedding_scale", form.embedding_scale);
+    positive("residual_scale", form.residual_scale);
+    positive("logit_divisor", form.logit_divisor);
+    range("shared_hidden", form.shared_hidden, 0, kMaxSize);
+    unrouted(form);
+    attention(form);
+  }
+
+  void unrouted(const ModelForm& form) const {
+    const auto& layers = form.unrouted_layers;
+    if (layers.empty()) return;
+    range("slice_hidden", form.slice_hidden, 1, kMaxSize);
+    const bool ascending = std::adjacent_find(layers.begin(), layers.end(), std::greater_equal<>()) == layers.end();
+    if (!ascending || layers.front() < 0 || layers.back() >= config_.n_layer) {
+      fail("'unrouted_layers' does not list layers of the model in ascending order", "layers count from 0");
+    }
+  }
+
+  void attention(const ModelForm& form) const {
+    if (form.attention == AttentionKind::stick_breaking) {
+      if (form.att_routed && form.rotary.kind == RotaryKind::none && form.window == 0 && form.clip_qkv == 0 &&
+          form.qk_norm == QkNorm::none && form.attention_scale == 0) {
+        return;
+      }
+      fail("stick-breaking attention has no positions, windows, limits, norms or scales, and always a router",
+           "set 'attention' to softmax");
+    }
+    if (form.qk_norm != QkNorm::none && form.att_routed) {
+      fail("queries and keys are normed where modules are chosen among", "'qk_norm' goes with 'att_routed' false");
+    }
+    if (form.rotary.kind == RotaryKind::none) return;
+    positive("theta", form.rotary.theta);
+    positive("factor", form.rotary.factor);
+    if (config_.head_size() % 2 != 0) {
+      fail("heads are " + std::to_string(config_.head_size()) + " wide", "rotary positions turn halves: an even width");
+    }
+    const bool stretched = form.rotary.kind == RotaryKind::llama3 || form.rotary.kind == RotaryKind::yarn;
+    if (stretched) range("original_context", form.rotary.original_context, 1, kMaxSize);
   }
 
   void dropout(const char* field, double value) const {
@@ -160,21 +220,23 @@ class Validator {
   void total() const {
     const auto width = static_cast<double>(config_.n_embd);
     double parameters = 2.0 * static_cast<double>(config_.vocab_size) * width;
-    const double kv = 2.0 * width * static_cast<double>(config_.att_hidden);
+    const double kv = 2.0 * width * static_cast<double>(config_.att_hidden) +
+                      3.0 * width * static_cast<double>(config_.form.shared_hidden);
     const auto gating = static_cast<double>(config_.gating_size);
     for (std::int64_t layer = 0; layer < config_.n_layer; ++layer) {
       const auto att = static_cast<double>(config_.n_att(layer));
       const auto mlp = static_cast<double>(config_.n_mlp(layer));
       const double routers = 2.0 * width * gating + (att + mlp) * std::max(gating, width);
       parameters +=
-          kv +
-          2.0 * width *
-              (att * static_cast<double>(config_.att_hidden) + mlp * static_cast<double>(config_.ffd_hidden)) +
-          routers;
+          kv + width * (att * module_width(Kind::att, layer) + mlp * module_width(Kind::mlp, layer)) + routers;
     }
     if (parameters > kMaxParameters) {
       fail("a model of these sizes has more than 2^40 parameters", "lower the sizes, layers or module counts");
     }
+  }
+
+  double module_width(Kind kind, std::int64_t layer) const {
+    return static_cast<double>(config_.in_width(kind, layer)) + static_cast<double>(config_.hidden(kind, layer));
   }
 
   const ModelConfig& config_;

@@ -20,9 +20,9 @@ bool is_wrapper(std::string_view prefix) {
 
 }  // namespace
 
-WeightNames::WeightNames(const std::vector<std::string>& stored) {
+WeightNames::WeightNames(const std::vector<std::string>& stored, const std::vector<std::string_view>& all_known) {
   for (const std::string& name : stored) {
-    for (const std::string_view known : {"transformer.wte.weight", "lm_head.weight"}) {
+    for (const std::string_view known : all_known) {
       if (name.size() <= known.size() || !name.ends_with(known)) continue;
       const std::string prefix = name.substr(0, name.size() - known.size());
       const auto has_prefix = [&](const std::string& one) { return one.starts_with(prefix); };

@@ -11,9 +11,9 @@ namespace mformer {
 /// `_fsdp_wrapped_module.` and `_checkpoint_wrapped_module.` in between.
 class WeightNames {
  public:
-  /// Of files that hold tensors of these names. What stands before `transformer.wte.weight` (or `lm_head.weight`) is
+  /// Of files that hold tensors of these names. What stands before one of `known` (the embedding's name, the head's) is
   /// taken for a wrapper when it is made of the prefixes above and every name starts with it.
-  explicit WeightNames(const std::vector<std::string>& stored = {});
+  explicit WeightNames(const std::vector<std::string>& stored = {}, const std::vector<std::string_view>& known = {});
 
   /// The parameter's own name.
   std::string unwrapped(std::string_view stored) const;

@@ -76,8 +76,10 @@ class Distillation : public torch::autograd::Function<Distillation> {
 };
 
 /// The rows of [batch, tokens, width] at these positions of the flattened batch.
-at::Tensor rows_at(const at::Tensor& hidden, const at::Tensor& positions) {
-  return hidden.reshape({-1, hidden.size(-1)}).index_select(0, positions);
+at::Tensor rows_at(const Model& model, const at::Tensor& hidden, const at::Tensor& positions) {
+  const at::Tensor rows = hidden.reshape({-1, hidden.size(-1)}).index_select(0, positions);
+  const double divisor = model.config.form.logit_divisor;
+  return divisor == 1 ? rows : rows / divisor;
 }
 
 /// The logits of a distribution are never rounded to bfloat16, whatever the head is kept in.
@@ -96,11 +98,12 @@ at::Tensor distillation_loss(const Model& student, const at::Tensor& hidden, con
                 "a teacher needs the same tokenizer");
   }
   const at::Tensor counted = targets.flatten().ne(kernels::kIgnoredTarget).nonzero().squeeze(1).to(hidden.device());
-  const at::Tensor rows = rows_at(hidden, counted);
+  const at::Tensor rows = rows_at(student, hidden, counted);
   const bool gradients = at::GradMode::is_enabled();
   const at::Tensor head = head_of(student);
-  return Distillation::apply(rows, head, rows_at(teacher_hidden, counted).detach(), head_of(teacher).detach(),
-                             temperature, divisor, gradients && rows.requires_grad(), gradients && head.requires_grad());
+  return Distillation::apply(rows, head, rows_at(teacher, teacher_hidden, counted).detach(), head_of(teacher).detach(),
+                             temperature, divisor, gradients && rows.requires_grad(),
+                             gradients && head.requires_grad());
 }
 
 }  // namespace mformer

@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <map>
 
+#include "core/formats/parameter_names.h"
 #include "modules_registry/error.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
 namespace {
-
-std::string bank_name(std::size_t layer, Kind kind) {
-  return "h." + std::to_string(layer) + "." + std::string(to_string(kind));
-}
 
 /// `part` in the place of what the view has; `whole` by ParameterRef::name.
 void put_in_place(const PrivatePart& part, const std::map<std::string, at::Tensor*>& whole) {
@@ -40,7 +37,7 @@ void apply_parts(Model& view, const Domain& domain) {
   }
   for (std::size_t l = 0; l < view.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      const std::string name = bank_name(l, kind) + ".rows";
+      const std::string name = names::bank_rows(static_cast<std::int64_t>(l), kind);
       for (const PrivatePart& part : domain.parts) {
         if (part.name == name) apply_rows(part.value, name, domain, view.blocks[l].bank(kind));
       }
@@ -113,7 +110,7 @@ std::vector<PrivatePart> private_parts(const Model& base, const Model& tuned, bo
     const at::Tensor& was = old.at(ref.name);
     const at::Tensor now = ref.tensor->detach();
     if (now.equal(was)) return;
-    if (ref.name == "wte" || ref.name == "lm_head") {
+    if (ref.is_vocabulary()) {
       const at::Tensor rows = differing_rows(now, was);
       parts.push_back({ref.name, rows, now.index_select(0, rows)});
     } else {
@@ -123,10 +120,11 @@ std::vector<PrivatePart> private_parts(const Model& base, const Model& tuned, bo
   for (std::size_t l = 0; !alone && l < before.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const std::size_t count = before.blocks[l].bank(kind).modules.size();
-      if (count == 0) continue;  // all have copies in their places
+      // All may have copies in their places, or no router.
+      if (count == 0 || !before.blocks[l].bank(kind).routed) continue;
       const at::Tensor now = rows_of(after.blocks[l].bank(kind), count);
       if (now.equal(rows_of(before.blocks[l].bank(kind), count))) continue;
-      parts.push_back({bank_name(l, kind) + ".rows", {}, now});
+      parts.push_back({names::bank_rows(static_cast<std::int64_t>(l), kind), {}, now});
     }
   }
   return parts;

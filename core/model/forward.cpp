@@ -4,6 +4,8 @@
 
 #include "core/model/inference.h"
 #include "core/model/layers.h"
+#include "core/model/rotary.h"
+#include "kernels/linear.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -32,7 +34,26 @@ at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_i
   return mask;
 }
 
+at::Tensor scaled(const at::Tensor& x, double scale) {
+  return scale == 1 ? x : x * scale;
+}
+
+layers::Positions positions_of(const ModelConfig& config, const ForwardOptions& options, const at::Tensor& key_mask,
+                               const at::Tensor& x) {
+  layers::Positions positions{key_mask, std::nullopt};
+  if (config.form.rotary.kind == RotaryKind::none) return positions;
+  const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
+  const auto table = rotary_positions(config.form.rotary, config.head_size(), cached, x.size(1));
+  positions.rotary = kernels::RotaryTable{table.cos.to(x.device()), table.sin.to(x.device())};
+  return positions;
+}
+
 }  // namespace
+
+at::Tensor head_input(const Model& model, const at::Tensor& hidden, bool bfloat16) {
+  const at::Tensor divided = scaled(hidden, 1 / model.config.form.logit_divisor);
+  return bfloat16 || model.bfloat16_matrices ? divided.to(at::kBFloat16) : divided;
+}
 
 ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOptions& asked) {
   if (!model.domains.empty())
@@ -45,23 +66,27 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
   ForwardOptions options = asked;
   options.bfloat16 = asked.bfloat16 || model.bfloat16_matrices;
   const ModelConfig& config = model.config;
+  const ModelForm& form = config.form;
+  const auto normed = [&form](const at::Tensor& values, const Affine& norm) {
+    return layers::norm(form.norm, values, norm, form.block_eps);
+  };
   ForwardOutput output;
   output.routing.resize(model.blocks.size());
   // The residual stream has the norms' dtype: float32 also where the matrices are bfloat16.
   const at::Tensor embedded = at::embedding(model.wte, input_ids).to(model.ln_f.weight.scalar_type());
-  at::Tensor x = layers::dropout(embedded, config.embd_pdrop, options);
+  at::Tensor x = layers::dropout(scaled(embedded, form.embedding_scale), config.embd_pdrop, options);
+  const layers::Positions positions = positions_of(config, options, key_mask, x);
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     if (options.hidden_states) output.hidden_states.push_back(x);
     const Block& block = model.blocks[l];
     BlockTrace& trace = output.routing[l];
-    const at::Tensor att =
-        layers::attention(config, block, l, layers::layer_norm(x, block.ln_1), key_mask, options, trace.att);
-    x = x + layers::dropout(att, config.resid_pdrop, options);
-    const at::Tensor normed = layers::layer_norm(x, block.ln_2).view({-1, config.n_embd});
-    const at::Tensor mlp = layers::feed_forward(config, block.mlp, normed, options, trace.mlp);
-    x = x + layers::dropout(mlp.view_as(x), config.resid_pdrop, options);
+    const at::Tensor att = layers::attention(config, block, l, normed(x, block.ln_1), positions, options, trace.att);
+    x = x + scaled(layers::dropout(att, config.resid_pdrop, options), form.residual_scale);
+    const at::Tensor rows = normed(x, block.ln_2).view({-1, config.n_embd});
+    const at::Tensor mlp = layers::feed_forward(config, block, rows, options, trace.mlp);
+    x = x + scaled(layers::dropout(mlp.view_as(x), config.resid_pdrop, options), form.residual_scale);
   }
-  output.hidden = layers::layer_norm(x, model.ln_f);
+  output.hidden = layers::norm(form.norm, x, model.ln_f, form.final_eps);
   if (options.hidden_states) output.hidden_states.push_back(output.hidden);
   if (options.cache != nullptr) options.cache->advance(input_ids.size(1));
   return output;
@@ -69,11 +94,10 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
 
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16) {
   if (model.prepared != nullptr) {
-    return kernels::packed_linear(hidden.contiguous(), model.prepared->head, {}, /*float32=*/true);
+    const at::Tensor rows = scaled(hidden, 1 / model.config.form.logit_divisor).contiguous();
+    return kernels::packed_linear(rows, model.prepared->head, {}, /*float32=*/true);
   }
-  ForwardOptions options;
-  options.bfloat16 = bfloat16 || model.bfloat16_matrices;
-  const at::Tensor logits = layers::linear(hidden, model.lm_head, {}, options);
+  const at::Tensor logits = kernels::linear(head_input(model, hidden, bfloat16), model.lm_head, {});
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }
 

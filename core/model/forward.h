@@ -14,11 +14,13 @@ namespace mformer {
 
 /// What one router did with [tokens] tokens (a batch flattened batch-major).
 struct RouterDecision {
-  at::Tensor logits;   ///< [tokens, modules]; document pools leave them, and probs, as they are
+  at::Tensor logits;   ///< [tokens, modules]; document pools leave them, and probs, as they are. Undefined, as `input`
+                       ///< and `probs`, in an unrouted bank; without any module all are.
   at::Tensor input;    ///< [tokens, row width] what the modules' rows are multiplied with; undefined unless asked for
   at::Tensor probs;    ///< [tokens, modules] softmax over all modules of the bank
   at::Tensor indices;  ///< [tokens, k] chosen modules, int64, by descending gate
-  at::Tensor gates;    ///< [tokens, k] their probabilities, not renormalised; with pools, of a softmax over the pool
+  at::Tensor gates;    ///< [tokens, k] their probabilities, or what ModelForm makes of them; with pools, of a softmax
+                       ///< over the pool; 1 in an unrouted bank
 };
 
 /// What one bank did: the decision, and (if asked for) the norm of what each chosen module put out.
@@ -93,6 +95,10 @@ struct ForwardOutput {
 /// (core/model/domains.h). Of a model prepared for inference (core/model/inference.h) there is no routing, and what
 /// else it does not give is refused.
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
+
+/// hidden [..., n_embd] as the rows that the head is multiplied with: over ModelForm::logit_divisor, and in bfloat16
+/// where that or the model asks for it.
+at::Tensor head_input(const Model& model, const at::Tensor& hidden, bool bfloat16);
 
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16 = false);

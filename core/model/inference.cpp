@@ -1,24 +1,17 @@
 #include "core/model/inference.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
 #include <cmath>
 
+#include "core/model/activation.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
 
 using kernels::PackedWeight;
-
-kernels::Activation activation_of(const std::string& name) {
-  if (name == "gelu_new") return kernels::Activation::gelu_tanh;
-  if (name == "gelu") return kernels::Activation::gelu;
-  if (name == "relu") return kernels::Activation::relu;
-  if (name == "silu") return kernels::Activation::silu;
-  if (name == "tanh") return kernels::Activation::tanh;
-  throw Error("unknown activation_function '" + name + "'", "known: gelu_new, gelu, relu, silu, tanh");
-}
 
 at::Tensor as_float32(const at::Tensor& x) {
   return x.defined() ? x.detach().to(at::kFloat).contiguous() : x;
@@ -37,7 +30,16 @@ class Packer {
   at::ScalarType dtype() const { return dtype_; }
 
   PreparedBlock block(Block& block, const std::string& gate) const {
-    PreparedBlock prepared{as_float32(block.ln_1), as_float32(block.ln_2), {}, {}, {}, {}, {}, {}};
+    PreparedBlock prepared;
+    prepared.ln_1 = as_float32(block.ln_1), prepared.ln_2 = as_float32(block.ln_2);
+    prepared.q_norm = as_float32(block.q_norm), prepared.k_norm = as_float32(block.k_norm);
+    prepared.att_bias = as_float32(block.att_bias), prepared.mlp_bias = as_float32(block.mlp_bias);
+    if (block.shared.in.defined()) {
+      at::Tensor no_scale;
+      prepared.shared_in = map(block.shared.in, no_scale);
+      prepared.shared_out = map(block.shared.out, no_scale);
+      if (block.shared.gate.defined()) prepared.shared_gate = as_float32(block.shared.gate).unsqueeze(0);
+    }
     if (block.k_proj.weight.defined()) {
       prepared.k_proj = linear(block.k_proj.weight);
       prepared.v_proj = linear(block.v_proj.weight);
@@ -82,12 +84,35 @@ class Packer {
 
   PreparedBank bank(ModuleBank& bank, const std::string& gate) const {
     PreparedBank prepared;
-    std::vector<at::Tensor> rows;
+    prepared.routed = bank.routed;
+    norms(bank, prepared);
+    std::vector<at::Tensor> rows, biases;
     for (Module& module : bank.modules) {
       prepared.in.push_back(map(module.in, module.in_scale));
       prepared.out.push_back(map(module.out, module.out_scale));
-      rows.push_back(as_float32(module.row));
+      if (module.row.defined()) rows.push_back(as_float32(module.row));
+      if (module.in_bias.defined()) biases.push_back(as_float32(module.in_bias));
     }
+    if (!biases.empty()) prepared.in_bias = at::stack(biases);
+    if (bank.routed) router(bank, gate, rows, prepared);
+    return prepared;
+  }
+
+  /// Weights of QkNorm::whole: those of queries come first in each module.
+  static void norms(const ModuleBank& bank, PreparedBank& prepared) {
+    if (bank.modules.empty() || !bank.modules.front().head_norm.defined()) return;
+    const std::int64_t queries = bank.modules.front().out.size(0);
+    std::vector<at::Tensor> of_queries, of_keys;
+    for (const Module& module : bank.modules) {
+      const at::Tensor all = as_float32(module.head_norm);
+      of_queries.push_back(all.narrow(0, 0, queries));
+      of_keys.push_back(all.narrow(0, queries, all.size(0) - queries));
+    }
+    prepared.query_norm = at::cat(of_queries), prepared.key_norm = at::cat(of_keys);
+  }
+
+  void router(ModuleBank& bank, const std::string& gate, const std::vector<at::Tensor>& rows,
+              PreparedBank& prepared) const {
     at::Tensor stacked = at::stack(rows);
     if (gate == "gmm") {
       kernels::normalize_rows(stacked);
@@ -97,7 +122,6 @@ class Packer {
     prepared.rows = kernels::pack_transposed(stacked, gate == "linear" ? dtype_ : at::kFloat);
     if (gate != "linear") prepared.router = linear(bank.router.weight);
     prepared.router_bias = as_float32(bank.router.bias);
-    return prepared;
   }
 
   at::ScalarType dtype_;

@@ -18,12 +18,21 @@ struct PreparedBank {
   kernels::PackedWeight rows;    ///< [gating_size or n_embd, modules]; the centroids of a gmm gate at unit length
   float temperature = 1;         ///< Logits are multiplied by it.
   std::vector<kernels::PackedWeight> in, out;  ///< Of each module.
+  at::Tensor in_bias;                          ///< [modules, columns of in] float32 or undefined
+  at::Tensor query_norm, key_norm;             ///< QkNorm::whole: of all modules side by side, float32
+  bool routed = true;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(in.size()); }
 };
 
 struct PreparedBlock {
-  Affine ln_1, ln_2;                     ///< float32
-  kernels::PackedWeight k_proj, v_proj;  ///< Not packed where keys and values are the input itself.
-  at::Tensor k_bias, v_bias;             ///< float32
+  Affine ln_1, ln_2;                            ///< float32
+  kernels::PackedWeight k_proj, v_proj;         ///< Not packed where keys and values are the input itself.
+  at::Tensor k_bias, v_bias;                    ///< float32
+  at::Tensor q_norm, k_norm;                    ///< float32, QkNorm::head
+  at::Tensor att_bias, mlp_bias;                ///< [n_embd] float32 or undefined
+  kernels::PackedWeight shared_in, shared_out;  ///< Not packed where there is no shared expert.
+  at::Tensor shared_gate;                       ///< [1, n_embd] float32 or undefined
   PreparedBank att, mlp;
 };
 
@@ -46,8 +55,9 @@ void for_each_packed(const PreparedModel& prepared, const Visit& visit) {
       for (const kernels::PackedWeight& weight : bank->in) visit(weight);
       for (const kernels::PackedWeight& weight : bank->out) visit(weight);
     }
-    visit(block.k_proj);
-    visit(block.v_proj);
+    for (const kernels::PackedWeight* weight : {&block.k_proj, &block.v_proj, &block.shared_in, &block.shared_out}) {
+      visit(*weight);
+    }
   }
   visit(prepared.head);
 }

@@ -5,12 +5,18 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
+#include "core/model/activation.h"
+#include "kernels/gated_activation.h"
 #include "kernels/grouped_linear.h"
 #include "kernels/linear.h"
+#include "kernels/rms_norm.h"
 #include "modules_registry/error.h"
 
 namespace mformer::layers {
@@ -31,8 +37,9 @@ at::Tensor floating(const Module& module, at::Tensor Module::*which, at::ScalarT
 
 }  // namespace
 
-at::Tensor layer_norm(const at::Tensor& x, const Affine& norm) {
-  return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, 1e-5);
+at::Tensor norm(NormKind kind, const at::Tensor& x, const Affine& norm, double eps) {
+  if (kind == NormKind::rms) return kernels::rms_norm(x, norm.weight, eps);
+  return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, eps);
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -47,13 +54,19 @@ at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions
   return x * keep.div_(1.0 - probability).to(x.device());
 }
 
-at::Tensor activate(const std::string& name, const at::Tensor& x) {
-  if (name == "gelu_new") return at::gelu(x, "tanh");
-  if (name == "gelu") return at::gelu(x);
-  if (name == "relu") return at::relu(x);
-  if (name == "silu") return at::silu(x);
-  if (name == "tanh") return at::tanh(x);
-  throw Error("unknown activation_function '" + name + "'", "known: gelu_new, gelu, relu, silu, tanh");
+at::Tensor activate(kernels::Activation kind, const at::Tensor& x) {
+  switch (kind) {
+    case kernels::Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case kernels::Activation::gelu:
+      return at::gelu(x);
+    case kernels::Activation::relu:
+      return at::relu(x);
+    case kernels::Activation::silu:
+      return at::silu(x);
+    default:
+      return at::tanh(x);
+  }
 }
 
 at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
@@ -74,16 +87,58 @@ at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& 
   return kernels::slots_from_rows(norms, dispatch).squeeze(2);
 }
 
-at::Tensor feed_forward(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
+at::Tensor with_module_biases(const at::Tensor& rows, const ModuleBank& bank) {
+  if (bank.routed || !bank.modules.front().in_bias.defined()) return rows;
+  // Every module has all tokens, one module after the other.
+  std::vector<at::Tensor> biases;
+  for (const Module& module : bank.modules) biases.push_back(module.in_bias);
+  const at::Tensor by_module = rows.view({bank.size(), -1, rows.size(1)});
+  return (by_module + at::stack(biases).unsqueeze(1).to(rows.scalar_type())).view_as(rows);
+}
+
+at::Tensor with_bias(const at::Tensor& x, const at::Tensor& bias) {
+  return bias.defined() ? x + bias.to(x.scalar_type()) : x;
+}
+
+namespace {
+
+/// What comes between the two maps, [rows, columns of in] → [rows, rows of out].
+at::Tensor between_maps(const ModelConfig& config, const at::Tensor& rows) {
+  return config.form.gated ? kernels::gated_activation(rows, activation_of(config.activation_function))
+                           : activate(activation_of(config.activation_function), rows);
+}
+
+/// The shared expert on x [tokens, n_embd], as a bank of one module that all tokens take.
+at::Tensor shared_expert(const ModelConfig& config, const SharedExpert& shared, const at::Tensor& x,
+                         const ForwardOptions& options) {
+  const std::vector<std::int64_t> all = {0, x.size(0)};
+  const at::Tensor hidden = between_maps(config, kernels::grouped_linear(in_dtype(x, options), all, {shared.in}));
+  const at::Tensor out = kernels::grouped_linear(hidden, all, {shared.out});
+  if (!shared.gate.defined()) return out;
+  return out *
+         at::sigmoid(kernels::linear(x.to(shared.gate.scalar_type()), shared.gate.unsqueeze(0))).to(out.scalar_type());
+}
+
+}  // namespace
+
+at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at::Tensor& x,
                         const ForwardOptions& options, BankTrace& trace) {
-  trace.decision = route(config, bank, x, options);
-  const auto dispatch = kernels::plan_dispatch(trace.decision.indices, static_cast<std::int64_t>(bank.modules.size()));
-  const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
-  const at::Tensor hidden =
-      activate(config.activation_function, through_modules(rows, bank, &Module::in, dispatch, options));
-  const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch, options);
-  if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
-  return kernels::combine(out, trace.decision.gates, dispatch);
+  const ModuleBank& bank = block.mlp;
+  at::Tensor sum;
+  if (bank.modules.empty()) {
+    sum = at::zeros_like(x);
+  } else {
+    trace.decision = route(config, bank, x, options);
+    const auto dispatch = kernels::plan_dispatch(trace.decision.indices, bank.size());
+    const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
+    const at::Tensor raised = through_modules(rows, bank, &Module::in, dispatch, options);
+    const at::Tensor hidden = between_maps(config, with_module_biases(raised, bank));
+    const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch, options);
+    if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
+    sum = kernels::combine(out, trace.decision.gates, dispatch);
+  }
+  if (block.shared.in.defined()) sum = sum + shared_expert(config, block.shared, x, options);
+  return with_bias(sum, block.mlp_bias);
 }
 
 }  // namespace mformer::layers

@@ -6,13 +6,16 @@
 
 #include "core/model/forward.h"
 #include "core/model/model.h"
+#include "kernels/activation.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/rotary.h"
 
 // The steps of forward(), for the files of this folder and their tests.
 namespace mformer::layers {
 
-/// LayerNorm with ε = 1e-5 always: the reference ignores layer_norm_epsilon, and published models were trained so.
-at::Tensor layer_norm(const at::Tensor& x, const Affine& norm);
+/// The norm of the form. `eps` is the form's block_eps or final_eps: of a ModuleFormer 1e-5 always, since the reference
+/// ignores layer_norm_epsilon, and published models were trained so.
+at::Tensor norm(NormKind kind, const at::Tensor& x, const Affine& norm, double eps);
 
 /// x [..., in] · weightᵀ + bias. With options.bfloat16 the product is taken, and returned, in bfloat16.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const ForwardOptions& options);
@@ -20,21 +23,33 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 /// Inverted dropout, only in training; draws from options.generator.
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options);
 
-/// The activation that the config names, as transformers defines it.
-at::Tensor activate(const std::string& name, const at::Tensor& x);
+/// The activation, as transformers defines it.
+at::Tensor activate(kernels::Activation kind, const at::Tensor& x);
 
-/// Σ over the chosen feed-forward modules of gate · W_outᵀ act(W_inᵀ x), for x [tokens, n_embd].
-at::Tensor feed_forward(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
+/// Σ over the chosen feed-forward modules of gate · W_outᵀ act(W_inᵀ x), for x [tokens, n_embd], and what the block's
+/// shared expert and bias add.
+at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at::Tensor& x,
                         const ForwardOptions& options, BankTrace& trace);
 
-/// Stick-breaking attention of block `layer` on x [batch, tokens, n_embd]. `key_mask` [batch, keys], bool, or
-/// undefined.
+/// Where the tokens of a pass stand.
+struct Positions {
+  at::Tensor key_mask;                         ///< [batch, keys], bool, or undefined.
+  std::optional<kernels::RotaryTable> rotary;  ///< Of these tokens; absent where the form has no positions.
+};
+
+/// The attention modules of block `layer` on x [batch, tokens, n_embd], gated and added up.
 at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const at::Tensor& x,
-                     const at::Tensor& key_mask, const ForwardOptions& options, BankTrace& trace);
+                     const Positions& positions, const ForwardOptions& options, BankTrace& trace);
 
 /// rows [tokens · k, in] through each module's map `which` (&Module::in or &Module::out).
 at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
                            const kernels::ModuleDispatch& dispatch, const ForwardOptions& options);
+
+/// rows [tokens · modules, columns] of an unrouted bank plus its modules' in_bias, where they have one.
+at::Tensor with_module_biases(const at::Tensor& rows, const ModuleBank& bank);
+
+/// x [..., n_embd] plus `bias`, where it is defined.
+at::Tensor with_bias(const at::Tensor& x, const at::Tensor& bias);
 
 /// ‖row‖ of each slot: rows [tokens · k, n_embd] → [tokens, k].
 at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch);

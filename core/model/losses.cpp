@@ -3,9 +3,12 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <map>
 
 #include "kernels/linear_cross_entropy.h"
 
@@ -31,14 +34,51 @@ at::Tensor sum_over_routers(const std::vector<BlockTrace>& routing, const Loss& 
   at::Tensor total;
   for (const BlockTrace& block : routing) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (!block.bank(kind).decision.logits.defined()) continue;  // no router
       const at::Tensor one = loss(block.bank(kind).decision);
       total = total.defined() ? total + one : one;
     }
   }
-  return total;
+  return total.defined() ? total : at::zeros({});
+}
+
+/// f [modules]: hits of each module per token; p [modules]: its mean probability; both over the tokens that count.
+struct BankUse {
+  at::Tensor hits, probs;
+};
+
+BankUse use_of(const RouterDecision& decision, const at::Tensor& counted) {
+  const at::Tensor& probs = decision.probs;
+  const at::Tensor weight =
+      counted.defined() ? counted.to(probs.device(), probs.scalar_type()) : at::ones({probs.size(0)}, probs.options());
+  const at::Tensor chosen = at::zeros_like(probs).scatter_(1, decision.indices, 1.0);
+  const at::Tensor tokens = weight.sum().clamp_min(1);
+  return {weight.unsqueeze(0).mm(chosen).squeeze(0) / tokens, (probs * weight.unsqueeze(1)).sum(0) / tokens};
 }
 
 }  // namespace
+
+at::Tensor joint_loss(const std::vector<BlockTrace>& routing, const at::Tensor& counted) {
+  std::map<std::int64_t, std::vector<BankUse>> by_size;
+  std::int64_t routers = 0;
+  for (const BlockTrace& block : routing) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const RouterDecision& decision = block.bank(kind).decision;
+      if (!decision.logits.defined()) continue;
+      by_size[decision.probs.size(1)].push_back(use_of(decision, counted));
+      ++routers;
+    }
+  }
+  at::Tensor total = at::zeros({});
+  for (const auto& [modules, uses] : by_size) {
+    at::Tensor hits = uses.front().hits, probs = uses.front().probs;
+    for (std::size_t i = 1; i < uses.size(); ++i) hits = hits + uses[i].hits, probs = probs + uses[i].probs;
+    const auto count = static_cast<double>(uses.size());
+    const at::Tensor one = static_cast<double>(modules) * (hits * probs).sum() / (count * count);
+    total = total.to(one.options()) + one * (count / static_cast<double>(routers));
+  }
+  return total;
+}
 
 at::Tensor mutual_information_loss(const RouterDecision& decision) {
   return conditional_entropy(decision) - marginal_entropy(decision);
@@ -57,10 +97,16 @@ at::Tensor switch_loss(const RouterDecision& decision) {
 }
 
 at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decision) {
+  if (config.aux_loss_type == "joint") {
+    BlockTrace one;
+    one.mlp.decision = decision;
+    return joint_loss({one}, {});
+  }
   return config.aux_loss_type == "mi" ? mutual_information_loss(decision) : switch_loss(decision);
 }
 
-at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing) {
+at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing, const at::Tensor& counted) {
+  if (config.aux_loss_type == "joint") return joint_loss(routing, counted);
   return sum_over_routers(routing, [&](const RouterDecision& decision) { return balance_loss(config, decision); });
 }
 
@@ -82,10 +128,8 @@ at::Tensor sum_over(const at::Tensor& logits, const at::Tensor& targets, std::in
   return sum / static_cast<double>(divisor);
 }
 
-/// hidden as rows, in the dtype of the product with the head.
-at::Tensor head_input(const at::Tensor& hidden, bool bfloat16) {
-  const at::Tensor rows = hidden.reshape({-1, hidden.size(-1)});
-  return bfloat16 ? rows.to(at::kBFloat16) : rows;
+at::Tensor head_rows(const Model& model, const at::Tensor& hidden, bool bfloat16) {
+  return head_input(model, hidden.reshape({-1, hidden.size(-1)}), bfloat16);
 }
 
 /// Double precision and half go through all logits at once: they are for checks.
@@ -101,17 +145,18 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
 
 at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16,
                          std::int64_t divisor) {
-  const at::Tensor rows = head_input(hidden, bfloat16 || model.bfloat16_matrices);
+  const at::Tensor rows = head_rows(model, hidden, bfloat16);
   const at::Tensor wanted = targets.flatten().to(hidden.device());
   if (!is_chunked(rows)) return sum_over(logits_of(model, hidden), wanted, divisor);
   return kernels::linear_cross_entropy(rows, model.lm_head, wanted, divisor);
 }
 
 at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
-  const at::Tensor rows = head_input(hidden, bfloat16 || model.bfloat16_matrices);
+  const at::Tensor rows = head_rows(model, hidden, bfloat16);
   const at::Tensor wanted = targets.flatten().to(hidden.device());
   if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, model.lm_head, wanted);
-  return at::cross_entropy_loss(logits_of(model, rows), wanted, {}, at::Reduction::None, -100);
+  return at::cross_entropy_loss(logits_of(model, hidden.reshape({-1, hidden.size(-1)})), wanted, {},
+                                at::Reduction::None, -100);
 }
 
 at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& input_ids) {

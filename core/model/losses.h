@@ -19,11 +19,18 @@ at::Tensor mutual_information_loss(const RouterDecision& decision);
 /// N · Σ normalised mean p · normalised hit share + 0.1 · mean logsumexp(logits)².
 at::Tensor switch_loss(const RouterDecision& decision);
 
+/// The balance loss of the families that transformers has, one number over all routers of all layers:
+/// N · Σ_m f_m p_m, f_m the share of (token, router) pairs that take module m, so that they sum to k, and p_m the mean
+/// of its probability. `counted` [tokens], bool, leaves tokens out (padding); undefined = all count. Routers with other
+/// numbers of modules N (after pruning, say) have a sum of their own each, and the result is the mean over all routers.
+at::Tensor joint_loss(const std::vector<BlockTrace>& routing, const at::Tensor& counted);
+
 /// The one that config.aux_loss_type names, for one router.
 at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decision);
 
-/// Its sum over all layers and both kinds.
-at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing);
+/// Its sum over all layers and both kinds, or the joint loss, which alone leaves tokens out. 0 without any router.
+at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing,
+                        const at::Tensor& counted = {});
 
 /// Load concentration for finetuning, mformer's own: the marginal term turned round,
 /// Σ over routers of  sharpness · H(p | x) + concentration · H(p̄), so that a task settles on few modules.

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/tensor.h>
 
+#include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
 #include "core/model/inference.h"
 #include "modules_registry/error.h"
@@ -12,57 +13,99 @@ namespace {
 using Part = ParameterRef::Part;
 using Visit = std::function<void(const ParameterRef&)>;
 
-void visit_if_defined(at::Tensor& tensor, ParameterRef ref, const Visit& visit) {
-  if (!tensor.defined()) return;
-  ref.tensor = &tensor;
-  visit(ref);
-}
+using Role = ParameterRole;
 
-void visit_affine(Affine& affine, const std::string& name, int layer, const Visit& visit) {
-  visit_if_defined(affine.weight, {name + ".weight", nullptr, Part::trunk, layer}, visit);
-  visit_if_defined(affine.bias, {name + ".bias", nullptr, Part::trunk, layer}, visit);
-}
+/// The parameters of one layer, or of none.
+class Visitor {
+ public:
+  Visitor(const Visit& visit, int layer) : visit_(visit), layer_(layer) {}
 
-void visit_bank(ModuleBank& bank, const std::string& block, int layer, const Visit& visit) {
-  const std::string name = block + "." + std::string(to_string(bank.kind));
-  visit_if_defined(bank.router.weight, {name + ".router.weight", nullptr, Part::router, layer, bank.kind}, visit);
-  visit_if_defined(bank.router.bias, {name + ".router.bias", nullptr, Part::router, layer, bank.kind}, visit);
-  visit_if_defined(bank.router.temperature, {name + ".router.temperature", nullptr, Part::router, layer, bank.kind},
-                   visit);
-  for (std::size_t i = 0; i < bank.modules.size(); ++i) {
-    Module& module = bank.modules[i];
-    const auto index = static_cast<std::int64_t>(i);
-    const std::string prefix = name + "." + std::to_string(i);
-    visit_if_defined(module.in, {prefix + ".in", nullptr, Part::module, layer, bank.kind, index}, visit);
-    visit_if_defined(module.out, {prefix + ".out", nullptr, Part::module, layer, bank.kind, index}, visit);
-    visit({prefix + ".row", &module.row, Part::module, layer, bank.kind, index});
-    visit_if_defined(module.in_scale, {prefix + ".in_scale", nullptr, Part::module, layer, bank.kind, index, true},
-                     visit);
-    visit_if_defined(module.out_scale, {prefix + ".out_scale", nullptr, Part::module, layer, bank.kind, index, true},
-                     visit);
+  void trunk(const std::string& name, at::Tensor& tensor, Role role) const {
+    if (tensor.defined()) visit_({name, &tensor, Part::trunk, role, layer_});
   }
+
+  void affine(const std::string& name, Affine& affine, Role weight, Role bias) const {
+    trunk(name + ".weight", affine.weight, weight);
+    trunk(name + ".bias", affine.bias, bias);
+  }
+
+  void norm(const std::string& name, Affine& affine) const { this->affine(name, affine, Role::norm, Role::norm); }
+
+  void bank(ModuleBank& bank) const {
+    const std::string router = names::bank(layer_, bank.kind) + ".router";
+    of_bank(router + ".weight", bank.router.weight, Role::router_weight, bank.kind);
+    of_bank(router + ".bias", bank.router.bias, Role::router_bias, bank.kind);
+    of_bank(router + ".temperature", bank.router.temperature, Role::temperature, bank.kind);
+    for (std::int64_t i = 0; i < bank.size(); ++i) module(bank.modules[i], bank.kind, i);
+  }
+
+  void block(Block& block) const {
+    const std::string name = names::layer(layer_);
+    norm(name + ".ln_1", block.ln_1);
+    affine(name + ".k_proj", block.k_proj, Role::projection, Role::bias);
+    affine(name + ".v_proj", block.v_proj, Role::projection, Role::bias);
+    trunk(name + ".q_norm", block.q_norm, Role::norm);
+    trunk(name + ".k_norm", block.k_norm, Role::norm);
+    bank(block.att);
+    trunk(name + ".att_bias", block.att_bias, Role::bias);
+    norm(name + ".ln_2", block.ln_2);
+    bank(block.mlp);
+    trunk(name + ".mlp_bias", block.mlp_bias, Role::bias);
+    trunk(name + ".shared.in", block.shared.in, Role::shared_map);
+    trunk(name + ".shared.out", block.shared.out, Role::shared_map);
+    trunk(name + ".shared.gate", block.shared.gate, Role::router_weight);
+  }
+
+ private:
+  void of_bank(const std::string& name, at::Tensor& tensor, Role role, Kind kind) const {
+    if (tensor.defined()) visit_({name, &tensor, Part::router, role, layer_, kind});
+  }
+
+  void module(Module& module, Kind kind, std::int64_t index) const {
+    const std::string prefix = names::module(layer_, kind, index);
+    const std::pair<std::pair<const char*, at::Tensor*>, Role> all[] = {
+        {{".in", &module.in}, Role::map_in},
+        {{".out", &module.out}, Role::map_out},
+        {{".row", &module.row}, Role::row},
+        {{".in_bias", &module.in_bias}, Role::module_bias},
+        {{".head_norm", &module.head_norm}, Role::head_norm},
+        {{".in_scale", &module.in_scale}, Role::scale},
+        {{".out_scale", &module.out_scale}, Role::scale}};
+    for (const auto& [named, role] : all) {
+      if (named.second->defined())
+        visit_({prefix + named.first, named.second, Part::module, role, layer_, kind, index});
+    }
+  }
+
+  const Visit& visit_;
+  int layer_;
+};
+
+/// The role of the parameter of this name, of which a private part stands in the place.
+Role role_of_part(const std::string& name) {
+  if (name == names::kEmbedding) return Role::embedding;
+  if (name == names::kHead) return Role::head;
+  if (name.ends_with(".rows")) return Role::row;
+  if (name.ends_with(".temperature")) return Role::temperature;
+  if (name.ends_with(".router.weight") || name.ends_with(".shared.gate")) return Role::router_weight;
+  if (name.ends_with(".router.bias")) return Role::router_bias;
+  if (name.ends_with("_proj.weight")) return Role::projection;
+  if (name.ends_with("_proj.bias") || name.ends_with("_bias")) return Role::bias;
+  if (name.find(".shared.") != std::string::npos) return Role::shared_map;
+  return Role::norm;
 }
 
 }  // namespace
 
 void for_each_parameter(Model& model, const Visit& visit) {
-  visit({"wte", &model.wte, Part::trunk});
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
-    Block& block = model.blocks[l];
-    const int layer = static_cast<int>(l);
-    const std::string name = "h." + std::to_string(l);
-    visit_affine(block.ln_1, name + ".ln_1", layer, visit);
-    visit_affine(block.k_proj, name + ".k_proj", layer, visit);
-    visit_affine(block.v_proj, name + ".v_proj", layer, visit);
-    visit_bank(block.att, name, layer, visit);
-    visit_affine(block.ln_2, name + ".ln_2", layer, visit);
-    visit_bank(block.mlp, name, layer, visit);
-  }
-  visit_affine(model.ln_f, "ln_f", -1, visit);
-  if (!model.config.tie_word_embeddings) visit_if_defined(model.lm_head, {"lm_head", nullptr, Part::trunk}, visit);
+  const Visitor outside(visit, -1);
+  outside.trunk(std::string(names::kEmbedding), model.wte, Role::embedding);
+  for (std::size_t l = 0; l < model.blocks.size(); ++l) Visitor(visit, static_cast<int>(l)).block(model.blocks[l]);
+  outside.norm(std::string(names::kFinalNorm), model.ln_f);
+  if (!model.config.tie_word_embeddings) outside.trunk(std::string(names::kHead), model.lm_head, Role::head);
   for (Domain& domain : model.domains) {
     for (PrivatePart& part : domain.parts) {
-      visit({"domain " + domain.name + "/" + part.name, &part.value, Part::domain});
+      visit({"domain " + domain.name + "/" + part.name, &part.value, Part::domain, role_of_part(part.name)});
     }
   }
 }
@@ -77,7 +120,7 @@ ModelSize size_of(const Model& model) {
   ModelSize size;
   Model handles = model;
   for_each_parameter(handles, [&](const ParameterRef& ref) {
-    size.weights += ref.scale ? 0 : ref.tensor->numel();
+    size.weights += ref.role == Role::scale ? 0 : ref.tensor->numel();
     size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
   });
   if (model.prepared != nullptr) {
@@ -98,9 +141,23 @@ Model clone(const Model& model) {
 
 void convert(Model& model, at::ScalarType dtype) {
   for_each_parameter(model, [&](const ParameterRef& ref) {
-    if (!ref.scale && ref.tensor->is_floating_point()) *ref.tensor = ref.tensor->detach().to(dtype);
+    if (ref.role != Role::scale && ref.tensor->is_floating_point()) *ref.tensor = ref.tensor->detach().to(dtype);
   });
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+}
+
+std::int64_t weights_of(const Module& module) {
+  std::int64_t weights = 0;
+  for (const at::Tensor* tensor : {&module.in, &module.out, &module.row, &module.in_bias, &module.head_norm}) {
+    if (tensor->defined()) weights += tensor->numel();
+  }
+  return weights;
+}
+
+void take_weights(Module& to, const Module& from) {
+  to.in = from.in, to.out = from.out, to.row = from.row;
+  to.in_scale = from.in_scale, to.out_scale = from.out_scale;
+  to.in_bias = from.in_bias, to.head_norm = from.head_norm;
 }
 
 void count_modules(Model& model) {
@@ -119,7 +176,7 @@ ModuleSelection all_modules(const Model& model) {
 namespace {
 
 /// Of the rows that each domain keeps for this bank's base modules, those of the modules that stay.
-void select_private_rows(Model& model, const std::string& bank_name, const ModuleBank& from,
+void select_private_rows(Model& model, const std::string& rows_name, const ModuleBank& from,
                          const std::vector<std::int64_t>& positions) {
   for (Domain& domain : model.domains) {
     std::vector<std::int64_t> number(from.modules.size(), -1), kept;  // of each module among those with such a row
@@ -132,7 +189,7 @@ void select_private_rows(Model& model, const std::string& bank_name, const Modul
     }
     if (static_cast<std::int64_t>(kept.size()) == count) continue;
     for (PrivatePart& part : domain.parts) {
-      if (part.name == bank_name + ".rows") {
+      if (part.name == rows_name) {
         part.value = part.value.index_select(0, at::tensor(kept, at::kLong).to(part.value.device()));
       }
     }
@@ -149,12 +206,12 @@ Model select(const Model& model, const ModuleSelection& keep) {
       const ModuleBank& from = model.blocks[l].bank(kind);
       ModuleBank& to = selected.blocks[l].bank(kind);
       const auto& positions = keep.of(kind).at(l);
-      if (static_cast<std::int64_t>(positions.size()) < from.k) {
+      if (static_cast<std::int64_t>(positions.size()) < from.least()) {
         throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(positions.size()) + " " +
                         std::string(to_string(kind)) + " modules, but each token uses " + std::to_string(from.k),
                     "keep at least k modules of each kind in every layer");
       }
-      select_private_rows(selected, "h." + std::to_string(l) + "." + std::string(to_string(kind)), from, positions);
+      select_private_rows(selected, names::bank_rows(static_cast<std::int64_t>(l), kind), from, positions);
       to.modules.clear();
       for (const std::int64_t position : positions) to.modules.push_back(from.modules.at(position));
     }

@@ -9,15 +9,20 @@
 #include <vector>
 
 #include "core/formats/model_config.h"
+#include "core/formats/parameter_shapes.h"
 #include "modules_registry/records.h"
 
 namespace mformer {
 
 /// One attention module or one feed-forward module, the unit that is added, frozen, tuned, moved and removed.
 struct Module {
-  at::Tensor in;   ///< [n_embd, hidden]: the query map (hidden = att_hidden) or W_in (hidden = ffd_hidden).
+  at::Tensor in;   ///< [n_embd, columns]: the query map, with the module's own key and value where attention is not
+                   ///< routed; or W_in, with gate and up side by side where it is gated (ModelConfig::in_width).
   at::Tensor out;  ///< [hidden, n_embd]: the output map or W_out.
-  at::Tensor row;  ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm.
+  at::Tensor row;  ///< [gating_size] (mlp, gmm) or [n_embd] (linear): its row of the router, called centroid in gmm;
+                   ///< undefined in an unrouted bank.
+  at::Tensor in_bias;    ///< [columns] added after `in`; undefined where the form has none.
+  at::Tensor head_norm;  ///< [att_hidden + head size]: its part of the weights of QkNorm::whole, queries then keys.
   /// [hidden] of `in` and [n_embd] of `out`, float32; defined only where those are int8, in a quantised module: the
   /// value of a weight is its code times the scale of its column (kernels/packed_linear.h).
   at::Tensor in_scale, out_scale;
@@ -27,6 +32,12 @@ struct Module {
   std::vector<std::string> hidden_from = {};  ///< Of a base module: domains that have a copy in its place.
 };
 
+/// Number of a module's weights, scales aside.
+std::int64_t weights_of(const Module& module);
+
+/// `to` gets the tensors of `from`, and stays what it is otherwise.
+void take_weights(Module& to, const Module& from);
+
 /// What the modules of one (layer, kind) share for choosing among them. Tensors the gate type has no use for are
 /// undefined.
 struct Router {
@@ -35,12 +46,20 @@ struct Router {
   at::Tensor temperature;  ///< [1] (gmm: logits are cosines times its exp).
 };
 
-/// The modules of one (layer, kind) with their router.
+/// The modules of one (layer, kind) with their router. In an unrouted bank every token takes all modules with gate 1;
+/// it may be empty, and then adds nothing.
 struct ModuleBank {
   Kind kind = Kind::mlp;
-  std::int64_t k = 2;  ///< Modules chosen per token.
+  std::int64_t k = 2;  ///< Modules chosen per token, where a router chooses.
   Router router;
   std::vector<Module> modules;
+  bool routed = true;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(modules.size()); }
+  /// Modules that a token takes.
+  std::int64_t chosen() const { return routed ? k : size(); }
+  /// The fewest modules that the bank works with.
+  std::int64_t least() const { return routed ? k : 0; }
 };
 
 /// Affine parameters of a LayerNorm, or weight and bias of a Linear [out, in]; undefined where the model has none.
@@ -49,10 +68,20 @@ struct Affine {
   at::Tensor bias;
 };
 
-/// x ← x + Att(LN₁ x); x ← x + Mlp(LN₂ x).
+/// A feed-forward module that every token takes beside those that the router chooses. Undefined where there is none.
+struct SharedExpert {
+  at::Tensor in;    ///< [n_embd, shared_hidden], twice as wide where it is gated.
+  at::Tensor out;   ///< [shared_hidden, n_embd]
+  at::Tensor gate;  ///< [n_embd]: what it puts out is multiplied by sigmoid(x · gate).
+};
+
+/// x ← x + Att(norm₁ x); x ← x + Mlp(norm₂ x): ModelForm says how. What a form does not have is undefined.
 struct Block {
   Affine ln_1, ln_2;
-  Affine k_proj, v_proj;  ///< [att_hidden, n_embd]; undefined where keys and values are the input itself.
+  Affine k_proj, v_proj;          ///< [att_hidden, n_embd]; undefined also where keys and values are the input itself.
+  at::Tensor q_norm, k_norm;      ///< [head size], QkNorm::head
+  at::Tensor att_bias, mlp_bias;  ///< [n_embd]
+  SharedExpert shared;
   ModuleBank att, mlp;
 
   ModuleBank& bank(Kind kind) { return kind == Kind::att ? att : mlp; }
@@ -78,8 +107,9 @@ struct Domain {
 
 struct PreparedModel;
 
-/// A ModuleFormer (arXiv 2306.04640) causal language model: plain data. Copying a Model copies handles: two models may
-/// share tensors (a pruned or masked view of another does). core/model/forward.h computes with it.
+/// A modular causal language model, a ModuleFormer (arXiv 2306.04640) or of another form: plain data. Copying a Model
+/// copies handles: two models may share tensors (a pruned or masked view of another does). core/model/forward.h
+/// computes with it.
 struct Model {
   ModelConfig config;
   at::Tensor wte;  ///< [vocab_size, n_embd]
@@ -95,16 +125,25 @@ struct Model {
   bool bfloat16_matrices = false;
 };
 
-/// A parameter and where it belongs. `name` is mformer's own: "wte", "h.0.ln_1.weight", "h.0.att.router.weight",
-/// "h.0.mlp.3.in": stable within a version, used for snapshots and messages.
+/// A parameter and where it belongs. `name` is mformer's own (core/formats/parameter_names.h), stable within a version,
+/// used for snapshots and messages.
 struct ParameterRef {
+  enum class Part { trunk, router, module, domain };  ///< domain: a private part, "domain german/ln_f.weight".
+
   std::string name;
   at::Tensor* tensor;
-  enum class Part { trunk, router, module, domain } part;  ///< domain: a private part, "domain german/ln_f.weight".
-  int layer = -1;                                          ///< -1 outside the blocks.
-  Kind kind = Kind::att;                                   ///< Of routers and modules.
-  std::int64_t module = -1;                                ///< Index in its bank.
-  bool scale = false;                                      ///< The scale of a quantised module: "h.0.mlp.3.in_scale".
+  Part part;
+  ParameterRole role;        ///< What it is for; of a private part, what the part in whose place it stands is for.
+  int layer = -1;            ///< -1 outside the blocks.
+  Kind kind = Kind::att;     ///< Of routers and modules.
+  std::int64_t module = -1;  ///< Index in its bank.
+
+  /// One of the two matrices of a module.
+  bool is_map() const { return role == ParameterRole::map_in || role == ParameterRole::map_out; }
+  /// Rows of it belong to tokens.
+  bool is_vocabulary() const {
+    return part == Part::trunk && (role == ParameterRole::embedding || role == ParameterRole::head);
+  }
 };
 
 /// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte", and what
@@ -139,8 +178,12 @@ ModelSize size_of(const Model& model);
 /// Throws Error if the config is invalid.
 Model make_model(const ModelConfig& config, std::uint64_t seed);
 
-/// One fresh module for this bank's place (fan-in rule as above); `row` included. Draws from the generator given.
-Module make_module(const ModelConfig& config, Kind kind, at::Generator& generator);
+/// One fresh module for a bank of layer `layer` (fan-in rule as above); `row` included. Draws from the generator given.
+Module make_module(const ModelConfig& config, std::int64_t layer, Kind kind, at::Generator& generator);
+
+/// A model of the (validated) config's geometry whose parameters, of this dtype, are allocated and nothing else; int8
+/// codes and scales where it is quantised.
+Model allocate_model(const ModelConfig& config, at::ScalarType dtype);
 
 /// A deep copy that shares no tensor with `model`, without gradients.
 Model clone(const Model& model);

@@ -45,9 +45,10 @@ Model on_device(const Model& model, at::Device device) {
 }
 
 bool is_product_matrix(const ParameterRef& ref) {
-  if (ref.part == ParameterRef::Part::module) return !ref.scale && !ref.name.ends_with(".row");
+  if (ref.is_map()) return true;
   if (ref.part != ParameterRef::Part::trunk) return false;
-  return ref.name == "lm_head" || ref.name.ends_with("_proj.weight");
+  return ref.role == ParameterRole::head || ref.role == ParameterRole::projection ||
+         ref.role == ParameterRole::shared_map;
 }
 
 void make_matrices_bfloat16(Model& model, const std::function<bool(const ParameterRef&)>& kept) {

@@ -17,12 +17,12 @@ at::Device device_of(const Model& model);
 /// there (kernels/stacked_weights.h), so that their products need no second copy.
 Model on_device(const Model& model, at::Device device);
 
-/// Turns the matrices of products into bfloat16 and sets Model::bfloat16_matrices: maps of modules, key and value
-/// projections, and the head unless it is tied to the embedding. Norms, routers and the embedding keep their dtype, so
-/// routing and the residual stream are as exact as before; with ForwardOptions::bfloat16 the factors of products are
-/// the same bits as from float32 matrices, which it rounds each time (biases of bfloat16 matrices are rounded when they
-/// are added). Matrices for which `kept` is true, those to be trained, stay. New tensors: other models that share the
-/// old ones keep them. Quantised modules stay.
+/// Turns the matrices of products into bfloat16 and sets Model::bfloat16_matrices: maps of modules and shared experts,
+/// key and value projections, and the head unless it is tied to the embedding. Norms, routers and the embedding keep
+/// their dtype, so routing and the residual stream are as exact as before; with ForwardOptions::bfloat16 the factors of
+/// products are the same bits as from float32 matrices, which it rounds each time (biases of bfloat16 matrices are
+/// rounded when they are added). Matrices for which `kept` is true, those to be trained, stay. New tensors: other
+/// models that share the old ones keep them. Quantised modules stay.
 void make_matrices_bfloat16(Model& model, const std::function<bool(const ParameterRef&)>& kept = {});
 
 /// Whether make_matrices_bfloat16() is about this parameter.

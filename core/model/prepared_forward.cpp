@@ -1,7 +1,15 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+
+#include <cmath>
 
 #include "core/model/inference.h"
+#include "core/model/rotary.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/rms_norm.h"
+#include "kernels/softmax_attention.h"
 #include "kernels/stick_breaking_attention.h"
 #include "modules_registry/error.h"
 
@@ -20,17 +28,28 @@ void check(const ForwardOptions& options) {
   }
 }
 
+/// As in attention.cpp.
+struct PreparedHeads {
+  at::Tensor query;       ///< [batch, tokens, slots, heads, size]
+  at::Tensor key, value;  ///< [batch, tokens, heads, size]
+};
+
 /// One pass of a batch through a prepared model. Rows are tokens, flattened batch-major.
 class Pass {
  public:
   Pass(const Model& model, const at::Tensor& input_ids, const at::Tensor& key_mask, const ForwardOptions& options)
       : config_(model.config),
+        form_(model.config.form),
         prepared_(*model.prepared),
         options_(options),
         batch_(input_ids.size(0)),
         tokens_(input_ids.size(1)),
         x_(kernels::embedding(model.wte, input_ids.contiguous().view({-1}))) {
     if (key_mask.defined()) key_mask_ = key_mask;
+    if (form_.embedding_scale != 1) x_.mul_(form_.embedding_scale);
+    if (form_.rotary.kind == RotaryKind::none) return;
+    const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
+    rotary_ = rotary_positions(form_.rotary, config_.head_size(), cached, tokens_);
   }
 
   ForwardOutput run() {
@@ -38,21 +57,23 @@ class Pass {
     for (std::size_t l = 0; l < prepared_.blocks.size(); ++l) {
       if (options_.hidden_states) output.hidden_states.push_back(x_.clone().view({batch_, tokens_, -1}));
       const PreparedBlock& block = prepared_.blocks[l];
-      attention(block, l, norm(block.ln_1));
-      feed_forward(block.mlp, norm(block.ln_2));
+      attention(block, l, norm(block.ln_1, form_.block_eps));
+      feed_forward(block, norm(block.ln_2, form_.block_eps));
     }
-    output.hidden = norm(prepared_.ln_f).view({batch_, tokens_, -1});
+    output.hidden = norm(prepared_.ln_f, form_.final_eps).view({batch_, tokens_, -1});
     if (options_.hidden_states) output.hidden_states.push_back(output.hidden);
     if (options_.cache != nullptr) options_.cache->advance(tokens_);
     return output;
   }
 
  private:
-  at::Tensor norm(const Affine& affine) const {
+  at::Tensor norm(const Affine& affine, double eps) const {
+    if (form_.norm == NormKind::rms) return kernels::rms_norm(x_, affine.weight, eps, prepared_.dtype);
     return kernels::layer_norm(x_, affine.weight, affine.bias, prepared_.dtype);
   }
 
   kernels::Choice route(const PreparedBank& bank, std::int64_t k, const at::Tensor& x) const {
+    if (!bank.routed) return take_all(bank, x.size(0));
     at::Tensor logits;
     if (!bank.router.defined()) {
       logits = kernels::packed_linear(x, bank.rows, {}, /*float32=*/true);
@@ -66,7 +87,12 @@ class Pass {
       logits = kernels::packed_linear(z, bank.rows, {}, /*float32=*/true);
     }
     if (bank.temperature != 1.0F) logits.mul_(bank.temperature);
-    return kernels::choose(logits, k);
+    return kernels::choose(logits, k, {form_.top_k_first, form_.renormalise});
+  }
+
+  static kernels::Choice take_all(const PreparedBank& bank, std::int64_t tokens) {
+    return {at::arange(bank.size(), at::kLong).expand({tokens, bank.size()}).contiguous(),
+            at::ones({tokens, bank.size()})};
   }
 
   static at::Tensor through(const std::vector<PackedWeight>& weights, const at::Tensor& rows,
@@ -74,45 +100,115 @@ class Pass {
     return kernels::packed_grouped_linear(rows, dispatch.offset, weights);
   }
 
-  void feed_forward(const PreparedBank& bank, const at::Tensor& x) {
-    const kernels::Choice choice = route(bank, config_.k_mlp, x);
-    const auto dispatch = kernels::plan_dispatch(choice.modules, static_cast<std::int64_t>(bank.in.size()));
-    at::Tensor hidden = through(bank.in, kernels::rows_from_tokens(x, dispatch), dispatch);
-    kernels::activate(prepared_.activation, hidden);
-    kernels::add_combined(through(bank.out, hidden, dispatch), choice.gates, dispatch, x_);
+  /// Through the modules' first maps, biases added: [tokens · modules taken, columns].
+  static at::Tensor raise(const PreparedBank& bank, const at::Tensor& x, const kernels::ModuleDispatch& dispatch) {
+    const at::Tensor rows = through(bank.in, kernels::rows_from_tokens(x, dispatch), dispatch);
+    if (!bank.in_bias.defined()) return rows;
+    rows.view({bank.size(), -1, rows.size(1)}).add_(bank.in_bias.unsqueeze(1));
+    return rows;
+  }
+
+  void add_bias(const at::Tensor& bias) {
+    if (bias.defined()) x_.add_(bias, form_.residual_scale);
+  }
+
+  at::Tensor between_maps(at::Tensor rows) const {
+    if (form_.gated) return kernels::gated_activate(prepared_.activation, rows);
+    kernels::activate(prepared_.activation, rows);
+    return rows;
+  }
+
+  void feed_forward(const PreparedBlock& block, const at::Tensor& x) {
+    const PreparedBank& bank = block.mlp;
+    if (bank.size() > 0) {
+      const kernels::Choice choice = route(bank, config_.k_mlp, x);
+      const auto dispatch = kernels::plan_dispatch(choice.modules, bank.size());
+      const at::Tensor hidden = between_maps(raise(bank, x, dispatch));
+      kernels::add_combined(through(bank.out, hidden, dispatch), choice.gates, dispatch, x_, form_.residual_scale);
+    }
+    if (block.shared_in.defined()) add_shared(block, x);
+    add_bias(block.mlp_bias);
+  }
+
+  void add_shared(const PreparedBlock& block, const at::Tensor& x) {
+    const at::Tensor hidden = between_maps(kernels::packed_linear(x, block.shared_in, {}));
+    at::Tensor out = kernels::packed_linear(hidden, block.shared_out, {}, /*float32=*/true);
+    if (block.shared_gate.defined()) out.mul_(at::linear(x.to(at::kFloat), block.shared_gate).sigmoid_());
+    x_.add_(out, form_.residual_scale);
   }
 
   at::Tensor heads(const at::Tensor& x) const { return x.view({batch_, tokens_, config_.n_head, config_.head_size()}); }
 
-  /// Keys and values of these tokens and of those in the cache.
-  std::pair<at::Tensor, at::Tensor> keys_and_values(const PreparedBlock& block, std::size_t layer,
-                                                    const at::Tensor& x) const {
+  /// Queries of the chosen modules, and keys and values that the layer computes for all of them.
+  PreparedHeads shared_heads(const PreparedBlock& block, const at::Tensor& x, const at::Tensor& slots) const {
     const bool projected = block.k_proj.defined();
-    const at::Tensor key = heads(projected ? kernels::packed_linear(x, block.k_proj, block.k_bias) : x);
-    const at::Tensor value = projected ? heads(kernels::packed_linear(x, block.v_proj, block.v_bias)) : key;
-    if (options_.cache == nullptr) return {key, value};
-    return options_.cache->append(layer, key, value);
+    PreparedHeads made;
+    made.query = slots.view({batch_, tokens_, slots.size(1), config_.n_head, config_.head_size()});
+    made.key = heads(projected ? kernels::packed_linear(x, block.k_proj, block.k_bias) : x);
+    made.value = projected ? heads(kernels::packed_linear(x, block.v_proj, block.v_bias)) : made.key;
+    return made;
+  }
+
+  /// Queries, key and value of each module: slots [tokens, modules, att_hidden + 2 · size].
+  PreparedHeads own_heads(const PreparedBlock& block, const at::Tensor& flat) const {
+    const std::int64_t size = config_.head_size(), queries = config_.att_hidden;
+    const at::Tensor slots = flat.view({batch_, tokens_, flat.size(1), -1});
+    PreparedHeads made{slots.narrow(3, 0, queries).unflatten(3, {config_.n_head, size}), slots.narrow(3, queries, size),
+                       slots.narrow(3, queries + size, size)};
+    if (form_.qk_norm == QkNorm::head) {
+      made.query = kernels::rms_norm(made.query, block.q_norm, form_.block_eps);
+      made.key = kernels::rms_norm(made.key, block.k_norm, form_.block_eps);
+    } else if (form_.qk_norm == QkNorm::whole) {
+      made.query = kernels::rms_norm(made.query.flatten(2), block.att.query_norm, form_.block_eps).view_as(made.query);
+      made.key = kernels::rms_norm(made.key.flatten(2), block.att.key_norm, form_.block_eps).view_as(made.key);
+    }
+    if (form_.clip_qkv > 0) {
+      for (at::Tensor* x : {&made.query, &made.key, &made.value}) *x = x->clamp(-form_.clip_qkv, form_.clip_qkv);
+    }
+    made.query = made.query.transpose(2, 3);
+    return made;
+  }
+
+  at::Tensor read(std::size_t layer, const PreparedHeads& made) const {
+    if (form_.attention == AttentionKind::stick_breaking) {
+      return kernels::stick_breaking_attention(made.query, made.key, made.value, key_mask_);
+    }
+    const double plain = 1 / std::sqrt(static_cast<double>(config_.head_size()));
+    const double scale = form_.attention_scale > 0 ? form_.attention_scale : plain;
+    const bool sees_all = static_cast<std::int64_t>(layer) < form_.window_from_layer;
+    return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, sees_all ? 0 : form_.window);
   }
 
   void attention(const PreparedBlock& block, std::size_t layer, const at::Tensor& x) {
     const PreparedBank& bank = block.att;
-    const std::int64_t k = config_.k_att;
-    const kernels::Choice choice = route(bank, k, x);
-    const auto dispatch = kernels::plan_dispatch(choice.modules, static_cast<std::int64_t>(bank.in.size()));
-    const at::Tensor rows = through(bank.in, kernels::rows_from_tokens(x, dispatch), dispatch);
-    const at::Tensor query =
-        kernels::slots_from_rows(rows, dispatch).view({batch_, tokens_, k, config_.n_head, config_.head_size()});
-    const auto [key, value] = keys_and_values(block, layer, x);
-    const at::Tensor read = kernels::stick_breaking_attention(query, key, value, key_mask_);
-    const at::Tensor out = kernels::rows_from_slots(read.view({batch_ * tokens_, k, config_.att_hidden}), dispatch);
-    kernels::add_combined(through(bank.out, out, dispatch), choice.gates, dispatch, x_);
+    if (bank.size() == 0) return add_bias(block.att_bias);
+    const kernels::Choice choice = route(bank, config_.k_att, x);
+    const std::int64_t taken = choice.modules.size(1);
+    const auto dispatch = kernels::plan_dispatch(choice.modules, bank.size());
+    const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);
+    PreparedHeads made = bank.routed ? shared_heads(block, x, slots) : own_heads(block, slots);
+    if (rotary_.has_value()) {
+      made.query = kernels::rotate(made.query, *rotary_, 0);
+      made.key = kernels::rotate(made.key, *rotary_, 0);
+    }
+    if (options_.cache != nullptr) {
+      std::tie(made.key, made.value) = options_.cache->append(layer, made.key, made.value);
+    }
+    at::Tensor answers = read(layer, made);
+    if (!bank.routed) answers = answers.transpose(2, 3);
+    const at::Tensor rows =
+        kernels::rows_from_slots(answers.reshape({batch_ * tokens_, taken, config_.att_hidden}), dispatch);
+    kernels::add_combined(through(bank.out, rows, dispatch), choice.gates, dispatch, x_, form_.residual_scale);
+    add_bias(block.att_bias);
   }
 
   const ModelConfig& config_;
+  const ModelForm& form_;
   const PreparedModel& prepared_;
   const ForwardOptions& options_;
   const std::int64_t batch_, tokens_;
   std::optional<at::Tensor> key_mask_;
+  std::optional<kernels::RotaryTable> rotary_;
   at::Tensor x_;  ///< [tokens, n_embd] float32, the residual stream
 };
 

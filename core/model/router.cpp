@@ -1,7 +1,9 @@
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/multinomial.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/topk.h>
@@ -48,7 +50,8 @@ void choose(const ModelConfig& config, std::int64_t k, const at::Tensor& logits,
             RouterDecision& decision) {
   const std::int64_t drawn = options.training ? config.sample_topk : 0;
   if (drawn == 0) {
-    std::tie(decision.probs, decision.gates, decision.indices) = kernels::softmax_top_k(logits, k);
+    const kernels::ChoiceForm form{config.form.top_k_first, config.form.renormalise};
+    std::tie(decision.probs, decision.gates, decision.indices) = kernels::softmax_top_k(logits, k, form);
     return;
   }
   decision.probs = at::softmax(logits, 1);
@@ -57,12 +60,24 @@ void choose(const ModelConfig& config, std::int64_t k, const at::Tensor& logits,
   const at::Tensor random = at::multinomial(others, drawn, false, options.generator).to(best.device());
   decision.indices = at::cat({best, random}, 1);
   decision.gates = decision.probs.gather(1, decision.indices);
+  if (config.form.top_k_first || config.form.renormalise) decision.gates = decision.gates / decision.gates.sum(1, true);
+}
+
+/// Every token takes every module as it is.
+RouterDecision take_all(const ModuleBank& bank, const at::Tensor& x) {
+  RouterDecision decision;
+  const at::ScalarType dtype = at::promote_types(x.scalar_type(), at::kFloat);
+  decision.indices =
+      at::arange(bank.size(), x.options().dtype(at::kLong)).expand({x.size(0), bank.size()}).contiguous();
+  decision.gates = at::ones({x.size(0), bank.size()}, x.options().dtype(dtype));
+  return decision;
 }
 
 }  // namespace
 
 RouterDecision route(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
                      const ForwardOptions& options) {
+  if (!bank.routed) return take_all(bank, x);
   RouterDecision decision;
   const at::Tensor input = router_input(config, bank, x, options);
   if (options.router_inputs) decision.input = input;

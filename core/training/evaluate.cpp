@@ -82,7 +82,8 @@ void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options
   };
   BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
   for (std::int64_t first = 0; first < used; first += options.batch_size) {
-    if (options.should_stop && options.should_stop()) throw EvaluationInterrupted("interrupted while the loss was measured");
+    if (options.should_stop && options.should_stop())
+      throw EvaluationInterrupted("interrupted while the loss was measured");
     visit(batches.next());
     if (options.progress) options.progress(std::min(used, first + options.batch_size), used);
   }

@@ -13,10 +13,6 @@ constexpr std::int64_t kLogitsOnCpu = 8'000'000, kLogitsOnDevice = 1 << 26;
 constexpr std::int64_t kScoresOnDevice = 1 << 24, kTensorsOfScores = 8;
 constexpr std::int64_t kWeightsTogether = 1 << 24, kTensorsOfWeights = 3;
 
-bool is_module_map(const ParameterRef& ref) {
-  return ref.part == ParameterRef::Part::module && !ref.scale && !ref.name.ends_with(".row");
-}
-
 std::int64_t bytes_of(const at::Tensor& x) {
   return static_cast<std::int64_t>(x.nbytes());
 }
@@ -36,7 +32,7 @@ std::int64_t teacher_bytes(Model teacher, bool bfloat16, bool on_cpu) {
   if (!on_cpu) return weights_of(teacher, bfloat16);
   std::int64_t bytes = 0;
   for_each_parameter(teacher, [&](const ParameterRef& ref) {
-    if (is_module_map(ref)) bytes += ref.tensor->numel() * (bfloat16 ? 2 : 4);
+    if (ref.is_map()) bytes += ref.tensor->numel() * (bfloat16 ? 2 : 4);
   });
   return bytes;
 }
@@ -46,7 +42,7 @@ std::int64_t first_trained_layer(Model& model) {
   std::int64_t first = model.config.n_layer;
   for_each_parameter(model, [&](const ParameterRef& ref) {
     if (!ref.tensor->requires_grad()) return;
-    if (ref.name == "wte") first = 0;
+    if (ref.role == ParameterRole::embedding) first = 0;
     if (ref.layer >= 0) first = std::min<std::int64_t>(first, ref.layer);
   });
   return first;
@@ -76,15 +72,19 @@ class Activations {
 
   /// Gradients that live together while the backward pass goes through one layer.
   std::int64_t backward_of_a_layer() const {
-    const std::int64_t k = std::max(config_.k_att, config_.k_mlp);
-    const std::int64_t hidden = std::max(config_.att_hidden, config_.ffd_hidden);
-    return tokens_ * (8 * config_.n_embd + element_ * k * (2 * config_.n_embd + 2 * hidden));
+    std::int64_t most = 0;
+    for (const Block& block : model_.blocks) {
+      for (const ModuleBank* bank : {&block.att, &block.mlp}) {
+        most = std::max(most, bank->chosen() * (2 * config_.n_embd + columns(*bank) + hidden(*bank)));
+      }
+    }
+    return tokens_ * (8 * config_.n_embd + element_ * most);
   }
 
  private:
   /// Bytes a token: logits, distribution and choice.
   std::int64_t choice(const ModuleBank& bank) const {
-    return 4 * static_cast<std::int64_t>(bank.modules.size()) * (2 + (balance_ ? 1 : 0)) + 28 * bank.k;
+    return (bank.routed ? 4 * bank.size() * (2 + (balance_ ? 1 : 0)) : 0) + 28 * bank.chosen();
   }
 
   /// … the norm, conversions, the router's hidden layer.
@@ -92,16 +92,18 @@ class Activations {
     const std::int64_t conversions = element_ == 4                                                 ? 0
                                      : bank.kind == Kind::att && model_.config.has_kv_projection() ? 3
                                                                                                    : 1;
-    const std::int64_t hidden = config_.gate_type == "mlp" ? 8 : config_.gate_type == "gmm" ? 12 : 0;
+    const std::int64_t hidden = !bank.routed ? 0 : config_.gate_type == "mlp" ? 8 : config_.gate_type == "gmm" ? 12 : 0;
     return (8 + conversions * element_) * config_.n_embd + hidden * config_.gating_size;
   }
 
   /// … what the modules read and write.
   std::int64_t modules(const ModuleBank& bank) const {
-    const std::int64_t width = bank.kind == Kind::att ? config_.att_hidden : config_.ffd_hidden;
-    const std::int64_t shared = bank.kind == Kind::att ? 2 * config_.att_hidden : 0;
-    return element_ * (2 * bank.k * (config_.n_embd + width) + shared);
+    const std::int64_t shared = bank.kind == Kind::att && bank.routed ? 2 * config_.att_hidden : 0;
+    return element_ * (bank.chosen() * (2 * config_.n_embd + columns(bank) + hidden(bank)) + shared);
   }
+
+  static std::int64_t columns(const ModuleBank& bank) { return bank.modules.empty() ? 0 : bank.modules[0].in.size(1); }
+  static std::int64_t hidden(const ModuleBank& bank) { return bank.modules.empty() ? 0 : bank.modules[0].out.size(0); }
 
   Model& model_;
   const ModelConfig& config_;
@@ -118,7 +120,8 @@ std::int64_t logits_block(std::int64_t tokens, std::int64_t vocab, bool bfloat16
 }
 
 std::int64_t scores_block(const ModelConfig& config, std::int64_t tokens, std::int64_t context) {
-  const std::int64_t all = tokens * config.k_att * config.n_head * context;
+  const std::int64_t all =
+      tokens * (config.form.att_routed ? config.k_att : config.n_att_experts) * config.n_head * context;
   return 4 * kTensorsOfScores * std::min(all, kScoresOnDevice);
 }
 
@@ -137,7 +140,7 @@ MemoryPlan plan_memory(const PlannedTraining& training) {
       const bool small = !on_cpu && bfloat16 && is_product_matrix(ref);
       plan.frozen_weights += small ? 2 * ref.tensor->numel() : bytes_of(*ref.tensor);
       // One set of panels for each direction.
-      if (on_cpu && is_module_map(ref)) plan.packed_weights += 2 * ref.tensor->numel() * (bfloat16 ? 2 : 4);
+      if (on_cpu && ref.is_map()) plan.packed_weights += 2 * ref.tensor->numel() * (bfloat16 ? 2 : 4);
     }
   });
   plan.evaluation = weights_of(training.model, false);
@@ -146,7 +149,7 @@ MemoryPlan plan_memory(const PlannedTraining& training) {
   plan.gradients = plan.trained_weights;
   plan.optimizer = 8 * weights;
   const ModelConfig& config = training.model.config;
-  const std::int64_t context = training.options.context > 0 ? training.options.context : config.block_size;
+  const std::int64_t context = training.options.context > 0 ? training.options.context : config.default_context();
   const std::int64_t tokens = training.options.batch_size * context;
   const Activations activations(training, tokens);
   plan.activations = activations.kept();

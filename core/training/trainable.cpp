@@ -3,12 +3,18 @@
 namespace mformer {
 namespace {
 
-bool ends_with(const std::string& text, const char* end) {
-  return text.ends_with(end);
-}
-
-bool decays(const std::string& name) {
-  return !ends_with(name, ".bias") && !ends_with(name, ".temperature") && name.find("ln_") == std::string::npos;
+bool decays(ParameterRole role) {
+  switch (role) {
+    case ParameterRole::norm:
+    case ParameterRole::bias:
+    case ParameterRole::router_bias:
+    case ParameterRole::temperature:
+    case ParameterRole::module_bias:
+    case ParameterRole::head_norm:
+      return false;
+    default:
+      return true;
+  }
 }
 
 }  // namespace
@@ -22,7 +28,7 @@ std::vector<TrainedParameter> make_trainable(Model& model, const TrainFilter& fi
   for_each_parameter(model, [&](const ParameterRef& ref) {
     const bool wanted = filter(ref) && !is_frozen(model, ref);
     ref.tensor->set_requires_grad(wanted);
-    if (wanted) trained.push_back({ref.name, *ref.tensor, decays(ref.name)});
+    if (wanted) trained.push_back({ref.name, *ref.tensor, decays(ref.role)});
   });
   return trained;
 }
@@ -43,7 +49,7 @@ TrainableCount count_trainable(Model& model) {
       count.trunk += weights;
     } else if (ref.part == ParameterRef::Part::router) {
       count.router += weights;
-    } else if (ends_with(ref.name, ".row")) {
+    } else if (ref.role == ParameterRole::row) {
       count.module_rows += weights;
     } else {
       (ref.kind == Kind::att ? count.att_modules : count.mlp_modules) += weights;

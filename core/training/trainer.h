@@ -20,7 +20,7 @@ namespace mformer {
 struct StepOptions {
   std::int64_t batch_size = 8;  ///< Windows a forward pass.
   std::int64_t accumulate = 1;  ///< Batches a step: their gradients are added up before the weights move.
-  std::int64_t context = 0;     ///< Tokens a window; 0 = the model's block_size.
+  std::int64_t context = 0;     ///< Tokens a window; 0 = the model's default_context().
   double learning_rate = 1e-3;  ///< Peak; see Schedule.
   double warmup = 0.05;         ///< Share of the steps that warm up, 0 … 1.
   double final_fraction = 0.1;  ///< Of the peak, at the last step.

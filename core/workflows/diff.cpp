@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/formats/parameter_names.h"
 #include "core/formats/safetensors.h"
 #include "core/workspace/version_store.h"
 #include "modules_registry/error.h"
@@ -106,6 +107,7 @@ std::map<std::string, std::string> router_pieces(const SafetensorsFile& file,
 bool agree(const ObjectStore& store, const LayerManifest& before, const LayerManifest& after, Kind kind) {
   try {
     const auto open = [&](const LayerManifest& layer) {
+      if (layer.router(kind).empty()) return std::map<std::string, std::string>();
       return router_pieces(SafetensorsFile::open(store.path(layer.router(kind))), layer.modules(kind));
     };
     const auto old = open(before), now = open(after);
@@ -119,7 +121,7 @@ bool agree(const ObjectStore& store, const LayerManifest& before, const LayerMan
 }
 
 std::string router_name(std::size_t layer, Kind kind) {
-  return "h." + std::to_string(layer) + '.' + std::string(to_string(kind));
+  return names::bank(static_cast<std::int64_t>(layer), kind);
 }
 
 std::map<std::string, std::string> router_objects(const Manifest& manifest) {

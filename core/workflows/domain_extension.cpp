@@ -13,12 +13,9 @@ at::Tensor tokens_used(std::int64_t vocabulary, const TaskData& task) {
   return rare_tokens(vocabulary, {task}, 1).logical_not();
 }
 
-bool is_vocabulary(const ParameterRef& ref) {
-  return ref.name == "wte" || ref.name == "lm_head";
-}
-
+/// A row of a router, of a module that the domain did not make.
 bool is_row(const ParameterRef& ref) {
-  return ref.part == ParameterRef::Part::module && ref.name.ends_with(".row");
+  return ref.part == ParameterRef::Part::module && ref.role == ParameterRole::row;
 }
 
 /// The base hypothesis without the modules that have a copy in their place.
@@ -43,7 +40,7 @@ std::int64_t private_weights(const Model& parent, const TaskData& task) {
   std::int64_t weights = 0;
   Model handles = parent;
   for_each_parameter(handles, [&](const ParameterRef& ref) {
-    if (is_vocabulary(ref)) {
+    if (ref.is_vocabulary()) {
       weights += rows * ref.tensor->size(1);
     } else if (ref.part != ParameterRef::Part::module || is_row(ref)) {
       weights += ref.tensor->numel();
@@ -56,7 +53,7 @@ std::vector<TrainedParameter> train_domain(Model& model, const TaskData& task) {
   for_each_module(model, [](Module& module) { module.frozen = false; });
   auto parameters = make_trainable(model, [&](const ParameterRef& ref) {
     return is_of_new_module(model, ref) || is_row(ref) ||
-           (ref.part != ParameterRef::Part::module && !is_vocabulary(ref));
+           (ref.part != ParameterRef::Part::module && !ref.is_vocabulary());
   });
   const auto rows = train_token_rows(model, tokens_used(model.config.vocab_size, task));
   parameters.insert(parameters.end(), rows.begin(), rows.end());

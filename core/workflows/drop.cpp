@@ -54,7 +54,7 @@ void require_enough(const Model& model, const std::set<std::string>& gone) {
     const ModuleSelection rest = all_but(view, gone);
     for (std::size_t l = 0; l < view.blocks.size(); ++l) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
-        const std::int64_t k = view.blocks[l].bank(kind).k;
+        const std::int64_t k = view.blocks[l].bank(kind).least();
         const auto left = static_cast<std::int64_t>(rest.of(kind)[l].size());
         if (left >= k) continue;
         throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(left) + " " +

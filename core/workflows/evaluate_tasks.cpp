@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
 #include "core/workflows/train.h"
 
@@ -18,7 +19,8 @@ void require_unchanged(const Registry& registry, const LoadedVersion& later, con
                 "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
   };
   for (const TrunkPart& part : before.parts) {
-    if (part.name == "wte" || part.name == "lm_head") continue;  // masked_as_of() takes them from the earlier version
+    if (part.name == names::kEmbedding || part.name == names::kHead)
+      continue;  // masked_as_of() takes them from the earlier version
     const auto& parts = later.manifest.parts;
     if (std::find(parts.begin(), parts.end(), part) == parts.end()) refuse("the trunk's part '" + part.name + "'");
   }
@@ -49,7 +51,7 @@ void require_same_routers(const Model& masked, const Model& earlier, const std::
       bool equal = a.modules.size() == b.modules.size() && same(a.router.weight, b.router.weight) &&
                    same(a.router.bias, b.router.bias) && same(a.router.temperature, b.router.temperature);
       for (std::size_t i = 0; equal && i < a.modules.size(); ++i) {
-        equal = a.modules[i].uid == b.modules[i].uid && a.modules[i].row.equal(b.modules[i].row);
+        equal = a.modules[i].uid == b.modules[i].uid && same(a.modules[i].row, b.modules[i].row);
       }
       if (!equal) {
         throw Error("a router changed since " + name + ": masking can't bring the earlier model back",

@@ -172,7 +172,7 @@ class Extension {
     if (!command_.single_mask) return train_domain(model, task_);
     return make_trainable(model, [&](const ParameterRef& ref) {
       const bool old_module = ref.part == ParameterRef::Part::module && !is_of_new_module(model, ref);
-      if (command_.rehearses()) return !old_module || ref.name.ends_with(".row");
+      if (command_.rehearses()) return !old_module || ref.role == ParameterRole::row;
       return is_of_new_module(model, ref);
     });
   }
@@ -180,9 +180,7 @@ class Extension {
   /// What is trained from the start, and the matrices of which a single mask may train rows.
   TrainFilter may_be_trained() const {
     const bool rows = command_.single_mask && command_.token_rows > 0;
-    return [rows](const ParameterRef& ref) {
-      return ref.tensor->requires_grad() || (rows && (ref.name == "wte" || ref.name == "lm_head"));
-    };
+    return [rows](const ParameterRef& ref) { return ref.tensor->requires_grad() || (rows && ref.is_vocabulary()); };
   }
 
   std::int64_t added_weights() const {
@@ -193,7 +191,7 @@ class Extension {
       if (command_.start != NewModules::copy) break;
       for (const std::int64_t position : positions) {
         const Module& module = parent_.blocks[bank.first].bank(bank.second).modules[position];
-        copied += module.in.numel() + module.out.numel() + module.row.numel();
+        copied += weights_of(module);
       }
     }
     return modules + copied + private_weights(parent_, task_);

@@ -76,7 +76,7 @@ Model with_modules_of(Model whole, Model tuned, const std::set<std::string>& own
   for_each_module(whole, [&](Module& module) {
     const auto found = now.find(module.uid);
     if (found == now.end()) return;
-    module.in = found->second.in, module.out = found->second.out, module.row = found->second.row;
+    take_weights(module, found->second);
   });
   return whole;
 }

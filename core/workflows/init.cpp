@@ -11,8 +11,13 @@ namespace mformer {
 namespace {
 
 ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokenizer>& tokenizer) {
-  ModelConfig config = options.config.empty() ? preset(options.preset)
-                                              : ModelConfig::from_json(read_file(options.config), options.config);
+  if (options.config.empty() && options.slices > 0) {
+    throw UsageError("a fresh model of a known geometry has no dense layer to be cut into slices",
+                     "leave --slices out, or name a dense model's config.json: --config FILE");
+  }
+  ModelConfig config = options.config.empty()
+                           ? preset(options.preset)
+                           : read_hub_config(read_file(options.config), options.config, {options.slices});
   if (tokenizer.has_value()) {
     config.vocab_size = tokenizer->vocab_size();
     config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});
@@ -59,7 +64,7 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
     made.model = make_model(fresh_config(options, made.tokenizer), seed);
     return made;
   }
-  const HubFolder folder = open_hub_folder(options.from);
+  const HubFolder folder = open_hub_folder(options.from, {options.slices});
   if (!made.tokenizer.has_value() && folder.tokenizer_path().has_value()) {
     made.tokenizer = Tokenizer::load(*folder.tokenizer_path());
   }

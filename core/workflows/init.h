@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/families/family.h"
 #include "core/workspace/session.h"
 
 namespace mformer {
@@ -11,10 +12,11 @@ namespace mformer {
 /// Where a first or further model comes from: a checkpoint folder, or fresh weights of a geometry.
 struct InitOptions {
   std::string from;               ///< Checkpoint folder to import; empty = fresh weights.
-  std::string config;             ///< A config.json for fresh weights; empty = `preset`.
+  std::string config;             ///< A config.json of any family for fresh weights; empty = `preset`.
   std::string preset = "small";   ///< See preset_names().
   std::string tokenizer;          ///< tokenizer.json; empty = the checkpoint's own, or none.
   std::string model = "base";     ///< Name of the model.
+  std::int64_t slices = 0;        ///< Modules that a dense feed-forward layer is cut into; 0 = ReadOptions' default.
   bool allow_not_finite = false;  ///< Import weights that are not finite numbers, to look at.
   bool need_tokenizer = false;    ///< Refuse fresh weights without one: they could never be trained on text.
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/formats/parameter_names.h"
 #include "core/workflows/diff.h"
 #include "core/workflows/join_domains.h"
 #include "modules_registry/error.h"
@@ -22,7 +23,7 @@ constexpr const char* kCounts[] = {"n_att_experts", "n_mlp_experts", "n_att_expe
 }
 
 std::string name_of(std::size_t layer, Kind kind) {
-  return "h." + std::to_string(layer) + "." + std::string(to_string(kind));
+  return names::bank(static_cast<std::int64_t>(layer), kind);
 }
 
 std::set<std::string> uids_of(const LoadedVersion& version) {
@@ -49,7 +50,9 @@ void require_same_router(const LoadedVersion& ancestor, const LoadedVersion& bra
 }
 
 void require_same_module(const Module& a, const Module& b, const LoadedVersion& of_a, const LoadedVersion& of_b) {
-  if (same_tensor(a.in, b.in) && same_tensor(a.out, b.out) && same_tensor(a.row, b.row)) return;
+  const bool same = same_tensor(a.in, b.in) && same_tensor(a.out, b.out) && same_tensor(a.row, b.row) &&
+                    same_tensor(a.in_bias, b.in_bias) && same_tensor(a.head_norm, b.head_norm);
+  if (same) return;
   throw Error("module " + a.uid + " is not the same in " + to_string(of_a.record) + " and " + to_string(of_b.record),
               "both have it from an earlier merge, and one trained it since: mformer inspect lineage " + a.uid);
 }

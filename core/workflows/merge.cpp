@@ -128,7 +128,7 @@ class Merge {
   /// What a review trains: the new modules' rows.
   TrainFilter reviewed() const {
     return [this](const ParameterRef& ref) {
-      if (ref.part != ParameterRef::Part::module || !ref.name.ends_with(".row")) return false;
+      if (ref.role != ParameterRole::row) return false;
       const Module& module = shared_.blocks[ref.layer].bank(ref.kind).modules[ref.module];
       return old_.count(module.uid) == 0;
     };

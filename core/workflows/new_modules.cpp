@@ -15,13 +15,14 @@ namespace {
 
 constexpr double kCopyNoise = 0.02;  // of the weights' own spread: enough for copies to part, too little to hurt
 
-/// Router mass of the bank's modules, each as a share of the bank's.
-std::vector<double> shares_of(const std::vector<RoutingStat>& stats, int layer, Kind kind, std::size_t modules) {
+/// Router mass of the bank's modules, each as a share of the bank's; without a router, what they put out.
+std::vector<double> shares_of(const std::vector<RoutingStat>& stats, int layer, const ModuleBank& bank) {
   std::vector<double> mass;
   for (const RoutingStat& stat : stats) {
-    if (stat.layer == layer && stat.kind == kind) mass.push_back(stat.gate_mass);
+    if (stat.layer != layer || stat.kind != bank.kind) continue;
+    mass.push_back(bank.routed ? stat.gate_mass : stat.weighted_output_norm);
   }
-  mass.resize(modules, 0.0);
+  mass.resize(bank.modules.size(), 0.0);
   const double sum = std::max(1e-30, std::accumulate(mass.begin(), mass.end(), 0.0));
   for (double& one : mass) one /= sum;
   return mass;
@@ -63,20 +64,28 @@ at::Tensor with_noise(const at::Tensor& weight, at::Generator& generator) {
          kCopyNoise * spread * at::randn_like(weight.to(at::kFloat), generator).to(weight.scalar_type());
 }
 
-Module new_module(const ModelConfig& config, const ModuleBank& bank, std::int64_t from, NewModules start, bool replace,
-                  at::Generator& generator) {
+Module new_module(const ModelConfig& config, std::int64_t layer, const ModuleBank& bank, std::int64_t from,
+                  NewModules start, bool replace, at::Generator& generator) {
+  const Module& parent = bank.modules.at(from);
+  // A module more, of which every token takes all it says, must say nothing at first.
+  const bool silent = start == NewModules::unchanged || (!bank.routed && !replace);
   if (start == NewModules::random) {
-    Module fresh = make_module(config, bank.kind, generator);
-    const at::ScalarType dtype = bank.modules[0].in.scalar_type();
-    fresh.in = fresh.in.to(dtype), fresh.out = fresh.out.to(dtype), fresh.row = fresh.row.to(dtype);
+    Module fresh = make_module(config, layer, bank.kind, generator);
+    for (at::Tensor* tensor : {&fresh.in, &fresh.out, &fresh.row, &fresh.in_bias, &fresh.head_norm}) {
+      if (tensor->defined()) *tensor = tensor->to(parent.in.scalar_type());
+    }
+    if (silent) fresh.out.zero_();
     return fresh;
   }
-  const Module& parent = bank.modules.at(from);
-  const auto copied = [&](const at::Tensor& x) { return replace ? x.clone() : with_noise(x, generator); };
+  const auto copied = [&](const at::Tensor& x) {
+    return !x.defined() ? x : replace ? x.clone() : with_noise(x, generator);
+  };
   Module copy;
   copy.in = copied(parent.in);
-  copy.out = start == NewModules::unchanged ? at::zeros_like(parent.out) : copied(parent.out);
+  copy.out = silent ? at::zeros_like(parent.out) : copied(parent.out);
   copy.row = copied(parent.row);
+  copy.in_bias = copied(parent.in_bias);
+  copy.head_norm = copied(parent.head_norm);
   return copy;
 }
 
@@ -100,7 +109,8 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
   for (int l = static_cast<int>(first); l <= last; ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const ModuleBank& bank = model.blocks[l].bank(kind);
-      const std::vector<double> shares = shares_of(stats, l, kind, bank.modules.size());
+      if (bank.modules.empty()) continue;  // nothing to copy
+      const std::vector<double> shares = shares_of(stats, l, bank);
       const std::vector<std::int64_t> order = most_first(shares);
       const auto number = kind == Kind::att ? command.heads : command.experts;
       double taken = 0;
@@ -110,7 +120,7 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
         if (number.has_value()) {
           plan[{l, kind}].push_back(position);
         } else {
-          open.push_back({taken, l, kind, position, module.in.numel() + module.out.numel() + module.row.numel()});
+          open.push_back({taken, l, kind, position, weights_of(module)});
         }
         taken += shares[position];
       }
@@ -119,7 +129,7 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
   for (const auto& [bank, positions] : plan) {
     for (const std::int64_t position : positions) {
       const Module& module = model.blocks[bank.first].bank(bank.second).modules[position];
-      weights -= module.in.numel() + module.out.numel() + module.row.numel();
+      weights -= weights_of(module);
     }
   }
   plan.merge(within_budget(std::move(open), weights, plan.empty() ? 1 : 0));
@@ -134,7 +144,7 @@ void add_new_modules(Model& model, const NewModulePlan& plan, NewModules start, 
       if (const auto planned = plan.find({l, kind}); planned != plan.end()) {
         std::vector<Module> fresh;
         for (const std::int64_t from : planned->second) {
-          fresh.push_back(new_module(model.config, bank, from, start, replace, generator));
+          fresh.push_back(new_module(model.config, l, bank, from, start, replace, generator));
         }
         if (replace) remove_modules(bank, planned->second);
         bank.modules.insert(bank.modules.end(), fresh.begin(), fresh.end());

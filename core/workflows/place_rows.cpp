@@ -64,7 +64,8 @@ std::vector<PlacedBank> place_rows(Model& model, const std::vector<Batch>& old_t
   Banks banks;
   for (int l = 0; l < model.config.n_layer; ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      if (count_new(model.blocks[l].bank(kind)) > 0) banks.emplace_back(l, kind);
+      const ModuleBank& bank = model.blocks[l].bank(kind);
+      if (bank.routed && count_new(bank) > 0) banks.emplace_back(l, kind);
     }
   }
   const auto old_tokens = collect(model, banks, old_text), new_tokens = collect(model, banks, new_text);
@@ -95,14 +96,14 @@ at::Tensor placement_loss(const Model& model, const ForwardOutput& output, const
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const std::int64_t fresh = count_new(model.blocks[l].bank(kind));
-      if (fresh == 0) continue;
+      if (fresh == 0 || !model.blocks[l].bank(kind).routed) continue;
       const at::Tensor odds = log_odds(output.routing[l].bank(kind).decision.logits.to(at::kFloat), fresh);
       // A product, not a sum: its order does not depend on the number of threads.
       const at::Tensor loss = kernels::linear(at::softplus(sign * odds), weight.unsqueeze(0)).squeeze();
       total = total.defined() ? total + loss : loss;
     }
   }
-  return total;
+  return total.defined() ? total : at::zeros({});
 }
 
 }  // namespace mformer

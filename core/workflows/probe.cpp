@@ -3,9 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+
+#include <map>
 
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/quantize.h"
@@ -33,6 +34,9 @@ void add_routing(std::vector<NamedTensor>& all, const ModelConfig& config, const
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const std::string name = "routing.layer." + std::to_string(l) + "." + std::string(to_string(kind));
       const RouterDecision& decision = routing[l].bank(kind).decision;
+      if (!decision.logits.defined()) continue;
+      add(all, name + ".logits", decision.logits);
+      add(all, name + ".probs", decision.probs);
       add(all, name + ".indices", decision.indices);
       add(all, name + ".gates", decision.gates);
       add(all, name + ".aux", balance_loss(config, decision));
@@ -40,13 +44,16 @@ void add_routing(std::vector<NamedTensor>& all, const ModelConfig& config, const
   }
 }
 
+/// Under the names that the model's family gives its tensors.
 void add_gradients(std::vector<NamedTensor>& all, Model& model) {
-  for (const HubTensor& entry : hub_tensors(model)) {
-    std::vector<at::Tensor> grads;
-    for (const at::Tensor* piece : entry.pieces) {
-      grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
-    }
-    add(all, "grad." + entry.name, entry.stacked ? at::stack(grads) : grads[0]);
+  std::map<std::string, at::Tensor> gradients;
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    gradients[ref.name] = ref.tensor->grad().defined() ? ref.tensor->grad() : at::zeros_like(*ref.tensor);
+  });
+  const Family& layout = family_of(model.config.family, "the model's config");
+  for (const NamedTensor& entry :
+       hub_tensors(model.config, layout, [&](const std::string& name) { return gradients.at(name); })) {
+    add(all, "grad." + entry.name, entry.tensor);
   }
 }
 
@@ -142,7 +149,8 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   const at::AutoGradMode grad_mode(options.gradients);
   const ForwardOutput output = forward(model, ids, how);
   const at::Tensor logits = logits_of(model, output.hidden);
-  const at::Tensor aux = balance_loss(model.config, output.routing);
+  const at::Tensor counted = how.attention_mask.has_value() ? how.attention_mask->flatten() : at::Tensor();
+  const at::Tensor aux = balance_loss(model.config, output.routing, counted);
   const at::Tensor prediction = next_token_loss(logits, ids);
   // As the reference: the balance loss is left out altogether when its weight is 0.
   const double weight = model.config.aux_loss_weight;
@@ -152,6 +160,7 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   add(tensors, "logits", logits);
   for (std::size_t i = 0; i < output.hidden_states.size(); ++i)
     add(tensors, "hidden." + std::to_string(i), output.hidden_states[i]);
+  add(tensors, "cross_entropy", prediction);
   add(tensors, "loss", loss);
   add(tensors, "aux_loss", aux);
   add_routing(tensors, model.config, output.routing);

@@ -14,8 +14,7 @@ bool is_anything(const ParameterRef&) {
 }
 
 bool is_of_router(const ParameterRef& ref) {
-  return ref.part == ParameterRef::Part::router ||
-         (ref.part == ParameterRef::Part::module && ref.name.ends_with(".row"));
+  return ref.part == ParameterRef::Part::router || ref.role == ParameterRole::row;
 }
 
 /// What training after pruning trains: the routers (their rows and what they share), or everything.

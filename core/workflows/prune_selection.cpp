@@ -46,22 +46,27 @@ std::vector<Ranked> ranked_bank(const ModuleBank& bank, std::int64_t layer, cons
 void keep_per_layer(const Model& model, double keep, Kind kind, const ModuleScore& score, ModuleSelection& kept) {
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     const ModuleBank& bank = model.blocks[l].bank(kind);
+    if (bank.modules.empty()) continue;
     const auto ranked = ranked_bank(bank, static_cast<std::int64_t>(l), score);
-    const std::int64_t wanted = std::max(bank.k, rounded_up(keep, bank.modules.size()));
+    const std::int64_t wanted = std::max(bank.least(), rounded_up(keep, bank.modules.size()));
     for (std::int64_t i = 0; i < wanted; ++i) kept.of(kind)[l].push_back(ranked[i].position);
   }
 }
 
-void keep_globally(const Model& model, double keep, Kind kind, const ModuleScore& score, ModuleSelection& kept) {
+/// Of the banks with a router, or of those without: their scores are not of one measure.
+void keep_globally(const Model& model, double keep, Kind kind, bool routed, const ModuleScore& score,
+                   ModuleSelection& kept) {
   std::vector<Ranked> rest;
   std::size_t modules = 0, taken = 0;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     const ModuleBank& bank = model.blocks[l].bank(kind);
+    if (bank.routed != routed) continue;
     const auto ranked = ranked_bank(bank, static_cast<std::int64_t>(l), score);
     modules += ranked.size();
-    for (std::int64_t i = 0; i < bank.k; ++i, ++taken) kept.of(kind)[l].push_back(ranked[i].position);
-    rest.insert(rest.end(), ranked.begin() + bank.k, ranked.end());
+    for (std::int64_t i = 0; i < bank.least(); ++i, ++taken) kept.of(kind)[l].push_back(ranked[i].position);
+    rest.insert(rest.end(), ranked.begin() + bank.least(), ranked.end());
   }
+  if (modules == 0) return;
   std::sort(rest.begin(), rest.end(), better);
   const auto wanted = static_cast<std::size_t>(rounded_up(keep, modules));
   for (std::size_t i = 0; taken < wanted; ++i, ++taken) kept.of(kind)[rest[i].layer].push_back(rest[i].position);
@@ -87,20 +92,24 @@ ModuleScore random_score(const Model& model, std::uint64_t seed) {
 }
 
 ModuleScore statistic_score(Criterion criterion, const Model& model, const std::vector<RoutingStat>& stats) {
-  std::map<std::string, double> by_uid;
-  for (const RoutingStat& stat : stats) {
-    const double slots = static_cast<double>(stat.slots);
-    by_uid[stat.module_uid] = criterion == Criterion::frequency   ? slots
-                              : criterion == Criterion::gate_mass ? stat.gate_mass
-                              : slots > 0                         ? stat.weighted_output_norm / slots
-                                                                  : 0.0;
-  }
+  std::map<std::string, const RoutingStat*> by_uid;
+  for (const RoutingStat& stat : stats) by_uid[stat.module_uid] = &stat;
+  const auto score_of = [&](const Module& module, bool routed) {
+    const auto found = by_uid.find(module.uid);
+    if (found == by_uid.end()) return 0.0;
+    const RoutingStat& stat = *found->second;
+    const auto slots = static_cast<double>(stat.slots);
+    // Where every token takes every module with gate 1, only what they put out tells them apart.
+    if (routed && criterion == Criterion::frequency) return slots;
+    if (routed && criterion == Criterion::gate_mass) return stat.gate_mass;
+    return slots > 0 ? stat.weighted_output_norm / slots : 0.0;
+  };
   std::map<ModulePlace, double> scores;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      const auto& modules = model.blocks[l].bank(kind).modules;
-      for (std::size_t i = 0; i < modules.size(); ++i) {
-        scores[{static_cast<std::int64_t>(l), kind, static_cast<std::int64_t>(i)}] = by_uid[modules[i].uid];
+      const ModuleBank& bank = model.blocks[l].bank(kind);
+      for (std::int64_t i = 0; i < bank.size(); ++i) {
+        scores[{static_cast<std::int64_t>(l), kind, i}] = score_of(bank.modules[i], bank.routed);
       }
     }
   }
@@ -159,7 +168,7 @@ ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, con
     if (scope == PruneScope::layer) {
       keep_per_layer(model, keep, kind, score, kept);
     } else {
-      keep_globally(model, keep, kind, score, kept);
+      for (const bool routed : {true, false}) keep_globally(model, keep, kind, routed, score, kept);
     }
     for (auto& positions : kept.of(kind)) std::sort(positions.begin(), positions.end());
   }

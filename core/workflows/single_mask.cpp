@@ -26,7 +26,7 @@ at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, 
       const auto& modules = model.blocks[l].bank(kind).modules;
       const auto old = std::count_if(modules.begin(), modules.end(), [](const Module& m) { return !m.uid.empty(); });
       const auto fresh = static_cast<std::int64_t>(modules.size()) - old;
-      if (fresh == 0) continue;
+      if (fresh == 0 || !model.blocks[l].bank(kind).routed) continue;
       at::Tensor mass = output.routing[l].bank(kind).decision.probs.narrow(1, old, fresh).sum(1);
       if (batch.replay.defined()) {
         const at::Tensor weight = at::repeat_interleave(batch.replay.to(mass.options()), batch.inputs.size(1));
@@ -37,7 +37,7 @@ at::Tensor mass_in_new_modules(const Model& model, const ForwardOutput& output, 
       total = total.defined() ? total + mass : mass;
     }
   }
-  return total;
+  return total.defined() ? total : at::zeros({});
 }
 
 /// kPlacementTokens of the windows' memory, spread evenly, or all of it, as batches.
@@ -146,7 +146,7 @@ void SingleMask::review(const std::filesystem::path& folder) {
   TrainTask training;
   training.model = &model_;
   training.parameters = make_trainable(
-      model_, [&](const ParameterRef& ref) { return is_of_new_module(model_, ref) && ref.name.ends_with(".row"); });
+      model_, [&](const ParameterRef& ref) { return is_of_new_module(model_, ref) && ref.role == ParameterRole::row; });
   training.batches =
       batches_with_replay(windows_, std::move(old), 0.5, options.seed, options.batch_size, command_.memory);
   training.balance = false;

@@ -32,7 +32,7 @@ at::Tensor rare_tokens(std::int64_t vocabulary, const std::vector<TaskData>& tas
 std::vector<TrainedParameter> train_token_rows(Model& model, const at::Tensor& tokens) {
   std::vector<TrainedParameter> rows;
   for_each_parameter(model, [&](const ParameterRef& ref) {
-    if (ref.name != "wte" && ref.name != "lm_head") return;
+    if (!ref.is_vocabulary()) return;
     ref.tensor->set_requires_grad(true);
     const at::Tensor there = tokens.unsqueeze(1).to(ref.tensor->device());
     ref.tensor->register_hook([marked = there](const at::Tensor& gradient) { return gradient * marked; });

@@ -100,7 +100,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 }
 
 std::int64_t context_of(const Session& session, const StepOptions& options, const Model& model) {
-  if (options.context <= 0) return model.config.block_size;
+  if (options.context <= 0) return model.config.default_context();
   if (options.context > model.config.block_size) {
     session.watcher.say("--context " + std::to_string(options.context) + " is longer than the model's own, " +
                         std::to_string(model.config.block_size) +

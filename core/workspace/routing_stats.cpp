@@ -64,7 +64,8 @@ class RoutingSums {
     tokens_ += positions.numel();
     for (std::size_t l = 0; l < output.routing.size(); ++l) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
-        const auto modules = static_cast<std::int64_t>(model_.blocks[l].bank(kind).modules.size());
+        const std::int64_t modules = model_.blocks[l].bank(kind).size();
+        if (modules == 0) continue;
         sums_[{static_cast<int>(l), kind}].add(output.routing[l].bank(kind), modules, positions);
       }
     }
@@ -137,7 +138,7 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   const std::vector<Model> views = views_of(on_device(model, session.device));
   const PosteriorEvaluator evaluator(views, options.posterior, options.bfloat16);
   std::vector<RoutingSums> sums(views.begin(), views.end());
-  const PackedWindows windows(task.tokens.require(split), model.config.block_size, LastWindow::pad);
+  const PackedWindows windows(task.tokens.require(split), model.config.default_context(), LastWindow::pad);
   for_each_batch(windows, options, [&](const Batch& batch) {
     std::vector<std::vector<std::int64_t>> rows(views.size());
     const auto chosen =

@@ -62,7 +62,7 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
     if (session.watcher.progress)
       session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
   };
-  const PackedWindows windows(tokens, context > 0 ? context : model.config.block_size, LastWindow::pad);
+  const PackedWindows windows(tokens, context > 0 ? context : model.config.default_context(), LastWindow::pad);
   if (!windows.next_with_target(0)) return std::nullopt;
   return evaluate(on_device(model, session.device), windows, options);
 }

@@ -67,7 +67,8 @@ void require_same_fields(const TaskRecord& record, const std::string& asked) {
   const std::string name = shell_word(record.name);
   throw Error("the data in " + data + " is not what is recorded as task '" + record.name + "'",
               "take it as the task's new data: mformer task add " + name + " --data " + shell_word(data) +
-                  (asked.empty() ? "" : " --fields " + shell_word(asked)) + " --replace; or give it another name: --task NAME");
+                  (asked.empty() ? "" : " --fields " + shell_word(asked)) +
+                  " --replace; or give it another name: --task NAME");
 }
 
 /// A known task whose text is not where it was recorded.

@@ -3,13 +3,11 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "core/checkpoint/domain_config.h"
-#include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
-#include "core/formats/parameter_layout.h"
+#include "core/formats/parameter_shapes.h"
 #include "core/model/domains.h"
 #include "modules_registry/error.h"
 
@@ -38,27 +36,26 @@ at::Tensor take(const SafetensorsFile& file, const char* name) {
   return view == nullptr ? at::Tensor() : to_tensor(*view);
 }
 
-/// The trunk parts of a model, each with the tensors that belong together.
+/// The trunk parts of a model, each with the tensors that belong together: "h.0.ln_1" holds `weight` and `bias`. A
+/// parameter without such an ending is alone, as `weight`.
 struct TrunkSlot {
   std::string name;
-  at::Tensor* weight;
-  at::Tensor* bias;
+  std::vector<std::pair<std::string, at::Tensor*>> tensors;
 };
 
 std::vector<TrunkSlot> trunk_slots(Model& model) {
-  std::vector<TrunkSlot> slots = {{"wte", &model.wte, nullptr}};
-  for (std::size_t l = 0; l < model.blocks.size(); ++l) {
-    Block& block = model.blocks[l];
-    const std::string name = "h." + std::to_string(l);
-    slots.push_back({name + ".ln_1", &block.ln_1.weight, &block.ln_1.bias});
-    if (model.config.has_kv_projection()) {
-      slots.push_back({name + ".k_proj", &block.k_proj.weight, &block.k_proj.bias});
-      slots.push_back({name + ".v_proj", &block.v_proj.weight, &block.v_proj.bias});
+  std::vector<TrunkSlot> slots;
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::trunk) return;
+    std::string slot = ref.name, tensor = "weight";
+    for (const std::string_view ending : {".weight", ".bias", ".in", ".out", ".gate"}) {
+      if (!ref.name.ends_with(ending)) continue;
+      slot = ref.name.substr(0, ref.name.size() - ending.size());
+      tensor = ending.substr(1);
     }
-    slots.push_back({name + ".ln_2", &block.ln_2.weight, &block.ln_2.bias});
-  }
-  slots.push_back({"ln_f", &model.ln_f.weight, &model.ln_f.bias});
-  if (!model.config.tie_word_embeddings) slots.push_back({"lm_head", &model.lm_head, nullptr});
+    if (slots.empty() || slots.back().name != slot) slots.push_back({slot, {}});
+    slots.back().tensors.emplace_back(tensor, ref.tensor);
+  });
   return slots;
 }
 
@@ -69,9 +66,10 @@ void load_trunk(const Registry& registry, const Manifest& manifest, Model& model
     if (part == manifest.parts.end())
       throw Error("the version lacks its part '" + slot.name + "'", "mformer fsck says more");
     const SafetensorsFile file = open_object(registry, part->object_hash);
-    *slot.weight = take(file, "weight");
-    if (slot.bias != nullptr) *slot.bias = take(file, "bias");
-    if (!slot.weight->defined()) throw Error(file.source() + " has no weight", "mformer fsck says more");
+    for (const auto& [name, tensor] : slot.tensors) {
+      *tensor = take(file, name.c_str());
+      if (!tensor->defined()) throw Error(file.source() + " has no " + name, "mformer fsck says more");
+    }
   }
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
 }
@@ -95,34 +93,46 @@ void load_private_parts(const Registry& registry, const Manifest& manifest, Mode
   }
 }
 
-ModuleBank load_bank(const Registry& registry, const LayerManifest& layer, Kind kind, std::int64_t k) {
-  ModuleBank bank;
-  bank.kind = kind;
-  bank.k = k;
-  const SafetensorsFile router = open_object(registry, layer.router(kind));
+void load_router(const Registry& registry, const std::string& hash, ModuleBank& bank) {
+  if (!bank.routed) return;
+  const SafetensorsFile router = open_object(registry, hash);
   bank.router = {take(router, "weight"), take(router, "bias"), take(router, "temperature")};
   const at::Tensor rows = take(router, "rows");
-  const auto& modules = layer.modules(kind);
-  if (!rows.defined() || rows.size(0) != static_cast<std::int64_t>(modules.size())) {
+  if (!rows.defined() || rows.size(0) != bank.size()) {
     throw Error(router.source() + " does not have a row for each module", "mformer fsck says more");
   }
-  for (std::size_t i = 0; i < modules.size(); ++i) {
-    const SafetensorsFile object = open_object(registry, modules[i].object_hash);
+  for (std::int64_t i = 0; i < bank.size(); ++i) bank.modules[i].row = rows.select(0, i).clone();
+}
+
+/// The tensors of a module's object.
+std::vector<std::pair<const char*, at::Tensor*>> module_tensors(Module& module) {
+  return {{"in", &module.in},           {"in_scale", &module.in_scale},
+          {"out", &module.out},         {"out_scale", &module.out_scale},
+          {"in_bias", &module.in_bias}, {"head_norm", &module.head_norm}};
+}
+
+void load_bank(const Registry& registry, const LayerManifest& layer, ModuleBank& bank) {
+  const auto& entries = layer.modules(bank.kind);
+  if (entries.size() != bank.modules.size()) {
+    throw Error("a layer of the version has another number of modules than its config says", "mformer fsck says more");
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const SafetensorsFile object = open_object(registry, entries[i].object_hash);
     Module module;
-    module.in = take(object, "in"), module.in_scale = take(object, "in_scale");
-    module.out = take(object, "out"), module.out_scale = take(object, "out_scale");
+    for (const auto& [name, tensor] : module_tensors(module)) *tensor = take(object, name);
     if (!module.in.defined() || !module.out.defined()) {
       throw Error(object.source() + " is not a module", "mformer fsck says more");
     }
-    module.row = rows.select(0, static_cast<std::int64_t>(i)).clone();
-    module.uid = modules[i].uid;
-    module.frozen = modules[i].frozen;
-    bank.modules.push_back(std::move(module));
+    module.uid = entries[i].uid;
+    module.frozen = entries[i].frozen;
+    bank.modules[i] = std::move(module);
   }
-  return bank;
+  load_router(registry, layer.router(bank.kind), bank);
 }
 
+/// The hash of the router's object; empty where there is no router.
 std::string put_router(Registry& registry, const ModuleBank& bank) {
+  if (!bank.routed) return "";
   std::vector<at::Tensor> rows;
   for (const Module& module : bank.modules) rows.push_back(module.row.detach());
   return put(registry, {{"weight", bank.router.weight},
@@ -131,29 +141,29 @@ std::string put_router(Registry& registry, const ModuleBank& bank) {
                         {"rows", at::stack(rows)}});
 }
 
-bool has_type(const at::Tensor& x, ParameterType type) {
-  if (type == ParameterType::floating) return x.is_floating_point();
-  return x.scalar_type() == (type == ParameterType::codes ? at::kChar : at::kFloat);
+std::string put_module(Registry& registry, Module& module) {
+  NamedParts parts;
+  for (const auto& [name, tensor] : module_tensors(module)) parts.emplace_back(name, *tensor);
+  return put(registry, parts);
 }
 
-bool fits(const HubTensor& entry, const ParameterSpec& spec) {
-  const std::size_t pieces = entry.stacked ? static_cast<std::size_t>(spec.shape[0]) : 1;
-  const at::IntArrayRef one = entry.stacked ? at::IntArrayRef(spec.shape).slice(1) : at::IntArrayRef(spec.shape);
-  return entry.pieces.size() == pieces &&
-         std::all_of(entry.pieces.begin(), entry.pieces.end(),
-                     [&](const at::Tensor* x) { return x->defined() && x->sizes() == one && has_type(*x, spec.type); });
+bool fits(const at::Tensor& x, const ParameterShape& wanted) {
+  const bool type = wanted.codes                          ? x.scalar_type() == at::kChar
+                    : wanted.role == ParameterRole::scale ? x.scalar_type() == at::kFloat
+                                                          : x.is_floating_point();
+  return type && x.sizes() == at::IntArrayRef(wanted.shape);
 }
 
 /// Objects carry no config: they must fit the version's.
 void require_fit(Model& model, const std::string& version) {
-  std::map<std::string, HubTensor> tensors;
-  for (HubTensor& entry : hub_tensors(model)) tensors.emplace(entry.name, std::move(entry));
-  for (const ParameterSpec& spec : parameter_layout(model.config)) {
-    const auto found = tensors.find(spec.name);
-    if (found == tensors.end() || !fits(found->second, spec)) {
-      throw Error("the objects of " + version + " do not fit its config: '" + spec.name + "'",
-                  "mformer fsck says more");
-    }
+  const std::vector<ParameterRef> there = parameters(model);
+  const std::vector<ParameterShape> wanted = parameter_shapes(model.config);
+  for (std::size_t i = 0; i < std::max(there.size(), wanted.size()); ++i) {
+    const bool both = i < there.size() && i < wanted.size();
+    if (both && there[i].name == wanted[i].name && fits(*there[i].tensor, wanted[i])) continue;
+    throw Error("the objects of " + version + " do not fit its config: '" +
+                    (i < wanted.size() ? wanted[i].name : there[i].name) + "'",
+                "mformer fsck says more");
   }
 }
 
@@ -161,13 +171,14 @@ void require_fit(Model& model, const std::string& version) {
 
 LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
   LoadedVersion loaded{version, registry.manifest(version.hash), {}, std::nullopt, version.model};
-  loaded.model.config = ModelConfig::from_json(loaded.manifest.config_json, "the config of " + to_string(version));
-  const ModelConfig& config = loaded.model.config;
-  for (const LayerManifest& layer : loaded.manifest.layers) {
-    Block block;
-    block.att = load_bank(registry, layer, Kind::att, config.k_att);
-    block.mlp = load_bank(registry, layer, Kind::mlp, config.k_mlp);
-    loaded.model.blocks.push_back(std::move(block));
+  const ModelConfig config = ModelConfig::from_json(loaded.manifest.config_json, "the config of " + to_string(version));
+  if (static_cast<std::int64_t>(loaded.manifest.layers.size()) != config.n_layer) {
+    throw Error(to_string(version) + " has another number of layers than its config says", "mformer fsck says more");
+  }
+  loaded.model = allocate_model(config, at::kFloat);
+  for (std::size_t l = 0; l < loaded.manifest.layers.size(); ++l) {
+    load_bank(registry, loaded.manifest.layers[l], loaded.model.blocks[l].att);
+    load_bank(registry, loaded.manifest.layers[l], loaded.model.blocks[l].mlp);
   }
   load_trunk(registry, loaded.manifest, loaded.model);
   require_fit(loaded.model, to_string(version));
@@ -203,8 +214,9 @@ Manifest store_model(Registry& registry, Model& model, const std::string& tokeni
   manifest.config_json = config_with_domains(model).to_json();
   manifest.tokenizer_object = tokenizer_object;
   for (const TrunkSlot& slot : trunk_slots(model)) {
-    const at::Tensor bias = slot.bias == nullptr ? at::Tensor() : *slot.bias;
-    manifest.parts.push_back({slot.name, put(registry, {{"weight", *slot.weight}, {"bias", bias}})});
+    NamedParts parts;
+    for (const auto& [name, tensor] : slot.tensors) parts.emplace_back(name, *tensor);
+    manifest.parts.push_back({slot.name, put(registry, parts)});
   }
   for (const Domain& domain : model.domains) {
     for (const PrivatePart& part : domain.parts) {
@@ -218,12 +230,7 @@ Manifest store_model(Registry& registry, Model& model, const std::string& tokeni
       layer.router(kind) = put_router(registry, block.bank(kind));
       for (Module& module : block.bank(kind).modules) {
         if (module.uid.empty()) module.uid = random_uid();
-        layer.modules(kind).push_back({module.uid,
-                                       put(registry, {{"in", module.in},
-                                                      {"in_scale", module.in_scale},
-                                                      {"out", module.out},
-                                                      {"out_scale", module.out_scale}}),
-                                       module.frozen});
+        layer.modules(kind).push_back({module.uid, put_module(registry, module), module.frozen});
       }
     }
     manifest.layers.push_back(std::move(layer));

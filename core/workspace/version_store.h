@@ -11,10 +11,10 @@
 
 namespace mformer {
 
-/// A version in memory. Objects are safetensors files: a module holds `in` and `out` and, where these are int8,
-/// `in_scale` and `out_scale`; a router `rows` (its modules'
-/// rows, stacked) and, as its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and `bias`;
-/// a domain's private part `value` and maybe `rows`.
+/// A version in memory. Objects are safetensors files: a module holds `in` and `out`, where these are int8 `in_scale` and
+/// `out_scale`, and what else its form has (`in_bias`, `head_norm`); a router `rows` (its modules' rows, stacked) and, as
+/// its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and maybe `bias` (a shared expert `in`,
+/// `out`, `gate`); a domain's private part `value` and maybe `rows`. An unrouted bank has no router.
 struct LoadedVersion {
   VersionRecord record;
   Manifest manifest;

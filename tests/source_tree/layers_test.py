@@ -11,17 +11,18 @@ BELOW = {
     "kernels": (),
     "core/device": ("modules_registry",),
     "core/formats": ("modules_registry",),
+    "core/families": ("core/formats", "modules_registry"),
     "core/text": ("core/formats", "modules_registry"),
     "core/model": ("core/formats", "kernels", "modules_registry"),
-    "core/checkpoint": ("core/model", "core/formats", "kernels", "modules_registry"),
-    "core/training": ("core/checkpoint", "core/model", "core/text", "core/formats", "kernels", "modules_registry"),
-    "core/workspace": ("core/training", "core/checkpoint", "core/model", "core/text", "core/formats", "core/device",
+    "core/checkpoint": ("core/model", "core/families", "core/formats", "kernels", "modules_registry"),
+    "core/training": ("core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "kernels", "modules_registry"),
+    "core/workspace": ("core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "core/device",
                        "kernels", "modules_registry"),
-    "core/workflows": ("core/workspace", "core/training", "core/checkpoint", "core/model", "core/text", "core/formats",
+    "core/workflows": ("core/workspace", "core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats",
                        "core/device", "kernels", "modules_registry"),
     "cli": ("core", "kernels", "modules_registry"),
 }
-WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/text", "cli/terminal")
+WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/families", "core/text", "cli/terminal")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<((?:ATen|c10|torch)/[^>]+)>)', re.MULTILINE)
 # What talks to the outside belongs to cli: core and what is below it throws, and takes what it needs as arguments.
 OUTSIDE = re.compile(r"std::(cout|cerr|clog)\b|\b(std::)?(printf|puts|getenv)\(|#\s*include <(iostream|CLI/)")

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/checkpoint/tensor_io.h"
-#include "core/formats/parameter_layout.h"
+#include "core/checkpoint/parameter_layout.h"
 #include "tests/core/text/temporary_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"

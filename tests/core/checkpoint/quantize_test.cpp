@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "core/checkpoint/hub_model.h"
-#include "core/formats/parameter_layout.h"
+#include "core/checkpoint/parameter_layout.h"
 #include "core/model/forward.h"
 #include "tests/core/text/temporary_folder.h"
 #include "tests/support/expect_error.h"

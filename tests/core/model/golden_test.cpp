@@ -15,6 +15,7 @@
 #include "core/model/losses.h"
 #include "core/training/adamw.h"
 #include "core/training/trainable.h"
+#include "tests/support/stored_gradients.h"
 #include "tests/support/tolerance.h"
 
 namespace mformer {
@@ -78,12 +79,8 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
   void expect_gradients(double tolerance, double scalar_tolerance) {
     make_trainable(model_, [](const ParameterRef&) { return true; });
     loss(forward(model_, want("input_ids"), options())).backward();
-    for (const HubTensor& entry : hub_tensors(model_)) {
-      std::vector<at::Tensor> grads;
-      for (const at::Tensor* piece : entry.pieces) {
-        grads.push_back(piece->grad().defined() ? piece->grad() : at::zeros_like(*piece));
-      }
-      expect_close(entry.stacked ? at::stack(grads) : grads[0], "grad." + entry.name,
+    for (const NamedTensor& entry : testing::stored_gradients(model_)) {
+      expect_close(entry.tensor, "grad." + entry.name,
                    entry.name.ends_with(".temperature") ? scalar_tolerance : tolerance);
     }
   }

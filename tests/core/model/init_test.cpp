@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "core/model/activation.h"
 #include "core/model/layers.h"
 #include "core/model/model.h"
 #include "modules_registry/error.h"
@@ -92,8 +93,8 @@ TEST(MakeModel, RefusesAConfigThatNoModelCanHave) {
 
 TEST(MakeModule, DrawsADifferentModuleEachTime) {
   at::Generator generator = at::detail::createCPUGenerator(1);
-  const Module a = make_module(tiny_config(), Kind::att, generator),
-               b = make_module(tiny_config(), Kind::att, generator);
+  const Module a = make_module(tiny_config(), 0, Kind::att, generator),
+               b = make_module(tiny_config(), 0, Kind::att, generator);
   EXPECT_EQ(a.in.sizes(), at::IntArrayRef({16, 8}));
   EXPECT_EQ(a.out.sizes(), at::IntArrayRef({8, 16}));
   EXPECT_EQ(a.row.sizes(), at::IntArrayRef({8}));
@@ -143,9 +144,9 @@ TEST(Convert, ChangesTheTypeOfEveryParameterAndNotOfTheOriginal) {
 TEST(Layers, ActivateByTheFormulaOfTheName) {
   const at::Tensor x = at::linspace(-6, 6, 101, at::kDouble);
   for (const char* name : {"gelu_new", "gelu", "relu", "silu", "tanh"}) {
-    EXPECT_LE(testing::relative_error(layers::activate(name, x), testing::naive_activation(name, x)), 1e-12) << name;
+    EXPECT_LE(testing::relative_error(layers::activate(activation_of(name), x), testing::naive_activation(name, x)), 1e-12) << name;
   }
-  EXPECT_THROW(layers::activate("swish", x), Error);
+  EXPECT_THROW(activation_of("swish"), Error);
 }
 
 TEST(Layers, DropOutInTrainingOnlyAndKeepTheMean) {

@@ -53,7 +53,7 @@ TEST_P(SelectOfEveryGate, BringsBackTheOldModelBitForBitAfterModulesWereAppended
   at::Generator generator = at::detail::createCPUGenerator(5);
   for (Block& block : grown.blocks) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      for (int i = 0; i < 3; ++i) block.bank(kind).modules.push_back(make_module(old.config, kind, generator));
+      for (int i = 0; i < 3; ++i) block.bank(kind).modules.push_back(make_module(old.config, 0, kind, generator));
     }
   }
   grown.config.set_expert_counts({7, 7}, {8, 8});

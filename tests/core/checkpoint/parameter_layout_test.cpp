@@ -1,9 +1,9 @@
-#include "core/formats/parameter_layout.h"
+#include "core/checkpoint/parameter_layout.h"
 
 #include <algorithm>
 #include <map>
 
-#include "tests/core/formats/hub_test_model.h"
+#include "tests/core/checkpoint/hub_test_model.h"
 
 namespace mformer {
 namespace {

@@ -5,7 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/formats/hub_folder.h"
+#include "core/checkpoint/hub_folder.h"
+#include "core/families/family.h"
 #include "core/formats/model_config.h"
 
 namespace mformer {
@@ -24,17 +25,15 @@ struct ParameterSpec {
   ParameterType type = ParameterType::floating;
 };
 
-/// Every parameter that a model of this (validated) config has, in model order: embedding, blocks, last norm, head.
-/// A tied head is not listed. Scales (of a quantised config) follow their codes.
+/// Every tensor that a checkpoint of this (validated) config has in this layout, in the order in which they are
+/// written. A tied head is not listed. Scales (of a quantised config) follow their codes.
+std::vector<ParameterSpec> parameter_layout(const ModelConfig& config, const Family& layout);
+/// In the layout of the config's own family.
 std::vector<ParameterSpec> parameter_layout(const ModelConfig& config);
 
-/// True for the buffers that the reference stores beside its parameters and that carry no information
-/// (`….attn.mask`, `….attn.cum_weight`), and for `lm_head.weight` where the head is tied.
-bool is_ignored_tensor(std::string_view name, const ModelConfig& config);
-
-/// Throws Error unless the folder's safetensors hold exactly the parameters of its config (ignored ones aside): the
-/// first missing, unknown or misshapen one is named, as is one of another dtype than its type allows, and a scale that
-/// is not a finite number above 0.
+/// Throws Error unless the folder's safetensors hold exactly the parameters of its config (those that a family ignores,
+/// and the head of a tied model, aside): the first missing, unknown or misshapen one is named, as is one of another
+/// dtype than its type allows, and a scale that is not a finite number above 0.
 void check_parameters(const HubFolder& folder);
 
 }  // namespace mformer

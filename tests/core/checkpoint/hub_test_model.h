@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/formats/parameter_layout.h"
+#include "core/checkpoint/parameter_layout.h"
 #include "tests/core/formats/formats_test_support.h"
 
 namespace mformer {

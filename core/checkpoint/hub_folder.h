@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/families/family.h"
 #include "core/formats/model_config.h"
 #include "core/formats/weight_files.h"
 #include "core/formats/weight_names.h"
@@ -20,6 +21,8 @@ class HubFolder {
  public:
   const std::filesystem::path& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
+  /// How its tensors are named: the config's family, or mformer's own layout.
+  const Family& layout() const { return *layout_; }
 
   /// Where the weights are: safetensors, or else pickles (weight_files.h).
   const WeightFiles& files() const { return files_; }
@@ -45,12 +48,13 @@ class HubFolder {
   StoredPickle find_pickled(std::string_view name) const;
 
  private:
-  friend HubFolder open_hub_folder(const std::filesystem::path& folder);
+  friend HubFolder open_hub_folder(const std::filesystem::path& folder, const ReadOptions& options);
   void name_tensors();
   void add_shared(const WeightNames& names);
 
   std::filesystem::path path_;
   ModelConfig config_;
+  const Family* layout_ = nullptr;
   WeightFiles files_;
   std::vector<std::string> names_;
   std::map<std::string, std::string, std::less<>> stored_as_;  ///< A parameter's own name → its name in the file.
@@ -60,19 +64,21 @@ class HubFolder {
 /// Opens and checks a folder: config.json, then the weights as open_weight_files() does. Throws Error when the folder,
 /// the config or the weights are missing or broken, or are a Git LFS pointer or a web page (stand_in.h). Whether the
 /// tensors fit the config is check_parameters()'s question (parameter_layout.h).
-HubFolder open_hub_folder(const std::filesystem::path& folder);
+HubFolder open_hub_folder(const std::filesystem::path& folder, const ReadOptions& options = {});
 
 struct HubWriteOptions {
   std::uint64_t max_shard_bytes = 5'000'000'000;  ///< Tensor bytes per file; one larger tensor gets a file of its own.
   std::optional<std::filesystem::path> tokenizer_path;  ///< Copied to tokenizer.json.
   std::map<std::string, std::string> extra_files;  ///< Name (no slashes) → contents, e.g. mformer_provenance.json.
+  bool native = false;     ///< In mformer's own layout, which holds any model, instead of the family's.
   bool overwrite = false;  ///< Replace an export: a folder that was written with mformer_provenance.json, unchanged.
 };
 
 /// Writes a checkpoint folder, single-file or sharded. Everything goes to a temporary sibling that is flushed and then
 /// renamed, so `folder` never holds half a checkpoint (staged_folder.h). An existing empty folder is replaced; one with
-/// files in it only with `overwrite`, and only if they are those of an export. Throws Error, leaving what was there, for
-/// any other folder, and when anything can't be written or made to last.
+/// files in it only with `overwrite`, and only if they are those of an export. Throws Error, leaving what was there,
+/// for any other folder, when anything can't be written or made to last, and where the family has no such models
+/// (hub_config_json).
 void write_hub_folder(const std::filesystem::path& folder, const ModelConfig& config,
                       const std::vector<TensorToWrite>& tensors, const HubWriteOptions& options = {});
 

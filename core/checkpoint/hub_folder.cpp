@@ -1,4 +1,4 @@
-#include "core/formats/hub_folder.h"
+#include "core/checkpoint/hub_folder.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -27,11 +27,9 @@ void check_folder(const fs::path& folder) {
   throw Error("'" + folder.string() + (fs::exists(folder, error) ? "' is not a folder" : "' does not exist"), hint);
 }
 
-// config.json, with what generation_config.json beside it says about the end of a text.
-ModelConfig read_config(const fs::path& path) {
-  refuse_stand_in_at(path.string());
-  const std::string text = read_file(path);
-  ModelConfig config = ModelConfig::from_json(text, path.string());
+// With what generation_config.json beside it says about the end of a text.
+ModelConfig read_config(const fs::path& path, const std::string& text, const ReadOptions& options) {
+  ModelConfig config = read_hub_config(text, path.string(), options);
   const fs::path generation = path.parent_path() / "generation_config.json";
   if (!is_file(generation)) return config;
   refuse_stand_in_at(generation.string());
@@ -42,7 +40,7 @@ ModelConfig read_config(const fs::path& path) {
 
 }  // namespace
 
-HubFolder open_hub_folder(const fs::path& folder) {
+HubFolder open_hub_folder(const fs::path& folder, const ReadOptions& options) {
   check_folder(folder);
   const fs::path config_path = folder / "config.json";
   if (!is_file(config_path)) {
@@ -50,7 +48,10 @@ HubFolder open_hub_folder(const fs::path& folder) {
   }
   HubFolder opened;
   opened.path_ = folder;
-  opened.config_ = read_config(config_path);
+  refuse_stand_in_at(config_path.string());
+  const std::string text = read_file(config_path);
+  opened.config_ = read_config(config_path, text, options);
+  opened.layout_ = &layout_of_config(text, config_path.string());
   if (is_file(folder / "tokenizer.json")) {
     opened.tokenizer_path_ = folder / "tokenizer.json";
     refuse_stand_in_at(opened.tokenizer_path_->string());
@@ -68,7 +69,7 @@ void HubFolder::name_tensors() {
   for (const TorchFile& file : files_.pickles) {
     for (const TensorInfo& tensor : file.tensors()) stored.push_back(tensor.name);
   }
-  const WeightNames names(stored);
+  const WeightNames names(stored, {layout_->embedding, layout_->head});
   for (const std::string& name : stored) {
     names_.push_back(names.unwrapped(name));
     if (!stored_as_.emplace(names_.back(), name).second) {
@@ -86,7 +87,7 @@ void HubFolder::add_shared(const WeightNames& names) {
     if (stored_as_.contains(missing) || !stored_as_.contains(kept)) return;
     stored_as_.emplace(missing, stored_as_.at(kept));
   };
-  if (config_.tie_word_embeddings) share("transformer.wte.weight", "lm_head.weight");
+  if (config_.tie_word_embeddings) share(std::string(layout_->embedding), std::string(layout_->head));
   for (const SafetensorsFile& file : files_.safetensors) {
     // safetensors.torch.save_model notes it: {"the name left out": "the name kept"}.
     for (const auto& [missing, kept] : file.metadata()) share(names.unwrapped(missing), names.unwrapped(kept));

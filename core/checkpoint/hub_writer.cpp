@@ -1,7 +1,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "core/formats/hub_folder.h"
+#include "core/checkpoint/hub_folder.h"
+#include "core/families/family.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/staged_folder.h"
 #include "modules_registry/error.h"
@@ -78,7 +79,8 @@ void write_hub_folder(const fs::path& folder, const ModelConfig& config, const s
   if (error) throw_file_error("create", target.parent_path(), error.value());
 
   StagedFolder staged(target);
-  write_file_atomically(staged.path() / "config.json", as_bytes(config.to_json()));
+  write_file_atomically(staged.path() / "config.json",
+                        as_bytes(options.native ? config.to_native_json() : hub_config_json(config)));
   write_weights(staged.path(), tensors, options.max_shard_bytes);
   if (options.tokenizer_path) {
     write_file_atomically(staged.path() / "tokenizer.json", as_bytes(read_file(*options.tokenizer_path)));

@@ -1,6 +1,6 @@
 // Writing and reading are one contract, what one writes the other reads: one fixture, and a longer file than others.
 
-#include "core/formats/hub_folder.h"
+#include "core/checkpoint/hub_folder.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -16,7 +16,7 @@
 
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
-#include "tests/core/formats/hub_test_model.h"
+#include "tests/core/checkpoint/hub_test_model.h"
 
 namespace mformer {
 namespace {

@@ -1,0 +1,104 @@
+#include "core/checkpoint/parameter_layout.h"
+
+#include <cmath>
+#include <set>
+
+#include "core/formats/quoted_name.h"
+#include "core/formats/safetensors_header.h"
+#include "modules_registry/error.h"
+#include "modules_registry/suggest.h"
+
+namespace mformer {
+namespace {
+
+ParameterType type_of(StoredTensor::Type type) {
+  return type == StoredTensor::Type::codes   ? ParameterType::codes
+         : type == StoredTensor::Type::scale ? ParameterType::scale
+                                             : ParameterType::floating;
+}
+
+bool is_ignored(std::string_view name, const HubFolder& folder) {
+  if (name == folder.layout().head) return folder.config().tie_word_embeddings;
+  return folder.layout().is_ignored(name);
+}
+
+bool may_be(DType stored, ParameterType type) {
+  switch (type) {
+    case ParameterType::codes:
+      return stored == DType::I8;
+    case ParameterType::scale:
+      return stored == DType::F32;
+    default:
+      return stored == DType::F32 || stored == DType::BF16 || stored == DType::F16;
+  }
+}
+
+const char* dtype_hint(ParameterType type) {
+  switch (type) {
+    case ParameterType::codes:
+      return "config.json says that the modules are int8: the weights must be I8";
+    case ParameterType::scale:
+      return "scales are F32: export the checkpoint again";
+    default:
+      return "weights are read as F32, BF16 or F16: convert them first";
+  }
+}
+
+void check_scales(const TensorView& tensor, const std::string& where) {
+  std::vector<float> scales(tensor.bytes / sizeof(float));
+  tensor.read(reinterpret_cast<std::byte*>(scales.data()));
+  for (const float scale : scales) {
+    if (std::isfinite(scale) && scale > 0) continue;
+    throw Error(where + ": '" + tensor.name + "' holds the scale " + std::to_string(scale),
+                "scales are finite and above 0: fetch or export the checkpoint again");
+  }
+}
+
+void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
+  const std::string where = folder.path().string();
+  const TensorInfo* tensor = folder.info(expected.name);
+  if (tensor == nullptr) {
+    throw Error(where + ": the parameter '" + expected.name + "' is missing",
+                "the weights do not belong to this config.json, or the export was not complete");
+  }
+  if (tensor->shape != expected.shape) {
+    throw Error(where + ": '" + expected.name + "' has the shape " + shape_text(tensor->shape) +
+                    ", but config.json asks for " + shape_text(expected.shape),
+                "the weights do not belong to this config.json");
+  }
+  if (!may_be(tensor->dtype, expected.type)) {
+    throw Error(where + ": '" + expected.name + "' is stored as " + std::string(dtype_name(tensor->dtype)),
+                dtype_hint(expected.type));
+  }
+  if (expected.type == ParameterType::scale) check_scales(folder.get(expected.name), where);
+}
+
+}  // namespace
+
+std::vector<ParameterSpec> parameter_layout(const ModelConfig& config, const Family& layout) {
+  std::vector<ParameterSpec> all;
+  for (StoredTensor& tensor : layout.tensors(config)) {
+    all.push_back({std::move(tensor.name), std::move(tensor.shape), type_of(tensor.type)});
+  }
+  return all;
+}
+
+std::vector<ParameterSpec> parameter_layout(const ModelConfig& config) {
+  return parameter_layout(config, family_of(config.family, "the model's config"));
+}
+
+void check_parameters(const HubFolder& folder) {
+  std::vector<std::string> expected_names;
+  for (const ParameterSpec& expected : parameter_layout(folder.config(), folder.layout())) {
+    check_parameter(folder, expected);
+    expected_names.push_back(expected.name);
+  }
+  const std::set<std::string_view> known(expected_names.begin(), expected_names.end());
+  for (const std::string& name : folder.tensor_names()) {
+    if (known.contains(name) || is_ignored(name, folder)) continue;
+    throw Error(folder.path().string() + ": the tensor " + quoted_name(name) + " is no parameter of this model",
+                suggestion_hint(std::string_view(name).substr(0, 200), expected_names, "parameters", ""));
+  }
+}
+
+}  // namespace mformer

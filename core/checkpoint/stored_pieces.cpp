@@ -1,0 +1,55 @@
+#include "core/checkpoint/stored_pieces.h"
+
+#include <ATen/ops/empty.h>
+
+namespace mformer {
+namespace {
+
+at::Tensor narrowed(const at::Tensor& x, std::int64_t dimension, const Span& span) {
+  return span.count < 0 ? x : x.narrow(dimension, span.first, span.count);
+}
+
+/// The piece's part of the stored tensor, turned as the parameter stands.
+at::Tensor stored_part(const at::Tensor& whole, const Piece& piece) {
+  at::Tensor part = piece.index < 0 ? whole : whole.select(0, piece.index);
+  part = narrowed(part, 0, piece.rows);
+  if (part.dim() < 2) return part;
+  part = narrowed(part, 1, piece.columns);
+  return piece.transposed ? part.t() : part;
+}
+
+/// The columns (of a vector: elements) of the parameter that the piece fills.
+at::Tensor own_part(const at::Tensor& parameter, const Piece& piece, std::int64_t count) {
+  const std::int64_t last = parameter.dim() - 1;
+  return parameter.size(last) == count ? parameter : parameter.narrow(last, piece.to, count);
+}
+
+}  // namespace
+
+bool is_one_parameter(const StoredTensor& stored) {
+  if (stored.pieces.size() != 1) return false;
+  const Piece& piece = stored.pieces.front();
+  const bool turned = piece.transposed && stored.shape.size() > 1;
+  return piece.index < 0 && piece.rows.count < 0 && piece.columns.count < 0 && !turned && piece.to == 0;
+}
+
+at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter) {
+  if (is_one_parameter(stored)) return parameter(stored.pieces.front().parameter);
+  at::Tensor whole;
+  for (const Piece& piece : stored.pieces) {
+    const at::Tensor own = parameter(piece.parameter);
+    if (!whole.defined()) whole = at::empty(stored.shape, own.options());
+    const at::Tensor part = stored_part(whole, piece);
+    part.copy_(own_part(own, piece, part.size(-1)));
+  }
+  return whole;
+}
+
+void take_apart(const StoredTensor& stored, const at::Tensor& whole, const ByParameter& parameter) {
+  for (const Piece& piece : stored.pieces) {
+    const at::Tensor part = stored_part(whole, piece);
+    own_part(parameter(piece.parameter), piece, part.size(-1)).copy_(part);
+  }
+}
+
+}  // namespace mformer

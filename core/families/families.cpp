@@ -1,0 +1,94 @@
+#include "core/families/families.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/families/hub_fields.h"
+#include "core/formats/quoted_name.h"
+#include "modules_registry/error.h"
+#include "modules_registry/suggest.h"
+
+namespace mformer {
+
+using nlohmann::json;
+
+const std::vector<const Family*>& families() {
+  static const std::vector<const Family*> all = {
+      &moduleformer::kFamily, &mixtral::kFamily,   &granitemoe::kFamily, &granitemoeshared::kFamily,
+      &olmoe::kFamily,        &qwen2_moe::kFamily, &qwen3_moe::kFamily,  &llama::kFamily,
+      &mistral::kFamily,      &qwen2::kFamily,     &qwen3::kFamily,      &native::kFamily};
+  return all;
+}
+
+namespace {
+
+const Family* find_family(std::string_view model_type) {
+  const auto found = std::find_if(families().begin(), families().end(),
+                                  [&](const Family* family) { return family->model_type == model_type; });
+  return found == families().end() ? nullptr : *found;
+}
+
+}  // namespace
+
+const Family& family_of(std::string_view model_type, const std::string& source) {
+  if (const Family* found = find_family(model_type)) return *found;
+  std::vector<std::string> known;
+  for (const Family* family : families()) known.emplace_back(family->model_type);
+  throw Error(source + ": the model is of type " + quoted_name(model_type) + ", which mformer can't compute",
+              suggestion_hint(std::string(model_type.substr(0, 100)), known, "types", ""));
+}
+
+namespace {
+
+/// A config.json that does not say is a ModuleFormer's.
+const Family& family_in(const json& document, const std::string& source) {
+  const json type = document.value("model_type", json("moduleformer"));
+  if (!type.is_string()) throw Error(source + ": 'model_type' is no string", "correct the file");
+  return family_of(type.get<std::string>(), source);
+}
+
+void require_slices_meant(const ModelConfig& config, const std::string& source, const ReadOptions& options) {
+  const bool has_own = family_of(config.family, source).read == nullptr;
+  if (options.slices == 0 || (!has_own && !config.form.unrouted_layers.empty())) return;
+  throw Error(source + ": the model has no dense feed-forward layer to be cut into slices", "leave --slices out");
+}
+
+}  // namespace
+
+const Family& layout_of_config(std::string_view text, const std::string& source) {
+  return family_in(parse_config_object(text, source), source);
+}
+
+ModelConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options) {
+  json document = parse_config_object(text, source);
+  const Family& family = family_in(document, source);
+  if (family.read == nullptr) {
+    ModelConfig config = ModelConfig::from_json(text, source);
+    require_slices_meant(config, source, options);
+    return config;
+  }
+  for (const char* field : {"model_type", "architectures"}) document.erase(field);
+  HubFields hub(std::move(document), source, options);
+  if (hub.has("quantization_config")) {
+    hub.fail("the weights are quantised", "take the checkpoint that is not quantised");
+  }
+  ModelConfig config;
+  config.family = family.model_type;
+  family.read(hub, config);
+  config.extra.update(hub.rest());
+  config.validate(source);
+  require_slices_meant(config, source, options);
+  return config;
+}
+
+std::string hub_config_json(const ModelConfig& config) {
+  const Family& family = family_of(config.family, "the model's config");
+  if (family.write == nullptr) return config.to_json();
+  json document = config.extra;
+  family.write(config, document);
+  document["model_type"] = family.model_type;
+  document["architectures"] = {family.architecture};
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace mformer

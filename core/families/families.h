@@ -1,0 +1,48 @@
+#pragma once
+
+#include "core/families/family.h"
+
+// One namespace a family, one line each in families.cpp.
+namespace mformer {
+
+class TensorTable;
+
+// clang-format off
+namespace moduleformer { extern const Family kFamily; }
+namespace mixtral { extern const Family kFamily; }
+namespace granitemoeshared { extern const Family kFamily; }
+namespace olmoe { extern const Family kFamily; }
+namespace qwen2_moe { extern const Family kFamily; }
+namespace mistral { extern const Family kFamily; }
+namespace qwen2 { extern const Family kFamily; }
+namespace qwen3 { extern const Family kFamily; }
+namespace native { extern const Family kFamily; }
+// clang-format on
+
+namespace granitemoe {
+extern const Family kFamily;
+
+/// What the family with a shared expert takes over.
+void read(HubFields& hub, ModelConfig& config);
+void write(const ModelConfig& config, nlohmann::json& hub);
+void add_block(TensorTable& table, std::int64_t layer);
+}  // namespace granitemoe
+
+namespace qwen3_moe {
+extern const Family kFamily;
+
+/// Experts, dense layers between them, and windows: Qwen2's are written alike. `renormalise`: where the file is silent.
+void read_mixture(HubFields& hub, ModelConfig& config, bool renormalise);
+void write_mixture(const ModelConfig& config, nlohmann::json& hub);
+}  // namespace qwen3_moe
+
+namespace llama {
+extern const Family kFamily;
+
+/// What dense families share: attention heads and a feed-forward layer in slices.
+void read_dense(HubFields& hub, ModelConfig& config, double default_eps);
+void write_dense(const ModelConfig& config, nlohmann::json& hub);
+std::vector<StoredTensor> dense_tensors(const ModelConfig& config);
+}  // namespace llama
+
+}  // namespace mformer

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/formats/model_config.h"
+
+// The layouts in which models are published. A family is one file that says how its config.json and its tensors stand
+// for a ModelConfig and our parameters; nothing that computes asks which family a model is from. A new one: its file,
+// its line in families.cpp, recorded vectors in tests/data.
+namespace mformer {
+
+class HubFields;
+
+/// A range of rows or columns.
+struct Span {
+  std::int64_t first = 0;
+  std::int64_t count = -1;  ///< -1 = all.
+};
+
+/// Where a parameter of ours, or some columns of it, stand in a stored tensor.
+struct Piece {
+  std::string parameter;    ///< Its own name, parameter_names.h.
+  std::int64_t index = -1;  ///< Which of the stored tensor's stacked matrices (or vectors); -1 = it is not stacked.
+  Span rows = {};           ///< Of that matrix (of a vector: its elements).
+  Span columns = {};        ///< Of that matrix.
+  bool transposed = true;   ///< Stored [out, in], ours [in, out].
+  std::int64_t to = 0;      ///< The first of the parameter's columns (of a vector: elements) that the piece fills.
+};
+
+/// A tensor of a published checkpoint and what it is made of.
+struct StoredTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<Piece> pieces;
+  enum class Type { floating, codes, scale } type = Type::floating;  ///< codes, scale: of int8 modules.
+};
+
+struct Family {
+  std::string_view model_type;    ///< As in config.json.
+  std::string_view architecture;  ///< The class in `architectures`.
+  /// Takes the fields that it knows out of `hub` into a config; what is left there is kept as it is. Throws Error for
+  /// what the family can have but mformer can't compute.
+  void (*read)(HubFields& hub, ModelConfig& config);
+  /// The reverse, into an object that holds what read() left. Throws Error, saying why, where readers of the family's
+  /// checkpoints could not load such a model: unequal counts, say.
+  void (*write)(const ModelConfig& config, nlohmann::json& hub);
+  /// Every tensor, in the order in which they are written. A tied head is not among them.
+  std::vector<StoredTensor> (*tensors)(const ModelConfig& config);
+  /// Whether a tensor of this name may be in a checkpoint and means nothing.
+  bool (*is_ignored)(std::string_view name);
+  /// The names under which the embedding and the head are stored.
+  std::string_view embedding, head;
+};
+
+/// All of them, mformer's own layout last.
+const std::vector<const Family*>& families();
+
+/// Throws Error, naming those there are, when there is none of that model_type.
+const Family& family_of(std::string_view model_type, const std::string& source);
+
+/// The layout of the tensors beside this config.json: of its model_type, which is mformer's own where that wrote it.
+const Family& layout_of_config(std::string_view text, const std::string& source);
+
+/// Modules that a dense feed-forward layer is cut into, or the next fewer that divide its width, if nobody says.
+inline constexpr std::int64_t kDefaultSlices = 8;
+
+/// How a checkpoint is read.
+struct ReadOptions {
+  std::int64_t slices = 0;  ///< Modules that a dense feed-forward layer is cut into; 0 = as kDefaultSlices says.
+};
+
+/// A config.json of any family, validated; throws Error as ModelConfig::from_json().
+ModelConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options = {});
+
+/// The config.json of the config's family; throws Error where the family has no such models.
+std::string hub_config_json(const ModelConfig& config);
+
+}  // namespace mformer

@@ -1,0 +1,45 @@
+#include <nlohmann/json.hpp>
+
+#include "core/families/families.h"
+#include "core/families/hub_fields.h"
+#include "core/families/llama_blocks.h"
+#include "core/families/tensor_table.h"
+#include "core/formats/parameter_names.h"
+
+namespace mformer::granitemoeshared {
+namespace {
+
+void read(HubFields& hub, ModelConfig& config) {
+  granitemoe::read(hub, config);
+  config.form.shared_hidden = hub.count("shared_intermediate_size", 1024);
+}
+
+void write(const ModelConfig& config, nlohmann::json& hub) {
+  granitemoe::write(config, hub);
+  hub["shared_intermediate_size"] = config.form.shared_hidden;
+}
+
+void add_block(TensorTable& table, std::int64_t layer) {
+  granitemoe::add_block(table, layer);
+  if (table.config().form.shared_hidden == 0) return;
+  const std::string shared = llama_layer(layer) + ".shared_mlp", ours = names::layer(layer) + ".shared";
+  table.whole(shared + ".input_linear.weight", ours + ".in", true);
+  table.whole(shared + ".output_linear.weight", ours + ".out", true);
+}
+
+std::vector<StoredTensor> tensors(const ModelConfig& config) {
+  return llama_tensors(config, add_block);
+}
+
+}  // namespace
+
+const Family kFamily = {"granitemoeshared",
+                        "GraniteMoeSharedForCausalLM",
+                        read,
+                        write,
+                        tensors,
+                        is_llama_buffer,
+                        "model.embed_tokens.weight",
+                        "lm_head.weight"};
+
+}  // namespace mformer::granitemoeshared

@@ -1,0 +1,63 @@
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/families/families.h"
+#include "core/families/hub_fields.h"
+#include "core/families/llama_blocks.h"
+
+namespace mformer::llama {
+
+// Llama 1 to 3, SmolLM and all that call themselves "llama": dense.
+
+std::vector<std::int64_t> all_layers(const ModelConfig& config) {
+  std::vector<std::int64_t> layers(static_cast<std::size_t>(config.n_layer));
+  std::iota(layers.begin(), layers.end(), 0);
+  return layers;
+}
+
+void read_dense(HubFields& hub, ModelConfig& config, double default_eps) {
+  read_trunk(hub, config, default_eps);
+  read_dense_attention(hub, config);
+  config.k_mlp = 0;
+  config.n_mlp_experts = 0;
+  read_dense_feed_forward(hub, config, hub.count("intermediate_size"), all_layers(config));
+}
+
+void write_dense(const ModelConfig& config, nlohmann::json& hub) {
+  require_plain(config);
+  write_trunk(config, hub);
+  write_dense_attention(config, hub);
+  hub["intermediate_size"] = dense_width(config);
+}
+
+void dense_block(TensorTable& table, std::int64_t layer) {
+  add_dense_attention(table, layer);
+  add_slices(table, layer, llama_layer(layer) + ".mlp");
+}
+
+std::vector<StoredTensor> dense_tensors(const ModelConfig& config) {
+  return llama_tensors(config, dense_block);
+}
+
+namespace {
+
+void read(HubFields& hub, ModelConfig& config) {
+  read_dense(hub, config, 1e-6);
+  config.form.in_bias_att = config.form.out_bias_att = hub.truth("attention_bias", false);
+  config.form.in_bias_mlp = config.form.out_bias_mlp = hub.truth("mlp_bias", false);
+  hub.take("pretraining_tp");  // how an old version split products; the same result
+}
+
+void write(const ModelConfig& config, nlohmann::json& hub) {
+  write_dense(config, hub);
+  hub["attention_bias"] = config.form.in_bias_att;
+  hub["mlp_bias"] = config.form.in_bias_mlp;
+}
+
+}  // namespace
+
+const Family kFamily = {
+    "llama",         "LlamaForCausalLM", read, write, dense_tensors, is_llama_buffer, "model.embed_tokens.weight",
+    "lm_head.weight"};
+
+}  // namespace mformer::llama

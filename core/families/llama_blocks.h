@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "core/families/family.h"
+
+// What Llama and the families that grew from it spell alike: fields of config.json and names of tensors. JSON is read
+// in the spellings of transformers 4 and 5 and written in that of 4, which both read.
+namespace mformer {
+
+class HubFields;
+class TensorTable;
+
+/// Sizes, tokens, dtype, RMS norms with `default_eps`, rotary positions.
+void read_trunk(HubFields& hub, ModelConfig& config, double default_eps);
+/// The heads that share a key and a value become one attention module, of which every token takes all.
+void read_dense_attention(HubFields& hub, ModelConfig& config);
+/// Feed-forward layers `layers` of this hidden width, cut into slices (ReadOptions).
+void read_dense_feed_forward(const HubFields& hub, ModelConfig& config, std::int64_t width,
+                             std::vector<std::int64_t> layers);
+/// Experts behind one matrix of router rows, with the balance loss over all routers together. `count`: the name of the
+/// field, tried in this order; `width`: hidden width of an expert.
+void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width);
+/// `sliding_window`, or `layer_types`, where the model has windows; `used` false: the field is there without effect.
+void read_window(HubFields& hub, ModelConfig& config, bool used, std::int64_t from_layer);
+
+void write_trunk(const ModelConfig& config, nlohmann::json& hub);
+void write_dense_attention(const ModelConfig& config, nlohmann::json& hub);
+/// The hidden width of the unrouted feed-forward layers.
+std::int64_t dense_width(const ModelConfig& config);
+/// `sliding_window` and what goes with it.
+void write_window(const ModelConfig& config, nlohmann::json& hub);
+void write_experts(const ModelConfig& config, nlohmann::json& hub, const char* count);
+
+/// How many modules of that kind each layer has, of those with a router or of those without. Throws Error, naming the
+/// layers, where they differ.
+std::int64_t equal_count(const ModelConfig& config, Kind kind, bool routed);
+/// Throws Error where the config has more than a plain checkpoint of its family can hold.
+void require_plain(const ModelConfig& config);
+[[noreturn]] void refuse_export(const ModelConfig& config, const std::string& why, const std::string& hint = "");
+
+/// "model.layers.3"
+std::string llama_layer(std::int64_t layer);
+/// Embedding and norms, the blocks by `block`, head.
+std::vector<StoredTensor> llama_tensors(const ModelConfig& config,
+                                        void (*block)(TensorTable& table, std::int64_t layer));
+/// self_attn.{q,k,v,o}_proj with what biases and norms the form has.
+void add_dense_attention(TensorTable& table, std::int64_t layer);
+/// {gate,up,down}_proj below `prefix`, of an unrouted layer.
+void add_slices(TensorTable& table, std::int64_t layer, const std::string& prefix);
+/// {gate,up,down} of every expert below `prefix`: "PREFIX.3.GATE.weight".
+void add_experts(TensorTable& table, std::int64_t layer, const std::string& prefix, const char* gate, const char* up,
+                 const char* down);
+/// Buffers that old versions stored.
+bool is_llama_buffer(std::string_view name);
+
+}  // namespace mformer

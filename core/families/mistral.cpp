@@ -1,0 +1,31 @@
+#include <nlohmann/json.hpp>
+
+#include "core/families/families.h"
+#include "core/families/hub_fields.h"
+#include "core/families/llama_blocks.h"
+
+namespace mformer::mistral {
+namespace {
+
+void read(HubFields& hub, ModelConfig& config) {
+  llama::read_dense(hub, config, 1e-6);
+  read_window(hub, config, true, 0);
+}
+
+void write(const ModelConfig& config, nlohmann::json& hub) {
+  llama::write_dense(config, hub);
+  write_window(config, hub);
+}
+
+}  // namespace
+
+const Family kFamily = {"mistral",
+                        "MistralForCausalLM",
+                        read,
+                        write,
+                        llama::dense_tensors,
+                        is_llama_buffer,
+                        "model.embed_tokens.weight",
+                        "lm_head.weight"};
+
+}  // namespace mformer::mistral

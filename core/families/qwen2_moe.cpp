@@ -1,0 +1,58 @@
+#include <nlohmann/json.hpp>
+
+#include "core/families/families.h"
+#include "core/families/hub_fields.h"
+#include "core/families/llama_blocks.h"
+#include "core/families/tensor_table.h"
+#include "core/formats/parameter_names.h"
+
+namespace mformer::qwen2_moe {
+namespace {
+
+void read(HubFields& hub, ModelConfig& config) {
+  read_trunk(hub, config, 1e-6);
+  read_dense_attention(hub, config);
+  config.form.in_bias_att = hub.truth("qkv_bias", true);
+  config.form.shared_hidden = hub.count("shared_expert_intermediate_size", 5632);
+  config.form.shared_gate = config.form.shared_hidden > 0;
+  qwen3_moe::read_mixture(hub, config, false);
+}
+
+void write(const ModelConfig& config, nlohmann::json& hub) {
+  require_plain(config);
+  write_trunk(config, hub);
+  write_dense_attention(config, hub);
+  hub["qkv_bias"] = config.form.in_bias_att;
+  hub["shared_expert_intermediate_size"] = config.form.shared_hidden;
+  qwen3_moe::write_mixture(config, hub);
+}
+
+void add_shared(TensorTable& table, std::int64_t layer, const std::string& mlp) {
+  const std::int64_t width = table.config().form.shared_hidden;
+  const std::string ours = names::layer(layer) + ".shared";
+  table.columns(mlp + ".shared_expert.gate_proj.weight", ours + ".in", 0, width);
+  table.columns(mlp + ".shared_expert.up_proj.weight", ours + ".in", width, width);
+  table.whole(mlp + ".shared_expert.down_proj.weight", ours + ".out", true);
+  table.add({mlp + ".shared_expert_gate.weight", {1, table.config().n_embd}, {{ours + ".gate", 0}}});
+}
+
+void add_block(TensorTable& table, std::int64_t layer) {
+  const std::string mlp = llama_layer(layer) + ".mlp";
+  add_dense_attention(table, layer);
+  if (!table.config().form.mlp_routed(layer)) return add_slices(table, layer, mlp);
+  table.stacked(mlp + ".gate.weight", layer, Kind::mlp, ".row", false);
+  add_experts(table, layer, mlp + ".experts", "gate_proj", "up_proj", "down_proj");
+  if (table.config().form.shared_hidden > 0) add_shared(table, layer, mlp);
+}
+
+std::vector<StoredTensor> tensors(const ModelConfig& config) {
+  return llama_tensors(config, add_block);
+}
+
+}  // namespace
+
+const Family kFamily = {
+    "qwen2_moe",     "Qwen2MoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
+    "lm_head.weight"};
+
+}  // namespace mformer::qwen2_moe

@@ -1,0 +1,165 @@
+// Parity with transformers: every folder of tests/data/golden-families, every recorded tensor (its README.md).
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/tensor_io.h"
+#include "core/formats/safetensors.h"
+#include "core/model/forward.h"
+#include "core/model/inference.h"
+#include "core/model/losses.h"
+#include "core/training/trainable.h"
+#include "tests/support/stored_gradients.h"
+#include "tests/support/tolerance.h"
+
+namespace mformer {
+namespace {
+
+using testing::kFloat32;
+using testing::relative_error;
+
+class GoldenFamilyTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  GoldenFamilyTest()
+      : folder_(std::filesystem::path(MFORMER_TEST_DATA) / "golden-families" / GetParam()),
+        expected_(SafetensorsFile::open(folder_ / "expected.safetensors")),
+        model_(load_hub_model(open_hub_folder(folder_))) {}
+
+  bool has(const std::string& name) const { return expected_.find(name) != nullptr; }
+  at::Tensor want(const std::string& name) const { return to_tensor(expected_.get(name)); }
+
+  static ForwardOptions with_states() {
+    ForwardOptions options;
+    options.hidden_states = true;
+    return options;
+  }
+
+  ForwardOptions padded() const {
+    ForwardOptions options;
+    options.attention_mask = want("padded.attention_mask").to(at::kBool);
+    return options;
+  }
+
+  at::Tensor loss(const ForwardOutput& output) const {
+    return next_token_loss(logits_of(model_, output.hidden), want("input_ids")) +
+           model_.config.aux_loss_weight * balance_loss(model_.config, output.routing);
+  }
+
+  /// The logits that each greedy token was chosen by: the prompt in one pass, then token after token.
+  at::Tensor greedy_logits(std::vector<std::int64_t>& tokens) const {
+    const at::NoGradGuard no_grad;
+    KeyValueCache cache;
+    ForwardOptions how;
+    how.cache = &cache;
+    at::Tensor next = want("greedy.prompt");
+    std::vector<at::Tensor> logits;
+    for (std::int64_t step = 0; step < want("greedy.tokens").size(1); ++step) {
+      const at::Tensor hidden = forward(model_, next, how).hidden;
+      logits.push_back(logits_of(model_, hidden.narrow(1, hidden.size(1) - 1, 1)));
+      next = logits.back().argmax(-1);
+      tokens.push_back(next.item<std::int64_t>());
+    }
+    return at::cat(logits, 1);
+  }
+
+  void expect_greedy() const {
+    std::vector<std::int64_t> tokens;
+    expect_close(greedy_logits(tokens), "greedy.logits");
+    EXPECT_TRUE(at::tensor(tokens, at::kLong).equal(want("greedy.tokens").flatten()));
+  }
+
+  void expect_close(const at::Tensor& actual, const std::string& name, double tolerance = kFloat32) const {
+    EXPECT_LE(relative_error(actual.reshape(want(name).sizes()), want(name)), tolerance) << name;
+  }
+
+  /// Padded positions are compared nowhere: nobody reads them.
+  void expect_padded(const at::Tensor& logits) const {
+    const at::Tensor real = want("padded.attention_mask").to(at::kBool);
+    EXPECT_LE(relative_error(logits.index({real}), want("padded.logits").index({real})), kFloat32);
+  }
+
+  void expect_states(const ForwardOutput& output) const {
+    for (std::size_t i = 0; i < output.hidden_states.size(); ++i) {
+      expect_close(output.hidden_states[i], "hidden." + std::to_string(i));
+    }
+    expect_close(logits_of(model_, output.hidden), "logits");
+  }
+
+  std::filesystem::path folder_;
+  SafetensorsFile expected_;
+  Model model_;
+};
+
+TEST_P(GoldenFamilyTest, ForwardMatches) {
+  const ForwardOutput output = forward(model_, want("input_ids"), with_states());
+  expect_states(output);
+  expect_close(next_token_loss(logits_of(model_, output.hidden), want("input_ids")), "cross_entropy");
+  if (has("aux_loss")) expect_close(balance_loss(model_.config, output.routing), "aux_loss");
+  expect_close(loss(output), "loss");
+}
+
+TEST_P(GoldenFamilyTest, RoutersChooseAlike) {
+  const ForwardOutput output = forward(model_, want("input_ids"), with_states());
+  for (std::size_t l = 0; l < output.routing.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const std::string name = "routing.layer." + std::to_string(l) + "." + std::string(to_string(kind));
+      const RouterDecision& decision = output.routing[l].bank(kind).decision;
+      ASSERT_EQ(has(name + ".logits"), decision.logits.defined()) << name;
+      if (!decision.logits.defined()) continue;
+      EXPECT_TRUE(decision.indices.equal(want(name + ".indices"))) << name;
+      expect_close(decision.logits, name + ".logits");
+      expect_close(decision.probs, name + ".probs");
+      expect_close(decision.gates, name + ".gates");
+    }
+  }
+}
+
+TEST_P(GoldenFamilyTest, GradientsOfEveryStoredTensorMatch) {
+  make_trainable(model_, [](const ParameterRef&) { return true; });
+  loss(forward(model_, want("input_ids"))).backward();
+  const auto gradients = testing::stored_gradients(model_);
+  EXPECT_EQ(gradients.size(), open_hub_folder(folder_).tensor_names().size());
+  for (const NamedTensor& entry : gradients) expect_close(entry.tensor, "grad." + entry.name);
+}
+
+TEST_P(GoldenFamilyTest, PaddedBatchesMatch) {
+  const ForwardOutput output = forward(model_, want("padded.input_ids"), padded());
+  const at::Tensor logits = logits_of(model_, output.hidden);
+  expect_padded(logits);
+  const std::int64_t tokens = logits.size(1);
+  expect_close(cross_entropy(logits.narrow(1, 0, tokens - 1), want("padded.labels").narrow(1, 1, tokens - 1)),
+               "padded.cross_entropy");
+  if (!has("padded.aux_loss")) return;
+  expect_close(balance_loss(model_.config, output.routing, want("padded.attention_mask").flatten().to(at::kBool)),
+               "padded.aux_loss");
+}
+
+TEST_P(GoldenFamilyTest, CachedGreedyTokensMatch) {
+  expect_greedy();
+}
+
+TEST_P(GoldenFamilyTest, PreparedForInferenceItMatches) {
+  const at::NoGradGuard no_grad;
+  prepare_for_inference(model_, at::kFloat);
+  expect_states(forward(model_, want("input_ids"), with_states()));
+  expect_padded(logits_of(model_, forward(model_, want("padded.input_ids"), padded()).hidden));
+  expect_greedy();
+}
+
+TEST_P(GoldenFamilyTest, WhatIsReadIsWrittenBackBitForBit) {
+  const HubFolder folder = open_hub_folder(folder_);
+  for (const NamedTensor& entry : to_hub_tensors(model_)) {
+    EXPECT_TRUE(entry.tensor.equal(to_tensor(folder.get(entry.name)))) << entry.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, GoldenFamilyTest,
+                         ::testing::Values("llama", "mixtral", "granitemoe", "granitemoeshared", "olmoe", "qwen3_moe"),
+                         [](const auto& instance) { return instance.param; });
+
+}  // namespace
+}  // namespace mformer
