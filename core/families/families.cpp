@@ -13,10 +13,19 @@ namespace mformer {
 using nlohmann::json;
 
 const std::vector<const Family*>& families() {
-  static const std::vector<const Family*> all = {
-      &moduleformer::kFamily, &mixtral::kFamily,   &granitemoe::kFamily, &granitemoeshared::kFamily,
-      &olmoe::kFamily,        &qwen2_moe::kFamily, &qwen3_moe::kFamily,  &llama::kFamily,
-      &mistral::kFamily,      &qwen2::kFamily,     &qwen3::kFamily,      &native::kFamily};
+  static const std::vector<const Family*> all = {&moduleformer::kFamily,
+                                                 &jetmoe::kFamily,
+                                                 &mixtral::kFamily,
+                                                 &granitemoe::kFamily,
+                                                 &granitemoeshared::kFamily,
+                                                 &olmoe::kFamily,
+                                                 &qwen2_moe::kFamily,
+                                                 &qwen3_moe::kFamily,
+                                                 &llama::kFamily,
+                                                 &mistral::kFamily,
+                                                 &qwen2::kFamily,
+                                                 &qwen3::kFamily,
+                                                 &native::kFamily};
   return all;
 }
 

@@ -9,6 +9,7 @@ class TensorTable;
 
 // clang-format off
 namespace moduleformer { extern const Family kFamily; }
+namespace jetmoe { extern const Family kFamily; }
 namespace mixtral { extern const Family kFamily; }
 namespace granitemoeshared { extern const Family kFamily; }
 namespace olmoe { extern const Family kFamily; }

@@ -158,7 +158,8 @@ TEST_P(GoldenFamilyTest, WhatIsReadIsWrittenBackBitForBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, GoldenFamilyTest,
-                         ::testing::Values("llama", "mixtral", "granitemoe", "granitemoeshared", "olmoe", "qwen3_moe"),
+                         ::testing::Values("llama", "mixtral", "granitemoe", "granitemoeshared", "olmoe", "qwen3_moe",
+                                           "jetmoe"),
                          [](const auto& instance) { return instance.param; });
 
 }  // namespace
