@@ -78,14 +78,15 @@ RotaryTable rotary_table(const std::vector<double>& inverse_frequencies, double 
   RotaryTable table{at::empty({positions, angles}, at::kFloat), at::empty({positions, angles}, at::kFloat)};
   auto *cos = table.cos.mutable_data_ptr<float>(), *sin = table.sin.mutable_data_ptr<float>();
   const auto factor = static_cast<float>(attention_factor);
-  for (std::int64_t p = 0; p < positions; ++p) {
-    for (const double f : inverse_frequencies) {
+  constexpr std::int64_t kOperationsPerAngle = 40;
+  cpu::for_each_row(positions, kOperationsPerAngle * angles, [&](std::int64_t p) {
+    for (std::int64_t i = 0; i < angles; ++i) {
       // The product is float32, as in the implementations that models were trained with; its cosine is exact.
-      const double angle = static_cast<float>(p) * static_cast<float>(f);
-      *cos++ = static_cast<float>(std::cos(angle)) * factor;
-      *sin++ = static_cast<float>(std::sin(angle)) * factor;
+      const double angle = static_cast<float>(p) * static_cast<float>(inverse_frequencies[static_cast<std::size_t>(i)]);
+      cos[p * angles + i] = static_cast<float>(std::cos(angle)) * factor;
+      sin[p * angles + i] = static_cast<float>(std::sin(angle)) * factor;
     }
-  }
+  });
   return table;
 }
 

@@ -53,7 +53,8 @@ class SoftmaxAttention : public torch::autograd::Function<SoftmaxAttention> {
             ? cpu::softmax_attention_forward(query, key, value, mask, options.scale, options.window)
             : std::pair(device::composite::softmax_attention(query, key, value, mask, options.scale, options.window),
                         at::Tensor());
-    context->save_for_backward({query, key, value, mask, output, unit});
+    // Elsewhere than on the CPU gradients need no output.
+    context->save_for_backward({query, key, value, mask, unit.defined() ? output : at::Tensor(), unit});
     context->saved_data["scale"] = options.scale;
     context->saved_data["window"] = options.window;
     return output;

@@ -15,7 +15,7 @@ inline constexpr int64_t kDecodingRows = 16;
 
 template <typename T>
 bool is_decoding(const Problem<T>& p) {
-  return p.tokens == 1 && p.k <= kDecodingRows && p.batch > 0;
+  return p.tokens == 1 && p.k > 0 && p.k <= kDecodingRows && p.batch > 0;
 }
 
 /// As many heads as fit, but no fewer tasks than threads. A head's result is the same in any company.

@@ -232,6 +232,9 @@ TEST(SoftmaxAttention, TakesNothingAndLeavesItsInputsAlone) {
   EXPECT_EQ(attend(softmax_inputs(0, 3, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({0, 3, 2, 2, 4}));
   EXPECT_EQ(attend(softmax_inputs(2, 0, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({2, 0, 2, 2, 4}));
   EXPECT_EQ(attend(softmax_inputs(2, 3, 5, 2, 0, 4), {}).sizes(), at::IntArrayRef({2, 3, 2, 0, 4}));
+  const at::NoGradGuard no_grad;
+  EXPECT_EQ(attend(softmax_inputs(2, 1, 5, 0, 2, 4), {}).sizes(), at::IntArrayRef({2, 1, 0, 2, 4}));
+  EXPECT_EQ(attend(softmax_inputs(2, 1, 5, 2, 2, 0), {}).sizes(), at::IntArrayRef({2, 1, 2, 2, 0}));
   const SoftmaxInputs in = softmax_inputs(1, 70, 70, 2, 2, 4);
   const at::Tensor q = in.query.clone(), k = in.key.clone(), v = in.value.clone();
   attend(in, {});
