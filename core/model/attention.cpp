@@ -94,11 +94,10 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
   const std::int64_t batch = x.size(0), tokens = x.size(1), chosen = bank.chosen();
   const at::Tensor flat = x.reshape({-1, x.size(2)});
   trace.decision = route(config, bank, flat, options);
-  const auto dispatch = kernels::plan_dispatch(trace.decision.indices, bank.size());
+  const auto dispatch = dispatch_of(bank, trace.decision);
 
   const at::Tensor input = options.bfloat16 ? flat.to(at::kBFloat16) : flat;
-  const at::Tensor rows =
-      through_modules(kernels::rows_from_tokens(input, dispatch), bank, &Module::in, dispatch, options);
+  const at::Tensor rows = through_first_maps(kernels::rows_from_tokens(input, dispatch), bank, dispatch, options);
   const at::Tensor slots =
       kernels::slots_from_rows(with_module_biases(rows, bank), dispatch).view({batch, tokens, chosen, -1});
   Heads heads = bank.routed ? shared_heads(config, block, x, slots, options) : own_heads(config, block, slots);
@@ -111,9 +110,7 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
   if (!bank.routed) read = read.transpose(2, 3);
   const at::Tensor taken =
       kernels::rows_from_slots(read.reshape({batch * tokens, chosen, config.att_hidden}), dispatch);
-  const at::Tensor out = through_modules(taken, bank, &Module::out, dispatch, options);
-  if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
-  return with_bias(kernels::combine(out, trace.decision.gates, dispatch).view_as(x), block.att_bias);
+  return with_bias(through_second_maps(taken, bank, dispatch, options, trace).view_as(x), block.att_bias);
 }
 
 }  // namespace mformer::layers

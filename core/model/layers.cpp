@@ -69,22 +69,56 @@ at::Tensor activate(kernels::Activation kind, const at::Tensor& x) {
   }
 }
 
-at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
-                           const kernels::ModuleDispatch& dispatch, const ForwardOptions& options) {
+namespace {
+
+/// The maps `which` of a bank, as its products take them.
+struct Maps {
   std::vector<at::Tensor> weights;
-  weights.reserve(bank.modules.size());
+  c10::intrusive_ptr<kernels::FrozenPanels> frozen;
+};
+
+Maps maps_of(const ModuleBank& bank, at::Tensor Module::*which, at::ScalarType dtype,
+             const kernels::ModuleDispatch& dispatch, const ForwardOptions& options) {
+  Maps maps;
+  maps.weights.reserve(bank.modules.size());
   bool lasting = true;  // dequantised weights are gone after the product
   for (std::size_t m = 0; m < bank.modules.size(); ++m) {
     const bool used = dispatch.offset[m + 1] > dispatch.offset[m];
-    weights.push_back(floating(bank.modules[m], which, rows.scalar_type(), used));
-    lasting = lasting && weights.back().is_same(bank.modules[m].*which);
+    maps.weights.push_back(floating(bank.modules[m], which, dtype, used));
+    lasting = lasting && maps.weights.back().is_same(bank.modules[m].*which);
   }
-  return kernels::grouped_linear(rows, dispatch.offset, weights, lasting ? options.frozen_panels : nullptr);
+  if (lasting) maps.frozen = options.frozen_panels;
+  return maps;
 }
 
+/// ‖row‖ of each slot: rows [tokens · k, n_embd] → [tokens, k].
 at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch) {
   const at::Tensor norms = at::linalg_vector_norm(rows.detach().to(at::kFloat), 2, {1}, true);
   return kernels::slots_from_rows(norms, dispatch).squeeze(2);
+}
+
+}  // namespace
+
+kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision) {
+  if (bank.routed) return kernels::plan_dispatch(decision.indices, bank.size());
+  return kernels::dispatch_to_all(decision.indices.size(0), bank.size(), decision.indices.device());
+}
+
+at::Tensor through_first_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+                              const ForwardOptions& options) {
+  const Maps maps = maps_of(bank, &Module::in, rows.scalar_type(), dispatch, options);
+  return kernels::grouped_linear(rows, dispatch.offset, maps.weights, maps.frozen);
+}
+
+at::Tensor through_second_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+                               const ForwardOptions& options, BankTrace& trace) {
+  const Maps maps = maps_of(bank, &Module::out, rows.scalar_type(), dispatch, options);
+  if (dispatch.to_all && !options.norms) {
+    return kernels::grouped_linear_sum(rows, dispatch.offset, maps.weights, maps.frozen);
+  }
+  const at::Tensor out = kernels::grouped_linear(rows, dispatch.offset, maps.weights, maps.frozen);
+  if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
+  return kernels::combine(out, trace.decision.gates, dispatch);
 }
 
 at::Tensor with_module_biases(const at::Tensor& rows, const ModuleBank& bank) {
@@ -129,13 +163,11 @@ at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at:
     sum = at::zeros_like(x);
   } else {
     trace.decision = route(config, bank, x, options);
-    const auto dispatch = kernels::plan_dispatch(trace.decision.indices, bank.size());
+    const auto dispatch = dispatch_of(bank, trace.decision);
     const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
-    const at::Tensor raised = through_modules(rows, bank, &Module::in, dispatch, options);
+    const at::Tensor raised = through_first_maps(rows, bank, dispatch, options);
     const at::Tensor hidden = between_maps(config, with_module_biases(raised, bank));
-    const at::Tensor out = through_modules(hidden, bank, &Module::out, dispatch, options);
-    if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
-    sum = kernels::combine(out, trace.decision.gates, dispatch);
+    sum = through_second_maps(hidden, bank, dispatch, options, trace);
   }
   if (block.shared.in.defined()) sum = sum + shared_expert(config, block.shared, x, options);
   return with_bias(sum, block.mlp_bias);

@@ -41,17 +41,22 @@ struct Positions {
 at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const at::Tensor& x,
                      const Positions& positions, const ForwardOptions& options, BankTrace& trace);
 
-/// rows [tokens · k, in] through each module's map `which` (&Module::in or &Module::out).
-at::Tensor through_modules(const at::Tensor& rows, const ModuleBank& bank, at::Tensor Module::*which,
-                           const kernels::ModuleDispatch& dispatch, const ForwardOptions& options);
+/// Which rows go to which of the bank's modules.
+kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision);
+
+/// rows [tokens · k, in] (of an unrouted bank: the tokens' own rows will do) through each module's first map.
+at::Tensor through_first_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+                              const ForwardOptions& options);
+
+/// rows [tokens · k, hidden] through the second maps, gated and added up, [tokens, n_embd]; traces the norms that
+/// options ask for.
+at::Tensor through_second_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+                               const ForwardOptions& options, BankTrace& trace);
 
 /// rows [tokens · modules, columns] of an unrouted bank plus its modules' in_bias, where they have one.
 at::Tensor with_module_biases(const at::Tensor& rows, const ModuleBank& bank);
 
 /// x [..., n_embd] plus `bias`, where it is defined.
 at::Tensor with_bias(const at::Tensor& x, const at::Tensor& bias);
-
-/// ‖row‖ of each slot: rows [tokens · k, n_embd] → [tokens, k].
-at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& dispatch);
 
 }  // namespace mformer::layers

@@ -108,6 +108,22 @@ class Pass {
     return rows;
   }
 
+  static kernels::ModuleDispatch dispatch_of(const PreparedBank& bank, const kernels::Choice& choice) {
+    if (bank.routed) return kernels::plan_dispatch(choice.modules, bank.size());
+    return kernels::dispatch_to_all(choice.modules.size(0), bank.size(), at::kCPU);
+  }
+
+  /// Adds to the residual stream what the modules put out, rows [tokens · modules taken, hidden].
+  void add_second_maps(const PreparedBank& bank, const at::Tensor& rows, const kernels::Choice& choice,
+                       const kernels::ModuleDispatch& dispatch) {
+    if (dispatch.to_all) {
+      x_.add_(kernels::packed_grouped_linear_sum(rows, dispatch.offset, bank.out, /*float32=*/true),
+              form_.residual_scale);
+    } else {
+      kernels::add_combined(through(bank.out, rows, dispatch), choice.gates, dispatch, x_, form_.residual_scale);
+    }
+  }
+
   void add_bias(const at::Tensor& bias) {
     if (bias.defined()) x_.add_(bias, form_.residual_scale);
   }
@@ -122,9 +138,8 @@ class Pass {
     const PreparedBank& bank = block.mlp;
     if (bank.size() > 0) {
       const kernels::Choice choice = route(bank, config_.k_mlp, x);
-      const auto dispatch = kernels::plan_dispatch(choice.modules, bank.size());
-      const at::Tensor hidden = between_maps(raise(bank, x, dispatch));
-      kernels::add_combined(through(bank.out, hidden, dispatch), choice.gates, dispatch, x_, form_.residual_scale);
+      const auto dispatch = dispatch_of(bank, choice);
+      add_second_maps(bank, between_maps(raise(bank, x, dispatch)), choice, dispatch);
     }
     if (block.shared_in.defined()) add_shared(block, x);
     add_bias(block.mlp_bias);
@@ -184,7 +199,7 @@ class Pass {
     if (bank.size() == 0) return add_bias(block.att_bias);
     const kernels::Choice choice = route(bank, config_.k_att, x);
     const std::int64_t taken = choice.modules.size(1);
-    const auto dispatch = kernels::plan_dispatch(choice.modules, bank.size());
+    const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);
     PreparedHeads made = bank.routed ? shared_heads(block, x, slots) : own_heads(block, slots);
     if (rotary_.has_value()) {
@@ -198,7 +213,7 @@ class Pass {
     if (!bank.routed) answers = answers.transpose(2, 3);
     const at::Tensor rows =
         kernels::rows_from_slots(answers.reshape({batch_ * tokens_, taken, config_.att_hidden}), dispatch);
-    kernels::add_combined(through(bank.out, rows, dispatch), choice.gates, dispatch, x_, form_.residual_scale);
+    add_second_maps(bank, rows, choice, dispatch);
     add_bias(block.att_bias);
   }
 
