@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/global_options.h"
-#include "core/workflows/diff.h"
+#include "core/history/diff.h"
 #include "modules_registry/registry.h"
 
 /// How commands write the registry's records, in JSON and in tables.

@@ -198,6 +198,10 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
           written(ExtendCommand::kBudget) + ", or one module")
       ->check(positive_number());
   add("--layers", options.layers, "Layers that get them, 2 or 0-3; default: all")->type_name("A-B");
+  command
+      .add_flag("--equal", options.equal,
+                "As many new modules of a kind in every layer, as readers of other families' checkpoints need")
+      ->group("New modules");
   add("--start", flags.start,
       "copy: of the modules that the new data uses most (a domain has them in their place); random; unchanged: they "
       "add "

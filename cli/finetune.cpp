@@ -97,7 +97,7 @@ void add_finetune_flags(CLI::App& command, FinetuneFlags& flags) {
   CLI::Option* keep = add_choice_flags(command, flags.choice);
   keep->description(keep->get_description() + "; default: all stay");
   flags.keep = keep;
-  for (const char* name : {"--criterion", "--scope", "--stat-tokens"}) {
+  for (const char* name : {"--criterion", "--scope", "--equal", "--stat-tokens"}) {
     flags.of_keep.push_back(command.get_option(name));
   }
   command

@@ -9,8 +9,8 @@
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
 #include "cli/workspace.h"
-#include "core/workflows/diff.h"
-#include "core/workflows/lineage.h"
+#include "core/history/diff.h"
+#include "core/history/lineage.h"
 
 namespace mformer::cli {
 namespace {

@@ -27,7 +27,7 @@ void tell(const std::string& done, const std::string& look, const std::function<
 /// The same for a version; none = nothing done.
 void tell(const std::optional<VersionRecord>& made, const std::function<void()>& report);
 
-/// For the end of a report: `cut_off` (core/workflows/commit.h) as the field of that name, null for "", and as a
+/// For the end of a report: `cut_off` (core/history/commit.h) as the field of that name, null for "", and as a
 /// sentence that names the command which measures what is missing.
 void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off,
                     const GlobalOptions& global);

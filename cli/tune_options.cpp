@@ -22,6 +22,8 @@ CLI::Option* add_choice_flags(CLI::App& command, ChoiceFlags& flags) {
       ->type_name("NAME");
   command.add_option("--scope", flags.scope, "Where the share is kept: in each layer, or of all layers together")
       ->type_name("layer|global");
+  command.add_flag("--equal", flags.choice.equal,
+                   "Keep as many in every layer, as readers of other families' checkpoints need");
   command.add_option("--stat-tokens", flags.choice.stat_tokens, "Training tokens that the criterion looks at, 0 = all")
       ->check(non_negative_integer());
   return keep;

@@ -26,7 +26,7 @@ struct PosteriorOptions {
   /// documents of 512 tokens with one switch.
   double switching = 1.0 / 2048;
   /// While text is generated a hypothesis is given up when its weight by Bayes' rule alone, without switching, is less:
-  /// 20 nats of evidence against it (core/workflows/mixture_decoder.h).
+  /// 20 nats of evidence against it (core/decoding/mixture_decoder.h).
   double negligible = 1e-9;
 };
 

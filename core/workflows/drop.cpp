@@ -6,8 +6,8 @@
 
 #include "core/checkpoint/domain_config.h"
 #include "core/model/domains.h"
-#include "core/workflows/commit.h"
-#include "core/workflows/lineage.h"
+#include "core/history/commit.h"
+#include "core/history/lineage.h"
 #include "core/workspace/selector.h"
 #include "core/workspace/selector_syntax.h"
 

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <optional>
 
+#include "core/history/commit.h"
 #include "core/model/domains.h"
+#include "core/surgery/domain_extension.h"
+#include "core/surgery/new_modules.h"
 #include "core/training/training_copy.h"
-#include "core/workflows/commit.h"
-#include "core/workflows/domain_extension.h"
-#include "core/workflows/new_modules.h"
 #include "core/workflows/single_mask.h"
 #include "core/workspace/run_folder.h"
 
@@ -157,7 +157,8 @@ class Extension {
     const double allowed = command_.budget.value_or(ExtendCommand::kBudget);
     const std::int64_t kept_private = command_.single_mask ? 0 : private_weights(parent_, task_);
     const double all = static_cast<double>(size_of(parent_).weights);
-    plan_ = plan_new_modules(parent_, command_, stats, share_of(allowed, size_of(parent_).weights) - kept_private);
+    plan_ = plan_new_modules(parent_, {command_.experts, command_.heads, command_.layers, command_.equal}, stats,
+                             share_of(allowed, size_of(parent_).weights) - kept_private);
     const bool replace = !command_.single_mask && command_.start == NewModules::copy;
     add_new_modules(model_, plan_, command_.start, replace, command_.options.seed);
     count_new();

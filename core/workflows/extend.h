@@ -4,19 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "core/workflows/diff.h"
-#include "core/workflows/extension_budget.h"
+#include "core/history/diff.h"
+#include "core/surgery/extension_budget.h"
+#include "core/surgery/new_modules.h"
 #include "core/workflows/train.h"
 #include "core/workspace/routing_stats.h"
 
 namespace mformer {
 
-/// How new modules begin.
-enum class NewModules {
-  copy,      ///< Copies of the modules that the new domain uses most, with a little noise so that they can part.
-  random,    ///< As make_module().
-  unchanged  ///< A copied input map and a zero output map: at first they add nothing to the residual stream.
-};
 /// Throws UsageError with the known names.
 NewModules new_modules_from_string(const std::string& text);
 
@@ -30,7 +25,7 @@ NewModules new_modules_from_string(const std::string& text);
 /// `single_mask`: the new modules join those that are there, for all text, in one softmax. One path, no posterior. What
 /// keeps old text as it was is a small memory of it. By default it only gives the beginnings of texts that the model
 /// writes itself and rehearses (core/workflows/rehearsal.h) while it learns the new domain; the router rows of new
-/// modules are placed (core/workflows/place_rows.h) so that such text scores them low, and training goes on to hold the
+/// modules are placed (core/training/place_rows.h) so that such text scores them low, and training goes on to hold the
 /// two apart (`separation`). Rehearsal makes it safe to train the trunk and the routers too; old modules keep their
 /// bits in any case. Without rehearsal (`rehearse` = 0) only new modules are trained, the memory itself is replayed,
 /// and with `token_rows` the embedding and head rows of tokens that old text hardly has are trained too. Without an
@@ -47,6 +42,7 @@ struct ExtendCommand : TrainCommand {
   /// nothing = kBudget, which one module and the private parts may exceed, where these are large: the report says so.
   std::optional<double> budget;
   std::string layers;  ///< "0-3" or "2"; empty = all.
+  bool equal = false;  ///< As many new modules of a kind in every layer, so that all keep equal counts.
   NewModules start = NewModules::copy;
   // Single mask only.
   /// Rehearsed texts for each sequence of a batch, beside them; 0 = none; nothing = 1 where there is an earlier task,

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 #include "core/workspace/routing_stats.h"
 #include "core/workspace/selector_syntax.h"
 

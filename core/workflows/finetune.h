@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/workflows/hypothesis.h"
-#include "core/workflows/prune_selection.h"
+#include "core/surgery/prune_selection.h"
 #include "core/workflows/tune.h"
 
 namespace mformer {

@@ -2,19 +2,18 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/multinomial.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/sort.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
 
+#include "core/decoding/mixture_decoder.h"
+#include "core/decoding/next_token.h"
+#include "core/decoding/text_stream.h"
 #include "core/model/domains.h"
 #include "core/text/utf8.h"
 #include "core/training/retain_memory.h"
-#include "core/workflows/mixture_decoder.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -28,86 +27,6 @@ at::ScalarType inference_dtype(const Model& model, const std::string& name) {
   if (name.empty()) return model.wte.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
   return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
-
-/// Draws a token from logits [vocab].
-std::int64_t draw(const at::Tensor& logits, const GenerateOptions& options, std::int64_t tokens,
-                  at::Generator& generator) {
-  // Rows of the embedding beyond the tokenizer stand for nothing.
-  const at::Tensor real = logits.narrow(0, 0, std::min<std::int64_t>(tokens, logits.size(0))).to(at::kCPU, at::kDouble);
-  const at::Tensor most = real.max();  // not a number when one of them is not
-  if (!std::isfinite(most.item<double>())) {
-    throw Error("the model's logits are not finite numbers, so there is no next token",
-                "weights that are not finite (of a training that went astray) do that: mformer undo goes back; "
-                "--dtype float32 helps where bfloat16 was too narrow");
-  }
-  if (options.temperature == 0.0) return real.argmax().item<std::int64_t>();
-  // Counted from the largest on, the logits can't overflow however small the temperature is: it stays 0.
-  auto [sorted, order] = at::sort(at::softmax((real - most) / options.temperature, 0), 0, /*descending=*/true);
-  std::int64_t kept = sorted.size(0);
-  if (options.top_k > 0) kept = std::min(kept, options.top_k);
-  if (options.top_p < 1.0) {
-    const at::Tensor before = sorted.cumsum(0) - sorted;
-    kept = std::min(kept, std::max<std::int64_t>(1, before.lt(options.top_p).sum().item<std::int64_t>()));
-  }
-  const at::Tensor choice = at::multinomial(sorted.narrow(0, 0, kept), 1, false, generator);
-  return order[choice.item<std::int64_t>()].item<std::int64_t>();
-}
-
-/// Text as it grows: hands out whole characters, and nothing that may turn into a stop string.
-class TextStream {
- public:
-  TextStream(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text)
-      : stops_(stops), on_text_(on_text) {
-    for (const std::string& stop : stops) longest_ = std::max(longest_, stop.size());
-  }
-
-  /// False when a stop string has appeared; the text then ends before it.
-  bool append(const std::string& bytes) {
-    text_ += bytes;
-    std::size_t first = std::string::npos;
-    for (const std::string& stop : stops_) {
-      first = std::min(first, text_.find(stop, shown_ > stop.size() ? shown_ - stop.size() : 0));
-    }
-    if (first != std::string::npos) {
-      text_.resize(first);
-      return false;
-    }
-    const std::size_t held = longest_ > 0 ? longest_ - 1 : 0;
-    if (text_.size() > shown_ + held) show(text_.size() - held);
-    return true;
-  }
-
-  void finish() {
-    if (shown_ < text_.size() && on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_)));
-    shown_ = text_.size();
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  /// Shows up to `end`, less an unfinished character at its end.
-  void show(std::size_t end) {
-    end = character_boundary(end);
-    if (end <= shown_) return;
-    if (on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_, end - shown_)));
-    shown_ = end;
-  }
-
-  /// `end`, or where the character begins that would go on after it.
-  std::size_t character_boundary(std::size_t end) const {
-    for (std::size_t back = 1; back <= 3 && back <= end; ++back) {
-      const auto byte = static_cast<unsigned char>(text_[end - back]);
-      if ((byte & 0xC0U) == 0x80U) continue;
-      const std::size_t length = byte >= 0xF0U ? 4 : byte >= 0xE0U ? 3 : byte >= 0xC0U ? 2 : 1;
-      return length > back ? end - back : end;
-    }
-    return end;
-  }
-
-  const std::vector<std::string>& stops_;
-  const std::function<void(const std::string&)>& on_text_;
-  std::size_t longest_ = 0, shown_ = 0;
-  std::string text_;
-};
 
 }  // namespace
 
@@ -172,7 +91,8 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
     const at::Tensor logits = decoder.read(ids);
     if (result.tokens == 0) start = std::chrono::steady_clock::now();
     bound += std::max(0.0, -std::log(decoder.kept()));
-    const auto id = static_cast<std::int32_t>(draw(logits, options, tokenizer.vocab_size(), generator));
+    const auto id = static_cast<std::int32_t>(
+        draw_token(logits, {options.temperature, options.top_k, options.top_p}, tokenizer.vocab_size(), generator));
     if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
       result.stopped_by = "end of text";
       break;

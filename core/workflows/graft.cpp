@@ -4,8 +4,8 @@
 #include <set>
 
 #include "core/model/domains.h"
-#include "core/workflows/commit.h"
-#include "core/workflows/domain_extension.h"
+#include "core/history/commit.h"
+#include "core/surgery/domain_extension.h"
 
 namespace mformer {
 namespace {

@@ -68,7 +68,7 @@ class Curve {
     const std::size_t draws = criterion == Criterion::random ? seeds.size() : 1;
     for (std::size_t i = 0; i < draws; ++i) {
       const ModuleSelection kept =
-          keep_best(model_, keep, command_.scope, score_by(criterion, model_, stats_, seeds[i]));
+          keep_best(model_, {.keep = keep, .scope = command_.scope}, score_by(criterion, model_, stats_, seeds[i]));
       point.att_kept = count_of(kept, Kind::att);
       point.mlp_kept = count_of(kept, Kind::mlp);
       point.losses.push_back(loss_of(kept).loss);

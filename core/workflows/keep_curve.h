@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/workflows/hypothesis.h"
-#include "core/workflows/prune_selection.h"
+#include "core/surgery/prune_selection.h"
 
 namespace mformer {
 

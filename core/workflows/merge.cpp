@@ -5,10 +5,10 @@
 
 #include "core/model/domains.h"
 #include "core/training/training_copy.h"
-#include "core/workflows/commit.h"
-#include "core/workflows/even_mix.h"
-#include "core/workflows/join.h"
-#include "core/workflows/lineage.h"
+#include "core/history/commit.h"
+#include "core/training/even_mix.h"
+#include "core/surgery/join.h"
+#include "core/history/lineage.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {

@@ -44,7 +44,7 @@ struct MergeReport {
   std::string cut_off;            ///< What kept the rest of the report from being measured; see after_commit().
 };
 
-/// Two versions with a common ancestor as one: see core/workflows/join.h. The new version's parent is `a`; `b` is in
+/// Two versions with a common ancestor as one: see core/surgery/join.h. The new version's parent is `a`; `b` is in
 /// the operation's arguments, which the caller writes, as "b_hash" (see merged_branch()). Throws Error with a hint when
 /// there is no common ancestor, when one is the other's ancestor, when a branch changed what the ancestor had, or when
 /// a review has nothing to train or no data.

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 
 namespace mformer {
 namespace {

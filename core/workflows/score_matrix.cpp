@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/workflows/inspect.h"
-#include "core/workflows/lineage.h"
+#include "core/history/lineage.h"
 #include "core/workspace/version_store.h"
 
 namespace mformer {

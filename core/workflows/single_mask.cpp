@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "core/model/placement.h"
-#include "core/workflows/new_modules.h"
-#include "core/workflows/place_rows.h"
-#include "core/workflows/token_rows.h"
+#include "core/surgery/new_modules.h"
+#include "core/training/place_rows.h"
+#include "core/surgery/token_rows.h"
 
 namespace mformer {
 namespace {

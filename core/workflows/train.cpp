@@ -6,8 +6,8 @@
 #include "core/checkpoint/domain_config.h"
 #include "core/model/placement.h"
 #include "core/training/training_copy.h"
-#include "core/workflows/commit.h"
-#include "core/workflows/lineage.h"
+#include "core/history/commit.h"
+#include "core/history/lineage.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {

@@ -16,10 +16,15 @@ BELOW = {
     "core/model": ("core/formats", "kernels", "modules_registry"),
     "core/checkpoint": ("core/model", "core/families", "core/formats", "kernels", "modules_registry"),
     "core/training": ("core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "kernels", "modules_registry"),
-    "core/workspace": ("core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "core/device",
-                       "kernels", "modules_registry"),
-    "core/workflows": ("core/workspace", "core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats",
+    "core/decoding": ("core/training", "core/checkpoint", "core/model", "core/text", "core/formats", "kernels", "modules_registry"),
+    "core/workspace": ("core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats",
                        "core/device", "kernels", "modules_registry"),
+    "core/history": ("core/workspace", "core/checkpoint", "core/model", "core/formats", "modules_registry"),
+    "core/surgery": ("core/history", "core/workspace", "core/training", "core/checkpoint", "core/model", "core/formats",
+                     "kernels", "modules_registry"),
+    "core/workflows": ("core/surgery", "core/decoding", "core/history", "core/workspace", "core/training",
+                       "core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "core/device",
+                       "kernels", "modules_registry"),
     "cli": ("core", "kernels", "modules_registry"),
 }
 WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/families", "core/text", "cli/terminal")

@@ -2,7 +2,7 @@
 
 #include "core/model/domains.h"
 #include "core/model/forward.h"
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer::testing {

@@ -1,7 +1,7 @@
 // extend as it is by default: a domain of its own. A little longer than other files: all
 // its tests use the domain that one fixture adds.
 
-#include "core/workflows/domain_extension.h"
+#include "core/surgery/domain_extension.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model/domains.h"
-#include "core/workflows/diff.h"
+#include "core/history/diff.h"
 #include "core/workflows/merge.h"
 #include "tests/core/workflows/branches.h"
 #include "tests/support/expect_error.h"

@@ -11,7 +11,7 @@
 
 #include "core/model/forward.h"
 #include "core/workflows/evaluate_tasks.h"
-#include "core/workflows/token_rows.h"
+#include "core/surgery/token_rows.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 

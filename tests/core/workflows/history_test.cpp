@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model/forward.h"
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 #include "core/workflows/evaluate_tasks.h"
 #include "core/workflows/finetune.h"
 #include "core/workflows/freeze.h"

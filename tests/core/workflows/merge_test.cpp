@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "core/workflows/evaluate_tasks.h"
-#include "core/workflows/even_mix.h"
-#include "core/workflows/join.h"
-#include "core/workflows/lineage.h"
+#include "core/training/even_mix.h"
+#include "core/surgery/join.h"
+#include "core/history/lineage.h"
 #include "tests/core/workflows/merge_branches.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_data.h"

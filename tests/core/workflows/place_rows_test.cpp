@@ -1,11 +1,11 @@
 // Placing the router rows of new modules from data: the regression, and what it does to a model's routing.
 
-#include "core/workflows/place_rows.h"
+#include "core/training/place_rows.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "core/workflows/logistic_shift.h"
+#include "core/training/logistic_shift.h"
 #include "tests/support/threads.h"
 #include "tests/support/tiny_model.h"
 

@@ -3,12 +3,18 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "core/workflows/prune_selection.h"
+#include "core/surgery/prune_selection.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"
 
 namespace mformer {
 namespace {
+
+ModuleChoice share(double keep, PruneScope scope) {
+  ModuleChoice choice;
+  choice.keep = keep, choice.scope = scope;
+  return choice;
+}
 
 using testing::expect_error;
 using ::testing::HasSubstr;
@@ -38,7 +44,7 @@ double by_position(std::int64_t, Kind, std::int64_t position) {
 
 TEST(KeepBest, RoundsUpAndNeverGoesBelowK) {
   const Model model = model_of({10, 10}, {10, 10});
-  const auto kept = [&](double keep) { return keep_best(model, keep, PruneScope::layer, by_position).mlp[0].size(); };
+  const auto kept = [&](double keep) { return keep_best(model, share(keep, PruneScope::layer), by_position).mlp[0].size(); };
   EXPECT_EQ(kept(0.3), 3U);
   EXPECT_EQ(kept(0.301), 4U);
   EXPECT_EQ(kept(0.7), 7U);
@@ -49,7 +55,7 @@ TEST(KeepBest, RoundsUpAndNeverGoesBelowK) {
 
 TEST(KeepBest, DoesNotRoundUpWhatIsAHairMoreByItsBinaryForm) {
   const Model model = model_of({2, 2}, {100, 100});
-  const auto kept = [&](double keep, PruneScope scope) { return keep_best(model, keep, scope, by_position).mlp; };
+  const auto kept = [&](double keep, PruneScope scope) { return keep_best(model, share(keep, scope), by_position).mlp; };
   ASSERT_GT(0.07 * 100, 7) << "or nothing is tested";
   EXPECT_EQ(kept(0.07, PruneScope::layer)[0].size(), 7U);
   ASSERT_GT(0.035 * 200, 7);
@@ -58,7 +64,7 @@ TEST(KeepBest, DoesNotRoundUpWhatIsAHairMoreByItsBinaryForm) {
 }
 
 TEST(KeepBest, TakesTheBestOfEachLayerInTheirOldOrder) {
-  const ModuleSelection kept = keep_best(model_of({4, 6}, {5, 3}), 0.5, PruneScope::layer, by_position);
+  const ModuleSelection kept = keep_best(model_of({4, 6}, {5, 3}), share(0.5, PruneScope::layer), by_position);
   EXPECT_EQ(kept.att, (Positions{{2, 3}, {3, 4, 5}}));
   EXPECT_EQ(kept.mlp, (Positions{{2, 3, 4}, {1, 2}}));
 }
@@ -66,7 +72,7 @@ TEST(KeepBest, TakesTheBestOfEachLayerInTheirOldOrder) {
 TEST(KeepBest, KeepsEverythingAtOne) {
   const Model model = model_of({4, 6}, {5, 3});
   for (const PruneScope scope : {PruneScope::layer, PruneScope::global}) {
-    const ModuleSelection kept = keep_best(model, 1.0, scope, by_position);
+    const ModuleSelection kept = keep_best(model, share(1.0, scope), by_position);
     EXPECT_EQ(kept.att, all_modules(model).att);
     EXPECT_EQ(kept.mlp, all_modules(model).mlp);
   }
@@ -74,9 +80,9 @@ TEST(KeepBest, KeepsEverythingAtOne) {
 
 TEST(KeepBest, PrefersTheEarlierPlaceOfEqualScores) {
   const auto same = [](std::int64_t, Kind, std::int64_t) { return 1.0; };
-  EXPECT_EQ(keep_best(model_of({10, 10}, {10, 10}), 0.3, PruneScope::layer, same).att,
+  EXPECT_EQ(keep_best(model_of({10, 10}, {10, 10}), share(0.3, PruneScope::layer), same).att,
             (Positions{{0, 1, 2}, {0, 1, 2}}));
-  EXPECT_EQ(keep_best(model_of({10, 10}, {10, 10}), 0.3, PruneScope::global, same).att,
+  EXPECT_EQ(keep_best(model_of({10, 10}, {10, 10}), share(0.3, PruneScope::global), same).att,
             (Positions{{0, 1, 2, 3}, {0, 1}}));
 }
 
@@ -85,17 +91,17 @@ TEST(KeepBest, GloballyTakesTheBestOfAllLayersAndAtLeastKInEach) {
   const auto first_layer = [](std::int64_t layer, Kind, std::int64_t position) {
     return static_cast<double>(100 * (1 - layer) + position);
   };
-  const ModuleSelection kept = keep_best(model, 0.3, PruneScope::global, first_layer);
+  const ModuleSelection kept = keep_best(model, share(0.3, PruneScope::global), first_layer);
   EXPECT_EQ(kept.att, (Positions{{6, 7, 8, 9}, {8, 9}})) << "6 of 20";
   EXPECT_EQ(kept.mlp, (Positions{{3, 4, 5}, {6, 7}})) << "5 of 14: 4.2 rounded up";
-  EXPECT_EQ(keep_best(model, 0.01, PruneScope::global, first_layer).att, (Positions{{8, 9}, {8, 9}})) << "k a layer";
+  EXPECT_EQ(keep_best(model, share(0.01, PruneScope::global), first_layer).att, (Positions{{8, 9}, {8, 9}})) << "k a layer";
 }
 
 TEST(KeepBest, CountsEachKindByItself) {
   const auto att_only = [](std::int64_t, Kind kind, std::int64_t position) {
     return kind == Kind::att ? 1000.0 + static_cast<double>(position) : static_cast<double>(position);
   };
-  const ModuleSelection kept = keep_best(model_of({10, 10}, {10, 10}), 0.5, PruneScope::global, att_only);
+  const ModuleSelection kept = keep_best(model_of({10, 10}, {10, 10}), share(0.5, PruneScope::global), att_only);
   EXPECT_EQ(kept.att[0].size() + kept.att[1].size(), 10U);
   EXPECT_EQ(kept.mlp[0].size() + kept.mlp[1].size(), 10U);
 }
@@ -111,7 +117,7 @@ std::vector<RoutingStat> table() {
 TEST(ScoreBy, RanksByWhatTheCriterionMeasures) {
   const Model model = model_of({4, 4}, {5, 5});
   const auto best_two = [&](Criterion criterion) {
-    return keep_best(model, 0.4, PruneScope::layer, score_by(criterion, model, table(), 1)).mlp[0];
+    return keep_best(model, share(0.4, PruneScope::layer), score_by(criterion, model, table(), 1)).mlp[0];
   };
   EXPECT_EQ(best_two(Criterion::frequency), (std::vector<std::int64_t>{0, 2}));
   EXPECT_EQ(best_two(Criterion::gate_mass), (std::vector<std::int64_t>{0, 2}));
@@ -130,7 +136,7 @@ TEST(ScoreBy, TakesTheNormOfTheWeights) {
   model.blocks[0].mlp.modules[3].in.mul_(100.0);
   model.blocks[0].mlp.modules[1].out.mul_(50.0);
   const ModuleScore score = score_by(Criterion::norm, model, {}, 1);
-  EXPECT_EQ(keep_best(model, 0.4, PruneScope::layer, score).mlp[0], (std::vector<std::int64_t>{1, 3}));
+  EXPECT_EQ(keep_best(model, share(0.4, PruneScope::layer), score).mlp[0], (std::vector<std::int64_t>{1, 3}));
   const Module& module = model.blocks[1].att.modules[2];
   EXPECT_NEAR(score(1, Kind::att, 2), (module.in.norm() * module.out.norm()).item<double>(), 1e-5);
 }
@@ -138,7 +144,7 @@ TEST(ScoreBy, TakesTheNormOfTheWeights) {
 TEST(ScoreBy, DrawsAtRandomByTheSeed) {
   const Model model = model_of({10, 10}, {10, 10});
   const auto kept = [&](std::uint64_t seed) {
-    return keep_best(model, 0.5, PruneScope::layer, score_by(Criterion::random, model, {}, seed)).mlp;
+    return keep_best(model, share(0.5, PruneScope::layer), score_by(Criterion::random, model, {}, seed)).mlp;
   };
   EXPECT_EQ(kept(1), kept(1));
   EXPECT_NE(kept(1), kept(2));
@@ -156,6 +162,16 @@ TEST(Criterion, IsReadByItsName) {
   EXPECT_EQ(criterion_from_string("gate-mass"), Criterion::gate_mass);
   EXPECT_EQ(criterion_from_string("random"), Criterion::random);
   EXPECT_THAT(expect_error<UsageError>([] { criterion_from_string("gatemass"); }, "gatemass"), HasSubstr("gate-mass"));
+}
+
+TEST(PruneSelection, EqualKeepsAsManyInEveryLayerAsTheSmallestHas) {
+  ModuleChoice choice = share(0.5, PruneScope::layer);
+  choice.equal = true;
+  const ModuleSelection kept = keep_best(model_of({4, 10}, {6, 6}), choice, by_position);
+  EXPECT_EQ((std::vector{kept.att[0].size(), kept.att[1].size()}), (std::vector<std::size_t>{4, 4}));
+  EXPECT_EQ((std::vector{kept.mlp[0].size(), kept.mlp[1].size()}), (std::vector<std::size_t>{3, 3}));
+  choice.scope = PruneScope::global;
+  EXPECT_THROW(choice.validate(), UsageError);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "core/workflows/extend.h"
 #include "core/workflows/freeze.h"
-#include "core/workflows/lineage.h"
+#include "core/history/lineage.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 

@@ -7,7 +7,7 @@
 
 #include <set>
 
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 #include "core/workspace/run_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"

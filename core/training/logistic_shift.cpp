@@ -1,4 +1,4 @@
-#include "core/workflows/logistic_shift.h"
+#include "core/training/logistic_shift.h"
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "core/model/model.h"
+#include "core/surgery/new_modules.h"
 #include "core/training/adamw.h"
-#include "core/workflows/new_modules.h"
 #include "core/workspace/session.h"
 
 namespace mformer {

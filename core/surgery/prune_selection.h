@@ -37,6 +37,7 @@ struct ModuleChoice {
       0.5;  ///< Fraction of the modules of each kind, 0 < keep ≤ 1, rounded up, never fewer than k in a layer.
   Criterion criterion = Criterion::gate_mass;
   PruneScope scope = PruneScope::layer;
+  bool equal = false;  ///< As many of a kind in every layer, also where they start with different numbers.
   std::int64_t stat_tokens = 65536;  ///< Training tokens that the statistics are taken from; 0 = all.
 
   /// Throws UsageError for a fraction out of range.
@@ -49,7 +50,7 @@ ModuleSelection choose_modules(const Session& session, const Model& model, const
 
 /// The selection behind it: `score` by (layer, kind, position).
 using ModuleScore = std::function<double(std::int64_t layer, Kind kind, std::int64_t position)>;
-ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, const ModuleScore& score);
+ModuleSelection keep_best(const Model& model, const ModuleChoice& choice, const ModuleScore& score);
 
 /// Scores of all modules of `model` by a criterion; `stats` as from collect_routing (unused by norm and random).
 ModuleScore score_by(Criterion criterion, const Model& model, const std::vector<RoutingStat>& stats,

@@ -1,9 +1,10 @@
-#include "core/workflows/prune_selection.h"
+#include "core/surgery/prune_selection.h"
 
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <random>
 #include <tuple>
@@ -43,12 +44,31 @@ std::vector<Ranked> ranked_bank(const ModuleBank& bank, std::int64_t layer, cons
   return all;
 }
 
-void keep_per_layer(const Model& model, double keep, Kind kind, const ModuleScore& score, ModuleSelection& kept) {
+std::int64_t wanted_of(const ModuleBank& bank, double keep) {
+  return bank.modules.empty() ? 0 : std::max(bank.least(), rounded_up(keep, bank.modules.size()));
+}
+
+/// How many modules each layer keeps: its own share, or as many in all of them, the most that a layer would keep of its
+/// own, but no more than the smallest has. Layers with a router and layers without go apart.
+std::int64_t equal_count_of(const Model& model, double keep, Kind kind, bool routed) {
+  std::int64_t most = 0, smallest = std::numeric_limits<std::int64_t>::max();
+  for (const Block& block : model.blocks) {
+    const ModuleBank& bank = block.bank(kind);
+    if (bank.routed != routed) continue;
+    most = std::max(most, wanted_of(bank, keep));
+    smallest = std::min(smallest, bank.size());
+  }
+  return std::min(most, smallest);
+}
+
+void keep_per_layer(const Model& model, const ModuleChoice& choice, Kind kind, const ModuleScore& score,
+                    ModuleSelection& kept) {
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     const ModuleBank& bank = model.blocks[l].bank(kind);
     if (bank.modules.empty()) continue;
     const auto ranked = ranked_bank(bank, static_cast<std::int64_t>(l), score);
-    const std::int64_t wanted = std::max(bank.least(), rounded_up(keep, bank.modules.size()));
+    const std::int64_t wanted =
+        choice.equal ? equal_count_of(model, choice.keep, kind, bank.routed) : wanted_of(bank, choice.keep);
     for (std::int64_t i = 0; i < wanted; ++i) kept.of(kind)[l].push_back(ranked[i].position);
   }
 }
@@ -147,6 +167,10 @@ PruneScope scope_from_string(const std::string& text) {
 }
 
 void ModuleChoice::validate() const {
+  if (equal && scope == PruneScope::global) {
+    throw UsageError("--equal keeps as many modules in every layer, --scope global as many as the scores say",
+                     "leave one of them out");
+  }
   if (keep > 0 && keep <= 1) return;
   throw UsageError("--keep must be a fraction above 0 and at most 1",
                    "for example --keep 0.3 keeps 30 % of the modules");
@@ -158,17 +182,17 @@ ModuleSelection choose_modules(const Session& session, const Model& model, const
   if (needs_statistics(choice.criterion)) {
     stats = collect_routing(session, model, task, Split::train, choice.stat_tokens);
   }
-  return keep_best(model, choice.keep, choice.scope, score_by(choice.criterion, model, stats, session.seed));
+  return keep_best(model, choice, score_by(choice.criterion, model, stats, session.seed));
 }
 
-ModuleSelection keep_best(const Model& model, double keep, PruneScope scope, const ModuleScore& score) {
+ModuleSelection keep_best(const Model& model, const ModuleChoice& choice, const ModuleScore& score) {
   ModuleSelection kept;
   for (const Kind kind : {Kind::att, Kind::mlp}) {
     kept.of(kind).resize(model.blocks.size());
-    if (scope == PruneScope::layer) {
-      keep_per_layer(model, keep, kind, score, kept);
+    if (choice.scope == PruneScope::layer) {
+      keep_per_layer(model, choice, kind, score, kept);
     } else {
-      for (const bool routed : {true, false}) keep_globally(model, keep, kind, routed, score, kept);
+      for (const bool routed : {true, false}) keep_globally(model, choice.keep, kind, routed, score, kept);
     }
     for (auto& positions : kept.of(kind)) std::sort(positions.begin(), positions.end());
   }

@@ -1,4 +1,4 @@
-#include "core/workflows/place_rows.h"
+#include "core/training/place_rows.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/workflows/logistic_shift.h"
+#include "core/training/logistic_shift.h"
 #include "kernels/linear.h"
 
 namespace mformer {

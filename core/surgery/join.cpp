@@ -1,11 +1,11 @@
-#include "core/workflows/join.h"
+#include "core/surgery/join.h"
 
 #include <algorithm>
 #include <set>
 
 #include "core/formats/parameter_names.h"
-#include "core/workflows/diff.h"
-#include "core/workflows/join_domains.h"
+#include "core/history/diff.h"
+#include "core/surgery/join_domains.h"
 #include "modules_registry/error.h"
 
 namespace mformer {

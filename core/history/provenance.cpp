@@ -1,4 +1,4 @@
-#include "core/workflows/provenance.h"
+#include "core/history/provenance.h"
 
 #include <map>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "core/workflows/commit.h"
+#include "core/history/commit.h"
 
 #include <exception>
 

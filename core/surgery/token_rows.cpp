@@ -1,4 +1,4 @@
-#include "core/workflows/token_rows.h"
+#include "core/surgery/token_rows.h"
 
 #include <ATen/ops/tensor.h>
 

@@ -1,10 +1,11 @@
-#include "core/workflows/new_modules.h"
+#include "core/surgery/new_modules.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/randn_like.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <tuple>
 
@@ -58,6 +59,23 @@ NewModulePlan within_budget(std::vector<Candidate> candidates, std::int64_t weig
   return plan;
 }
 
+/// The same number of both kinds, as far as they are open, in every layer: as many as fit, but `at_least`.
+NewModulePlan equal_within_budget(std::vector<Candidate> candidates, std::int64_t weights, std::int64_t at_least) {
+  NewModulePlan banks;                        // positions, the most used first
+  std::map<std::int64_t, std::int64_t> cost;  // of the nth of every bank
+  for (const Candidate& one : candidates) {
+    auto& positions = banks[{one.layer, one.kind}];
+    cost[static_cast<std::int64_t>(positions.size())] += one.weights;
+    positions.push_back(one.position);
+  }
+  std::int64_t number = 0, fewest = std::numeric_limits<std::int64_t>::max();
+  for (const auto& [bank, positions] : banks) fewest = std::min<std::int64_t>(fewest, positions.size());
+  while (!banks.empty() && number < fewest && (cost[number] <= weights || number < at_least)) weights -= cost[number++];
+  for (auto& [bank, positions] : banks) positions.resize(static_cast<std::size_t>(number));
+  std::erase_if(banks, [](const auto& entry) { return entry.second.empty(); });
+  return banks;
+}
+
 at::Tensor with_noise(const at::Tensor& weight, at::Generator& generator) {
   const at::Tensor spread = weight.std(/*unbiased=*/false);
   return weight.clone() +
@@ -101,9 +119,9 @@ void remove_modules(ModuleBank& bank, std::vector<std::int64_t> positions) {
   for (const std::int64_t position : positions) bank.modules.erase(bank.modules.begin() + position);
 }
 
-NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command, const std::vector<RoutingStat>& stats,
+NewModulePlan plan_new_modules(const Model& model, const NewModuleCounts& counts, const std::vector<RoutingStat>& stats,
                                std::int64_t weights) {
-  const auto [first, last] = parse_range(command.layers, model.config.n_layer, "--layers");
+  const auto [first, last] = parse_range(counts.layers, model.config.n_layer, "--layers");
   NewModulePlan plan;
   std::vector<Candidate> open;
   for (int l = static_cast<int>(first); l <= last; ++l) {
@@ -112,7 +130,7 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
       if (bank.modules.empty()) continue;  // nothing to copy
       const std::vector<double> shares = shares_of(stats, l, bank);
       const std::vector<std::int64_t> order = most_first(shares);
-      const auto number = kind == Kind::att ? command.heads : command.experts;
+      const auto number = kind == Kind::att ? counts.heads : counts.experts;
       double taken = 0;
       for (std::size_t i = 0; number.has_value() ? static_cast<std::int64_t>(i) < *number : i < order.size(); ++i) {
         const std::int64_t position = order[i % order.size()];
@@ -132,7 +150,8 @@ NewModulePlan plan_new_modules(const Model& model, const ExtendCommand& command,
       weights -= weights_of(module);
     }
   }
-  plan.merge(within_budget(std::move(open), weights, plan.empty() ? 1 : 0));
+  plan.merge(counts.equal ? equal_within_budget(std::move(open), weights, plan.empty() ? 1 : 0)
+                          : within_budget(std::move(open), weights, plan.empty() ? 1 : 0));
   return plan;
 }
 

@@ -1,4 +1,4 @@
-#include "core/workflows/mixture_decoder.h"
+#include "core/decoding/mixture_decoder.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/log_softmax.h>

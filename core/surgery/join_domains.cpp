@@ -1,4 +1,4 @@
-#include "core/workflows/join_domains.h"
+#include "core/surgery/join_domains.h"
 
 #include <algorithm>
 #include <set>

@@ -1,4 +1,4 @@
-#include "core/workflows/diff.h"
+#include "core/history/diff.h"
 
 #include <algorithm>
 #include <map>

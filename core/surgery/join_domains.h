@@ -8,7 +8,7 @@
 
 namespace mformer {
 
-/// What core/workflows/join.h does with the domains of two models that have their base in common.
+/// What core/surgery/join.h does with the domains of two models that have their base in common.
 
 /// Both undefined, or the same values.
 bool same_tensor(const at::Tensor& a, const at::Tensor& b);

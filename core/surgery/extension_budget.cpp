@@ -1,4 +1,4 @@
-#include "core/workflows/extension_budget.h"
+#include "core/surgery/extension_budget.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "core/workflows/lineage.h"
+#include "core/history/lineage.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

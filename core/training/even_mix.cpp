@@ -1,4 +1,4 @@
-#include "core/workflows/even_mix.h"
+#include "core/training/even_mix.h"
 
 #include <ATen/ops/cat.h>
 

@@ -1,9 +1,9 @@
-#include "core/workflows/domain_extension.h"
+#include "core/surgery/domain_extension.h"
 
 #include <algorithm>
 
 #include "core/model/domains.h"
-#include "core/workflows/token_rows.h"
+#include "core/surgery/token_rows.h"
 
 namespace mformer {
 namespace {
