@@ -15,9 +15,9 @@ for argument in "$@"; do
 done
 [[ $made == *.gch ]] || exec "$@"
 
-# An earlier header would be read in place of the text.
+# The whole text with its macros, without the lines that name this clone's folder. First: a header that is there, an
+# earlier one or one that the cache hands out at once, would be read in place of the text.
 rm -f "$made" "$made.sum"
-# The whole text with its macros, without the lines that name this clone's folder.
-CCACHE_DISABLE=1 "${reads[@]}" -E -P -dD | sha256sum >"$made.sum.new" &
+sum=$(CCACHE_DISABLE=1 "${reads[@]}" -E -P -dD 2>/dev/null | sha256sum) || sum=''
 "$@"
-wait $! && mv "$made.sum.new" "$made.sum"
+if [ -n "$sum" ]; then echo "$sum" >"$made.sum"; fi
