@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <variant>
 
 #include "core/checkpoint/quantize.h"
 #include "core/model/domains.h"
@@ -33,7 +34,7 @@ Model ready_on(at::Device device, Model model, at::ScalarType dtype) {
 }  // namespace
 
 struct MixtureDecoder::Hypothesis {
-  Model model;
+  std::variant<Model, PreparedModel> model;
   KeyValueCache cache;
 
   /// On the CPU: log-probabilities [tokens, vocab], float64, of what follows each of these tokens; or, `last_only`, [1,
@@ -41,9 +42,13 @@ struct MixtureDecoder::Hypothesis {
   at::Tensor read(const at::Tensor& ids, bool last_only) {
     ForwardOptions how;
     how.cache = &cache;
-    const at::Tensor hidden = forward(model, ids, how).hidden;
-    if (last_only) return logits_of(model, hidden.narrow(1, hidden.size(1) - 1, 1))[0].cpu();
-    return at::log_softmax(logits_of(model, hidden)[0].cpu().to(at::kDouble), -1);
+    const at::Tensor logits = std::visit(
+        [&](const auto& any) {
+          const at::Tensor hidden = forward(any, ids, how).hidden;
+          return logits_of(any, last_only ? hidden.narrow(1, hidden.size(1) - 1, 1) : hidden);
+        },
+        model);
+    return last_only ? logits[0].cpu() : at::log_softmax(logits[0].cpu().to(at::kDouble), -1);
   }
 };
 
@@ -55,9 +60,13 @@ MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t p
   if (!device.is_cpu()) model = ready_on(device, std::move(model), dtype);
   std::vector<Model> views = views_of(model);
   model = Model();  // a single view then holds its matrices alone, and preparing it lets them go one by one
-  for (Model& view : views) {
-    if (device.is_cpu()) prepare_for_inference(view, dtype);
-    hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(view), KeyValueCache(positions)}));
+  const auto add = [&](std::variant<Model, PreparedModel> one) {
+    hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(one), KeyValueCache(positions)}));
+  };
+  if (device.is_cpu()) {
+    for (PreparedModel& view : prepare_for_inference(std::move(views), dtype)) add(std::move(view));
+  } else {
+    for (Model& view : views) add(std::move(view));
   }
 }
 

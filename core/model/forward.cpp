@@ -2,37 +2,14 @@
 
 #include <ATen/ops/embedding.h>
 
-#include "core/model/inference.h"
 #include "core/model/layers.h"
+#include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
 #include "kernels/linear.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
-
-void check_ids(const Model& model, const at::Tensor& input_ids) {
-  if (input_ids.dim() != 2 || input_ids.scalar_type() != at::kLong || input_ids.numel() == 0) {
-    throw Error("input_ids must be int64 [batch, tokens] and not empty");
-  }
-  const auto least = input_ids.min().item<std::int64_t>(), most = input_ids.max().item<std::int64_t>();
-  if (least < 0 || most >= model.config.vocab_size) {
-    throw Error("token id " + std::to_string(least < 0 ? least : most) + " is outside the model's vocabulary of " +
-                    std::to_string(model.config.vocab_size),
-                "does the tokenizer belong to this model?");
-  }
-}
-
-at::Tensor checked_mask(const ForwardOptions& options, const at::Tensor& input_ids) {
-  if (!options.attention_mask.has_value()) return {};
-  const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
-  const at::Tensor mask = options.attention_mask->to(at::kBool);
-  if (mask.dim() != 2 || mask.size(0) != input_ids.size(0) || mask.size(1) != cached + input_ids.size(1)) {
-    throw Error("attention_mask must be [batch, cached + tokens] = [" + std::to_string(input_ids.size(0)) + ", " +
-                std::to_string(cached + input_ids.size(1)) + "]");
-  }
-  return mask;
-}
 
 at::Tensor scaled(const at::Tensor& x, double scale) {
   return scale == 1 ? x : x * scale;
@@ -58,9 +35,8 @@ at::Tensor head_input(const Model& model, const at::Tensor& hidden, bool bfloat1
 ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOptions& asked) {
   if (!model.domains.empty())
     throw Error("a model with domains is run as one of its views", "see core/model/domains.h");
-  check_ids(model, ids);
+  check_ids(ids, model.config.vocab_size);
   at::Tensor key_mask = checked_mask(asked, ids);
-  if (model.prepared != nullptr) return prepared_forward(model, ids, key_mask, asked);
   const at::Tensor input_ids = ids.to(model.wte.device());
   if (key_mask.defined()) key_mask = key_mask.to(model.wte.device());
   ForwardOptions options = asked;
@@ -93,10 +69,6 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
 }
 
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16) {
-  if (model.prepared != nullptr) {
-    const at::Tensor rows = scaled(hidden, 1 / model.config.form.logit_divisor).contiguous();
-    return kernels::packed_linear(rows, model.prepared->head, {}, /*float32=*/true);
-  }
   const at::Tensor logits = kernels::linear(head_input(model, hidden, bfloat16), model.lm_head, {});
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }

@@ -92,8 +92,7 @@ struct ForwardOutput {
 /// Runs the trunk and blocks on `input_ids` [batch, tokens], int64, which like the mask may lie on the CPU whatever
 /// the model's device (and best does: there they are checked without waiting for the device). Throws Error for ids
 /// outside the vocabulary, and for a model with domains, which stands for several: give one of its views
-/// (core/model/domains.h). Of a model prepared for inference (core/model/inference.h) there is no routing, and what
-/// else it does not give is refused.
+/// (core/model/domains.h). core/model/inference.h has the one of models that only answer.
 ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
 
 /// hidden [..., n_embd] as the rows that the head is multiplied with: over ModelForm::logit_divisor, and in bfloat16

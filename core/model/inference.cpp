@@ -4,6 +4,7 @@
 #include <ATen/ops/stack.h>
 
 #include <cmath>
+#include <map>
 
 #include "core/model/activation.h"
 #include "modules_registry/error.h"
@@ -21,11 +22,26 @@ Affine as_float32(const Affine& affine) {
   return {as_float32(affine.weight), as_float32(affine.bias)};
 }
 
+/// What was packed already, by the tensor that it was made of, which is kept so that none takes its place.
+class PackedAlready {
+ public:
+  template <typename Pack>
+  PackedWeight get(const at::Tensor& weight, const Pack& pack) {
+    auto& [kept, packed] = made_[weight.unsafeGetTensorImpl()];
+    if (!packed.defined()) kept = weight, packed = pack();
+    return packed;
+  }
+
+ private:
+  std::map<const void*, std::pair<at::Tensor, PackedWeight>> made_;
+};
+
 /// Packs matrices and lets go of them.
 class Packer {
  public:
-  explicit Packer(at::ScalarType dtype)
-      : dtype_(dtype == at::kChar ? at::kBFloat16 : dtype), quantize_(dtype == at::kChar) {}
+  /// `shared`: where models that are packed one after the other have matrices in common; null for one model.
+  Packer(at::ScalarType dtype, PackedAlready* shared)
+      : dtype_(dtype == at::kChar ? at::kBFloat16 : dtype), quantize_(dtype == at::kChar), shared_(shared) {}
 
   at::ScalarType dtype() const { return dtype_; }
 
@@ -53,31 +69,33 @@ class Packer {
 
   PackedWeight head(at::Tensor& weight) const {
     if (!quantize_) return linear(weight);
-    const auto [codes, scale] = kernels::quantize_int8(weight.t());
-    weight.reset();
-    return kernels::pack_int8(codes, scale);
+    return once(weight, [&] {
+      const auto [codes, scale] = kernels::quantize_int8(weight.t());
+      return kernels::pack_int8(codes, scale);
+    });
   }
 
  private:
-  /// A dense layer's [out, in].
-  PackedWeight linear(at::Tensor& weight) const {
-    PackedWeight packed = kernels::pack_transposed(weight, dtype_);
+  template <typename Pack>
+  PackedWeight once(at::Tensor& weight, const Pack& pack) const {
+    PackedWeight packed = shared_ == nullptr ? pack() : shared_->get(weight, pack);
     weight.reset();
     return packed;
   }
 
+  /// A dense layer's [out, in].
+  PackedWeight linear(at::Tensor& weight) const {
+    return once(weight, [&] { return kernels::pack_transposed(weight, dtype_); });
+  }
+
   /// A module's [in, out].
   PackedWeight map(at::Tensor& weight, at::Tensor& scale) const {
-    PackedWeight packed;
-    if (scale.defined()) {
-      packed = kernels::pack_int8(weight, scale);
-    } else if (quantize_) {
+    PackedWeight packed = once(weight, [&] {
+      if (scale.defined()) return kernels::pack_int8(weight, scale);
+      if (!quantize_) return kernels::pack_weight(weight, dtype_);
       const auto [codes, scales] = kernels::quantize_int8(weight);
-      packed = kernels::pack_int8(codes, scales);
-    } else {
-      packed = kernels::pack_weight(weight, dtype_);
-    }
-    weight.reset();
+      return kernels::pack_int8(codes, scales);
+    });
     scale.reset();
     return packed;
   }
@@ -126,24 +144,49 @@ class Packer {
 
   at::ScalarType dtype_;
   bool quantize_;
+  PackedAlready* shared_;
 };
+
+PreparedModel prepared(Model& model, at::ScalarType dtype, PackedAlready* shared) {
+  const Packer packer(dtype, shared);
+  PreparedModel made;
+  made.config = model.config;
+  made.dtype = packer.dtype();
+  made.activation = activation_of(model.config.activation_function);
+  made.ln_f = as_float32(model.ln_f);
+  for (Block& block : model.blocks) made.blocks.push_back(packer.block(block, model.config.gate_type));
+  made.head = packer.head(model.lm_head);
+  made.wte = model.wte.detach().to(packer.dtype()).contiguous();
+  return made;
+}
+
+void require_inference_dtype(at::ScalarType dtype) {
+  if (dtype == at::kFloat || dtype == at::kBFloat16 || dtype == at::kChar) return;
+  throw Error("a model can be prepared for inference in float32, bfloat16 or int8 only");
+}
 
 }  // namespace
 
-void prepare_for_inference(Model& model, at::ScalarType dtype) {
-  if (model.prepared != nullptr) throw Error("the model is prepared for inference already");
-  if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kChar) {
-    throw Error("a model can be prepared for inference in float32, bfloat16 or int8 only");
-  }
-  const Packer packer(dtype);
-  auto prepared = std::make_shared<PreparedModel>();
-  prepared->dtype = packer.dtype();
-  prepared->activation = activation_of(model.config.activation_function);
-  prepared->ln_f = as_float32(model.ln_f);
-  for (Block& block : model.blocks) prepared->blocks.push_back(packer.block(block, model.config.gate_type));
-  prepared->head = packer.head(model.lm_head);
-  model.wte = model.wte.detach().to(packer.dtype()).contiguous();
-  model.prepared = std::move(prepared);
+PreparedModel prepare_for_inference(Model model, at::ScalarType dtype) {
+  require_inference_dtype(dtype);
+  return prepared(model, dtype, nullptr);
+}
+
+std::vector<PreparedModel> prepare_for_inference(std::vector<Model> views, at::ScalarType dtype) {
+  require_inference_dtype(dtype);
+  PackedAlready already;
+  std::vector<PreparedModel> all;
+  for (Model& view : views) all.push_back(prepared(view, dtype, views.size() > 1 ? &already : nullptr));
+  return all;
+}
+
+ModelSize size_of(const PreparedModel& model) {
+  ModelSize size{model.wte.numel(), static_cast<std::int64_t>(model.wte.nbytes())};
+  for_each_packed(model, [&](const PackedWeight& weight) {
+    size.weights += weight.in * weight.out;
+    size.bytes += weight.bytes();
+  });
+  return size;
 }
 
 }  // namespace mformer

@@ -36,11 +36,14 @@ struct PreparedBlock {
   PreparedBank att, mlp;
 };
 
-/// The weights of a model that only answers, each in the order in which its product reads it.
+/// A model that only answers: its weights, each in the order in which its product reads it. Plain data that nothing
+/// changes: many readers may share it, and copies share the weights.
 struct PreparedModel {
-  at::ScalarType dtype;  ///< float32 or bfloat16: of the factors of products, keys and values. Sums, the residual
-                         ///< stream, norms and softmax are float32.
-  kernels::Activation activation;
+  ModelConfig config;
+  at::ScalarType dtype = at::kFloat;  ///< float32 or bfloat16: of the factors of products, keys and values. Sums, the
+                                      ///< residual stream, norms and softmax are float32.
+  kernels::Activation activation = kernels::Activation::gelu;
+  at::Tensor wte;  ///< [vocab_size, n_embd]
   std::vector<PreparedBlock> blocks;
   Affine ln_f;  ///< float32
   kernels::PackedWeight head;
@@ -62,16 +65,24 @@ void for_each_packed(const PreparedModel& prepared, const Visit& visit) {
   visit(prepared.head);
 }
 
-/// Makes `model` ready for inference in `dtype`, float32 or bfloat16: model.prepared holds all weights packed, and the
-/// matrices themselves are let go one by one, so that there are never two copies of all (unless other models hold
-/// them). forward() and logits_of() then use the packed weights. Quantised modules stay int8. With dtype int8 the
-/// others and the head are quantised, too (kernels::quantize_int8), and the rest is bfloat16. The model can no longer
-/// be trained, stored, converted or selected from. Throws Error if it is prepared already.
-void prepare_for_inference(Model& model, at::ScalarType dtype);
+/// The model made ready for inference on the CPU in `dtype`, float32 or bfloat16. The matrices are packed and let go
+/// one by one, so that there are never two copies of all, unless other models hold them. Quantised modules stay int8.
+/// With dtype int8 the others and the head are quantised, too (kernels::quantize_int8), and the rest is bfloat16.
+/// Throws Error for any other dtype.
+PreparedModel prepare_for_inference(Model model, at::ScalarType dtype);
 
-/// forward() of a prepared model. Inference only: no gradients, dropout, routing or norms. `hidden` has the prepared
-/// dtype. Throws Error where `options` asks for what it does not do.
-ForwardOutput prepared_forward(const Model& model, const at::Tensor& input_ids, const at::Tensor& key_mask,
-                               const ForwardOptions& options);
+/// The same for the views of a model with domains: what they share is packed once.
+std::vector<PreparedModel> prepare_for_inference(std::vector<Model> views, at::ScalarType dtype);
+
+/// forward() of core/model/forward.h for a model that only answers: no gradients, dropout or norms. `hidden` has the
+/// prepared dtype; routing has what was chosen (probs, indices, gates), without logits and inputs. Throws Error where
+/// `options` asks for what it does not do.
+ForwardOutput forward(const PreparedModel& model, const at::Tensor& input_ids, const ForwardOptions& options = {});
+
+/// hidden [..., n_embd] → logits [..., vocab_size], float32.
+at::Tensor logits_of(const PreparedModel& model, const at::Tensor& hidden);
+
+/// Packed weights that models of one mixture share count in each.
+ModelSize size_of(const PreparedModel& model);
 
 }  // namespace mformer

@@ -4,7 +4,6 @@
 
 #include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
-#include "core/model/inference.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -123,12 +122,6 @@ ModelSize size_of(const Model& model) {
     size.weights += ref.role == Role::scale ? 0 : ref.tensor->numel();
     size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
   });
-  if (model.prepared != nullptr) {
-    for_each_packed(*model.prepared, [&](const kernels::PackedWeight& weight) {
-      size.weights += weight.in * weight.out;
-      size.bytes += weight.bytes();
-    });
-  }
   return size;
 }
 
@@ -199,7 +192,6 @@ void select_private_rows(Model& model, const std::string& rows_name, const Modul
 }  // namespace
 
 Model select(const Model& model, const ModuleSelection& keep) {
-  if (model.prepared != nullptr) throw Error("no modules can be selected from a model prepared for inference");
   Model selected = model;
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {

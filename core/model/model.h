@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -105,8 +104,6 @@ struct Domain {
   std::vector<PrivatePart> parts;
 };
 
-struct PreparedModel;
-
 /// A modular causal language model, a ModuleFormer (arXiv 2306.04640) or of another form: plain data. Copying a Model
 /// copies handles: two models may share tensors (a pruned or masked view of another does). core/model/forward.h
 /// computes with it.
@@ -118,8 +115,6 @@ struct Model {
   at::Tensor lm_head;  ///< [vocab_size, n_embd]; the same tensor as wte where config.tie_word_embeddings.
   /// Empty for a plain model. Otherwise forward() runs on one of its views, see core/model/domains.h.
   std::vector<Domain> domains;
-  /// The weights packed for inference (core/model/inference.h); the matrices above are undefined then, but wte.
-  std::shared_ptr<const PreparedModel> prepared;
   /// Matrices are bfloat16 beside float32 norms, routers and embedding (core/model/placement.h): whatever
   /// ForwardOptions::bfloat16 and the losses are told, products are then taken in bfloat16.
   bool bfloat16_matrices = false;
@@ -146,8 +141,7 @@ struct ParameterRef {
   }
 };
 
-/// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte", and what
-/// prepare_for_inference() has packed does not come.
+/// Calls `visit` for every parameter, in a fixed order; a tied head comes once, as "wte".
 void for_each_parameter(Model& model, const std::function<void(const ParameterRef&)>& visit);
 
 /// As for_each_parameter, collected.

@@ -26,7 +26,7 @@ at::Device device_of(const Model& model) {
 }
 
 Model on_device(const Model& model, at::Device device) {
-  if (model.prepared != nullptr || device_of(model) == device) return model;
+  if (device_of(model) == device) return model;
   Model moved = model;
   for (Block& block : moved.blocks) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/model/inference.h"
+#include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
 #include "kernels/module_dispatch.h"
 #include "kernels/rms_norm.h"
@@ -37,10 +38,11 @@ struct PreparedHeads {
 /// One pass of a batch through a prepared model. Rows are tokens, flattened batch-major.
 class Pass {
  public:
-  Pass(const Model& model, const at::Tensor& input_ids, const at::Tensor& key_mask, const ForwardOptions& options)
+  Pass(const PreparedModel& model, const at::Tensor& input_ids, const at::Tensor& key_mask,
+       const ForwardOptions& options)
       : config_(model.config),
         form_(model.config.form),
-        prepared_(*model.prepared),
+        prepared_(model),
         options_(options),
         batch_(input_ids.size(0)),
         tokens_(input_ids.size(1)),
@@ -54,11 +56,12 @@ class Pass {
 
   ForwardOutput run() {
     ForwardOutput output;
+    output.routing.resize(prepared_.blocks.size());
     for (std::size_t l = 0; l < prepared_.blocks.size(); ++l) {
       if (options_.hidden_states) output.hidden_states.push_back(x_.clone().view({batch_, tokens_, -1}));
       const PreparedBlock& block = prepared_.blocks[l];
-      attention(block, l, norm(block.ln_1, form_.block_eps));
-      feed_forward(block, norm(block.ln_2, form_.block_eps));
+      attention(block, l, norm(block.ln_1, form_.block_eps), output.routing[l].att.decision);
+      feed_forward(block, norm(block.ln_2, form_.block_eps), output.routing[l].mlp.decision);
     }
     output.hidden = norm(prepared_.ln_f, form_.final_eps).view({batch_, tokens_, -1});
     if (options_.hidden_states) output.hidden_states.push_back(output.hidden);
@@ -72,7 +75,7 @@ class Pass {
     return kernels::layer_norm(x_, affine.weight, affine.bias, prepared_.dtype);
   }
 
-  kernels::Choice route(const PreparedBank& bank, std::int64_t k, const at::Tensor& x) const {
+  kernels::Choice route(const PreparedBank& bank, std::int64_t k, const at::Tensor& x, RouterDecision& decision) const {
     if (!bank.routed) return take_all(bank, x.size(0));
     at::Tensor logits;
     if (!bank.router.defined()) {
@@ -87,7 +90,9 @@ class Pass {
       logits = kernels::packed_linear(z, bank.rows, {}, /*float32=*/true);
     }
     if (bank.temperature != 1.0F) logits.mul_(bank.temperature);
-    return kernels::choose(logits, k, {form_.top_k_first, form_.renormalise});
+    const kernels::Choice choice = kernels::choose(logits, k, {form_.top_k_first, form_.renormalise});
+    decision.probs = logits, decision.indices = choice.modules, decision.gates = choice.gates;
+    return choice;
   }
 
   static kernels::Choice take_all(const PreparedBank& bank, std::int64_t tokens) {
@@ -134,10 +139,10 @@ class Pass {
     return rows;
   }
 
-  void feed_forward(const PreparedBlock& block, const at::Tensor& x) {
+  void feed_forward(const PreparedBlock& block, const at::Tensor& x, RouterDecision& decision) {
     const PreparedBank& bank = block.mlp;
     if (bank.size() > 0) {
-      const kernels::Choice choice = route(bank, config_.k_mlp, x);
+      const kernels::Choice choice = route(bank, config_.k_mlp, x, decision);
       const auto dispatch = dispatch_of(bank, choice);
       add_second_maps(bank, between_maps(raise(bank, x, dispatch)), choice, dispatch);
     }
@@ -194,10 +199,10 @@ class Pass {
     return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, sees_all ? 0 : form_.window);
   }
 
-  void attention(const PreparedBlock& block, std::size_t layer, const at::Tensor& x) {
+  void attention(const PreparedBlock& block, std::size_t layer, const at::Tensor& x, RouterDecision& decision) {
     const PreparedBank& bank = block.att;
     if (bank.size() == 0) return add_bias(block.att_bias);
-    const kernels::Choice choice = route(bank, config_.k_att, x);
+    const kernels::Choice choice = route(bank, config_.k_att, x, decision);
     const std::int64_t taken = choice.modules.size(1);
     const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);
@@ -229,10 +234,16 @@ class Pass {
 
 }  // namespace
 
-ForwardOutput prepared_forward(const Model& model, const at::Tensor& input_ids, const at::Tensor& key_mask,
-                               const ForwardOptions& options) {
+ForwardOutput forward(const PreparedModel& model, const at::Tensor& ids, const ForwardOptions& options) {
   check(options);
-  return Pass(model, input_ids, key_mask, options).run();
+  check_ids(ids, model.config.vocab_size);
+  return Pass(model, ids, checked_mask(options, ids), options).run();
+}
+
+at::Tensor logits_of(const PreparedModel& model, const at::Tensor& hidden) {
+  const double divisor = model.config.form.logit_divisor;
+  const at::Tensor rows = divisor == 1 ? hidden : hidden / divisor;
+  return kernels::packed_linear(rows.contiguous(), model.head, {}, /*float32=*/true);
 }
 
 }  // namespace mformer

@@ -43,7 +43,8 @@ at::Tensor openings(const at::Tensor& memory, std::int64_t count, std::mt19937_6
 }
 
 /// `opening` [texts, tokens] carried on to [texts, length].
-at::Tensor write_on(const Model& writer, const at::Tensor& opening, std::int64_t length, at::Generator& generator) {
+at::Tensor write_on(const PreparedModel& writer, const at::Tensor& opening, std::int64_t length,
+                    at::Generator& generator) {
   KeyValueCache cache(length);
   ForwardOptions how;
   how.cache = &cache;
@@ -71,8 +72,7 @@ Rehearsal::Rehearsal(const Model& teacher, const std::vector<Batch>& memory, std
     : seed_(seed) {
   const at::NoGradGuard no_grad;
   head_.lm_head = teacher.lm_head.clone().to(device);
-  Model writer = clone(teacher);
-  prepare_for_inference(writer, at::kFloat);
+  const PreparedModel writer = prepare_for_inference(teacher, at::kFloat);
   std::vector<at::Tensor> inputs, hidden;
   for (const Batch& batch : memory) inputs.push_back(batch.inputs);
   const at::Tensor old_text = at::cat(inputs);

@@ -50,7 +50,7 @@ Model random_model(const ModelConfig& config, at::ScalarType dtype) {
 
 /// A model that is ready to answer, and what loading and preparing it took.
 struct ReadyModel {
-  Model model;
+  PreparedModel model;
   double seconds = 0;
   std::int64_t peak_memory = 0;
 };
@@ -63,15 +63,15 @@ at::ScalarType dtype_of(const ModelChoice& choice) {
 ReadyModel make_ready(const ModelChoice& choice) {
   Stopwatch watch;
   ReadyModel ready;
-  ready.model = choice.from.empty() ? random_model(config_of(choice), dtype_of(choice))
-                                    : load_hub_model(open_hub_folder(choice.from));
-  prepare_for_inference(ready.model, choice.dtype == "int8" ? at::kChar : dtype_of(choice));
+  ready.model = prepare_for_inference(choice.from.empty() ? random_model(config_of(choice), dtype_of(choice))
+                                                          : load_hub_model(open_hub_folder(choice.from)),
+                                      choice.dtype == "int8" ? at::kChar : dtype_of(choice));
   ready.seconds = watch.lap();
   ready.peak_memory = peak_memory();
   return ready;
 }
 
-at::Tensor random_ids(const Model& model, std::int64_t batch, std::int64_t tokens) {
+at::Tensor random_ids(const PreparedModel& model, std::int64_t batch, std::int64_t tokens) {
   return at::randint(model.config.vocab_size, {batch, tokens}, at::detail::createCPUGenerator(3),
                      at::TensorOptions(at::kLong));
 }
@@ -105,20 +105,19 @@ double bank_bytes(const PreparedBank& bank, std::int64_t chosen) {
 }
 
 /// Bytes of the packed weights that one token is computed with.
-double active_bytes(const Model& model) {
-  const PreparedModel& prepared = *model.prepared;
+double active_bytes(const PreparedModel& prepared) {
   auto bytes = static_cast<double>(prepared.head.bytes());
   for (const PreparedBlock& block : prepared.blocks) {
     bytes += static_cast<double>(block.k_proj.bytes() + block.v_proj.bytes());
-    bytes += bank_bytes(block.att, model.config.k_att) + bank_bytes(block.mlp, model.config.k_mlp);
+    bytes += bank_bytes(block.att, prepared.config.k_att) + bank_bytes(block.mlp, prepared.config.k_mlp);
   }
   return bytes;
 }
 
 /// Read bandwidth from the weights themselves.
-double weights_bandwidth(const Model& model) {
+double weights_bandwidth(const PreparedModel& model) {
   std::vector<at::Tensor> weights;
-  for_each_packed(*model.prepared, [&](const kernels::PackedWeight& weight) {
+  for_each_packed(model, [&](const kernels::PackedWeight& weight) {
     if (weight.defined()) weights.push_back(weight.panels);
   });
   return read_bandwidth(weights);

@@ -50,7 +50,8 @@ class GoldenFamilyTest : public ::testing::TestWithParam<std::string> {
   }
 
   /// The logits that each greedy token was chosen by: the prompt in one pass, then token after token.
-  at::Tensor greedy_logits(std::vector<std::int64_t>& tokens) const {
+  template <typename AnyModel>
+  at::Tensor greedy_logits(const AnyModel& model, std::vector<std::int64_t>& tokens) const {
     const at::NoGradGuard no_grad;
     KeyValueCache cache;
     ForwardOptions how;
@@ -58,17 +59,18 @@ class GoldenFamilyTest : public ::testing::TestWithParam<std::string> {
     at::Tensor next = want("greedy.prompt");
     std::vector<at::Tensor> logits;
     for (std::int64_t step = 0; step < want("greedy.tokens").size(1); ++step) {
-      const at::Tensor hidden = forward(model_, next, how).hidden;
-      logits.push_back(logits_of(model_, hidden.narrow(1, hidden.size(1) - 1, 1)));
+      const at::Tensor hidden = forward(model, next, how).hidden;
+      logits.push_back(logits_of(model, hidden.narrow(1, hidden.size(1) - 1, 1)));
       next = logits.back().argmax(-1);
       tokens.push_back(next.item<std::int64_t>());
     }
     return at::cat(logits, 1);
   }
 
-  void expect_greedy() const {
+  template <typename AnyModel>
+  void expect_greedy(const AnyModel& model) const {
     std::vector<std::int64_t> tokens;
-    expect_close(greedy_logits(tokens), "greedy.logits");
+    expect_close(greedy_logits(model, tokens), "greedy.logits");
     EXPECT_TRUE(at::tensor(tokens, at::kLong).equal(want("greedy.tokens").flatten()));
   }
 
@@ -82,11 +84,12 @@ class GoldenFamilyTest : public ::testing::TestWithParam<std::string> {
     EXPECT_LE(relative_error(logits.index({real}), want("padded.logits").index({real})), kFloat32);
   }
 
-  void expect_states(const ForwardOutput& output) const {
+  template <typename AnyModel>
+  void expect_states(const AnyModel& model, const ForwardOutput& output) const {
     for (std::size_t i = 0; i < output.hidden_states.size(); ++i) {
       expect_close(output.hidden_states[i], "hidden." + std::to_string(i));
     }
-    expect_close(logits_of(model_, output.hidden), "logits");
+    expect_close(logits_of(model, output.hidden), "logits");
   }
 
   std::filesystem::path folder_;
@@ -96,7 +99,7 @@ class GoldenFamilyTest : public ::testing::TestWithParam<std::string> {
 
 TEST_P(GoldenFamilyTest, ForwardMatches) {
   const ForwardOutput output = forward(model_, want("input_ids"), with_states());
-  expect_states(output);
+  expect_states(model_, output);
   expect_close(next_token_loss(logits_of(model_, output.hidden), want("input_ids")), "cross_entropy");
   if (has("aux_loss")) expect_close(balance_loss(model_.config, output.routing), "aux_loss");
   expect_close(loss(output), "loss");
@@ -139,15 +142,15 @@ TEST_P(GoldenFamilyTest, PaddedBatchesMatch) {
 }
 
 TEST_P(GoldenFamilyTest, CachedGreedyTokensMatch) {
-  expect_greedy();
+  expect_greedy(model_);
 }
 
 TEST_P(GoldenFamilyTest, PreparedForInferenceItMatches) {
   const at::NoGradGuard no_grad;
-  prepare_for_inference(model_, at::kFloat);
-  expect_states(forward(model_, want("input_ids"), with_states()));
-  expect_padded(logits_of(model_, forward(model_, want("padded.input_ids"), padded()).hidden));
-  expect_greedy();
+  const PreparedModel ready = prepare_for_inference(model_, at::kFloat);
+  expect_states(ready, forward(ready, want("input_ids"), with_states()));
+  expect_padded(logits_of(ready, forward(ready, want("padded.input_ids"), padded()).hidden));
+  expect_greedy(ready);
 }
 
 TEST_P(GoldenFamilyTest, WhatIsReadIsWrittenBackBitForBit) {

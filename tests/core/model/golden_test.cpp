@@ -51,7 +51,8 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
   }
 
   /// The logits of the prompt's last token and of each after it, one at a time.
-  at::Tensor decoded_logits() const {
+  template <typename AnyModel>
+  at::Tensor decoded_logits(const AnyModel& model) const {
     const at::NoGradGuard no_grad;
     const at::Tensor ids = want("input_ids");
     const auto prefill = want("cache.prefill").item<std::int64_t>();
@@ -59,9 +60,9 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     ForwardOptions how;
     how.cache = &cache;
     std::vector<at::Tensor> logits = {
-        logits_of(model_, forward(model_, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
+        logits_of(model, forward(model, ids.narrow(1, 0, prefill), how).hidden.narrow(1, prefill - 1, 1))};
     for (std::int64_t step = 0; step + 1 < want("cache.logits").size(1); ++step) {
-      logits.push_back(logits_of(model_, forward(model_, ids.narrow(1, prefill + step, 1), how).hidden));
+      logits.push_back(logits_of(model, forward(model, ids.narrow(1, prefill + step, 1), how).hidden));
     }
     return at::cat(logits, 1);
   }
@@ -131,19 +132,18 @@ TEST_P(GoldenTest, GradientsInFloat64MatchToTheRoundingOfTheRecording) {
 
 TEST_P(GoldenTest, CachedDecodingMatchesTheReference) {
   if (!has("cache.logits")) GTEST_SKIP() << "this folder records no cached decoding";
-  expect_close(decoded_logits(), "cache.logits");
-  prepare_for_inference(model_, at::kFloat);
-  expect_close(decoded_logits(), "cache.logits");
+  expect_close(decoded_logits(model_), "cache.logits");
+  expect_close(decoded_logits(prepare_for_inference(model_, at::kFloat)), "cache.logits");
 }
 
 TEST_P(GoldenTest, AModelPreparedForInferenceMatchesTheReference) {
   const at::NoGradGuard no_grad;
-  prepare_for_inference(model_, at::kFloat);
-  const ForwardOutput output = forward(model_, want("input_ids"), options());
+  const PreparedModel prepared = prepare_for_inference(model_, at::kFloat);
+  const ForwardOutput output = forward(prepared, want("input_ids"), options());
   for (std::size_t i = 0; i < output.hidden_states.size(); ++i) {
     expect_close(output.hidden_states[i], "hidden." + std::to_string(i));
   }
-  expect_close(logits_of(model_, output.hidden), "logits");
+  expect_close(logits_of(prepared, output.hidden), "logits");
 }
 
 TEST_P(GoldenTest, TenOptimiserStepsMatchTheReference) {

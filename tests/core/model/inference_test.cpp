@@ -22,12 +22,12 @@ using testing::tiny_config;
 using testing::tiny_ids;
 using testing::tiny_model;
 
-Model prepared(Model model, at::ScalarType dtype) {
-  prepare_for_inference(model, dtype);
-  return model;
+PreparedModel prepared(Model model, at::ScalarType dtype) {
+  return prepare_for_inference(std::move(model), dtype);
 }
 
-at::Tensor logits(const Model& model, const at::Tensor& ids, const ForwardOptions& how = {}) {
+template <typename AnyModel>
+at::Tensor logits(const AnyModel& model, const at::Tensor& ids, const ForwardOptions& how = {}) {
   return logits_of(model, forward(model, ids, how).hidden);
 }
 
@@ -75,14 +75,14 @@ TEST_P(PreparedModelOfEveryGate, KeepsQuantisedModulesAsTheyAre) {
   }
   const at::Tensor expected = logits(widened, ids_);
   EXPECT_LE(relative_error(logits(quantised, ids_), expected), testing::kFloat32) << "as it was loaded";
-  const Model packed = prepared(quantised, at::kFloat);
-  EXPECT_EQ(packed.prepared->blocks[1].mlp.in[0].dtype, at::kChar);
+  const PreparedModel packed = prepared(quantised, at::kFloat);
+  EXPECT_EQ(packed.blocks[1].mlp.in[0].dtype, at::kChar);
   EXPECT_LE(relative_error(logits(packed, ids_), expected), testing::kFloat32);
 }
 
 TEST_P(PreparedModelOfEveryGate, DecodesFromTheCacheWhatItGivesForTheWholeText) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kChar}) {
-    const Model model = prepared(model_, dtype);
+    const PreparedModel model = prepared(model_, dtype);
     const at::Tensor whole = logits(model, ids_);
     for (const std::int64_t room : {0, 3, 20, 100}) {
       KeyValueCache cache(room);
@@ -112,10 +112,11 @@ TEST(PreparedModel, KnowsEveryActivation) {
 
 TEST(PreparedModel, QuantisesModulesAndHeadIfAsked) {
   const at::NoGradGuard no_grad;
-  const Model model = tiny_model(), int8 = prepared(model, at::kChar);
-  EXPECT_EQ(int8.prepared->head.dtype, at::kChar);
-  EXPECT_EQ(int8.prepared->blocks[0].att.out[3].dtype, at::kChar);
-  EXPECT_EQ(int8.prepared->blocks[0].att.router.dtype, at::kBFloat16);
+  const Model model = tiny_model();
+  const PreparedModel int8 = prepared(model, at::kChar);
+  EXPECT_EQ(int8.head.dtype, at::kChar);
+  EXPECT_EQ(int8.blocks[0].att.out[3].dtype, at::kChar);
+  EXPECT_EQ(int8.blocks[0].att.router.dtype, at::kBFloat16);
   // An eight-bit code is about as exact as bfloat16's eight bits of mantissa.
   EXPECT_LE(relative_error(logits(int8, tiny_ids(1, 9)), logits(model, tiny_ids(1, 9))), testing::kBFloat16);
 }
@@ -137,7 +138,7 @@ TEST(PreparedModel, ObeysTheMaskAndKeepsHiddenStates) {
 
 TEST(PreparedModel, GivesTheSameBitsOnAnyNumberOfThreads) {
   const at::NoGradGuard no_grad;
-  const Model model = prepared(tiny_model(), at::kBFloat16);
+  const PreparedModel model = prepared(tiny_model(), at::kBFloat16);
   const at::Tensor first = logits(model, tiny_ids(4, 70));
   for (const int threads : {1, 2, 3}) {
     const ThreadCount count(threads);
@@ -149,9 +150,39 @@ TEST(PreparedModel, LetsGoOfTheMatricesAndIsAsLarge) {
   Model model = tiny_model();
   const ModelSize before = size_of(model);
   const at::Tensor weight = model.blocks[0].mlp.modules[0].in;
-  prepare_for_inference(model, at::kFloat);
+  const PreparedModel ready = prepare_for_inference(std::move(model), at::kFloat);
   EXPECT_EQ(weight.use_count(), 1);
-  EXPECT_EQ(size_of(model).weights, before.weights);
+  EXPECT_EQ(size_of(ready).weights, before.weights);
+}
+
+TEST(PreparedModel, ViewsOfOneModelSharePackedModules) {
+  const at::NoGradGuard no_grad;
+  const Model model = tiny_model();
+  Model other = model;
+  other.blocks[1].mlp.modules[2].in = model.blocks[1].mlp.modules[2].in.clone();
+  const std::vector<PreparedModel> both = prepare_for_inference(std::vector{model, other}, at::kFloat);
+  const auto panels = [&](std::size_t which, std::size_t m) {
+    return both[which].blocks[1].mlp.in[m].panels.const_data_ptr();
+  };
+  EXPECT_EQ(panels(0, 1), panels(1, 1));
+  EXPECT_NE(panels(0, 2), panels(1, 2)) << "another tensor";
+  EXPECT_EQ(both[0].head.panels.const_data_ptr(), both[1].head.panels.const_data_ptr());
+  EXPECT_TRUE(logits(both[1], tiny_ids(1, 9)).equal(logits(prepared(model, at::kFloat), tiny_ids(1, 9))));
+}
+
+TEST(PreparedModel, TellsWhichModulesItsRoutersChose) {
+  const at::NoGradGuard no_grad;
+  const Model model = tiny_model();
+  const auto expected = forward(model, tiny_ids(2, 9)).routing,
+             actual = forward(prepared(model, at::kFloat), tiny_ids(2, 9)).routing;
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      const RouterDecision &want = expected[l].bank(kind).decision, &have = actual[l].bank(kind).decision;
+      EXPECT_TRUE(have.indices.equal(want.indices));
+      EXPECT_LE(relative_error(have.gates, want.gates), testing::kFloat32);
+      EXPECT_LE(relative_error(have.probs, want.probs), testing::kFloat32);
+    }
+  }
 }
 
 TEST(PreparedModel, AnswersWithATiedHead) {
@@ -164,7 +195,7 @@ TEST(PreparedModel, AnswersWithATiedHead) {
 }
 
 TEST(PreparedModel, RefusesWhatItCannotDo) {
-  const Model model = prepared(tiny_model(), at::kFloat);
+  const PreparedModel model = prepared(tiny_model(), at::kFloat);
   const auto refusal = [](const std::function<void()>& f) -> std::string {
     try {
       f();
@@ -181,8 +212,6 @@ TEST(PreparedModel, RefusesWhatItCannotDo) {
   norms.norms = true;
   EXPECT_THAT(refusal([&] { forward(model, ids, training); }), HasSubstr("gives no training"));
   EXPECT_THAT(refusal([&] { forward(model, ids, norms); }), HasSubstr("gives no norms"));
-  EXPECT_THAT(refusal([&] { select(model, all_modules(model)); }), HasSubstr("selected"));
-  EXPECT_THAT(refusal([&] { prepared(model, at::kFloat); }), HasSubstr("already"));
   EXPECT_THAT(refusal([&] { prepared(tiny_model(), at::kHalf); }), HasSubstr("float32, bfloat16 or int8"));
 }
 
