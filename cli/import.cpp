@@ -44,7 +44,7 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer import checkpoint/ --name other"});
   command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors")->required();
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
-  command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
+  command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
       ->type_name("FILE");
   command
       ->add_option("--slices", flags->options.slices,

@@ -127,7 +127,7 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
       ->excludes(config);
   config->excludes(from);
   CLI::Option* tokenizer =
-      command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json; default: the checkpoint's own")
+      command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
           ->type_name("FILE");
   command
       ->add_flag("--no-tokenizer", flags->no_tokenizer,

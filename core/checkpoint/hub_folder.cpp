@@ -52,8 +52,9 @@ HubFolder open_hub_folder(const fs::path& folder, const ReadOptions& options) {
   const std::string text = read_file(config_path);
   opened.config_ = read_config(config_path, text, options);
   opened.layout_ = &layout_of_config(text, config_path.string());
-  if (is_file(folder / "tokenizer.json")) {
-    opened.tokenizer_path_ = folder / "tokenizer.json";
+  for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+    if (opened.tokenizer_path_ || !is_file(folder / name)) continue;
+    opened.tokenizer_path_ = folder / name;
     refuse_stand_in_at(opened.tokenizer_path_->string());
   }
   opened.files_ = open_weight_files(folder);

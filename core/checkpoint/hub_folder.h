@@ -26,7 +26,7 @@ class HubFolder {
 
   /// Where the weights are: safetensors, or else pickles (weight_files.h).
   const WeightFiles& files() const { return files_; }
-  /// Where tokenizer.json is, if there is one.
+  /// Where tokenizer.json is, or else tokenizer.model, if there is one.
   const std::optional<std::filesystem::path>& tokenizer_path() const { return tokenizer_path_; }
 
   /// Names of all stored tensors, file by file, each in file order, without the prefix of a wrapper (weight_names.h).

@@ -12,6 +12,8 @@ namespace {
 using nlohmann::json;
 using Behavior = PreTokenizer::Behavior;
 
+constexpr size_t kMostSteps = 256;
+
 PreTokenizer::Delimiter read_pattern(const JsonFields& step) {
   const JsonFields pattern = step.object("pattern");
   pattern.allow_only({"Regex", "String"});
@@ -186,6 +188,8 @@ std::vector<JsonFields> steps_of(const JsonFields& outer, std::string_view list)
   for (const json& item : items) {
     const JsonFields step(item, outer.file(), outer.path_of(list) + "[" + std::to_string(index++) + "]");
     for (JsonFields& each : steps_of(step, list)) steps.push_back(std::move(each));
+    // Each step of a pre-tokenizer runs within the one before it.
+    if (steps.size() > kMostSteps) outer.refuse(list, "has more than " + std::to_string(kMostSteps) + " steps");
   }
   return steps;
 }

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/text/sentencepiece_json.h"
 #include "core/text/tokenizer_data.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
@@ -19,7 +20,8 @@ Tokenizer Tokenizer::from_json(std::string json, const std::string& name) {
 }
 
 Tokenizer Tokenizer::load(const std::filesystem::path& file) {
-  return from_json(read_file(file), file.string());
+  const bool sentencepiece = file.extension() == ".model";
+  return from_json(sentencepiece ? convert_sentencepiece_file(file) : read_file(file), file.string());
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {

@@ -49,8 +49,10 @@ struct TokenFrame {
 /// away again, and "▁" comes back as a space.
 class Tokenizer {
  public:
-  /// Reads `file`. Throws Error naming the file and the field when it can't be read, is no tokenizer.json, contradicts
-  /// itself, or asks for something that is not supported (docs/tokenizer.md lists what is).
+  /// Reads `file`, a tokenizer.json or, by the ending ".model", a BPE model of sentencepiece with the settings in the
+  /// files beside it, which then becomes a tokenizer.json (sentencepiece_json.h). Throws Error naming the file and the
+  /// field when it can't be read, is neither, contradicts itself, or asks for something that is not supported
+  /// (docs/tokenizer.md lists what is).
   static Tokenizer load(const std::filesystem::path& file);
 
   /// The same from the text of such a file; `name` stands for it in errors.
@@ -102,7 +104,7 @@ class Tokenizer {
   /// SHA-256 of the file's text, 64 hex digits: two equal hashes encode alike.
   const std::string& hash() const;
 
-  /// The file's text, byte for byte as loaded.
+  /// The text of the tokenizer.json, byte for byte as loaded.
   const std::string& to_json() const;
 
   /// Writes to_json() to `file`, whole or not at all. Throws Error when it can't.

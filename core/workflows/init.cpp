@@ -21,7 +21,8 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
   if (tokenizer.has_value()) {
     config.vocab_size = tokenizer->vocab_size();
     config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});
-    config.bos_token_id = config.eos_token_id;
+    const std::vector<std::int32_t>& opening = tokenizer->frame().before;
+    config.bos_token_id = opening.empty() ? config.eos_token_id : opening.front();
   }
   if (options.need_tokenizer && !tokenizer.has_value()) {
     throw UsageError("a fresh model without a tokenizer can never be trained on text",

@@ -118,6 +118,14 @@ TEST_F(HubFolderTest, TokenizerAndExtraFilesComeAlong) {
   EXPECT_EQ(read_file(folder() / "mformer_provenance.json"), "{\"version\": 1}");
 }
 
+TEST_F(HubFolderTest, AModelOfSentencepieceIsTheTokenizerWhereThereIsNoTokenizerJson) {
+  write();
+  write_text(folder() / "tokenizer.model", "pieces");
+  EXPECT_EQ(open_hub_folder(folder()).tokenizer_path(), folder() / "tokenizer.model");
+  write_text(folder() / "tokenizer.json", "{}");
+  EXPECT_EQ(open_hub_folder(folder()).tokenizer_path(), folder() / "tokenizer.json");
+}
+
 TEST_F(HubFolderTest, AnEmptyFolderIsReplacedAndAnExportOnlyWhenAsked) {
   fs::create_directory(folder());
   write(as_export());

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "modules_registry/error.h"
+#include "modules_registry/files.h"
 #include "tests/core/text/temporary_folder.h"
 
 namespace mformer {
@@ -86,6 +87,28 @@ TEST(TokenCacheTest, PromptTokensCarryTheNoLossBitAndTheEndOfTextDoesNot) {
     for (const uint32_t token : cache.split(split).tokens().all()) found.push_back(token);
   }
   EXPECT_EQ(found, expected);
+}
+
+TEST(TokenCacheTest, AnAnswerGoesOnItsPromptAndTheBeginTokenOfAModelStandsBeforeBothOnce) {
+  const TemporaryFolder folder;
+  folder.write("qa.jsonl", R"({"question": "who?", "answer": "me"})");
+  const Tokenizer tokenizer = small("plain.model");
+  const TokenCache cache = build_token_cache(folder / "qa.jsonl", tokenizer, folder / "cache");
+  std::vector<int32_t> ids;
+  for (const Split split : {Split::train, Split::validation, Split::held_out}) {
+    for (const uint32_t token : cache.split(split).tokens().all()) {
+      ids.push_back(static_cast<int32_t>(token & TokenData::kIdMask));
+    }
+  }
+  std::vector<int32_t> expected = tokenizer.encode("Q: who?\nA: me", {.with_frame = true});
+  expected.push_back(2);
+  EXPECT_EQ(ids.front(), 1);
+  EXPECT_EQ(ids, expected);
+  folder.write("bare/tokenizer.model", read_file(fs::path(MFORMER_TEST_DATA) / "tokenizer" / "plain.model"));
+  folder.write("bare/tokenizer_config.json", R"({"add_bos_token": false})");
+  const Tokenizer bare = Tokenizer::load(folder / "bare/tokenizer.model");
+  EXPECT_FALSE(build_token_cache(folder / "qa.jsonl", bare, folder / "cache").reused);
+  EXPECT_TRUE(build_token_cache(folder / "qa.jsonl", tokenizer, folder / "cache").reused);
 }
 
 TEST(TokenCacheTest, IsReusedUntilTheContentOrTheTokenizerChanges) {

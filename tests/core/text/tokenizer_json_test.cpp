@@ -200,6 +200,14 @@ TEST(TokenizerJsonTest, AFileOfAnyDepthIsASentenceAndNeverACrash) {
   EXPECT_EQ(json_error(file.dump()), "");
 }
 
+TEST(TokenizerJsonTest, AFileOfAnyNumberOfStepsIsASentenceAndNeverACrash) {
+  json file = good();
+  json steps = json::array();
+  for (int step = 0; step < 200'000; ++step) steps.push_back({{"type", "Digits"}});
+  file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
+  EXPECT_NE(json_error(file.dump()).find("more than 256 steps"), std::string::npos);
+}
+
 TEST(TokenizerJsonTest, SentencesStayShortWhateverTheFileHolds) {
   const std::string megabyte(1 << 20, 'x');
   json file = good();
