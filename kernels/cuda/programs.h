@@ -69,6 +69,7 @@ MFORMER_PROGRAM(CombineFloatBackwardProgram, kDispatchThreads, CombineShared, Co
                 combine_backward<float>(block, shared, p));
 MFORMER_PROGRAM(CombineHalfBackwardProgram, kDispatchThreads, CombineShared, CombineBackward,
                 combine_backward<BFloat16>(block, shared, p));
+// NOLINTBEGIN(bugprone-macro-parentheses): names of types and of a template
 #define MFORMER_ROW_PROGRAMS(Name, SharedType, ProblemType, function, ...)                                   \
   MFORMER_PROGRAM(Name##Float, kRowThreads, SharedType, ProblemType, function<float>(block, __VA_ARGS__ p)); \
   MFORMER_PROGRAM(Name##Half, kRowThreads, SharedType, ProblemType, function<BFloat16>(block, __VA_ARGS__ p))
@@ -80,6 +81,7 @@ MFORMER_PROGRAM(RmsNormWeightProgram, kRowThreads, Nothing, RmsNormBackward, rms
 MFORMER_ROW_PROGRAMS(RotationProgram, Nothing, Rotation, rotate_token, );
 MFORMER_ROW_PROGRAMS(GatedProgram, Nothing, Gated, gate_row, );
 MFORMER_ROW_PROGRAMS(GatedBackwardProgram, Nothing, GatedBackward, gate_row_backward, );
+// NOLINTEND(bugprone-macro-parentheses)
 #undef MFORMER_SHARED
 #undef MFORMER_ROW_PROGRAMS
 #undef MFORMER_PROGRAM
