@@ -35,6 +35,9 @@ void check_kind(const SentencePieceModel& model, const std::string& name) {
   if (model.whitespace_as_suffix) refuse("has spaces behind words (treat_whitespace_as_suffix)");
   for (const auto& piece : model.pieces) {
     if (piece.type == PieceType::unused) refuse("has the unused piece '" + cut(escaped(piece.text), 60) + "'");
+    // The library keeps such spaces in a text and takes all others away.
+    const bool keeps_spaces = piece.type == PieceType::user_defined && piece.text.find("▁▁") != std::string::npos;
+    if (model.remove_extra_whitespaces && keeps_spaces) refuse("removes extra spaces, and has a piece of several");
     if (piece.text.size() > kLongestPiece) refuse("has a piece of " + std::to_string(piece.text.size()) + " bytes");
   }
 }

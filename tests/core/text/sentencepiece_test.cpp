@@ -149,6 +149,7 @@ TEST(SentencePieceJsonTest, ModelsThatCantBeSaidAsMergesAreRefusedByName) {
   names(kUnknown + kBpe + wire(3, wire(2, "table")), "precompiled_charsmap");
   names(kUnknown + kBpe + wire(3, wire(5, 0)), "escape_whitespaces");
   names(kUnknown + kBpe + wire(1, wire(1, "a") + wire(3, 5)), "unused piece 'a'");
+  names(kUnknown + kBpe + wire(1, wire(1, "a▁▁b") + wire(3, 4)), "removes extra spaces");
   names(kBpe, "holds no pieces");
   names(kUnknown + kUnknown + kBpe, "'<unk>' twice");
   names(wire(1, wire(3, 1)) + kBpe, "a piece without a name");
