@@ -21,7 +21,7 @@ namespace mformer::kernels {
 /// window    > 0: a query reads only keys at a distance below it, its own position being at distance 0. 0: all.
 ///
 /// Returns [batch, tokens, k, heads, size] in query's dtype. A query that reads no key gives 0. Scores, weights and
-/// sums are float32 (float64 for float64); for bfloat16 and float16 the weights are rounded to it when they are
+/// sums are float32 (float64 for float64); for bfloat16 the weights of many queries are rounded to it when they are
 /// multiplied. Differentiable in query, key and value; memory is linear in `keys`. The same input gives the same bits,
 /// whatever the number of threads. All tensors on one device. Throws c10::Error naming the argument on any mismatch.
 at::Tensor softmax_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
