@@ -19,7 +19,7 @@ void read_own_spelling(HubFields& hub, ModelConfig& config) {
 }
 
 void read(HubFields& hub, ModelConfig& config) {
-  const std::string activation = hub.text("activation_function", "silu");
+  const ActivationFunction activation = read_activation(hub, "activation_function");
   config.tie_word_embeddings = true;
   read_trunk(hub, config, 1e-6);
   config.activation_function = activation;
@@ -45,7 +45,7 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
                               std::to_string(config.n_mlp(0)) +
                               " feed-forward modules a layer, and one number tells both");
   }
-  hub["activation_function"] = config.activation_function;
+  hub["activation_function"] = to_string(config.activation_function);
   hub["num_local_experts"] = modules;
   hub["num_experts_per_tok"] = config.k_att;
   hub["intermediate_size"] = config.ffd_hidden;

@@ -16,6 +16,8 @@ class TensorTable;
 
 /// Sizes, tokens, dtype, RMS norms with `default_eps`, rotary positions.
 void read_trunk(HubFields& hub, ModelConfig& config, double default_eps);
+/// The activation of this field, "silu" where it is absent.
+ActivationFunction read_activation(HubFields& hub, const char* field);
 /// The heads that share a key and a value become one attention module, of which every token takes all.
 void read_dense_attention(HubFields& hub, ModelConfig& config);
 /// Feed-forward layers `layers` of this hidden width, cut into slices (ReadOptions).

@@ -8,6 +8,7 @@
 #include "core/families/llama_blocks.h"
 #include "core/families/rotary_fields.h"
 #include "core/formats/generation_config.h"
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -18,13 +19,6 @@ using nlohmann::json;
 /// transformers' names of activations that have another name here.
 constexpr std::pair<const char*, const char*> kActivations[] = {
     {"swish", "silu"}, {"gelu_pytorch_tanh", "gelu_new"}, {"gelu_fast", "gelu_new"}};
-
-std::string own_activation(const std::string& name) {
-  for (const auto& [theirs, ours] : kActivations) {
-    if (name == theirs) return ours;
-  }
-  return name;
-}
 
 std::int64_t token_or_none(const json& value, const HubFields& hub) {
   if (value.is_null()) return -1;
@@ -53,20 +47,31 @@ std::string list_of(const std::vector<std::int64_t>& layers) {
 
 }  // namespace
 
+ActivationFunction read_activation(HubFields& hub, const char* field) {
+  std::string name = hub.text(field, "silu");
+  for (const auto& [theirs, ours] : kActivations) {
+    if (name == theirs) name = ours;
+  }
+  const auto found = choice_from<ActivationFunction>(name);
+  if (found.has_value()) return *found;
+  hub.fail("'" + std::string(field) + "' is " + quoted_name(name) + ", which is unknown",
+           "it can be one of: " + names_of<ActivationFunction>());
+}
+
 void read_trunk(HubFields& hub, ModelConfig& config, double default_eps) {
   config.vocab_size = hub.count("vocab_size");
   config.n_embd = hub.count("hidden_size");
   config.n_layer = hub.count("num_hidden_layers");
   config.block_size = config.history_length = hub.count("max_position_embeddings", 2048);
-  config.activation_function = own_activation(hub.text("hidden_act", "silu"));
+  config.activation_function = read_activation(hub, "hidden_act");
   config.initializer_range = hub.number("initializer_range", 0.02);
   config.use_cache = hub.truth("use_cache", true);
   config.tie_word_embeddings = hub.truth("tie_word_embeddings", config.tie_word_embeddings);
   const std::string dtype = hub.text("dtype", "");
   config.torch_dtype = hub.text("torch_dtype", dtype.empty() ? "float32" : dtype);
   read_tokens(hub, config);
-  config.gate_type = "linear";
-  config.aux_loss_type = "joint";
+  config.gate_type = GateType::linear;
+  config.aux_loss_type = BalanceLoss::joint;
   config.form.norm = NormKind::rms;
   config.form.block_eps = config.form.final_eps = hub.number("rms_norm_eps", default_eps);
   config.form.attention = AttentionKind::softmax;
@@ -143,7 +148,7 @@ void write_trunk(const ModelConfig& config, json& hub) {
   hub["hidden_size"] = config.n_embd;
   hub["num_hidden_layers"] = config.n_layer;
   hub["max_position_embeddings"] = config.block_size;
-  hub["hidden_act"] = config.activation_function;
+  hub["hidden_act"] = to_string(config.activation_function);
   hub["initializer_range"] = config.initializer_range;
   hub["use_cache"] = config.use_cache;
   hub["tie_word_embeddings"] = config.tie_word_embeddings;

@@ -15,12 +15,12 @@ void add_matrices(TensorTable& table, const std::string& name, std::int64_t laye
 
 void add_router(TensorTable& table, const std::string& gate, std::int64_t layer, Kind kind) {
   const std::string router = names::bank(layer, kind) + ".router";
-  const std::string& type = table.config().gate_type;
-  if (type == "gmm") {
+  const GateType type = table.config().gate_type;
+  if (type == GateType::gmm) {
     table.whole(gate + ".w_gate.weight", router + ".weight");
     table.whole(gate + ".temperature", router + ".temperature");
     table.stacked(gate + ".expert_centroids", layer, kind, ".row", false);
-  } else if (type == "mlp") {
+  } else if (type == GateType::mlp) {
     table.whole(gate + ".w_gate.0.weight", router + ".weight");
     table.whole(gate + ".w_gate.0.bias", router + ".bias");
     table.stacked(gate + ".w_gate.3.weight", layer, kind, ".row", false);

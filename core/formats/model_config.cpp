@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
 #include <type_traits>
 #include <utility>
@@ -105,6 +106,19 @@ class FieldReader {
     value = found.get<std::string>();
   }
 
+  template <class Choice>
+  requires std::is_enum_v<Choice>
+  void read(const char* field, const json& found, Choice& value) const {
+    std::string text;
+    read(field, found, text);
+    const std::optional<Choice> choice = choice_from<Choice>(text);
+    if (!choice.has_value()) {
+      throw Error(source_ + ": '" + field + "' is " + quoted_name(text) + ", which is unknown",
+                  "it can be one of: " + names_of<Choice>());
+    }
+    value = *choice;
+  }
+
   void read(const char* field, const json& found, std::vector<std::int64_t>& value) const {
     if (!found.is_array()) fail(field, found, "a list of whole numbers");
     value.clear();
@@ -202,7 +216,11 @@ json fields_of(const ModelConfig& config) {
     if constexpr (std::is_same_v<Value, std::vector<std::int64_t>>) {
       if (value.empty()) return;  // the reference knows no such field
     }
-    document[field] = value;
+    if constexpr (std::is_enum_v<Value>) {
+      document[field] = to_string(value);
+    } else {
+      document[field] = value;
+    }
     if constexpr (std::is_same_v<Value, std::int64_t>) {
       if (is_token_id(field) && value < 0) document[field] = nullptr;
     }

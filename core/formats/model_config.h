@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/formats/choices.h"
 #include "core/formats/model_form.h"
 #include "modules_registry/records.h"
 
@@ -30,27 +31,27 @@ struct ModelConfig {
   std::int64_t ffd_hidden = 2048;     ///< Hidden width of one feed-forward module of a routed bank.
 
   // Modules and routers.
-  std::int64_t n_att_experts = 32;  ///< Attention modules of a layer; the maximum where layers differ.
-  std::int64_t n_mlp_experts = 32;  ///< Feed-forward modules of a layer; the maximum where layers differ.
-  std::int64_t k_att = 2;           ///< Attention modules chosen per token.
-  std::int64_t k_mlp = 2;           ///< Feed-forward modules chosen per token.
-  std::int64_t sample_topk = 0;     ///< In training, how many of the k are drawn at random instead; at most k.
-  std::int64_t gating_size = 256;   ///< Hidden width of the `mlp` and `gmm` routers.
-  std::string gate_type = "mlp";    ///< Router: "mlp", "linear" or "gmm".
+  std::int64_t n_att_experts = 32;     ///< Attention modules of a layer; the maximum where layers differ.
+  std::int64_t n_mlp_experts = 32;     ///< Feed-forward modules of a layer; the maximum where layers differ.
+  std::int64_t k_att = 2;              ///< Attention modules chosen per token.
+  std::int64_t k_mlp = 2;              ///< Feed-forward modules chosen per token.
+  std::int64_t sample_topk = 0;        ///< In training, how many of the k are drawn at random instead; at most k.
+  std::int64_t gating_size = 256;      ///< Hidden width of the `mlp` and `gmm` routers.
+  GateType gate_type = GateType::mlp;  ///< Router.
   /// Modules per layer, n_layer entries, each at least k; empty = the scalar holds for every layer.
   std::vector<std::int64_t> n_att_experts_per_layer;
   std::vector<std::int64_t> n_mlp_experts_per_layer;
 
   // Losses, activations, regularisation.
-  std::string aux_loss_type = "mi";              ///< Balance loss: "mi", "switch" or "joint".
-  double aux_loss_weight = 0.0;                  ///< Its weight in the total loss.
-  std::string activation_function = "gelu_new";  ///< "gelu_new", "gelu", "relu", "silu" or "tanh".
-  double resid_pdrop = 0.0;                      ///< Dropout on the output of each half block.
-  double embd_pdrop = 0.0;                       ///< Dropout on the embedding.
-  double attn_pdrop = 0.0;                       ///< In the file, but the reference never applies it.
-  double moe_pdrop = 0.0;                        ///< Dropout inside the `mlp` router.
-  double layer_norm_epsilon = 1e-5;              ///< In the file, but always 1e-5 in the computation.
-  double initializer_range = 0.02;               ///< Standard deviation of fresh weights.
+  BalanceLoss aux_loss_type = BalanceLoss::mi;  ///< Balance loss.
+  double aux_loss_weight = 0.0;                 ///< Its weight in the total loss.
+  ActivationFunction activation_function = ActivationFunction::gelu_new;
+  double resid_pdrop = 0.0;          ///< Dropout on the output of each half block.
+  double embd_pdrop = 0.0;           ///< Dropout on the embedding.
+  double attn_pdrop = 0.0;           ///< In the file, but the reference never applies it.
+  double moe_pdrop = 0.0;            ///< Dropout inside the `mlp` router.
+  double layer_norm_epsilon = 1e-5;  ///< In the file, but always 1e-5 in the computation.
+  double initializer_range = 0.02;   ///< Standard deviation of fresh weights.
 
   // What other families have.
   std::string family = "moduleformer";  ///< Whose checkpoints look so: the model_type of core/families.
@@ -141,7 +142,8 @@ struct ModelConfig {
   std::int64_t active_parameter_count() const;
 };
 
-/// A config.json as a JSON object; throws Error, naming `source`, for anything else and for one that is nested too deep.
+/// A config.json as a JSON object; throws Error, naming `source`, for anything else and for one that is nested too
+/// deep.
 nlohmann::json parse_config_object(std::string_view text, const std::string& source);
 
 /// A named geometry; throws UsageError with the known names otherwise.

@@ -130,9 +130,6 @@ class Validator {
   }
 
   void choices() const {
-    choice("gate_type", config_.gate_type, std::array{"mlp", "linear", "gmm"});
-    choice("aux_loss_type", config_.aux_loss_type, std::array{"mi", "switch", "joint"});
-    choice("activation_function", config_.activation_function, std::array{"gelu_new", "gelu", "relu", "silu", "tanh"});
     choice("torch_dtype", config_.torch_dtype, std::array{"float32", "bfloat16", "float16"});
     if (config_.is_quantized()) choice("quantization", config_.quantization, std::array{"int8"});
   }

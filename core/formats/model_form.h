@@ -53,11 +53,11 @@ struct ModelForm {
   double final_eps = 1e-5;  ///< ε of the last norm.
 
   AttentionKind attention = AttentionKind::stick_breaking;
-  bool att_routed = true;              ///< False: the attention banks of all layers are unrouted.
+  bool att_routed = true;         ///< False: the attention banks of all layers are unrouted.
   bool kv_bias = true;            ///< The layer's keys and values have biases, where it computes them for all modules.
-  QkNorm qk_norm = QkNorm::none;       ///< Before the rotary turn.
-  double clip_qkv = 0;                 ///< Queries, keys and values lie in ± this; 0 = no limit.
-  std::int64_t window = 0;             ///< A query sees keys at a distance below this; 0 = all before it.
+  QkNorm qk_norm = QkNorm::none;  ///< Before the rotary turn.
+  double clip_qkv = 0;            ///< Queries, keys and values lie in ± this; 0 = no limit.
+  std::int64_t window = 0;        ///< A query sees keys at a distance below this; 0 = all before it.
   std::int64_t window_from_layer = 0;  ///< The first layer that has the window.
   double attention_scale = 0;          ///< Of the scores; 0 = 1 / sqrt(head size).
   Rotary rotary;

@@ -63,10 +63,10 @@ class ShapeList {
   void add_bank(std::int64_t layer, Kind kind) {
     const std::string bank = names::bank(layer, kind);
     const bool routed = config_.routed(kind, layer);
-    if (routed && config_.gate_type != "linear") {
+    if (routed && config_.gate_type != GateType::linear) {
       add(bank + ".router.weight", {config_.gating_size, width()}, Role::router_weight);
-      if (config_.gate_type == "mlp") add(bank + ".router.bias", {config_.gating_size}, Role::router_bias);
-      if (config_.gate_type == "gmm") add(bank + ".router.temperature", {1}, Role::temperature);
+      if (config_.gate_type == GateType::mlp) add(bank + ".router.bias", {config_.gating_size}, Role::router_bias);
+      if (config_.gate_type == GateType::gmm) add(bank + ".router.temperature", {1}, Role::temperature);
     }
     for (std::int64_t i = 0; i < config_.modules(kind, layer); ++i) add_module(layer, kind, i);
   }
@@ -75,7 +75,7 @@ class ShapeList {
     const std::string module = names::module(layer, kind, position);
     const std::int64_t columns = config_.in_width(kind, layer);
     const bool routed = config_.routed(kind, layer), codes = config_.is_quantized();
-    const std::int64_t row = config_.gate_type == "linear" ? width() : config_.gating_size;
+    const std::int64_t row = config_.gate_type == GateType::linear ? width() : config_.gating_size;
     add(module + ".in", {width(), columns}, Role::map_in, codes);
     add(module + ".out", {config_.hidden(kind, layer), width()}, Role::map_out, codes);
     if (routed) add(module + ".row", {row}, Role::row);

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <string>
-
+#include "core/formats/choices.h"
 #include "kernels/activation.h"
 
 namespace mformer {
 
-/// The activation of this name in a config (transformers' names). Throws Error for any other.
-kernels::Activation activation_of(const std::string& name);
+/// The kernel of a config's activation.
+kernels::Activation activation_of(ActivationFunction function);
 
 }  // namespace mformer

@@ -45,7 +45,7 @@ class Packer {
 
   at::ScalarType dtype() const { return dtype_; }
 
-  PreparedBlock block(Block& block, const std::string& gate) const {
+  PreparedBlock block(Block& block, GateType gate) const {
     PreparedBlock prepared;
     prepared.ln_1 = as_float32(block.ln_1), prepared.ln_2 = as_float32(block.ln_2);
     prepared.q_norm = as_float32(block.q_norm), prepared.k_norm = as_float32(block.k_norm);
@@ -100,7 +100,7 @@ class Packer {
     return packed;
   }
 
-  PreparedBank bank(ModuleBank& bank, const std::string& gate) const {
+  PreparedBank bank(ModuleBank& bank, GateType gate) const {
     PreparedBank prepared;
     prepared.routed = bank.routed;
     norms(bank, prepared);
@@ -129,16 +129,15 @@ class Packer {
     prepared.query_norm = at::cat(of_queries), prepared.key_norm = at::cat(of_keys);
   }
 
-  void router(ModuleBank& bank, const std::string& gate, const std::vector<at::Tensor>& rows,
-              PreparedBank& prepared) const {
+  void router(ModuleBank& bank, GateType gate, const std::vector<at::Tensor>& rows, PreparedBank& prepared) const {
     at::Tensor stacked = at::stack(rows);
-    if (gate == "gmm") {
+    if (gate == GateType::gmm) {
       kernels::normalize_rows(stacked);
       prepared.temperature = std::exp(bank.router.temperature.item<float>());
     }
     // Behind a hidden layer the choice is made from float32; otherwise from the normalised input as it is.
-    prepared.rows = kernels::pack_transposed(stacked, gate == "linear" ? dtype_ : at::kFloat);
-    if (gate != "linear") prepared.router = linear(bank.router.weight);
+    prepared.rows = kernels::pack_transposed(stacked, gate == GateType::linear ? dtype_ : at::kFloat);
+    if (gate != GateType::linear) prepared.router = linear(bank.router.weight);
     prepared.router_bias = as_float32(bank.router.bias);
   }
 

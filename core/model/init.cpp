@@ -32,11 +32,11 @@ ModuleBank make_bank(const ModelConfig& config, std::int64_t layer, Kind kind, a
   bank.kind = kind;
   bank.k = kind == Kind::att ? config.k_att : config.k_mlp;
   bank.routed = config.routed(kind, layer);
-  if (bank.routed && config.gate_type != "linear") {
+  if (bank.routed && config.gate_type != GateType::linear) {
     bank.router.weight = normal({config.gating_size, config.n_embd}, config.initializer_range, generator);
   }
-  if (bank.routed && config.gate_type == "mlp") bank.router.bias = at::zeros({config.gating_size}, at::kFloat);
-  if (bank.routed && config.gate_type == "gmm") bank.router.temperature = at::zeros({1}, at::kFloat);
+  if (bank.routed && config.gate_type == GateType::mlp) bank.router.bias = at::zeros({config.gating_size}, at::kFloat);
+  if (bank.routed && config.gate_type == GateType::gmm) bank.router.temperature = at::zeros({1}, at::kFloat);
   for (std::int64_t i = 0; i < config.modules(kind, layer); ++i) {
     bank.modules.push_back(make_module(config, layer, kind, generator));
   }
@@ -93,8 +93,8 @@ Module make_module(const ModelConfig& config, std::int64_t layer, Kind kind, at:
   module.out = by_fan_in ? uniform_by_fan_in(hidden, config.n_embd, generator)
                          : normal({hidden, config.n_embd}, range, generator);
   if (routed) {
-    const std::int64_t row = config.gate_type == "linear" ? config.n_embd : config.gating_size;
-    module.row = normal({row}, config.gate_type == "gmm" ? 1.0 : range, generator);
+    const std::int64_t row = config.gate_type == GateType::linear ? config.n_embd : config.gating_size;
+    module.row = normal({row}, config.gate_type == GateType::gmm ? 1.0 : range, generator);
   }
   module.in_bias = zeros_if(!routed && (kind == Kind::att ? form.in_bias_att : form.in_bias_mlp), columns);
   if (kind == Kind::att && form.qk_norm == QkNorm::whole) {

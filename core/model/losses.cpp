@@ -97,16 +97,16 @@ at::Tensor switch_loss(const RouterDecision& decision) {
 }
 
 at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decision) {
-  if (config.aux_loss_type == "joint") {
+  if (config.aux_loss_type == BalanceLoss::joint) {
     BlockTrace one;
     one.mlp.decision = decision;
     return joint_loss({one}, {});
   }
-  return config.aux_loss_type == "mi" ? mutual_information_loss(decision) : switch_loss(decision);
+  return config.aux_loss_type == BalanceLoss::mi ? mutual_information_loss(decision) : switch_loss(decision);
 }
 
 at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing, const at::Tensor& counted) {
-  if (config.aux_loss_type == "joint") return joint_loss(routing, counted);
+  if (config.aux_loss_type == BalanceLoss::joint) return joint_loss(routing, counted);
   return sum_over_routers(routing, [&](const RouterDecision& decision) { return balance_loss(config, decision); });
 }
 

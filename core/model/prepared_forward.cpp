@@ -82,7 +82,7 @@ class Pass {
       logits = kernels::packed_linear(x, bank.rows, {}, /*float32=*/true);
     } else {
       at::Tensor z = kernels::packed_linear(x, bank.router, bank.router_bias, /*float32=*/true);
-      if (config_.gate_type == "gmm") {
+      if (config_.gate_type == GateType::gmm) {
         kernels::normalize_rows(z);
       } else {
         kernels::activate(kernels::Activation::gelu, z);

@@ -33,15 +33,15 @@ at::Tensor unit_length(const at::Tensor& x) {
 at::Tensor router_input(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& x,
                         const ForwardOptions& options) {
   const at::Tensor input = x.to(bank.modules.at(0).row.scalar_type());
-  if (config.gate_type == "linear") return input;
+  if (config.gate_type == GateType::linear) return input;
   const at::Tensor z = kernels::linear(input, bank.router.weight, bank.router.bias);
-  return config.gate_type == "gmm" ? unit_length(z) : layers::dropout(at::gelu(z), config.moe_pdrop, options);
+  return config.gate_type == GateType::gmm ? unit_length(z) : layers::dropout(at::gelu(z), config.moe_pdrop, options);
 }
 
 /// Logits over the bank's modules.
 at::Tensor router_logits(const ModelConfig& config, const ModuleBank& bank, const at::Tensor& input) {
   const at::Tensor rows = rows_of(bank);
-  if (config.gate_type != "gmm") return kernels::linear(input, rows);
+  if (config.gate_type != GateType::gmm) return kernels::linear(input, rows);
   return kernels::linear(input, unit_length(rows)) * bank.router.temperature.exp();
 }
 

@@ -92,7 +92,7 @@ class Activations {
     const std::int64_t conversions = element_ == 4                                                 ? 0
                                      : bank.kind == Kind::att && model_.config.has_kv_projection() ? 3
                                                                                                    : 1;
-    const std::int64_t hidden = !bank.routed ? 0 : config_.gate_type == "mlp" ? 8 : config_.gate_type == "gmm" ? 12 : 0;
+    const std::int64_t hidden = !bank.routed ? 0 : config_.gate_type == GateType::mlp ? 8 : config_.gate_type == GateType::gmm ? 12 : 0;
     return (8 + conversions * element_) * config_.n_embd + hidden * config_.gating_size;
   }
 

@@ -60,7 +60,7 @@ std::vector<PlacedBank> place_rows(Model& model, const std::vector<Batch>& old_t
                                    const PlacementOptions& options) {
   const at::NoGradGuard no_grad;
   std::vector<PlacedBank> placed;
-  if (model.config.gate_type == "gmm" || old_text.empty() || new_text.empty()) return placed;
+  if (model.config.gate_type == GateType::gmm || old_text.empty() || new_text.empty()) return placed;
   Banks banks;
   for (int l = 0; l < model.config.n_layer; ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {

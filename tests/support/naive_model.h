@@ -28,12 +28,12 @@ inline at::Tensor naive_logits(const ModelConfig& config, const ModuleBank& bank
   std::vector<at::Tensor> columns;
   for (const Module& module : bank.modules) {
     const at::Tensor row = in_double(module.row);
-    if (config.gate_type == "linear") {
+    if (config.gate_type == GateType::linear) {
       columns.push_back(x.mv(row));
       continue;
     }
     at::Tensor z = x.mm(in_double(bank.router.weight).t());
-    if (config.gate_type == "gmm") {
+    if (config.gate_type == GateType::gmm) {
       const at::Tensor cosine = z.mv(row) / (z.square().sum(1).sqrt() * row.norm());
       columns.push_back(cosine * in_double(bank.router.temperature).exp());
     } else {
@@ -66,7 +66,8 @@ inline at::Tensor naive_gates(const ModelConfig& config, const ModuleBank& bank,
   return gates;
 }
 
-inline at::Tensor naive_activation(const std::string& name, const at::Tensor& x) {
+inline at::Tensor naive_activation(ActivationFunction function, const at::Tensor& x) {
+  const std::string_view name = to_string(function);
   if (name == "relu") return x * x.gt(0);
   if (name == "silu") return x / (1.0 + (-x).exp());
   if (name == "tanh") return x.tanh();

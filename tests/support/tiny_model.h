@@ -25,7 +25,7 @@ inline ModelConfig tiny_config(const std::string& gate_type = "mlp") {
   config.k_att = 2;
   config.k_mlp = 2;
   config.gating_size = 8;
-  config.gate_type = gate_type;
+  config.gate_type = choice_from<GateType>(gate_type).value();
   config.aux_loss_weight = 0.01;
   config.initializer_range = 0.3;
   config.bos_token_id = config.eos_token_id = 60;

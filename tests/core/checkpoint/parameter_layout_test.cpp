@@ -49,12 +49,12 @@ TEST(ParameterLayout, OfAnMlpRouterModelHasTheNamesOfTheReference) {
 
 TEST(ParameterLayout, FollowsRouterCountsTyingAndIdentityKeys) {
   ModelConfig config = two_layer_config();
-  config.gate_type = "gmm";
+  config.gate_type = GateType::gmm;
   EXPECT_THAT(shapes(config),
               IsSupersetOf({Pair("transformer.h.1.mlpf.gate.w_gate.weight", std::vector<std::int64_t>{5, 4}),
                             Pair("transformer.h.1.mlpf.gate.expert_centroids", std::vector<std::int64_t>{4, 5}),
                             Pair("transformer.h.1.mlpf.gate.temperature", std::vector<std::int64_t>{1})}));
-  config.gate_type = "linear";
+  config.gate_type = GateType::linear;
   config.set_expert_counts({3, 2}, {4, 6});
   EXPECT_THAT(shapes(config),
               IsSupersetOf({Pair("transformer.h.1.mlpf.gate.w_gate.0.weight", std::vector<std::int64_t>{6, 4}),

@@ -105,7 +105,7 @@ class ForwardOfEveryActivation : public ::testing::TestWithParam<std::string> {}
 
 TEST_P(ForwardOfEveryActivation, MatchesItsFormula) {
   ModelConfig config = tiny_config();
-  config.activation_function = GetParam();
+  config.activation_function = choice_from<ActivationFunction>(GetParam()).value();
   expect_naive(tiny_model(config));
 }
 

@@ -102,7 +102,7 @@ TEST(PreparedModel, KnowsEveryActivation) {
   const at::NoGradGuard no_grad;
   for (const char* name : {"gelu_new", "gelu", "relu", "silu", "tanh"}) {
     ModelConfig config = tiny_config();
-    config.activation_function = name;
+    config.activation_function = choice_from<ActivationFunction>(name).value();
     const Model model = tiny_model(config);
     EXPECT_LE(relative_error(logits(prepared(model, at::kFloat), tiny_ids(1, 9)), logits(model, tiny_ids(1, 9))),
               testing::kFloat32)

@@ -91,12 +91,12 @@ TEST(BalanceLoss, SumsTheChosenKindOverAllRouters) {
   const ForwardOutput output = forward(model, testing::tiny_ids(2, 9));
   for (const char* type : {"mi", "switch"}) {
     ModelConfig config = model.config;
-    config.aux_loss_type = type;
+    config.aux_loss_type = choice_from<BalanceLoss>(type).value();
     double expected = 0;
     for (const BlockTrace& block : output.routing) {
       for (const Kind kind : {Kind::att, Kind::mlp}) {
         const RouterDecision& decision = block.bank(kind).decision;
-        const bool mi = config.aux_loss_type == "mi";
+        const bool mi = config.aux_loss_type == BalanceLoss::mi;
         expected += (mi ? mutual_information_loss(decision) : switch_loss(decision)).item<double>();
       }
     }
