@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -135,8 +136,7 @@ class Packer {
       kernels::normalize_rows(stacked);
       prepared.temperature = std::exp(bank.router.temperature.item<float>());
     }
-    // Behind a hidden layer the choice is made from float32; otherwise from the normalised input as it is.
-    prepared.rows = kernels::pack_transposed(stacked, gate == GateType::linear ? dtype_ : at::kFloat);
+    prepared.rows = kernels::pack_transposed(stacked, at::kFloat);  // the choice is made from float32
     if (gate != GateType::linear) prepared.router = linear(bank.router.weight);
     prepared.router_bias = as_float32(bank.router.bias);
   }
@@ -150,6 +150,7 @@ PreparedModel prepared(Model& model, at::ScalarType dtype, PackedAlready* shared
   const Packer packer(dtype, shared);
   PreparedModel made;
   made.config = model.config;
+  made.weights = size_of(model).weights;
   made.dtype = packer.dtype();
   made.activation = activation_of(model.config.activation_function);
   made.ln_f = as_float32(model.ln_f);
@@ -180,11 +181,13 @@ std::vector<PreparedModel> prepare_for_inference(std::vector<Model> views, at::S
 }
 
 ModelSize size_of(const PreparedModel& model) {
-  ModelSize size{model.wte.numel(), static_cast<std::int64_t>(model.wte.nbytes())};
+  ModelSize size{model.weights, static_cast<std::int64_t>(model.wte.nbytes())};
+  std::int64_t others = model.weights - model.wte.numel();  // what is not packed is float32
   for_each_packed(model, [&](const PackedWeight& weight) {
-    size.weights += weight.in * weight.out;
+    others -= weight.in * weight.out;
     size.bytes += weight.bytes();
   });
+  size.bytes += std::max<std::int64_t>(0, others) * 4;  // a tied head is packed beside the embedding
   return size;
 }
 

@@ -47,6 +47,7 @@ struct PreparedModel {
   std::vector<PreparedBlock> blocks;
   Affine ln_f;  ///< float32
   kernels::PackedWeight head;
+  std::int64_t weights = 0;  ///< Of the model that it was made of.
 };
 
 /// Calls `visit` for every packed weight that takes the place of a parameter (the routers' rows stay where they were).
@@ -82,7 +83,7 @@ ForwardOutput forward(const PreparedModel& model, const at::Tensor& input_ids, c
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.
 at::Tensor logits_of(const PreparedModel& model, const at::Tensor& hidden);
 
-/// Packed weights that models of one mixture share count in each.
+/// As size_of() of the model that it was made of. Packed weights that models of one mixture share count in each.
 ModelSize size_of(const PreparedModel& model);
 
 }  // namespace mformer

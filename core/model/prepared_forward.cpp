@@ -60,19 +60,36 @@ class Pass {
     for (std::size_t l = 0; l < prepared_.blocks.size(); ++l) {
       if (options_.hidden_states) output.hidden_states.push_back(x_.clone().view({batch_, tokens_, -1}));
       const PreparedBlock& block = prepared_.blocks[l];
-      attention(block, l, norm(block.ln_1, form_.block_eps), output.routing[l].att.decision);
-      feed_forward(block, norm(block.ln_2, form_.block_eps), output.routing[l].mlp.decision);
+      attention(block, l, normed(block.ln_1, block.att), output.routing[l].att.decision);
+      feed_forward(block, normed(block.ln_2, block.mlp), output.routing[l].mlp.decision);
     }
-    output.hidden = norm(prepared_.ln_f, form_.final_eps).view({batch_, tokens_, -1});
+    output.hidden = norm(prepared_.ln_f, form_.final_eps, prepared_.dtype).view({batch_, tokens_, -1});
     if (options_.hidden_states) output.hidden_states.push_back(output.hidden);
     if (options_.cache != nullptr) options_.cache->advance(tokens_);
     return output;
   }
 
  private:
-  at::Tensor norm(const Affine& affine, double eps) const {
-    if (form_.norm == NormKind::rms) return kernels::rms_norm(x_, affine.weight, eps, prepared_.dtype);
-    return kernels::layer_norm(x_, affine.weight, affine.bias, prepared_.dtype);
+  at::Tensor norm(const Affine& affine, double eps, at::ScalarType dtype) const {
+    if (form_.norm == NormKind::rms) return kernels::rms_norm(x_, affine.weight, eps, dtype);
+    return kernels::layer_norm(x_, affine.weight, affine.bias, dtype);
+  }
+
+  /// What a half block reads. A choice is discrete: where a router's rows are multiplied with the input itself, they
+  /// get it unrounded, so that bfloat16 does not send tokens to other modules.
+  struct Input {
+    at::Tensor x;       ///< In the prepared dtype.
+    at::Tensor router;  ///< float32, or x.
+  };
+
+  Input normed(const Affine& affine, const PreparedBank& bank) const {
+    const bool exact = prepared_.dtype != at::kFloat && bank.routed && !bank.router.defined();
+    if (!exact) {
+      const at::Tensor x = norm(affine, form_.block_eps, prepared_.dtype);
+      return {x, x};
+    }
+    const at::Tensor x = norm(affine, form_.block_eps, at::kFloat);
+    return {x.to(prepared_.dtype), x};
   }
 
   kernels::Choice route(const PreparedBank& bank, std::int64_t k, const at::Tensor& x, RouterDecision& decision) const {
@@ -139,10 +156,11 @@ class Pass {
     return rows;
   }
 
-  void feed_forward(const PreparedBlock& block, const at::Tensor& x, RouterDecision& decision) {
+  void feed_forward(const PreparedBlock& block, const Input& input, RouterDecision& decision) {
+    const at::Tensor& x = input.x;
     const PreparedBank& bank = block.mlp;
     if (bank.size() > 0) {
-      const kernels::Choice choice = route(bank, config_.k_mlp, x, decision);
+      const kernels::Choice choice = route(bank, config_.k_mlp, input.router, decision);
       const auto dispatch = dispatch_of(bank, choice);
       add_second_maps(bank, between_maps(raise(bank, x, dispatch)), choice, dispatch);
     }
@@ -199,10 +217,11 @@ class Pass {
     return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, sees_all ? 0 : form_.window);
   }
 
-  void attention(const PreparedBlock& block, std::size_t layer, const at::Tensor& x, RouterDecision& decision) {
+  void attention(const PreparedBlock& block, std::size_t layer, const Input& input, RouterDecision& decision) {
+    const at::Tensor& x = input.x;
     const PreparedBank& bank = block.att;
     if (bank.size() == 0) return add_bias(block.att_bias);
-    const kernels::Choice choice = route(bank, config_.k_att, x, decision);
+    const kernels::Choice choice = route(bank, config_.k_att, input.router, decision);
     const std::int64_t taken = choice.modules.size(1);
     const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);

@@ -17,17 +17,11 @@
 #include "core/model/placement.h"
 #include "core/model/posterior.h"
 #include "core/training/trainable.h"
+#include "core/workflows/probe_cases.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
-
-void add(std::vector<NamedTensor>& all, const std::string& name, const at::Tensor& tensor) {
-  const bool real = tensor.is_floating_point();
-  at::Tensor value = tensor.detach().cpu().to(real ? at::kFloat : at::kLong);
-  if (value.dim() == 0) value = value.reshape({1});
-  all.push_back({name, value.contiguous()});
-}
 
 void add_routing(std::vector<NamedTensor>& all, const ModelConfig& config, const std::vector<BlockTrace>& routing) {
   for (std::size_t l = 0; l < routing.size(); ++l) {
@@ -35,11 +29,11 @@ void add_routing(std::vector<NamedTensor>& all, const ModelConfig& config, const
       const std::string name = "routing.layer." + std::to_string(l) + "." + std::string(to_string(kind));
       const RouterDecision& decision = routing[l].bank(kind).decision;
       if (!decision.logits.defined()) continue;
-      add(all, name + ".logits", decision.logits);
-      add(all, name + ".probs", decision.probs);
-      add(all, name + ".indices", decision.indices);
-      add(all, name + ".gates", decision.gates);
-      add(all, name + ".aux", balance_loss(config, decision));
+      add_probed(all, name + ".logits", decision.logits);
+      add_probed(all, name + ".probs", decision.probs);
+      add_probed(all, name + ".indices", decision.indices);
+      add_probed(all, name + ".gates", decision.gates);
+      add_probed(all, name + ".aux", balance_loss(config, decision));
     }
   }
 }
@@ -53,7 +47,7 @@ void add_gradients(std::vector<NamedTensor>& all, Model& model) {
   const Family& layout = family_of(model.config.family, "the model's config");
   for (const NamedTensor& entry :
        hub_tensors(model.config, layout, [&](const std::string& name) { return gradients.at(name); })) {
-    add(all, "grad." + entry.name, entry.tensor);
+    add_probed(all, "grad." + entry.name, entry.tensor);
   }
 }
 
@@ -112,9 +106,9 @@ ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const Forwa
   }
   const double loss = sum / static_cast<double>(batch * (tokens - 1));
   std::vector<NamedTensor> tensors;
-  add(tensors, "logits", logits);
-  add(tensors, "weights", weights);
-  add(tensors, "loss", at::scalar_tensor(loss, at::kDouble));
+  add_probed(tensors, "logits", logits);
+  add_probed(tensors, "weights", weights);
+  add_probed(tensors, "loss", at::scalar_tensor(loss, at::kDouble));
   write_safetensors(options.output, to_write(tensors));
   return {batch, tokens, loss, 0.0, tensors.size()};
 }
@@ -149,27 +143,29 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   const at::AutoGradMode grad_mode(options.gradients);
   const ForwardOutput output = forward(model, ids, how);
   const at::Tensor logits = logits_of(model, output.hidden);
-  const at::Tensor counted = how.attention_mask.has_value() ? how.attention_mask->flatten() : at::Tensor();
-  const at::Tensor aux = balance_loss(model.config, output.routing, counted);
-  const at::Tensor prediction = next_token_loss(logits, ids);
-  // As the reference: the balance loss is left out altogether when its weight is 0.
-  const double weight = model.config.aux_loss_weight;
-  const at::Tensor loss = weight > 0.0 ? prediction + weight * aux : prediction;
+  const at::Tensor labels = file.find("labels") != nullptr ? to_tensor(file.get("labels")).to(at::kLong) : ids;
+  if (labels.sizes() != ids.sizes()) {
+    throw Error(options.input + ": labels must have the shape of input_ids",
+                "leave them out to predict the next token");
+  }
+  const ProbedLoss loss = probed_loss(model, output, logits, labels, how.attention_mask);
 
   std::vector<NamedTensor> tensors;
-  add(tensors, "logits", logits);
+  add_probed(tensors, "logits", logits);
   for (std::size_t i = 0; i < output.hidden_states.size(); ++i)
-    add(tensors, "hidden." + std::to_string(i), output.hidden_states[i]);
-  add(tensors, "cross_entropy", prediction);
-  add(tensors, "loss", loss);
-  add(tensors, "aux_loss", aux);
+    add_probed(tensors, "hidden." + std::to_string(i), output.hidden_states[i]);
+  add_probed(tensors, "cross_entropy", loss.cross_entropy);
+  add_probed(tensors, "loss", loss.loss);
+  add_probed(tensors, "aux_loss", loss.aux);
   add_routing(tensors, model.config, output.routing);
   if (options.gradients) {
-    loss.backward();
+    loss.loss.backward();
     add_gradients(tensors, model);
   }
+  probe_padded(model, file, tensors);
+  probe_greedy(model, file, tensors);
   write_safetensors(options.output, to_write(tensors));
-  return {ids.size(0), ids.size(1), loss.item<double>(), aux.item<double>(), tensors.size()};
+  return {ids.size(0), ids.size(1), loss.loss.item<double>(), loss.aux.item<double>(), tensors.size()};
 }
 
 }  // namespace mformer
