@@ -45,10 +45,7 @@ std::string cost_table(const QuantizationCost& cost, const terminal::Style& styl
 
 void report_cost(terminal::Report& report, const QuantizationCost& cost, bool evaluated) {
   report.data()["quantization"] = cost_json(cost);
-  report.text()
-      << "the modules are int8 with a scale for each output channel: mformer reads that, the Python reference "
-         "does not\n\n"
-      << cost_table(cost, report.style());
+  report.text() << "the modules are int8 with a scale for each output channel\n\n" << cost_table(cost, report.style());
   if (!cost.tasks.empty()) {
     report.text() << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n";
   } else if (evaluated) {
@@ -56,14 +53,29 @@ void report_cost(terminal::Report& report, const QuantizationCost& cost, bool ev
   }
 }
 
+/// Who can load it, and what else to write for others.
+void report_readers(terminal::Report& report, const ExportReport& result, const ExportOptions& options) {
+  if (result.loadable_by_reference) return;
+  if (result.loadable_by_transformers) {
+    report.text() << "transformers loads it with the file beside the weights: AutoModelForCausalLM.from_pretrained(\""
+                  << options.folder << "\", trust_remote_code=True)\n";
+    return;
+  }
+  const bool int8 = result.quantization.has_value();
+  const std::string what = result.domains > 0
+                               ? std::to_string(result.domains) + (result.domains == 1 ? " domain" : " domains")
+                           : int8 ? "int8 modules"
+                                  : "layers that differ in their number of modules";
+  report.text() << what << ": only mformer reads this; for transformers: --for transformers"
+                << (result.domains > 0 ? ", or one hypothesis: --domain NAME" : "") << '\n';
+}
+
 void report_dry_run(terminal::Report& report, Workspace& workspace, const ExportOptions& options) {
-  options.validate();
-  require_export_target(workspace.registry(), options);
   const VersionRecord version = workspace.version();
-  const ModelSize size = size_of(load_version(workspace.registry(), version).model);
-  report.data()["parameters"] = size.weights;
-  report.text() << "would write " << to_string(version) << ", " << terminal::format_count(size.weights)
-                << " parameters, to " << options.folder << '\n';
+  const std::int64_t weights = weights_to_export(workspace.registry(), version, options);
+  report.data()["parameters"] = weights;
+  report.text() << "would write " << to_string(version) << ", " << terminal::format_count(weights) << " parameters, to "
+                << options.folder << '\n';
 }
 
 void run_export(const ExportFlags& flags, const GlobalOptions& global) {
@@ -84,16 +96,11 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
       workspace.run([&] { return export_model(workspace.computing_session(), version, options); });
   data["bytes"] = result.bytes;
   data["loadable_by_reference"] = result.loadable_by_reference;
+  data["loadable_by_transformers"] = result.loadable_by_transformers;
   data["quantization"] = nullptr;
   report.text() << "wrote " << to_string(version) << " to " << result.folder << ", "
                 << terminal::format_bytes(static_cast<std::uint64_t>(result.bytes)) << '\n';
-  if (result.domains > 0) {
-    report.text() << result.domains
-                  << " domains are written with it, which only mformer reads; for others: --domain NAME\n";
-  }
-  if (!result.equal_counts) {
-    report.text() << "layers differ in their number of modules: mformer reads it, the Python reference does not\n";
-  }
+  report_readers(report, result, options);
   if (result.quantization) report_cost(report, *result.quantization, options.evaluate && result.cut_off.empty());
   data["cut_off"] = result.cut_off.empty() ? ordered_json() : ordered_json(result.cut_off);
   if (!result.cut_off.empty()) {
@@ -129,6 +136,10 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
                     "Replace the export in the folder; a folder with anything else in it is never replaced");
   command
       ->add_option("--domain", options.domain, "Write one hypothesis alone, a domain or base; default: the whole model")
+      ->type_name("NAME");
+  command
+      ->add_option("--for", options.layout,
+                   "transformers: any model, with the Python file that runs it there; default: as its family's are")
       ->type_name("NAME");
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_export(*flags, global); });

@@ -73,8 +73,12 @@ const char* dtype_text(at::ScalarType type) {
   return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32";
 }
 
+const Family& layout_to_write(const Model& model, bool native) {
+  return family_of(native ? "mformer" : model.config.family, "the model's config");
+}
+
 /// Other families know neither domains nor what hides a module from one.
-void require_writable(const Model& model, const Family& layout) {
+void refuse_domains(const Model& model, const Family& layout) {
   if (model.domains.empty() || layout.write == nullptr) return;
   throw Error("a " + model.config.family + " checkpoint can't hold the domains of this model",
               "write one of them with --domain NAME (base: --domain base), or all with --for transformers");
@@ -127,12 +131,16 @@ std::vector<NamedTensor> to_hub_tensors(const Model& model, const Family& layout
   return all;
 }
 
+void require_writable(const Model& model, bool native) {
+  refuse_domains(model, layout_to_write(model, native));
+  if (!native) hub_config_json(model.config);
+}
+
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
-  const Family& layout = family_of(options.native ? "mformer" : model.config.family, "the model's config");
-  require_writable(model, layout);
+  require_writable(model, options.native);  // before much is done
+  const Family& layout = layout_to_write(model, options.native);
   ModelConfig config = config_with_domains(model);
   config.torch_dtype = dtype_text(model.wte.scalar_type());
-  if (!options.native) hub_config_json(config);  // says what is wrong before much is done
   const std::vector<NamedTensor> tensors = to_hub_tensors(model, layout);
   HubWriteOptions how = options;
   if (!model.domains.empty()) how.extra_files[kDomainsFile] = domains_file(model);

@@ -39,6 +39,9 @@ Model load_hub_model(const HubFolder& folder);
 std::vector<NamedTensor> to_hub_tensors(const Model& model);
 std::vector<NamedTensor> to_hub_tensors(const Model& model, const Family& layout);
 
+/// Throws Error, saying why, where the model's family has no such checkpoints; mformer's own layout holds any model.
+void require_writable(const Model& model, bool native);
+
 /// Writes a folder. In the layout of the model's family, readers of the family can load it: a ModuleFormer if counts
 /// are equal in all layers and the modules are not int8; of other families it is that or an Error. With
 /// `options.native` any model is written, in mformer's own layout. config.torch_dtype follows the weights. A model with

@@ -21,8 +21,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "config.json";
 constexpr const char* kProvenance = "mformer_provenance.json";
+constexpr const char* kCard = "README.md";
 constexpr std::string_view kNames[] = {kConfig,
                                        kProvenance,
+                                       kCard,
+                                       "modeling_mformer.py",
                                        "mformer_domains.safetensors",
                                        "model.safetensors",
                                        "model.safetensors.index.json",
@@ -58,10 +61,12 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return found;
 }
 
-bool is_provenance(const fs::path& file) {
-  const auto provenance = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-  return provenance.is_object() && provenance.contains("format") && provenance.contains("version") &&
-         provenance.contains("modules");
+/// Null unless it can be read as such.
+nlohmann::json read_provenance(const fs::path& file) {
+  auto provenance = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  const bool is_one = provenance.is_object() && provenance.contains("format") && provenance.contains("version") &&
+                      provenance.contains("modules");
+  return is_one ? std::move(provenance) : nlohmann::json();
 }
 
 /// Removes an export's files, and the folder unless something else is in it. What can't be removed stays.
@@ -96,16 +101,19 @@ bool exchange(const fs::path& a, const fs::path& b) {
 }  // namespace
 
 std::string why_not_an_export(const fs::path& folder) {
-  bool config = false, provenance = false;
+  bool config = false, provenance = false, card = false;
   for (const fs::path& entry : entries(folder)) {
     const std::string name = entry.filename().string();
     if (!is_of_export(entry)) return "it holds " + quoted_name(name) + ", which no export has";
     config = config || name == kConfig;
     provenance = provenance || name == kProvenance;
+    card = card || name == kCard;
   }
   if (!config) return "it has no config.json";
-  if (!provenance || !is_provenance(folder / kProvenance)) {
-    return "it has no mformer_provenance.json, so mformer did not write it";
+  const nlohmann::json told = provenance ? read_provenance(folder / kProvenance) : nlohmann::json();
+  if (told.is_null()) return "it has no mformer_provenance.json, so mformer did not write it";
+  if (card && told.value("card", nlohmann::json()) != sha256_file(folder / kCard)) {
+    return "its README.md is not as it was written";
   }
   return "";
 }

@@ -8,8 +8,9 @@
 namespace mformer {
 
 /// Why the folder is not an export of ours, as the second half of a sentence: "it holds 'notes.txt', which no export
-/// has". Empty if it is one: a config.json, an mformer_provenance.json that can be read as such, and no file, folder or
-/// link but those that write_hub_folder and its callers write. Throws Error if it can't be listed.
+/// has". Empty if it is one: a config.json, an mformer_provenance.json that can be read as such, no file, folder or
+/// link but those that write_hub_folder and its callers write, and a README.md only as it was written: users fill it in.
+/// Throws Error if it can't be listed.
 std::string why_not_an_export(const std::filesystem::path& folder);
 
 /// Throws Error unless a checkpoint may be put at `target` without a loss: nothing is there, or an empty folder, or,

@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "modules_registry/files.h"
+
 namespace mformer {
 namespace {
 
@@ -31,7 +33,8 @@ std::map<std::string, std::int64_t> positions(const Model& model) {
 
 }  // namespace
 
-std::string provenance_json(const Registry& registry, const VersionRecord& version, const Model& model) {
+std::string provenance_json(const Registry& registry, const VersionRecord& version, const Model& model,
+                            const std::string& card) {
   std::map<std::string, std::int64_t> before;
   if (!version.parent.empty()) before = positions(registry.manifest(version.parent));
   const auto now = positions(model);
@@ -55,6 +58,7 @@ std::string provenance_json(const Registry& registry, const VersionRecord& versi
                                              {"version", version.hash},
                                              {"parent", version.parent},
                                              {"content", version.content_hash},
+                                             {"card", sha256_hex(card)},
                                              {"modules", modules}};
   using Json = nlohmann::ordered_json;
   return provenance.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -1,11 +1,13 @@
 #include "core/workflows/export.h"
 
 #include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/modeling_file.h"
 #include "core/checkpoint/quantize.h"
 #include "core/formats/staged_folder.h"
-#include "core/model/domains.h"
 #include "core/history/commit.h"
+#include "core/history/model_card.h"
 #include "core/history/provenance.h"
+#include "core/model/domains.h"
 #include "core/workflows/reader_files.h"
 #include "modules_registry/error.h"
 #include "modules_registry/paths.h"
@@ -82,7 +84,22 @@ void require_apart(const Registry& registry, const fs::path& target) {
   }
 }
 
-void write(const Registry& registry, const VersionRecord& version, const LoadedVersion& loaded,
+bool for_transformers(const ExportOptions& options) {
+  return options.layout == "transformers";
+}
+
+bool has_equal_counts(const ModelConfig& config) {
+  return config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty();
+}
+
+CardReaders readers_of(const Model& written, const ExportOptions& options) {
+  if (for_transformers(options)) return CardReaders::transformers_code;
+  if (written.config.family != "moduleformer") return CardReaders::family;  // or it is not written
+  const bool family = has_equal_counts(written.config) && !written.config.is_quantized() && written.domains.empty();
+  return family ? CardReaders::family : CardReaders::mformer;
+}
+
+void write(const Registry& registry, const VersionRecord& version, LoadedVersion& loaded,
            const ExportOptions& options) {
   HubWriteOptions how;
   how.max_shard_bytes = static_cast<std::uint64_t>(options.max_shard_bytes);
@@ -91,7 +108,16 @@ void write(const Registry& registry, const VersionRecord& version, const LoadedV
     how.tokenizer_path = registry.objects().verified_path(loaded.manifest.tokenizer_object);
   }
   how.extra_files = reader_files(loaded);
-  how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model);
+  loaded.model.config.torch_dtype = name_of(loaded.model.wte.scalar_type());
+  const std::string card = model_card(registry, version, loaded.model, readers_of(loaded.model, options));
+  how.extra_files["README.md"] = card;
+  how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model, card);
+  how.native = for_transformers(options);
+  loaded.model.config.extra.erase("auto_map");  // of an imported checkpoint: its Python files are not written
+  if (how.native) {
+    how.extra_files[kModelingFile] = modeling_file();
+    loaded.model.config.extra["auto_map"] = auto_map();
+  }
   save_hub_model(options.folder, loaded.model, how);
 }
 
@@ -102,6 +128,9 @@ void ExportOptions::validate() const {
   if (!quantize.empty() && quantize != "int8") {
     throw UsageError("unknown quantisation '" + quantize + "'", "known: int8");
   }
+  if (!layout.empty() && layout != "transformers") {
+    throw UsageError("unknown reader '" + layout + "'", "known: transformers");
+  }
 }
 
 void require_export_target(const Registry& registry, const ExportOptions& options) {
@@ -111,6 +140,16 @@ void require_export_target(const Registry& registry, const ExportOptions& option
   const fs::path target = real_path(options.folder);
   require_apart(registry, target);
   require_replaceable(target, options.overwrite);
+}
+
+std::int64_t weights_to_export(const Registry& registry, const VersionRecord& version, const ExportOptions& options) {
+  options.validate();
+  require_export_target(registry, options);
+  Model model = load_version(registry, version).model;
+  if (!options.domain.empty()) model = view_of(model, options.domain);
+  model.config.quantization = options.quantize;
+  require_writable(model, for_transformers(options));
+  return size_of(model).weights;
 }
 
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& asked) {
@@ -132,9 +171,12 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   write(session.registry, version, loaded, options);
   const ModelConfig& config = loaded.model.config;
   report.bytes = bytes_in(options.folder);
-  report.equal_counts = config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty();
+  report.equal_counts = has_equal_counts(config);
   report.domains = loaded.model.domains.size();
-  report.loadable_by_reference = report.equal_counts && !config.is_quantized() && report.domains == 0;
+  const CardReaders readers = readers_of(loaded.model, options);
+  report.loadable_by_reference = readers == CardReaders::family;
+  report.loadable_by_transformers =
+      readers == CardReaders::transformers_code || (report.loadable_by_reference && config.family != "moduleformer");
   if (options.quantize.empty()) return report;
   const ModelSize size = size_of(loaded.model);
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));

@@ -19,14 +19,12 @@ std::optional<std::string> token_name(const Tokenizer& tokenizer, std::int64_t i
   return name;
 }
 
-std::optional<std::string> tokenizer_config(const Tokenizer& tokenizer, const ModelConfig& config) {
+std::string tokenizer_config(const Tokenizer& tokenizer, const ModelConfig& config) {
   const std::vector<std::int32_t> ends = end_tokens(tokenizer, config);
-  const std::optional<std::string> end = ends.empty() ? std::nullopt : token_name(tokenizer, ends.front());
-  if (!end) return std::nullopt;
   nlohmann::ordered_json document = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                     {"eos_token", *end},
                                      {"model_max_length", config.block_size},
                                      {"clean_up_tokenization_spaces", false}};
+  if (const auto end = ends.empty() ? std::nullopt : token_name(tokenizer, ends.front())) document["eos_token"] = *end;
   if (const auto begin = token_name(tokenizer, config.bos_token_id)) document["bos_token"] = *begin;
   return document.dump(2) + "\n";
 }
@@ -39,11 +37,9 @@ std::map<std::string, std::string> reader_files(const LoadedVersion& version) {
   if (version.tokenizer) {
     const std::vector<std::int32_t> ends = end_tokens(*version.tokenizer, config);
     if (!ends.empty()) config.set_end_tokens({ends.begin(), ends.end()});
-    if (const auto text = tokenizer_config(*version.tokenizer, version.model.config)) {
-      files["tokenizer_config.json"] = *text;
-    }
+    files["tokenizer_config.json"] = tokenizer_config(*version.tokenizer, version.model.config);
   }
-  if (!config.end_tokens().empty()) files["generation_config.json"] = generation_config_json(config);
+  files["generation_config.json"] = generation_config_json(config);
   return files;
 }
 

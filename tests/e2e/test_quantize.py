@@ -53,7 +53,7 @@ class QuantizeTest(mformer.EndToEndTest):
     def test_prints_a_table_and_who_can_read_the_folder(self):
         work = self.workspace()
         text = work.run("export", "int8", *QUANTIZE).out
-        for part in ("the Python reference does not", "bfloat16", "int8", "loss of english", "weights"):
+        for part in ("only mformer reads this", "bfloat16", "int8", "loss of english", "weights"):
             self.assertIn(part, text)
         self.assertNotIn("loss of", work.run("export", "unmeasured", "--quantize", "int8", "--no-eval").out)
         alone = self.folder("alone")

@@ -106,6 +106,15 @@ class ModelingTest(interop.InteropTest):
             self.assertEqual(model.generate(IDS[:1, :6] % 96, **how).tolist(),
                              model.generate(IDS[:1, :6] % 96, use_cache=False, **how).tolist())
 
+    @torch.no_grad()
+    def test_a_tuple_has_loss_and_logits_first_and_logits_can_be_those_of_the_last_tokens(self):
+        model = self.load(self.plain())
+        whole = model(IDS, labels=IDS)
+        loss, logits = model(IDS, labels=IDS, return_dict=False)[:2]
+        self.assertEqual((loss, True), (whole.loss, logits.equal(whole.logits)))
+        self.assertAgrees(model(IDS, logits_to_keep=3).logits, whole.logits[:, -3:])
+        self.assertAgrees(model(IDS, labels=IDS, logits_to_keep=torch.tensor([0, 5])).logits, whole.logits[:, [0, 5]])
+
     def test_a_mask_of_another_length_is_refused(self):
         model = self.load(self.plain())
         with self.assertRaisesRegex(ValueError, "attention_mask must be .batch, tokens so far. = .2, 24."):

@@ -106,6 +106,8 @@ class MformerConfig(PretrainedConfig):
 
     def __init__(self, quantization_config=None, mformer_int8=False, **kwargs):
         fields = {name: kwargs.pop(name, default) for name, default in self.defaults.items()}
+        for name in ("layer_types", "sliding_window"):  # of the family: a cache would obey them, `form` has the windows
+            kwargs.pop(name, None)
         super().__init__(**kwargs)
         for name, value in fields.items():
             setattr(self, name, value)
@@ -599,7 +601,6 @@ class MformerForCausalLM(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = False
     _supports_sdpa = True
     _no_split_modules = ["Block"]
-    _keep_in_fp32_modules_strict = ["in_scale", "out_scale"]
 
     def __init__(self, config):
         super().__init__(config)
@@ -613,6 +614,8 @@ class MformerForCausalLM(PreTrainedModel, GenerationMixin):
         self.domains = nn.ModuleList()  # private parts, one entry a domain
         self.replaced = {}  # of a hypothesis: rows of "wte" and "lm_head" that it has its own of
         self._views = {}
+        if config.mformer_int8:  # transformers 4 refuses names that no parameter has
+            self._keep_in_fp32_modules_strict = ["in_scale", "out_scale"]
         self.post_init()
 
     def _init_weights(self, module):
@@ -780,30 +783,29 @@ class MformerForCausalLM(PreTrainedModel, GenerationMixin):
         use_cache = config.use_cache and not self.training if use_cache is None else use_cache
         cache = DynamicCache() if cache is None and use_cache else cache
         mask = self._checked(input_ids, attention_mask, cache, domain)
-        mixed = domain is None and len(self.hypotheses()) > 1
-        notes = config.output_router_logits if output_router_logits is None else output_router_logits
-        result = MformerOutput()
-        if mixed:
-            logits, result.weights = self._mixture(input_ids, mask, cache)
+        aux_loss = router_logits = states = weights = None
+        if domain is None and len(self.hypotheses()) > 1:
+            logits, weights = self._mixture(input_ids, mask, cache)
         else:
             view = self._view(domain or BASE)
             states, step = view._hidden(input_ids, mask, cache)
-            keep = 0 if labels is not None else logits_to_keep
-            logits = view._logits(states[-1][:, slice(-keep, None) if isinstance(keep, int) else keep])
+            last = states[-1] if labels is not None else _kept(states[-1], logits_to_keep)
+            logits = view._logits(last)
+            notes = config.output_router_logits if output_router_logits is None else output_router_logits
             if notes and step.choices:
                 real = None if mask is None else mask[:, -input_ids.shape[1] :].flatten()
-                result.aux_loss = balance_loss(config, step.choices, real)
-                result.router_logits = tuple(choice.logits for choice in step.choices)
-            wanted = config.output_hidden_states if output_hidden_states is None else output_hidden_states
-            result.hidden_states = tuple(states) if wanted else None
+                aux_loss = balance_loss(config, step.choices, real)
+                router_logits = tuple(choice.logits for choice in step.choices)
+        loss = None
         if labels is not None:
-            result.loss = next_token_loss(logits, labels, num_items_in_batch)
-            if result.aux_loss is not None:
-                result.loss = result.loss + config.aux_loss_weight * result.aux_loss
-        if mixed and not (isinstance(logits_to_keep, int) and logits_to_keep == 0):
-            logits = logits[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
-        result.logits = logits
-        setattr(result, CACHE, cache)
+            loss = next_token_loss(logits, labels, num_items_in_batch)
+            loss = loss if aux_loss is None else loss + config.aux_loss_weight * aux_loss
+        if labels is not None or weights is not None:
+            logits = _kept(logits, logits_to_keep)
+        wanted = config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        result = MformerOutput(
+            loss=loss, aux_loss=aux_loss, logits=logits, **{CACHE: cache}, router_logits=router_logits, weights=weights,
+            hidden_states=tuple(states) if wanted and states else None)
         return result if return_dict is not False else result.to_tuple()
 
     def _checked(self, ids, mask, cache, domain):
@@ -819,6 +821,11 @@ class MformerForCausalLM(PreTrainedModel, GenerationMixin):
             raise ValueError(f"attention_mask must be [batch, tokens so far] = {[len(ids), length]}, not {list(mask.shape)}")
         mask = mask.bool()
         return None if mask.all() else mask
+
+
+def _kept(x, tokens):
+    """The last `tokens` of x [batch, tokens, …], 0 = all; or those of these numbers."""
+    return x[:, -tokens if tokens else None :] if isinstance(tokens, int) else x[:, tokens]
 
 
 def _log_probs(logits):
