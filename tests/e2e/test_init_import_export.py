@@ -126,6 +126,30 @@ class ImportExportTest(mformer.EndToEndTest):
         for name in ("model.safetensors", "config.json", "tokenizer.json"):
             self.assertEqual((work / "again" / name).read_bytes(), (work / "checkpoint" / name).read_bytes(), name)
 
+    def test_a_model_of_sentencepiece_becomes_a_tokenizer_json_on_import_and_stays_one(self):
+        work = self.folder()
+        model = mformer.DATA / "tokenizer" / "plain.model"
+        work.run("init", "--preset", "tiny", "--tokenizer", model)
+        work.run("export", "first")
+        made = (work / "first" / "tokenizer.json").read_bytes()
+        self.assertEqual(json.loads((work / "first" / "config.json").read_text())["bos_token_id"], 1)
+        (work / "first" / "tokenizer.json").unlink()
+        shutil.copy(model, work / "first" / "tokenizer.model")
+        (work / "first" / "tokenizer_config.json").unlink()
+        self.assertTrue(work.run("import", "first", "--name", "other", "--json").json["tokenizer"])
+        work.run("export", "second", "--model", "other")
+        self.assertEqual((work / "second" / "tokenizer.json").read_bytes(), made)
+        ids = work.run("tokenizer", "encode", "--tokenizer", model, "--text", "Hello there").out
+        self.assertTrue(ids.startswith("1 "), ids)
+        self.assertEqual(work.run("tokenizer", "encode", "--model", "other", "--text", "Hello there").out, ids)
+        for text, extra in (("Hello", 1), ("<s>Hello", 1), ("", 1)):
+            plain = work.run("tokenizer", "encode", "--tokenizer", model, "--bare", "--json", "--text", "Hello" if text else "").json
+            shown = work.run("generate", "--model", "other", "--prompt", text, "--max-tokens", "1", "--json").json
+            self.assertEqual(shown["prompt_tokens"], len(plain) + extra, text)
+        (work / "first" / "tokenizer.model").write_text("IQ== 0\n")
+        work.refuses("import", "first", "--name", "third", code=1, says="no model of sentencepiece", hint="--tokenizer FILE")
+        work.run("import", "first", "--name", "third", "--tokenizer", model)
+
     def test_a_checkpoint_of_the_reference_survives_the_round_trip(self):
         work = self.folder()
         work.run("init", "--from", GOLDEN)
