@@ -26,7 +26,7 @@ nlohmann::ordered_json import_arguments(const InitOptions& options) {
 void run_import(const ImportFlags& flags, const GlobalOptions& global) {
   Workspace workspace(global, "import", mode_of(flags.dry_run), import_arguments(flags.options));
   const InitReport made = workspace.run([&] {
-    return flags.dry_run ? would_make(flags.options, workspace.session().seed)
+    return flags.dry_run ? would_init(flags.options, workspace.session().seed)
                          : init_model(workspace.session(), flags.options);
   });
   tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {

@@ -105,7 +105,7 @@ void run_init(InitFlags flags, const GlobalOptions& global) {
   flags.options.need_tokenizer = !flags.no_tokenizer;
   const bool joined = is_joined(folder, flags, mode_of(flags.dry_run));
   const InitReport made =
-      flags.dry_run ? would_make(flags.options, global.seed.value_or(0)) : make(folder, joined, flags, global);
+      flags.dry_run ? would_init(flags.options, global.seed.value_or(0)) : make(folder, joined, flags, global);
   print(made, flags, joined ? folder : fs::path(), global);
 }
 

@@ -21,11 +21,6 @@ std::string span_of(const std::vector<std::int64_t>& counts) {
 
 }  // namespace
 
-InitReport would_make(const InitOptions& options, std::uint64_t seed) {
-  const InitialModel made = build_initial_model(options, seed);
-  return {{}, made.model.config, size_of(made.model), made.tokenizer.has_value(), made.not_finite};
-}
-
 void report_model(terminal::Report& report, const InitReport& made, const std::string& name, bool dry_run) {
   const std::vector<std::int64_t> att = per_layer(made.config, &ModelConfig::n_att);
   const std::vector<std::int64_t> mlp = per_layer(made.config, &ModelConfig::n_mlp);

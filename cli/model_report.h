@@ -10,7 +10,4 @@ namespace mformer::cli {
 /// What `init` and `import` say of the model they made, or, with `dry_run`, would make.
 void report_model(terminal::Report& report, const InitReport& made, const std::string& name, bool dry_run);
 
-/// init_model() without a registry: what the model would be.
-InitReport would_make(const InitOptions& options, std::uint64_t seed);
-
 }  // namespace mformer::cli

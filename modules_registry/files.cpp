@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "modules_registry/error.h"
+#include "modules_registry/file_sink.h"
 
 namespace mformer {
 
@@ -84,6 +85,36 @@ int write_and_close(const fs::path& path, std::span<const Bytes> pieces, unsigne
   return file.close();
 }
 
+/// Appends to a file, and has the disk begin with what came before while the next bytes are made.
+class GrowingFile {
+ public:
+  explicit GrowingFile(int descriptor) : descriptor_(descriptor) {}
+
+  /// 0, or the error's code.
+  int append(Bytes bytes) {
+    if (const int code = write_all(descriptor_, bytes)) return code;
+    written_ += static_cast<off_t>(bytes.size());
+    if (written_ - begun_ < kAtOnce) return 0;
+    ::sync_file_range(descriptor_, begun_, written_ - begun_, SYNC_FILE_RANGE_WRITE);
+    begun_ = written_;
+    return 0;
+  }
+
+ private:
+  static constexpr off_t kAtOnce = off_t{1} << 25;
+  int descriptor_;
+  off_t written_ = 0, begun_ = 0;
+};
+
+/// Removes a file unless it got its name.
+struct Unfinished {
+  const fs::path& path;
+  bool done = false;
+  ~Unfinished() {
+    if (!done) ::unlink(path.c_str());
+  }
+};
+
 /// Calls take(block) for all bytes of the file.
 template <class Take>
 void for_each_block(const fs::path& path, Take take) {
@@ -146,6 +177,25 @@ void write_file_atomically(const fs::path& path, std::span<const Bytes> pieces, 
     ::unlink(temporary.c_str());
     throw_file_error("write", path, code);
   }
+  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void write_file_atomically(const fs::path& path, const std::function<void(const ByteSink&)>& write, unsigned mode) {
+  const fs::path temporary = temporary_beside(path);
+  const auto require = [&](bool is_well) {
+    if (!is_well) throw_file_error("write", path, errno);
+  };
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  require(file.get() >= 0);
+  Unfinished unfinished{temporary};
+  GrowingFile growing(file.get());
+  write([&](Bytes bytes) {
+    if (const int code = growing.append(bytes)) throw_file_error("write", path, code);
+  });
+  require(::fsync(file.get()) == 0);
+  if (const int code = file.close()) throw_file_error("write", path, code);
+  require(::rename(temporary.c_str(), path.c_str()) == 0);
+  unfinished.done = true;
   sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 

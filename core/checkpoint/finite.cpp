@@ -5,33 +5,38 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/checkpoint/hub_model.h"
+#include "core/families/family.h"
 
 namespace mformer {
-namespace {
 
-/// Least and largest of numbers are finite only where all of them are.
+// Least and largest of numbers are finite only where all of them are.
 bool is_finite(const at::Tensor& tensor) {
-  if (!tensor.is_floating_point() || tensor.numel() == 0) return true;
+  if (!tensor.defined() || !tensor.is_floating_point() || tensor.numel() == 0) return true;
   const auto [least, most] = at::aminmax(tensor.detach());
   return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
 }
 
-}  // namespace
-
-std::vector<std::string> tensors_not_finite(const Model& model) {
+std::vector<std::string> tensors_with(const Model& outline, const std::set<std::string>& parameters) {
   std::vector<std::string> names;
-  const ByParameter parameter = parameters_of(model);
-  for (const StoredTensor& stored : family_of(model.config.family, "the model's config").tensors(model.config)) {
-    const auto sound = [&](const Piece& piece) { return is_finite(parameter(piece.parameter)); };
-    if (!std::all_of(stored.pieces.begin(), stored.pieces.end(), sound)) names.push_back(stored.name);
+  for (const StoredTensor& stored : family_of(outline.config.family, "the model's config").tensors(outline.config)) {
+    const auto is_one = [&](const Piece& piece) { return parameters.contains(piece.parameter); };
+    if (std::any_of(stored.pieces.begin(), stored.pieces.end(), is_one)) names.push_back(stored.name);
   }
-  for (const Domain& domain : model.domains) {
+  for (const Domain& domain : outline.domains) {
     for (const PrivatePart& part : domain.parts) {
       if (!is_finite(part.value)) names.push_back(domain.name + "/" + part.name);
     }
   }
   return names;
+}
+
+std::vector<std::string> tensors_not_finite(const Model& model) {
+  std::set<std::string> parameters;
+  Model handles = model;
+  for_each_parameter(handles, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::domain && !is_finite(*ref.tensor)) parameters.insert(ref.name);
+  });
+  return tensors_with(model, parameters);
 }
 
 }  // namespace mformer

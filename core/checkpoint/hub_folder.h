@@ -82,4 +82,9 @@ struct HubWriteOptions {
 void write_hub_folder(const std::filesystem::path& folder, const ModelConfig& config,
                       const std::vector<TensorToWrite>& tensors, const HubWriteOptions& options = {});
 
+/// The same for tensors whose bytes are made when it is their turn.
+void write_hub_folder(const std::filesystem::path& folder, const ModelConfig& config,
+                      const std::vector<TensorInfo>& tensors, const WriteTensor& write,
+                      const HubWriteOptions& options = {});
+
 }  // namespace mformer

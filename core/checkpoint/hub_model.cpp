@@ -1,73 +1,16 @@
 #include "core/checkpoint/hub_model.h"
 
-#include <c10/core/ScalarType.h>
-
-#include <algorithm>
 #include <map>
 
 #include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/hub_domains.h"
-#include "core/checkpoint/parameter_layout.h"
+#include "core/checkpoint/hub_parameters.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
-
-at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
-  const HubFolder::StoredPickle pickled = folder.find_pickled(name);
-  return pickled.tensor != nullptr ? to_tensor(*pickled.file, *pickled.tensor) : to_tensor(folder.get(name));
-}
-
-/// Where embedding and head are one, two stored tensors that differ leave open which is meant.
-void require_equal_when_tied(const HubFolder& folder) {
-  const std::string embedding(folder.layout().embedding), head(folder.layout().head);
-  const auto& names = folder.tensor_names();
-  const auto is_stored = [&](const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  if (!folder.config().tie_word_embeddings || !is_stored(embedding) || !is_stored(head)) return;
-  const at::Tensor one = read_tensor(folder, embedding), other = read_tensor(folder, head);
-  if (one.sizes() == other.sizes() && one.eq(other).logical_or(one.ne(one)).all().item<bool>()) return;
-  throw Error(folder.path().string() + ": '" + embedding + "' and '" + head +
-                  "' differ, though config.json says that they are one",
-              "if the head is its own, write \"tie_word_embeddings\": false in config.json; else take the one that is "
-              "not meant out of the weights");
-}
-
-/// The widest of the stored tensors; int8 codes and their scales do not count.
-at::ScalarType widest_dtype(const HubFolder& folder, const std::vector<StoredTensor>& stored) {
-  std::optional<at::ScalarType> widest;
-  for (const StoredTensor& tensor : stored) {
-    if (tensor.type != StoredTensor::Type::floating) continue;
-    const at::ScalarType one = scalar_type(folder.info(tensor.name)->dtype);
-    widest = widest.has_value() ? c10::promoteTypes(*widest, one) : one;
-  }
-  return widest.value_or(at::kFloat);
-}
-
-std::map<std::string, at::Tensor*> places_of(Model& model) {
-  std::map<std::string, at::Tensor*> places;
-  for_each_parameter(model, [&](const ParameterRef& ref) { places[ref.name] = ref.tensor; });
-  return places;
-}
-
-Model read_weights(const HubFolder& folder) {
-  const std::vector<StoredTensor> all = folder.layout().tensors(folder.config());
-  Model model = allocate_model(folder.config(), widest_dtype(folder, all));
-  const std::map<std::string, at::Tensor*> places = places_of(model);
-  for (const StoredTensor& stored : all) {
-    const at::Tensor whole = read_tensor(folder, stored.name);
-    if (is_one_parameter(stored)) {
-      at::Tensor& place = *places.at(stored.pieces.front().parameter);
-      place = whole.to(place.scalar_type());
-    } else {
-      take_apart(stored, whole, [&](const std::string& name) { return *places.at(name); });
-    }
-  }
-  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
-  return model;
-}
 
 const char* dtype_text(at::ScalarType type) {
   return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32";
@@ -82,6 +25,17 @@ void refuse_domains(const Model& model, const Family& layout) {
   if (model.domains.empty() || layout.write == nullptr) return;
   throw Error("a " + model.config.family + " checkpoint can't hold the domains of this model",
               "write one of them with --domain NAME (base: --domain base), or all with --for transformers");
+}
+
+/// A stored tensor has the type of its first parameter.
+std::vector<TensorInfo> infos_of(const std::vector<StoredTensor>& all, const ByParameter& outline) {
+  std::vector<TensorInfo> infos;
+  for (const StoredTensor& stored : all) {
+    const at::Tensor first = stored.pieces.empty() ? at::Tensor() : outline(stored.pieces.front().parameter);
+    if (!first.defined()) throw Error("the model has nothing to write as " + quoted_name(stored.name));
+    infos.push_back({stored.name, dtype_of(first.scalar_type()), stored.shape});
+  }
+  return infos;
 }
 
 }  // namespace
@@ -110,14 +64,12 @@ ByParameter parameters_of(const Model& model) {
 }
 
 Model load_hub_model(const HubFolder& folder) {
-  const bool pickled = !folder.files().pickles.empty();
-  if (pickled && folder.config().is_quantized()) {
-    throw Error(folder.path().string() + ": int8 modules in pickled weights", "int8 is read from safetensors only");
-  }
-  check_parameters(folder);
-  require_equal_when_tied(folder);
-  Model model = read_weights(folder);
-  read_domains(model, folder);
+  HubParameters parameters(folder);
+  Model model = parameters.outline();
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::domain) *ref.tensor = parameters(ref.name);
+  });
+  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
   return model;
 }
 
@@ -137,14 +89,24 @@ void require_writable(const Model& model, bool native) {
 }
 
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options) {
-  require_writable(model, options.native);  // before much is done
-  const Family& layout = layout_to_write(model, options.native);
-  ModelConfig config = config_with_domains(model);
-  config.torch_dtype = dtype_text(model.wte.scalar_type());
-  const std::vector<NamedTensor> tensors = to_hub_tensors(model, layout);
+  save_hub_model(folder, model, parameters_of(model), options);
+}
+
+void save_hub_model(const std::filesystem::path& folder, const Model& outline, const ByParameter& parameter,
+                    const HubWriteOptions& options) {
+  require_writable(outline, options.native);  // before much is done
+  const Family& layout = layout_to_write(outline, options.native);
+  ModelConfig config = config_with_domains(outline);
+  config.torch_dtype = dtype_text(outline.wte.scalar_type());
   HubWriteOptions how = options;
-  if (!model.domains.empty()) how.extra_files[kDomainsFile] = domains_file(model);
-  write_hub_folder(folder, config, to_write(tensors), how);
+  if (!outline.domains.empty()) how.extra_files[kDomainsFile] = domains_file(outline);
+  const std::vector<StoredTensor> all = layout.tensors(outline.config);
+  const std::vector<TensorInfo> infos = infos_of(all, parameters_of(outline));
+  const auto write = [&](std::size_t i, const ByteSink& sink) {
+    assemble_in_order(all[i], parameter, scalar_type(infos[i].dtype),
+                      [&](const at::Tensor& part) { sink(to_write(all[i].name, part).data); });
+  };
+  write_hub_folder(folder, config, infos, write, how);
 }
 
 }  // namespace mformer

@@ -30,9 +30,9 @@ std::vector<NamedTensor> hub_tensors(const ModelConfig& config, const Family& la
 ByParameter parameters_of(const Model& model);
 
 /// The checkpoint's weights, in the dtype of the file (the widest, where they differ; int8
-/// modules and their scales stay what they are). One tensor of the file at a time is in memory beside the model.
-/// Throws Error when a tensor is missing, unknown or misshapen, and when a tied head is stored and is another tensor
-/// than the embedding.
+/// modules and their scales stay what they are). One parameter at a time is in memory beside the model
+/// (hub_parameters.h). Throws Error when a tensor is missing, unknown or misshapen, and when a tied head is stored and
+/// is another tensor than the embedding.
 Model load_hub_model(const HubFolder& folder);
 
 /// All parameters as the model's family stores them, or as `layout` does.
@@ -49,5 +49,10 @@ void require_writable(const Model& model, bool native);
 /// the weights; the reference would take all modules for one model: write one of the views for it. Throws as
 /// write_hub_folder.
 void save_hub_model(const std::filesystem::path& folder, const Model& model, const HubWriteOptions& options);
+
+/// The same of a model that need not be in memory: `outline` has the shapes and types (outline_model())
+/// and the private parts of the domains, `parameter` makes the weights, one by one, in another type too.
+void save_hub_model(const std::filesystem::path& folder, const Model& outline, const ByParameter& parameter,
+                    const HubWriteOptions& options);
 
 }  // namespace mformer

@@ -18,16 +18,21 @@ using nlohmann::json;
 // What readers of the format look for: the tensors are laid out as PyTorch's.
 const std::map<std::string, std::string> kMetadata{{"format", "pt"}};
 
-std::vector<std::vector<TensorToWrite>> split(const std::vector<TensorToWrite>& tensors, std::uint64_t max_bytes) {
-  std::vector<std::vector<TensorToWrite>> shards(1);
-  std::uint64_t filled = 0;
-  for (const TensorToWrite& tensor : tensors) {
-    if (!shards.back().empty() && filled + tensor.data.size() > max_bytes) {
-      shards.emplace_back();
-      filled = 0;
-    }
-    shards.back().push_back(tensor);
-    filled += tensor.data.size();
+/// Some tensors of a checkpoint that follow each other, for a file of their own.
+struct Shard {
+  std::size_t first = 0;
+  std::vector<TensorInfo> tensors;
+  std::uint64_t bytes = 0;
+};
+
+std::vector<Shard> split(const std::vector<TensorInfo>& tensors, std::uint64_t max_bytes) {
+  std::vector<Shard> shards(1);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    // A shape that no file can hold is refused where it is written.
+    const std::uint64_t bytes = tensor_bytes(tensors[i].dtype, tensors[i].shape).value_or(0);
+    if (!shards.back().tensors.empty() && shards.back().bytes + bytes > max_bytes) shards.push_back({i, {}, 0});
+    shards.back().tensors.push_back(tensors[i]);
+    shards.back().bytes += bytes;
   }
   return shards;
 }
@@ -38,22 +43,25 @@ std::string shard_name(std::size_t number, std::size_t count) {
   return name;
 }
 
-void write_weights(const fs::path& folder, const std::vector<TensorToWrite>& tensors, std::uint64_t max_bytes) {
-  const auto shards = split(tensors, max_bytes);
-  if (shards.size() == 1) {
-    write_safetensors(folder / "model.safetensors", tensors, kMetadata);
-    return;
-  }
+void write_shard(const fs::path& file, const Shard& shard, const WriteTensor& write) {
+  write_safetensors(file, shard.tensors, kMetadata,
+                    [&](std::size_t i, const ByteSink& sink) { write(shard.first + i, sink); });
+}
+
+void write_weights(const fs::path& folder, const std::vector<TensorInfo>& tensors, const WriteTensor& write,
+                   std::uint64_t max_bytes) {
+  const std::vector<Shard> shards = split(tensors, max_bytes);
+  if (shards.size() == 1) return write_shard(folder / "model.safetensors", shards.front(), write);
   json weight_map = json::object();
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = shard_name(i + 1, shards.size());
-    for (const TensorToWrite& tensor : shards[i]) {
+    for (const TensorInfo& tensor : shards[i].tensors) {
       if (weight_map.contains(tensor.name)) throw Error("tensor " + quoted_name(tensor.name) + " is given twice");
       weight_map[tensor.name] = name;
-      total += tensor.data.size();
     }
-    write_safetensors(folder / name, shards[i], kMetadata);
+    total += shards[i].bytes;
+    write_shard(folder / name, shards[i], write);
   }
   const json index = {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}};
   write_file_atomically(folder / "model.safetensors.index.json", as_bytes(index.dump(2) + "\n"));
@@ -72,6 +80,13 @@ void write_extra_files(const fs::path& folder, const std::map<std::string, std::
 
 void write_hub_folder(const fs::path& folder, const ModelConfig& config, const std::vector<TensorToWrite>& tensors,
                       const HubWriteOptions& options) {
+  const std::vector<TensorInfo> infos(tensors.begin(), tensors.end());
+  write_hub_folder(
+      folder, config, infos, [&](std::size_t i, const ByteSink& sink) { sink(tensors[i].data); }, options);
+}
+
+void write_hub_folder(const fs::path& folder, const ModelConfig& config, const std::vector<TensorInfo>& tensors,
+                      const WriteTensor& write, const HubWriteOptions& options) {
   const fs::path target = real_path(folder);  // through links: what is replaced is the folder itself
   require_replaceable(target, options.overwrite);
   std::error_code error;
@@ -81,7 +96,7 @@ void write_hub_folder(const fs::path& folder, const ModelConfig& config, const s
   StagedFolder staged(target);
   write_file_atomically(staged.path() / "config.json",
                         as_bytes(options.native ? config.to_native_json() : hub_config_json(config)));
-  write_weights(staged.path(), tensors, options.max_shard_bytes);
+  write_weights(staged.path(), tensors, write, options.max_shard_bytes);
   if (options.tokenizer_path) {
     write_file_atomically(staged.path() / "tokenizer.json", as_bytes(read_file(*options.tokenizer_path)));
   }

@@ -11,16 +11,19 @@ namespace mformer {
 namespace {
 
 void quantize_matrix(at::Tensor& matrix, at::Tensor& scale) {
-  if (scale.defined()) return;
+  if (!scale.defined()) std::tie(matrix, scale) = quantized(matrix);
+}
+
+}  // namespace
+
+std::pair<at::Tensor, at::Tensor> quantized(const at::Tensor& matrix) {
   const auto [least, most] = at::aminmax(matrix);
   if (!std::isfinite(least.item<double>()) || !std::isfinite(most.item<double>())) {
     throw Error("a module holds a weight that is not finite, which int8 can't represent",
                 "the training that made it went astray: go back with mformer undo, or export without --quantize");
   }
-  std::tie(matrix, scale) = kernels::quantize_int8(matrix.detach());
+  return kernels::quantize_int8(matrix.detach());
 }
-
-}  // namespace
 
 void quantize(Model& model) {
   for_each_module(model, [](Module& module) {

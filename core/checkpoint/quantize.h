@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+
 #include "core/model/model.h"
 
 namespace mformer {
@@ -11,6 +13,9 @@ namespace mformer {
 /// already keep their bits. One module at a time, so that no second copy of the model is made. Embedding, head, norms,
 /// routers, keys and values stay as they are. Throws Error if a weight is not finite.
 void quantize(Model& model);
+
+/// The same of one matrix [in, out]: its codes and their scales [out].
+std::pair<at::Tensor, at::Tensor> quantized(const at::Tensor& matrix);
 
 /// The reverse: code · scale, rounded to `dtype` once. A model without int8 modules stays as it is.
 void dequantize(Model& model, at::ScalarType dtype);

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 namespace mformer {
 namespace {
 
@@ -9,7 +11,8 @@ at::Tensor narrowed(const at::Tensor& x, std::int64_t dimension, const Span& spa
   return span.count < 0 ? x : x.narrow(dimension, span.first, span.count);
 }
 
-/// The piece's part of the stored tensor, turned as the parameter stands.
+}  // namespace
+
 at::Tensor stored_part(const at::Tensor& whole, const Piece& piece) {
   at::Tensor part = piece.index < 0 ? whole : whole.select(0, piece.index);
   part = narrowed(part, 0, piece.rows);
@@ -18,13 +21,10 @@ at::Tensor stored_part(const at::Tensor& whole, const Piece& piece) {
   return piece.transposed ? part.t() : part;
 }
 
-/// The columns (of a vector: elements) of the parameter that the piece fills.
 at::Tensor own_part(const at::Tensor& parameter, const Piece& piece, std::int64_t count) {
   const std::int64_t last = parameter.dim() - 1;
   return parameter.size(last) == count ? parameter : parameter.narrow(last, piece.to, count);
 }
-
-}  // namespace
 
 bool is_one_parameter(const StoredTensor& stored) {
   if (stored.pieces.size() != 1) return false;
@@ -43,6 +43,22 @@ at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter) {
     part.copy_(own_part(own, piece, part.size(-1)));
   }
   return whole;
+}
+
+void assemble_in_order(const StoredTensor& stored, const ByParameter& parameter, at::ScalarType type,
+                       const std::function<void(const at::Tensor&)>& take) {
+  const auto is_before = [](const Piece& a, const Piece& b) { return a.index < b.index; };
+  const bool stacked = !stored.pieces.empty() && stored.pieces.front().index >= 0 &&
+                       std::is_sorted(stored.pieces.begin(), stored.pieces.end(), is_before);
+  if (!stacked) return take(assemble(stored, parameter).to(type).contiguous());
+  StoredTensor matrix{stored.name, {stored.shape.begin() + 1, stored.shape.end()}, {}, stored.type};
+  for (std::size_t i = 0; i < stored.pieces.size(); ++i) {
+    matrix.pieces.push_back(stored.pieces[i]);
+    matrix.pieces.back().index = -1;
+    if (i + 1 < stored.pieces.size() && stored.pieces[i + 1].index == stored.pieces[i].index) continue;
+    take(assemble(matrix, parameter).to(type).contiguous());
+    matrix.pieces.clear();
+  }
 }
 
 void take_apart(const StoredTensor& stored, const at::Tensor& whole, const ByParameter& parameter) {

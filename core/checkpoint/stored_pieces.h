@@ -18,6 +18,18 @@ at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter);
 /// The reverse: copies what the tensor holds into the parameters, whose dtype may be another.
 void take_apart(const StoredTensor& stored, const at::Tensor& whole, const ByParameter& parameter);
 
+/// The piece's part of the stored tensor (of the matrix that it is about, where `piece.index` is -1), turned as the
+/// parameter stands: a view.
+at::Tensor stored_part(const at::Tensor& whole, const Piece& piece);
+
+/// What `count` columns of the parameter (of a vector: elements) the piece fills: a view.
+at::Tensor own_part(const at::Tensor& parameter, const Piece& piece, std::int64_t count);
+
+/// Makes the stored tensor a matrix at a time where it is stacked, and hands over one after the other: contiguous, of
+/// this type.
+void assemble_in_order(const StoredTensor& stored, const ByParameter& parameter, at::ScalarType type,
+                       const std::function<void(const at::Tensor&)>& take);
+
 /// Whether the tensor is one whole parameter, as it is.
 bool is_one_parameter(const StoredTensor& stored);
 

@@ -29,11 +29,15 @@ std::vector<std::byte> beginning_of(const InputFile& file) {
 }  // namespace
 
 void TensorView::read(std::byte* to) const {
-  if (bytes == 0) return;
+  read(0, {to, bytes});
+}
+
+void TensorView::read(std::size_t first, std::span<std::byte> to) const {
+  if (to.empty()) return;
   if (file_) {
-    file_->read(offset, {to, bytes});
+    file_->read(offset + first, to);
   } else {
-    std::memcpy(to, memory_, bytes);
+    std::memcpy(to.data(), memory_ + first, to.size());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,7 @@
 #include "core/formats/input_file.h"
 #include "core/formats/safetensors_header.h"
 #include "core/formats/tensor_info.h"
-#include "modules_registry/files.h"
+#include "modules_registry/file_sink.h"
 
 namespace mformer {
 
@@ -27,6 +28,8 @@ class TensorView : public TensorInfo {
 
   /// Copies the tensor to `to`, which has room for `bytes`. Throws Error when the file can't be read any more.
   void read(std::byte* to) const;
+  /// Fills `to` with the tensor's bytes from `first` on, all of which it must have.
+  void read(std::size_t first, std::span<std::byte> to) const;
   /// The same as bytes of their own.
   std::vector<std::byte> content() const;
 
@@ -82,10 +85,8 @@ class SafetensorsFile {
 };
 
 /// A tensor to be written; the bytes are the caller's and must be dense, row-major, little-endian.
-struct TensorToWrite {
-  std::string name;  ///< UTF-8, unique in the file, not "__metadata__".
-  DType dtype = DType::F32;
-  std::vector<std::int64_t> shape;
+/// The name is UTF-8, unique in the file, not "__metadata__".
+struct TensorToWrite : TensorInfo {
   Bytes data;  ///< As many bytes as shape and dtype say.
 };
 
@@ -95,9 +96,24 @@ struct TensorToWrite {
 std::vector<std::byte> serialize_safetensors(const std::vector<TensorToWrite>& tensors,
                                              const std::map<std::string, std::string>& metadata = {});
 
+/// The same bytes, of which those of the tensors stay where they are.
+struct SafetensorsPieces {
+  std::string header;
+  std::vector<Bytes> data;
+};
+SafetensorsPieces safetensors_pieces(const std::vector<TensorToWrite>& tensors,
+                                     const std::map<std::string, std::string>& metadata = {});
+
 /// Writes what serialize_safetensors() returns, without building it in memory, and atomically: `path` holds either its
 /// old contents or all of the new ones, on disk, even after a power cut. Throws Error as above, or when writing fails.
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+
+/// Hands the bytes of tensor number `i` to the sink, in one piece or several.
+using WriteTensor = std::function<void(std::size_t i, const ByteSink& sink)>;
+
+/// The same for tensors whose bytes are made when it is their turn. What `write` throws comes through.
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorInfo>& tensors,
+                       const std::map<std::string, std::string>& metadata, const WriteTensor& write);
 
 }  // namespace mformer

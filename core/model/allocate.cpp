@@ -3,7 +3,7 @@
 #include <map>
 
 #include "core/formats/parameter_names.h"
-#include "core/model/model.h"
+#include "core/model/outline.h"
 
 namespace mformer {
 namespace {
@@ -11,12 +11,12 @@ namespace {
 /// Takes the parameters of a config one by one, by name; undefined tensors for those that it does not have.
 class Allocation {
  public:
-  Allocation(const ModelConfig& config, at::ScalarType dtype) {
+  Allocation(const ModelConfig& config, at::ScalarType dtype, at::Device device) {
     for (ParameterShape& parameter : parameter_shapes(config)) {
       const at::ScalarType type = parameter.codes                          ? at::kChar
                                   : parameter.role == ParameterRole::scale ? at::kFloat
                                                                            : dtype;
-      tensors_[std::move(parameter.name)] = at::empty(parameter.shape, at::TensorOptions(type));
+      tensors_[std::move(parameter.name)] = at::empty(parameter.shape, at::TensorOptions(type).device(device));
     }
   }
 
@@ -63,10 +63,7 @@ Block allocate_block(const ModelConfig& config, std::int64_t layer, const Alloca
   return block;
 }
 
-}  // namespace
-
-Model allocate_model(const ModelConfig& config, at::ScalarType dtype) {
-  const Allocation take(config, dtype);
+Model allocate(const ModelConfig& config, const Allocation& take) {
   Model model;
   model.config = config;
   model.wte = take(std::string(names::kEmbedding));
@@ -76,6 +73,16 @@ Model allocate_model(const ModelConfig& config, at::ScalarType dtype) {
   model.ln_f = take.affine(std::string(names::kFinalNorm));
   model.lm_head = config.tie_word_embeddings ? model.wte : take(std::string(names::kHead));
   return model;
+}
+
+}  // namespace
+
+Model allocate_model(const ModelConfig& config, at::ScalarType dtype) {
+  return allocate(config, Allocation(config, dtype, at::kCPU));
+}
+
+Model outline_model(const ModelConfig& config, at::ScalarType dtype) {
+  return allocate(config, Allocation(config, dtype, at::kMeta));
 }
 
 }  // namespace mformer

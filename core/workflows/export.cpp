@@ -1,5 +1,9 @@
 #include "core/workflows/export.h"
 
+#include <functional>
+#include <map>
+#include <memory>
+
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/modeling_file.h"
 #include "core/checkpoint/quantize.h"
@@ -8,7 +12,9 @@
 #include "core/history/model_card.h"
 #include "core/history/provenance.h"
 #include "core/model/domains.h"
+#include "core/model/outline.h"
 #include "core/workflows/reader_files.h"
+#include "core/workspace/version_parameters.h"
 #include "modules_registry/error.h"
 #include "modules_registry/paths.h"
 
@@ -99,7 +105,85 @@ CardReaders readers_of(const Model& written, const ExportOptions& options) {
   return family ? CardReaders::family : CardReaders::mformer;
 }
 
-void write(const Registry& registry, const VersionRecord& version, LoadedVersion& loaded,
+/// What is exported: `version.model` has shapes and types, `parameter` the weights as the registry has them.
+struct Exported {
+  LoadedVersion version;
+  ByParameter parameter;
+};
+
+/// One hypothesis of a model with domains is made in memory; all else is read from the registry when it is its turn.
+Exported source_of(const Registry& registry, const VersionRecord& version, const std::string& domain) {
+  const auto parameters = std::make_shared<VersionParameters>(registry, version);
+  Exported exported{parameters->outline(), [parameters](const std::string& name) { return (*parameters)(name); }};
+  if (domain.empty()) return exported;
+  Model& model = exported.version.model;
+  if (!model.domains.empty()) model = load_version(registry, version).model;
+  model = view_of(model, domain);
+  if (!model.wte.is_meta()) exported.parameter = parameters_of(model);
+  return exported;
+}
+
+/// The weights in `dtype`, but for the codes and scales that are to be written.
+class WrittenParameters {
+ public:
+  WrittenParameters(ByParameter stored, at::ScalarType dtype, bool quantize)
+      : stored_(std::move(stored)), dtype_(dtype), quantize_(quantize) {}
+
+  at::Tensor operator()(const std::string& name) {
+    if (name.ends_with("_scale")) return scale(name);
+    const at::Tensor tensor = stored_(name);
+    if (!is_matrix_of_module(name)) return tensor.defined() ? tensor.to(dtype_) : tensor;
+    if (!quantize_) return dequantized(tensor, stored_(name + "_scale"), dtype_).to(dtype_);
+    if (tensor.scalar_type() == at::kChar) return tensor;
+    const auto [codes, scale] = quantized(tensor);
+    scales_[name + "_scale"] = scale;
+    return codes;
+  }
+
+ private:
+  /// "h.0.att.3.in", not the shared expert's "h.0.shared.in".
+  static bool is_matrix_of_module(const std::string& name) {
+    if (!name.ends_with(".in") && !name.ends_with(".out")) return false;
+    return name.find(".att.") != std::string::npos || name.find(".mlp.") != std::string::npos;
+  }
+
+  at::Tensor scale(const std::string& name) {
+    if (const at::Tensor stored = stored_(name); stored.defined()) return stored;
+    const auto made = scales_.find(name);  // scales follow their codes
+    if (made != scales_.end()) return made->second;
+    return quantized(stored_(name.substr(0, name.size() - std::string_view("_scale").size()))).second;
+  }
+
+  ByParameter stored_;
+  at::ScalarType dtype_;
+  bool quantize_;
+  std::map<std::string, at::Tensor> scales_;
+};
+
+/// The model that is written, without its weights.
+Model outline_of(const Model& stored, at::ScalarType dtype, const std::string& quantization) {
+  ModelConfig config = stored.config;
+  config.quantization = quantization;
+  Model outline = outline_model(config, dtype);
+  outline.domains = stored.domains;
+  for (Domain& domain : outline.domains) {
+    for (PrivatePart& part : domain.parts) part.value = part.value.to(dtype);
+  }
+  for (std::size_t l = 0; l < outline.blocks.size(); ++l) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      ModuleBank& bank = outline.blocks[l].bank(kind);
+      for (std::size_t i = 0; i < bank.modules.size(); ++i) {
+        const Module& module = stored.blocks[l].bank(kind).modules[i];
+        Module& written = bank.modules[i];
+        written.uid = module.uid, written.frozen = module.frozen;
+        written.domain = module.domain, written.hidden_from = module.hidden_from;
+      }
+    }
+  }
+  return outline;
+}
+
+void write(const Registry& registry, const VersionRecord& version, LoadedVersion& loaded, const ByParameter& parameter,
            const ExportOptions& options) {
   HubWriteOptions how;
   how.max_shard_bytes = static_cast<std::uint64_t>(options.max_shard_bytes);
@@ -118,7 +202,7 @@ void write(const Registry& registry, const VersionRecord& version, LoadedVersion
     how.extra_files[kModelingFile] = modeling_file();
     loaded.model.config.extra["auto_map"] = auto_map();
   }
-  save_hub_model(options.folder, loaded.model, how);
+  save_hub_model(options.folder, loaded.model, parameter, how);
 }
 
 }  // namespace
@@ -145,8 +229,7 @@ void require_export_target(const Registry& registry, const ExportOptions& option
 std::int64_t weights_to_export(const Registry& registry, const VersionRecord& version, const ExportOptions& options) {
   options.validate();
   require_export_target(registry, options);
-  Model model = load_version(registry, version).model;
-  if (!options.domain.empty()) model = view_of(model, options.domain);
+  Model model = source_of(registry, version, options.domain).version.model;
   model.config.quantization = options.quantize;
   require_writable(model, for_transformers(options));
   return size_of(model).weights;
@@ -157,18 +240,14 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   require_export_target(session.registry, asked);
   ExportOptions options = asked;
   options.folder = real_path(asked.folder).string();  // "." is another folder once it was replaced
-  LoadedVersion loaded = load_version(session.registry, version);
-  if (!options.domain.empty()) loaded.model = view_of(loaded.model, options.domain);
+  Exported exported = source_of(session.registry, version, options.domain);
+  LoadedVersion& loaded = exported.version;
   const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
   ExportReport report;
   report.folder = asked.folder;
-  if (options.quantize.empty()) {
-    make_floating(loaded.model, dtype);
-  } else {
-    quantize(loaded.model);
-    convert(loaded.model, dtype);
-  }
-  write(session.registry, version, loaded, options);
+  loaded.model = outline_of(loaded.model, dtype, options.quantize);
+  WrittenParameters written(std::move(exported.parameter), dtype, !options.quantize.empty());
+  write(session.registry, version, loaded, std::ref(written), options);
   const ModelConfig& config = loaded.model.config;
   report.bytes = bytes_in(options.folder);
   report.equal_counts = has_equal_counts(config);
@@ -181,7 +260,6 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   const ModelSize size = size_of(loaded.model);
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));
   report.quantization = {name_of(dtype), size.weights * element, size.bytes, {}};
-  loaded.model = Model();  // compare() loads two others
   if (options.evaluate) {
     report.cut_off = after_commit([&] { report.quantization->tasks = compare(session, version, options, dtype); });
   }

@@ -1,9 +1,15 @@
 #include "core/workflows/init.h"
 
+#include <functional>
+#include <memory>
+#include <set>
+
 #include "core/checkpoint/finite.h"
 #include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/hub_parameters.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
+#include "core/workspace/version_outline.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -46,6 +52,36 @@ Tokenizer load_tokenizer(const std::string& file) {
               "--allow-not-finite");
 }
 
+/// Passes parameters on and notes which are not finite.
+class FiniteCheck {
+ public:
+  FiniteCheck(const InitialModel& model, const InitOptions& options) : model_(model), options_(options) {}
+
+  at::Tensor operator()(const std::string& name) {
+    at::Tensor tensor = model_.parameter(name);
+    if (!options_.from.empty() && !is_finite(tensor)) parameters_.insert(name);
+    return tensor;
+  }
+
+  /// The stored tensors in which they are; refuses them unless they are allowed.
+  std::vector<std::string> result() const {
+    std::vector<std::string> tensors = tensors_with(model_.outline, parameters_);
+    if (!tensors.empty() && !options_.allow_not_finite) refuse_not_finite(options_.from, tensors);
+    return tensors;
+  }
+
+ private:
+  const InitialModel& model_;
+  const InitOptions& options_;
+  std::set<std::string> parameters_;
+};
+
+/// The file stays open as long as the parameters are read.
+ByParameter read_from(const std::shared_ptr<const HubFolder>& folder,
+                      const std::shared_ptr<HubParameters>& parameters) {
+  return [folder, parameters](const std::string& name) { return (*parameters)(name); };
+}
+
 }  // namespace
 
 void require_new_model(const Registry& registry, const std::string& name) {
@@ -62,17 +98,18 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
   InitialModel made;
   if (!options.tokenizer.empty()) made.tokenizer = load_tokenizer(options.tokenizer);
   if (options.from.empty()) {
-    made.model = make_model(fresh_config(options, made.tokenizer), seed);
+    made.outline = make_model(fresh_config(options, made.tokenizer), seed);
+    made.parameter = parameters_of(made.outline);
     return made;
   }
-  const HubFolder folder = open_hub_folder(options.from, {options.slices});
-  if (!made.tokenizer.has_value() && folder.tokenizer_path().has_value()) {
-    made.tokenizer = Tokenizer::load(*folder.tokenizer_path());
+  const auto folder = std::make_shared<const HubFolder>(open_hub_folder(options.from, {options.slices}));
+  if (!made.tokenizer.has_value() && folder->tokenizer_path().has_value()) {
+    made.tokenizer = Tokenizer::load(*folder->tokenizer_path());
   }
-  made.model = load_hub_model(folder);
-  made.not_finite = tensors_not_finite(made.model);
-  if (!made.not_finite.empty() && !options.allow_not_finite) refuse_not_finite(options.from, made.not_finite);
-  const std::int64_t rows = made.model.config.vocab_size;
+  const auto parameters = std::make_shared<HubParameters>(*folder);
+  made.outline = parameters->outline();
+  made.parameter = read_from(folder, parameters);
+  const std::int64_t rows = made.outline.config.vocab_size;
   if (made.tokenizer.has_value() && made.tokenizer->vocab_size() > rows) {
     throw Error("the tokenizer has " + std::to_string(made.tokenizer->vocab_size()) + " tokens, the model only " +
                     std::to_string(rows) + " embedding rows",
@@ -81,20 +118,33 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
   return made;
 }
 
+InitReport would_init(const InitOptions& options, std::uint64_t seed) {
+  InitialModel made = build_initial_model(options, seed);
+  FiniteCheck check(made, options);
+  for_each_parameter(made.outline, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::domain) check(ref.name);
+  });
+  return {{}, made.outline.config, size_of(made.outline), made.tokenizer.has_value(), check.result()};
+}
+
 InitReport init_model(Session& session, const InitOptions& options) {
   require_new_model(session.registry, options.model);
   InitReport report;
   run_operation(session, options.model, {}, [&](std::int64_t operation) {
-    auto [model, tokenizer, not_finite] = build_initial_model(options, session.seed);
+    InitialModel made = build_initial_model(options, session.seed);
     const std::string tokenizer_object =
-        tokenizer.has_value() ? session.registry.objects().put(as_bytes(tokenizer->to_json())) : "";
+        made.tokenizer.has_value() ? session.registry.objects().put(as_bytes(made.tokenizer->to_json())) : "";
+    FiniteCheck check(made, options);
     Commit commit;
     commit.operation_id = operation;
     commit.model = options.model;
-    commit.manifest = store_model(session.registry, model, tokenizer_object);
-    commit.new_modules = birth_records(model, {}, options.from.empty() ? "init" : "import", "");
-    report = {session.registry.commit_version(commit).version, model.config, size_of(model), tokenizer.has_value(),
-              not_finite};
+    commit.manifest = store_outline(session.registry, made.outline, std::ref(check), tokenizer_object);
+    report.not_finite = check.result();  // refused here, they leave objects without names, which go
+    commit.new_modules = birth_records(made.outline, {}, options.from.empty() ? "init" : "import", "");
+    report.version = session.registry.commit_version(commit).version;
+    report.config = made.outline.config;
+    report.size = size_of(made.outline);
+    report.tokenizer = made.tokenizer.has_value();
   });
   return report;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/stored_pieces.h"
 #include "core/families/family.h"
 #include "core/workspace/session.h"
 
@@ -29,21 +30,26 @@ struct InitReport {
   std::vector<std::string> not_finite;  ///< Tensors with such weights; empty unless they were allowed.
 };
 
+/// A model whose weights are read when they are asked for, those of a checkpoint from its files.
 struct InitialModel {
-  Model model;
+  Model outline;          ///< All but the weights, as HubParameters::outline().
+  ByParameter parameter;  ///< The weights.
   std::optional<Tokenizer> tokenizer;
-  std::vector<std::string> not_finite;  ///< As InitReport::not_finite.
 };
 
 /// Throws UsageError if a model or tag has the name.
 void require_new_model(const Registry& registry, const std::string& name);
 
 /// The model that init() would make; touches no registry. With a tokenizer, fresh weights get its vocabulary size and
-/// end-of-text id. Throws Error or UsageError for whatever is wrong with the files, and, unless that is allowed, for
-/// weights that are not finite.
+/// end-of-text id. Throws Error or UsageError for whatever is wrong with the files; the numbers in them aside.
 InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed);
 
-/// Makes the first version of a new model in the session's registry. Throws UsageError if the name is taken.
+/// What init_model() would report, with no version: all weights are read, one by one. Throws the same.
+InitReport would_init(const InitOptions& options, std::uint64_t seed);
+
+/// Makes the first version of a new model in the session's registry. Throws UsageError if the name is taken, and
+/// Error, unless that is allowed, for weights that are not finite. Of a checkpoint one parameter or object at a time is
+/// in memory.
 InitReport init_model(Session& session, const InitOptions& options);
 
 }  // namespace mformer

@@ -75,6 +75,16 @@ class NotFinite(mformer.EndToEndTest):
             work.refuses("generate", "--prompt", "a", "--temperature", temperature, code=1,
                          says="logits are not finite")
 
+    def test_a_refused_import_leaves_no_object(self):
+        work = self.workspace()
+        nan = checkpoints.weights(ln_f_bias=lambda values: [float("nan"), *values[1:]])
+        checkpoints.write_checkpoint(work / "nan", nan)
+        objects = work / ".mformer" / "objects"
+        before = sorted(file for file in objects.rglob("*") if file.is_file())
+        self.assertNotEqual(before, [])
+        work.refuses("import", "nan", "--name", "other", code=1, says="'transformer.ln_f.bias'", hint="--allow-not-finite")
+        self.assertEqual(sorted(file for file in objects.rglob("*") if file.is_file()), before)
+
     def test_an_evaluation_without_a_number_fails(self):
         work = self.workspace()
         header, body = mformer.read_safetensors(work / "checkpoint" / "model.safetensors")

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import unittest
 
 import mformer
@@ -225,6 +227,31 @@ class ImportExportTest(mformer.EndToEndTest):
         work.refuses("import", "checkpoint", "--name", "base", code=2, says="'base' already", hint="--name")
         work.run("import", "checkpoint", "--name", "other", "--dry-run")
         self.assertEqual(work.versions(), ["base@2"])
+
+
+class LargeModels(mformer.EndToEndTest):
+    MAKER = mformer.DATA.parents[1] / "recipes" / "benchmarks" / "random_checkpoint.py"
+
+    def peak(self, work, *arguments):
+        """The most memory that the program took, in bytes."""
+        process = work.start(*arguments)
+        process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        self.assertEqual(status, 0, process.stderr.read())
+        process.returncode = 0
+        return 1024 * usage.ru_maxrss
+
+    def test_the_memory_of_import_and_export_does_not_grow_with_the_layers(self):
+        peaks = {}
+        for layers in (1, 7):  # 25 MB each, in modules of 0.4 MB
+            work = self.folder()
+            subprocess.run([sys.executable, self.MAKER, work / "made", "--layers", str(layers), "--width", "256", "--hidden",
+                            "256", "--experts", "64", "--vocabulary", "300"], check=True)
+            peaks[layers] = (self.peak(work, "init", "--from", "made"), self.peak(work, "export", "out"))
+            made, exported = (mformer.read_safetensors(work / name / "model.safetensors")[1] for name in ("made", "out"))
+            self.assertEqual(len(made), len(exported))
+        for few, many in zip(peaks[1], peaks[7]):
+            self.assertLess(many - few, 50e6)  # a third of what came with the layers
 
 
 if __name__ == "__main__":

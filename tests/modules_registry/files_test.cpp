@@ -8,6 +8,7 @@
 #include <csignal>
 #include <thread>
 
+#include "modules_registry/file_sink.h"
 #include "modules_registry/paths.h"
 #include "registry_fixture.h"
 
@@ -47,6 +48,23 @@ TEST(FilesTest, PiecesAreWrittenOneAfterTheOther) {
   const Bytes pieces[] = {as_bytes("ab"), as_bytes(""), as_bytes("cd")};
   write_file_atomically(folder.path() / "file", std::span<const Bytes>(pieces));
   EXPECT_EQ(read_file(folder.path() / "file"), "abcd");
+}
+
+TEST(FilesTest, AFileWhoseBytesAreMadeInTurnIsThereWhollyOrNotAtAll) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file";
+  write_file_atomically(file, [](const ByteSink& sink) {
+    sink(as_bytes("one "));
+    sink(as_bytes("two"));
+  });
+  EXPECT_EQ(read_file(file), "one two");
+  const auto fail = [](const ByteSink& sink) {
+    sink(as_bytes("half"));
+    throw Error("the rest can't be made");
+  };
+  EXPECT_THROW(write_file_atomically(file, fail), Error);
+  EXPECT_EQ(read_file(file), "one two");
+  EXPECT_EQ(count_files(folder.path()), 1U);
 }
 
 TEST(FilesTest, AFileLargerThanOneBlockIsHashedWhole) {

@@ -5,8 +5,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "core/checkpoint/hub_parameters.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/checkpoint/parameter_layout.h"
+#include "core/model/outline.h"
 #include "tests/core/text/temporary_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"
@@ -42,6 +46,47 @@ INSTANTIATE_TEST_SUITE_P(GatesTypesAndShards, HubRoundTrip,
                          ::testing::Combine(::testing::Values("mlp", "linear", "gmm"),
                                             ::testing::Values(at::kFloat, at::kBFloat16, at::kHalf),
                                             ::testing::Values(std::uint64_t{5'000}, std::uint64_t{5'000'000'000})));
+
+TEST(HubModel, WeightsThatAreMadeInTurnGiveTheBytesOfAllAtOnce) {
+  for (const char* gate : {"mlp", "gmm"}) {
+    const Model model = tiny_model(tiny_config(gate));
+    const TemporaryFolder folder;
+    save_hub_model(folder / "model", model, {});
+    const auto bytes = serialize_safetensors(to_write(to_hub_tensors(model)), {{"format", "pt"}});
+    EXPECT_EQ(read_file(folder / "model/model.safetensors"),
+              std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  }
+}
+
+TEST(HubModel, AnOutlineAndItsWeightsAreWrittenAsTheModel) {
+  Model model = tiny_model();
+  const TemporaryFolder folder;
+  save_hub_model(folder / "model", model, {});
+  save_hub_model(folder / "outline", outline_model(model.config, at::kFloat), parameters_of(model), {});
+  EXPECT_EQ(read_file(folder / "outline/model.safetensors"), read_file(folder / "model/model.safetensors"));
+  // Another type than that in which the weights are: what is written has the outline's.
+  save_hub_model(folder / "half", outline_model(model.config, at::kHalf), parameters_of(model), {});
+  convert(model, at::kHalf);
+  EXPECT_TRUE(same_bits(load_hub_model(open_hub_folder(folder / "half")), model));
+}
+
+TEST(HubModel, ParametersAreReadInAnyOrderAndAsOftenAsAsked) {
+  Model model = tiny_model();
+  const TemporaryFolder folder;
+  save_hub_model(folder / "model", model, {});
+  const HubFolder hub = open_hub_folder(folder / "model");
+  HubParameters read(hub);
+  std::vector<ParameterRef> all = parameters(model);
+  std::reverse(all.begin(), all.end());
+  for (int times = 0; times < 2; ++times) {
+    for (const ParameterRef& ref : all) {
+      const at::Tensor own = read(ref.name);
+      EXPECT_TRUE(own.equal(*ref.tensor)) << ref.name;
+      EXPECT_EQ(own.storage().nbytes(), own.nbytes()) << ref.name << " keeps more than its own";
+    }
+  }
+  EXPECT_FALSE(read("h.0.mlp.99.in").defined());
+}
 
 Model round_trip(const Model& model, const TemporaryFolder& folder) {
   save_hub_model(folder / "model", model, {});

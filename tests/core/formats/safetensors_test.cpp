@@ -152,6 +152,22 @@ TEST(Safetensors, TheWriterRefusesWhatNoReaderWouldAccept) {
   EXPECT_THAT(refusal({{"\xff", DType::F32, {1}, data}}), HasSubstr("not valid UTF-8"));
 }
 
+TEST(Safetensors, TensorsThatAreMadeInTurnGiveTheSameFile) {
+  const ScratchFolder folder;
+  const std::vector<std::byte> half(6, std::byte{1}), full(8, std::byte{2});
+  const std::vector<TensorToWrite> tensors{{"half", DType::BF16, {3}, half}, {"full", DType::F32, {2}, full}};
+  const std::vector<TensorInfo> infos(tensors.begin(), tensors.end());
+  write_safetensors(folder / "once", tensors, {{"format", "pt"}});
+  write_safetensors(folder / "turn", infos, {{"format", "pt"}}, [&](std::size_t i, const ByteSink& sink) {
+    sink(tensors[i].data.first(2));
+    sink(tensors[i].data.subspan(2));
+  });
+  EXPECT_EQ(read_file(folder / "turn"), read_file(folder / "once"));
+  const auto too_few = [&](std::size_t i, const ByteSink& sink) { sink(tensors[i].data.first(2)); };
+  EXPECT_THROW(write_safetensors(folder / "few", infos, {}, too_few), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "few"));
+}
+
 TEST(Safetensors, AFailedWriteLeavesTheOldFile) {
   const ScratchFolder scratch;
   write_text(scratch / "x.safetensors", "old");

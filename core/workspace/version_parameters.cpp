@@ -1,0 +1,162 @@
+#include "core/workspace/version_parameters.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/checkpoint/domain_config.h"
+#include "core/checkpoint/tensor_io.h"
+#include "core/formats/parameter_names.h"
+#include "core/model/outline.h"
+#include "core/workspace/object_parts.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+constexpr const char* kSeeFsck = "mformer fsck says more";
+
+bool fits(const at::Tensor& x, const ParameterShape& wanted) {
+  const bool type = wanted.codes                          ? x.scalar_type() == at::kChar
+                    : wanted.role == ParameterRole::scale ? x.scalar_type() == at::kFloat
+                                                          : x.is_floating_point();
+  return type && x.sizes() == at::IntArrayRef(wanted.shape);
+}
+
+}  // namespace
+
+VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version)
+    : registry_(registry), outline_{version, registry.manifest(version.hash), {}, std::nullopt, version.model} {
+  const std::string source = "the config of " + to_string(version);
+  const ModelConfig config = ModelConfig::from_json(outline_.manifest.config_json, source);
+  if (static_cast<std::int64_t>(outline_.manifest.layers.size()) != config.n_layer) {
+    throw Error(to_string(version) + " has another number of layers than its config says", kSeeFsck);
+  }
+  for (ParameterShape& shape : parameter_shapes(config)) shapes_[shape.name] = shape;
+  outline_.model = outline_model(config, at::kFloat);
+  for (std::int64_t layer = 0; layer < config.n_layer; ++layer) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) find_bank(layer, kind);
+  }
+  find_trunk();
+  convert(outline_.model, dtype_of_embedding());
+  take_domains(outline_.model, source);
+  read_private_parts();
+  require_views(outline_.model, "the objects of " + to_string(version));
+  if (!outline_.manifest.tokenizer_object.empty()) {
+    outline_.tokenizer =
+        Tokenizer::from_json(read_file(registry.objects().verified_path(outline_.manifest.tokenizer_object)),
+                             "the tokenizer of " + to_string(version))
+            .ending_with(config.eos_token_id);
+  }
+}
+
+at::ScalarType VersionParameters::dtype_of_embedding() {
+  const Place& place = places_.at(std::string(names::kEmbedding));
+  const TensorView* embedding = open(place.object).find(place.tensor);
+  if (embedding == nullptr) refuse(std::string(names::kEmbedding));
+  const at::ScalarType type = scalar_type(embedding->dtype);
+  if (!at::isFloatingType(type)) refuse(std::string(names::kEmbedding));
+  return type;
+}
+
+void VersionParameters::put(const std::string& parameter, const Place& place) {
+  if (!shapes_.contains(parameter)) return;
+  places_[parameter] = place;
+  known_.emplace(place.object, place.tensor);
+}
+
+void VersionParameters::find_bank(std::int64_t layer, Kind kind) {
+  const LayerManifest& manifest = outline_.manifest.layers[static_cast<std::size_t>(layer)];
+  ModuleBank& bank = outline_.model.blocks[static_cast<std::size_t>(layer)].bank(kind);
+  const auto& entries = manifest.modules(kind);
+  if (entries.size() != bank.modules.size()) {
+    throw Error("a layer of the version has another number of modules than its config says", kSeeFsck);
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    bank.modules[i].uid = entries[i].uid;
+    bank.modules[i].frozen = entries[i].frozen;
+    const std::string name = names::module(layer, kind, static_cast<std::int64_t>(i));
+    for (const char* tensor : kModuleTensors) put(name + "." + tensor, {entries[i].object_hash, tensor});
+    put(name + ".row", {manifest.router(kind), "rows", static_cast<std::int64_t>(i), bank.size()});
+  }
+  for (const char* tensor : kRouterTensors) {
+    put(names::bank(layer, kind) + ".router." + tensor, {manifest.router(kind), tensor});
+  }
+}
+
+void VersionParameters::find_trunk() {
+  const auto& parts = outline_.manifest.parts;
+  for (const ParameterRef& ref : parameters(outline_.model)) {
+    if (ref.part != ParameterRef::Part::trunk) continue;
+    const PartOfTrunk where = part_of_trunk(ref.name);
+    const auto part =
+        std::find_if(parts.begin(), parts.end(), [&](const TrunkPart& p) { return p.name == where.part; });
+    if (part == parts.end()) throw Error("the version lacks its part '" + where.part + "'", kSeeFsck);
+    put(ref.name, {part->object_hash, where.tensor});
+  }
+}
+
+void VersionParameters::read_private_parts() {
+  std::vector<Domain>& domains = outline_.model.domains;
+  for (const TrunkPart& part : outline_.manifest.parts) {
+    const std::string owner = owner_of_part(part.name);
+    if (owner.empty()) continue;
+    const std::size_t slash = part.name.find('/');
+    const auto domain = std::find_if(domains.begin(), domains.end(), [&](const Domain& d) { return d.name == owner; });
+    for (const char* tensor : {"value", "rows"}) known_.emplace(part.object_hash, tensor);
+    const at::Tensor value = take(part.object_hash, "value");
+    if (domain == domains.end() || slash == std::string::npos || !value.defined()) {
+      throw Error(file_->source() + " is no private part of a domain", kSeeFsck);
+    }
+    domain->parts.push_back({part.name.substr(slash + 1), take(part.object_hash, "rows"), value});
+  }
+}
+
+const SafetensorsFile& VersionParameters::open(const std::string& object) {
+  if (opened_ == object && file_) return *file_;
+  file_ = SafetensorsFile::open(registry_.objects().verified_path(object));
+  opened_ = object;
+  for (const TensorView& tensor : file_->tensors()) {
+    if (!known_.contains({object, tensor.name})) refuse(object + "/" + tensor.name);
+  }
+  return *file_;
+}
+
+at::Tensor VersionParameters::take(const std::string& object, const std::string& tensor) {
+  const TensorView* view = open(object).find(tensor);
+  return view == nullptr ? at::Tensor() : to_tensor(*view);
+}
+
+at::Tensor VersionParameters::read_row(const Place& place) {
+  if (rows_of_ != place.object) rows_ = take(place.object, place.tensor), rows_of_ = place.object;
+  if (!rows_.defined() || rows_.dim() == 0 || rows_.size(0) != place.rows) {
+    throw Error(open(place.object).source() + " does not have a row for each module", kSeeFsck);
+  }
+  return rows_.select(0, place.row).clone();
+}
+
+at::Tensor VersionParameters::operator()(const std::string& name) {
+  const auto found = places_.find(name);
+  if (found == places_.end()) return {};
+  const Place& place = found->second;
+  const at::Tensor tensor = place.row >= 0 ? read_row(place) : take(place.object, place.tensor);
+  if (!tensor.defined()) throw Error(file_->source() + " has no " + place.tensor, kSeeFsck);
+  if (!fits(tensor, shapes_.at(name))) refuse(name);
+  return tensor;
+}
+
+void VersionParameters::refuse(const std::string& what) const {
+  throw Error("the objects of " + to_string(outline_.record) + " do not fit its config: '" + what + "'", kSeeFsck);
+}
+
+LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
+  VersionParameters parameters(registry, version);
+  LoadedVersion loaded = parameters.outline();
+  Model& model = loaded.model;
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::domain) *ref.tensor = parameters(ref.name);
+  });
+  if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+  return loaded;
+}
+
+}  // namespace mformer
