@@ -15,7 +15,6 @@ namespace granitemoeshared { extern const Family kFamily; }
 namespace olmoe { extern const Family kFamily; }
 namespace qwen2_moe { extern const Family kFamily; }
 namespace mistral { extern const Family kFamily; }
-namespace qwen2 { extern const Family kFamily; }
 namespace qwen3 { extern const Family kFamily; }
 namespace native { extern const Family kFamily; }
 // clang-format on
@@ -32,16 +31,24 @@ void add_block(TensorTable& table, std::int64_t layer);
 namespace qwen3_moe {
 extern const Family kFamily;
 
-/// Experts, dense layers between them, and windows: Qwen2's are written alike. `renormalise`: where the file is silent.
+/// Experts, dense layers between them; Qwen2's are written alike. `renormalise`: where the file is silent.
 void read_mixture(HubFields& hub, ModelConfig& config, bool renormalise);
 void write_mixture(const ModelConfig& config, nlohmann::json& hub);
 }  // namespace qwen3_moe
 
+namespace qwen2 {
+extern const Family kFamily;
+
+/// Qwen3's are spelled alike.
+void read_windows(HubFields& hub, ModelConfig& config);
+}  // namespace qwen2
+
 namespace llama {
 extern const Family kFamily;
 
-/// What dense families share: attention heads and a feed-forward layer in slices.
-void read_dense(HubFields& hub, ModelConfig& config, double default_eps);
+/// What dense families share: attention heads and a feed-forward layer in slices. `default_head`: as
+/// read_dense_attention().
+void read_dense(HubFields& hub, ModelConfig& config, double default_eps, std::int64_t default_head = 0);
 void write_dense(const ModelConfig& config, nlohmann::json& hub);
 std::vector<StoredTensor> dense_tensors(const ModelConfig& config);
 }  // namespace llama

@@ -17,6 +17,7 @@ void read(HubFields& hub, ModelConfig& config) {
   config.form.embedding_scale = hub.number("embedding_multiplier", 1);
   config.form.residual_scale = hub.number("residual_multiplier", 1);
   config.form.attention_scale = hub.number("attention_multiplier", 1);
+  if (config.form.attention_scale == 0) hub.fail("'attention_multiplier' is 0", "it must be above 0");
   config.form.logit_divisor = hub.number("logits_scaling", 1);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 void read(HubFields& hub, ModelConfig& config) {
   granitemoe::read(hub, config);
-  config.form.shared_hidden = hub.count("shared_intermediate_size", 1024);
+  config.form.shared_hidden = hub.count("shared_intermediate_size", 0);
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {

@@ -9,6 +9,10 @@ namespace mformer {
 
 using nlohmann::json;
 
+bool HubFields::contains(const char* field) const {
+  return document_.contains(field);
+}
+
 bool HubFields::has(const char* field) const {
   const auto found = document_.find(field);
   return found != document_.end() && !found->is_null();
@@ -30,7 +34,7 @@ std::int64_t HubFields::count(const char* field) {
 std::int64_t HubFields::count(const char* field, std::int64_t otherwise) {
   const json value = take(field);
   if (value.is_null()) return otherwise;
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 40U;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 31U;  // products of two are no overflow
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kMost) fail_type(field, value, "a whole number");
   return value.get<std::int64_t>();
 }

@@ -21,6 +21,8 @@ class HubFields {
   const std::string& source() const { return source_; }
 
   bool has(const char* field) const;
+  /// The same, but null is there too: some families tell "none" from "as usual".
+  bool contains(const char* field) const;
   /// Throws Error if it is not there.
   std::int64_t count(const char* field);
   std::int64_t count(const char* field, std::int64_t otherwise);

@@ -19,10 +19,9 @@ void read_own_spelling(HubFields& hub, ModelConfig& config) {
 }
 
 void read(HubFields& hub, ModelConfig& config) {
-  const ActivationFunction activation = read_activation(hub, "activation_function");
   config.tie_word_embeddings = true;
   read_trunk(hub, config, 1e-6);
-  config.activation_function = activation;
+  config.activation_function = read_activation(hub, "activation_function");
   read_own_spelling(hub, config);
   hub.take("num_attention_heads");  // k · num_key_value_heads
   config.n_head = hub.count("num_key_value_heads", 16);

@@ -15,9 +15,9 @@ std::vector<std::int64_t> all_layers(const ModelConfig& config) {
   return layers;
 }
 
-void read_dense(HubFields& hub, ModelConfig& config, double default_eps) {
+void read_dense(HubFields& hub, ModelConfig& config, double default_eps, std::int64_t default_head) {
   read_trunk(hub, config, default_eps);
-  read_dense_attention(hub, config);
+  read_dense_attention(hub, config, default_head);
   config.k_mlp = 0;
   config.n_mlp_experts = 0;
   read_dense_feed_forward(hub, config, hub.count("intermediate_size"), all_layers(config));

@@ -14,27 +14,25 @@ namespace mformer {
 class HubFields;
 class TensorTable;
 
-/// Sizes, tokens, dtype, RMS norms with `default_eps`, rotary positions.
-void read_trunk(HubFields& hub, ModelConfig& config, double default_eps);
+/// Sizes, tokens, dtype, RMS norms with `default_eps`, rotary positions with `default_theta`.
+void read_trunk(HubFields& hub, ModelConfig& config, double default_eps, double default_theta = 10'000);
 /// The activation of this field, "silu" where it is absent.
 ActivationFunction read_activation(HubFields& hub, const char* field);
 /// The heads that share a key and a value become one attention module, of which every token takes all.
-void read_dense_attention(HubFields& hub, ModelConfig& config);
+/// `default_size`: of heads, where `head_dim` is not there; 0 = width / heads.
+void read_dense_attention(HubFields& hub, ModelConfig& config, std::int64_t default_size = 0);
 /// Feed-forward layers `layers` of this hidden width, cut into slices (ReadOptions).
 void read_dense_feed_forward(const HubFields& hub, ModelConfig& config, std::int64_t width,
                              std::vector<std::int64_t> layers);
 /// Experts behind one matrix of router rows, with the balance loss over all routers together. `count`: the name of the
 /// field, tried in this order; `width`: hidden width of an expert.
-void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width);
-/// `sliding_window`, or `layer_types`, where the model has windows; `used` false: the field is there without effect.
-void read_window(HubFields& hub, ModelConfig& config, bool used, std::int64_t from_layer);
+void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width,
+                  double default_aux = 0.001);
 
 void write_trunk(const ModelConfig& config, nlohmann::json& hub);
 void write_dense_attention(const ModelConfig& config, nlohmann::json& hub);
 /// The hidden width of the unrouted feed-forward layers.
 std::int64_t dense_width(const ModelConfig& config);
-/// `sliding_window` and what goes with it.
-void write_window(const ModelConfig& config, nlohmann::json& hub);
 void write_experts(const ModelConfig& config, nlohmann::json& hub, const char* count);
 
 /// How many modules of that kind each layer has, of those with a router or of those without. Throws Error, naming the

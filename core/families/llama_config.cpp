@@ -17,8 +17,12 @@ namespace {
 using nlohmann::json;
 
 /// transformers' names of activations that have another name here.
-constexpr std::pair<const char*, const char*> kActivations[] = {
-    {"swish", "silu"}, {"gelu_pytorch_tanh", "gelu_new"}, {"gelu_fast", "gelu_new"}};
+constexpr std::pair<const char*, const char*> kActivations[] = {{"swish", "silu"},
+                                                                {"gelu_pytorch_tanh", "gelu_new"},
+                                                                {"gelu_fast", "gelu_new"},
+                                                                {"gelu_accurate", "gelu_new"},
+                                                                {"gelu_python_tanh", "gelu_new"},
+                                                                {"gelu_python", "gelu"}};
 
 std::int64_t token_or_none(const json& value, const HubFields& hub) {
   if (value.is_null()) return -1;
@@ -33,7 +37,8 @@ void read_tokens(HubFields& hub, ModelConfig& config) {
 
 /// The greatest number up to the one wanted that divides `width`.
 std::int64_t slices_of(std::int64_t width, std::int64_t wanted) {
-  for (std::int64_t slices = std::min(width, wanted); slices > 1; --slices) {
+  constexpr std::int64_t kMost = 1'000'000;
+  for (std::int64_t slices = std::min({width, wanted, kMost}); slices > 1; --slices) {
     if (width % slices == 0) return slices;
   }
   return 1;
@@ -58,10 +63,15 @@ ActivationFunction read_activation(HubFields& hub, const char* field) {
            "it can be one of: " + names_of<ActivationFunction>());
 }
 
-void read_trunk(HubFields& hub, ModelConfig& config, double default_eps) {
+void read_trunk(HubFields& hub, ModelConfig& config, double default_eps, double default_theta) {
   config.vocab_size = hub.count("vocab_size");
   config.n_embd = hub.count("hidden_size");
   config.n_layer = hub.count("num_hidden_layers");
+  constexpr std::int64_t kMostLayers = 10'000;
+  if (config.n_layer < 1 || config.n_layer > kMostLayers) {
+    hub.fail("'num_hidden_layers' is " + std::to_string(config.n_layer),
+             "it must lie between 1 and " + std::to_string(kMostLayers));
+  }
   config.block_size = config.history_length = hub.count("max_position_embeddings", 2048);
   config.activation_function = read_activation(hub, "hidden_act");
   config.initializer_range = hub.number("initializer_range", 0.02);
@@ -76,10 +86,10 @@ void read_trunk(HubFields& hub, ModelConfig& config, double default_eps) {
   config.form.block_eps = config.form.final_eps = hub.number("rms_norm_eps", default_eps);
   config.form.attention = AttentionKind::softmax;
   config.form.gated = true;
-  config.form.rotary = read_rotary(hub, config.block_size);
+  config.form.rotary = read_rotary(hub, config.block_size, default_theta);
 }
 
-void read_dense_attention(HubFields& hub, ModelConfig& config) {
+void read_dense_attention(HubFields& hub, ModelConfig& config, std::int64_t default_size) {
   const std::int64_t heads = hub.count("num_attention_heads");
   const std::int64_t key_heads = hub.count("num_key_value_heads", heads);
   if (heads < 1 || key_heads < 1 || heads % key_heads != 0) {
@@ -87,7 +97,7 @@ void read_dense_attention(HubFields& hub, ModelConfig& config) {
                  std::to_string(key_heads) + ") does not divide",
              "every key and value head serves as many query heads");
   }
-  const std::int64_t size = hub.count("head_dim", config.n_embd / heads);
+  const std::int64_t size = hub.count("head_dim", default_size > 0 ? default_size : config.n_embd / heads);
   config.form.att_routed = false;
   config.k_att = 0;
   config.n_att_experts = key_heads;
@@ -114,33 +124,16 @@ void read_dense_feed_forward(const HubFields& hub, ModelConfig& config, std::int
   config.set_expert_counts(std::vector<std::int64_t>(counts.size(), config.n_att_experts), counts);
 }
 
-void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width) {
+void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width,
+                  double default_aux) {
   std::int64_t experts = 0;
   for (const char* field : count) experts = experts > 0 ? experts : hub.count(field, 0);
   if (experts == 0) hub.count(count.front());  // says that it is missing
   for (const char* field : count) hub.take(field);
   config.n_mlp_experts = experts;
-  config.k_mlp = hub.count("num_experts_per_tok", 2);
+  config.k_mlp = hub.count("num_experts_per_tok");
   config.ffd_hidden = width;
-  config.aux_loss_weight = hub.number("router_aux_loss_coef", 0.001);
-}
-
-void read_window(HubFields& hub, ModelConfig& config, bool used, std::int64_t from_layer) {
-  const std::int64_t window = hub.count("sliding_window", 0);
-  const json types = hub.take("layer_types");
-  if (!used || window == 0) return;
-  config.form.window = window;
-  config.form.window_from_layer = from_layer;
-  if (!types.is_array()) return;
-  // A list says it layer by layer: first those that see all, then those that see a window.
-  const auto slides = [](const json& type) { return type == "sliding_attention"; };
-  const auto first = std::find_if(types.begin(), types.end(), slides);
-  if (!std::all_of(first, types.end(), slides)) {
-    hub.fail("'layer_types' has layers with a window before layers without",
-             "mformer computes windows from some layer on only");
-  }
-  config.form.window_from_layer = first - types.begin();
-  if (first == types.end()) config.form.window = config.form.window_from_layer = 0;
+  config.aux_loss_weight = hub.number("router_aux_loss_coef", default_aux);
 }
 
 void write_trunk(const ModelConfig& config, json& hub) {
@@ -169,13 +162,6 @@ void write_dense_attention(const ModelConfig& config, json& hub) {
 
 std::int64_t dense_width(const ModelConfig& config) {
   return equal_count(config, Kind::mlp, false) * config.form.slice_hidden;
-}
-
-void write_window(const ModelConfig& config, json& hub) {
-  const bool has_window = config.form.window > 0;
-  hub["sliding_window"] = has_window ? json(config.form.window) : json();
-  hub["use_sliding_window"] = has_window;
-  hub["max_window_layers"] = has_window ? config.form.window_from_layer : config.n_layer;
 }
 
 void write_experts(const ModelConfig& config, json& hub, const char* count) {

@@ -4,18 +4,18 @@
 #include "core/families/hub_fields.h"
 #include "core/families/llama_blocks.h"
 #include "core/families/tensor_table.h"
+#include "core/families/window_fields.h"
 #include "core/formats/parameter_names.h"
 
 namespace mformer::mixtral {
 namespace {
 
 void read(HubFields& hub, ModelConfig& config) {
-  read_trunk(hub, config, 1e-5);
+  read_trunk(hub, config, 1e-5, 1e6);
   read_dense_attention(hub, config);
   read_experts(hub, config, {"num_local_experts"}, hub.count("intermediate_size"));
   config.form.renormalise = true;
-  read_window(hub, config, true, 0);
-  hub.require("router_jitter_noise", 0.0);
+  read_window(hub, config, 0);
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {

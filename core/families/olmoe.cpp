@@ -14,8 +14,11 @@ void read(HubFields& hub, ModelConfig& config) {
   read_dense_attention(hub, config);
   config.form.in_bias_att = config.form.out_bias_att = hub.truth("attention_bias", false);
   config.form.qk_norm = QkNorm::whole;
-  config.form.clip_qkv = hub.number("clip_qkv", 0);
-  read_experts(hub, config, {"num_experts", "num_local_experts"}, hub.count("intermediate_size"));
+  if (hub.has("clip_qkv")) {
+    config.form.clip_qkv = hub.number("clip_qkv", 0);
+    if (config.form.clip_qkv == 0) hub.fail("'clip_qkv' is 0", "it must be above 0, or null for no limit");
+  }
+  read_experts(hub, config, {"num_experts", "num_local_experts"}, hub.count("intermediate_size"), 0.01);
   config.form.renormalise = hub.truth("norm_topk_prob", false);
 }
 

@@ -4,6 +4,7 @@
 #include "core/families/hub_fields.h"
 #include "core/families/llama_blocks.h"
 #include "core/families/tensor_table.h"
+#include "core/families/window_fields.h"
 #include "core/formats/parameter_names.h"
 
 namespace mformer::qwen2_moe {
@@ -16,6 +17,9 @@ void read(HubFields& hub, ModelConfig& config) {
   config.form.shared_hidden = hub.count("shared_expert_intermediate_size", 5632);
   config.form.shared_gate = config.form.shared_hidden > 0;
   qwen3_moe::read_mixture(hub, config, false);
+  // Every second layer of those below max_window_layers.
+  read_windowed_layers(hub, config,
+                       [](std::int64_t layer, std::int64_t most) { return layer % 2 == 0 && layer < most; });
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {

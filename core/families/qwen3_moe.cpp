@@ -5,6 +5,7 @@
 #include "core/families/hub_fields.h"
 #include "core/families/llama_blocks.h"
 #include "core/families/tensor_table.h"
+#include "core/families/window_fields.h"
 #include "core/formats/parameter_names.h"
 
 namespace mformer::qwen3_moe {
@@ -25,8 +26,6 @@ void read_mixture(HubFields& hub, ModelConfig& config, bool renormalise) {
   config.form.renormalise = hub.truth("norm_topk_prob", renormalise);
   read_dense_feed_forward(hub, config, dense_width, read_dense_layers(hub, config));
   config.extra["intermediate_size"] = dense_width;
-  const bool windows = hub.truth("use_sliding_window", false);
-  read_window(hub, config, windows, hub.count("max_window_layers", 28));
 }
 
 void write_mixture(const ModelConfig& config, nlohmann::json& hub) {
@@ -36,7 +35,7 @@ void write_mixture(const ModelConfig& config, nlohmann::json& hub) {
   hub["mlp_only_layers"] = config.form.unrouted_layers;
   hub["decoder_sparse_step"] = 1;
   if (!config.form.unrouted_layers.empty()) hub["intermediate_size"] = dense_width(config);
-  write_window(config, hub);
+  write_used_window(config, hub);
 }
 
 namespace {
@@ -47,6 +46,7 @@ void read(HubFields& hub, ModelConfig& config) {
   config.form.in_bias_att = config.form.out_bias_att = hub.truth("attention_bias", false);
   config.form.qk_norm = QkNorm::head;
   read_mixture(hub, config, false);
+  read_used_window(hub, config);  // all layers have it: max_window_layers is not looked at
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxLayers = 10'000;
 constexpr std::int64_t kMaxModules = 1'000'000;     // of one kind, in one layer
+constexpr std::int64_t kMaxModulesInAll = 1 << 18;  // each is a row of a table or more
 constexpr double kMaxParameters = 1099511627776.0;  // 2^40
 
 // 1e+308 and not its 309 digits.
@@ -154,12 +155,16 @@ class Validator {
   }
 
   void unrouted(const ModelForm& form) const {
-    const auto& layers = form.unrouted_layers;
+    if (!form.unrouted_layers.empty()) range("slice_hidden", form.slice_hidden, 1, kMaxSize);
+    ascending("unrouted_layers", form.unrouted_layers);
+    ascending("unwindowed_layers", form.unwindowed_layers);
+  }
+
+  void ascending(const char* field, const std::vector<std::int64_t>& layers) const {
     if (layers.empty()) return;
-    range("slice_hidden", form.slice_hidden, 1, kMaxSize);
-    const bool ascending = std::adjacent_find(layers.begin(), layers.end(), std::greater_equal<>()) == layers.end();
-    if (!ascending || layers.front() < 0 || layers.back() >= config_.n_layer) {
-      fail("'unrouted_layers' does not list layers of the model in ascending order", "layers count from 0");
+    const bool in_order = std::adjacent_find(layers.begin(), layers.end(), std::greater_equal<>()) == layers.end();
+    if (!in_order || layers.front() < 0 || layers.back() >= config_.n_layer) {
+      fail("'" + std::string(field) + "' does not list layers of the model in ascending order", "layers count from 0");
     }
   }
 
@@ -182,6 +187,12 @@ class Validator {
       fail("heads are " + std::to_string(config_.head_size()) + " wide", "rotary positions turn halves: an even width");
     }
     const bool stretched = form.rotary.kind == RotaryKind::llama3 || form.rotary.kind == RotaryKind::yarn;
+    positive("beta_fast", form.rotary.beta_fast);
+    positive("beta_slow", form.rotary.beta_slow);
+    not_negative("attention_factor", form.rotary.attention_factor);
+    if (form.rotary.kind == RotaryKind::yarn && form.rotary.theta == 1) {
+      fail("yarn's positions have the 'rope_theta' 1", "all dimensions would turn alike: a number above 1");
+    }
     if (stretched) range("original_context", form.rotary.original_context, 1, kMaxSize);
   }
 
@@ -216,6 +227,7 @@ class Validator {
   // Sizes that are possible alone may still multiply to something that is not; floating point can't overflow here.
   void total() const {
     const auto width = static_cast<double>(config_.n_embd);
+    std::int64_t modules = 0;
     double parameters = 2.0 * static_cast<double>(config_.vocab_size) * width;
     const double kv = 2.0 * width * static_cast<double>(config_.att_hidden) +
                       3.0 * width * static_cast<double>(config_.form.shared_hidden);
@@ -223,9 +235,14 @@ class Validator {
     for (std::int64_t layer = 0; layer < config_.n_layer; ++layer) {
       const auto att = static_cast<double>(config_.n_att(layer));
       const auto mlp = static_cast<double>(config_.n_mlp(layer));
+      modules += config_.n_att(layer) + config_.n_mlp(layer);
       const double routers = 2.0 * width * gating + (att + mlp) * std::max(gating, width);
       parameters +=
           kv + width * (att * module_width(Kind::att, layer) + mlp * module_width(Kind::mlp, layer)) + routers;
+    }
+    if (modules > kMaxModulesInAll) {
+      fail("a model of these sizes has " + std::to_string(modules) + " modules",
+           "lower the layers or module counts: there can be " + std::to_string(kMaxModulesInAll));
     }
     if (parameters > kMaxParameters) {
       fail("a model of these sizes has more than 2^40 parameters", "lower the sizes, layers or module counts");

@@ -38,7 +38,7 @@ void for_each_form_field(Form& form, Visit&& visit) {
   visit("qk_norm", form.qk_norm, kQkNorms);
   visit("clip_qkv", form.clip_qkv);
   visit("window", form.window);
-  visit("window_from_layer", form.window_from_layer);
+  visit("unwindowed_layers", form.unwindowed_layers);
   visit("attention_scale", form.attention_scale);
   visit("gated", form.gated);
   visit("unrouted_layers", form.unrouted_layers);
@@ -180,6 +180,10 @@ void refuse_unknown(const json& rest, const std::string& source) {
 }
 
 }  // namespace
+
+std::int64_t ModelForm::window_of(std::int64_t layer) const {
+  return std::binary_search(unwindowed_layers.begin(), unwindowed_layers.end(), layer) ? 0 : window;
+}
 
 bool ModelForm::mlp_routed(std::int64_t layer) const {
   return !std::binary_search(unrouted_layers.begin(), unrouted_layers.end(), layer);

@@ -58,8 +58,8 @@ struct ModelForm {
   QkNorm qk_norm = QkNorm::none;  ///< Before the rotary turn.
   double clip_qkv = 0;            ///< Queries, keys and values lie in ± this; 0 = no limit.
   std::int64_t window = 0;        ///< A query sees keys at a distance below this; 0 = all before it.
-  std::int64_t window_from_layer = 0;  ///< The first layer that has the window.
-  double attention_scale = 0;          ///< Of the scores; 0 = 1 / sqrt(head size).
+  std::vector<std::int64_t> unwindowed_layers;  ///< In which it sees all before it all the same; ascending.
+  double attention_scale = 0;                   ///< Of the scores; 0 = 1 / sqrt(head size).
   Rotary rotary;
 
   bool gated = false;  ///< Feed-forward modules are W_outᵀ(act(gate) · up), `in` being [n_embd, 2 · hidden]: gate, up.
@@ -77,6 +77,9 @@ struct ModelForm {
   double logit_divisor = 1;
 
   bool operator==(const ModelForm&) const = default;
+
+  /// The window of this layer, 0 where it has none.
+  std::int64_t window_of(std::int64_t layer) const;
 
   /// Whether the modules of this layer are chosen by a router.
   bool mlp_routed(std::int64_t layer) const;

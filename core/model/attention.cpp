@@ -70,10 +70,6 @@ Heads own_heads(const ModelConfig& config, const Block& block, const at::Tensor&
   return {query.transpose(2, 3), key, value};
 }
 
-std::int64_t window_of(const ModelForm& form, std::size_t layer) {
-  return static_cast<std::int64_t>(layer) >= form.window_from_layer ? form.window : 0;
-}
-
 /// [batch, tokens, slots, heads, size]: what each query reads.
 at::Tensor read_keys(const ModelConfig& config, std::size_t layer, const Heads& heads, const at::Tensor& key_mask) {
   const auto mask = key_mask.defined() ? std::optional(key_mask) : std::nullopt;
@@ -82,7 +78,8 @@ at::Tensor read_keys(const ModelConfig& config, std::size_t layer, const Heads& 
   }
   const double scale = config.form.attention_scale > 0 ? config.form.attention_scale
                                                        : 1 / std::sqrt(static_cast<double>(config.head_size()));
-  return kernels::softmax_attention(heads.query, heads.key, heads.value, mask, scale, window_of(config.form, layer));
+  const std::int64_t window = config.form.window_of(static_cast<std::int64_t>(layer));
+  return kernels::softmax_attention(heads.query, heads.key, heads.value, mask, scale, window);
 }
 
 }  // namespace

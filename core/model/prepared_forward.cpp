@@ -213,8 +213,8 @@ class Pass {
     }
     const double plain = 1 / std::sqrt(static_cast<double>(config_.head_size()));
     const double scale = form_.attention_scale > 0 ? form_.attention_scale : plain;
-    const bool sees_all = static_cast<std::int64_t>(layer) < form_.window_from_layer;
-    return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, sees_all ? 0 : form_.window);
+    const std::int64_t window = form_.window_of(static_cast<std::int64_t>(layer));
+    return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, window);
   }
 
   void attention(const PreparedBlock& block, std::size_t layer, const Input& input, RouterDecision& decision) {

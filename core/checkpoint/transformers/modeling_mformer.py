@@ -68,7 +68,7 @@ class Form:
     qk_norm: str = "none"  # "whole": RMS over the queries of all modules together; "head": of each head
     clip_qkv: float = 0.0
     window: int = 0  # a query sees keys at a smaller distance; 0 = all
-    window_from_layer: int = 0
+    unwindowed_layers: list = field(default_factory=list)  # that see all keys all the same
     rotary: dict = field(default_factory=lambda: {"kind": "none"})  # inverse_frequencies() has its fields
     shared_hidden: int = 0  # width of a feed-forward beside the routed modules, which every token takes
     shared_gate: bool = False
@@ -448,7 +448,7 @@ class Attention:
         if self.form.attention == "stick_breaking":
             seen = self.step.seen_keys(own=False)
             return stick_breaking(query, key.unsqueeze(2), value.unsqueeze(2), seen.unsqueeze(-4), scale)
-        window = self.form.window if self.block.layer >= self.form.window_from_layer else 0
+        window = 0 if self.block.layer in self.form.unwindowed_layers else self.form.window
         plain = self.step.past == 0 and self.step.mask is None and not window
         read = F.scaled_dot_product_attention(
             query.flatten(1, 2), key, value, attn_mask=None if plain else self.step.seen_keys(window=window),

@@ -204,7 +204,8 @@ TEST_P(GoldenFamilyTest, BFloat16IsAsCloseAsTheReferencesOwn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, GoldenFamilyTest,
-                         ::testing::Values("llama", "mixtral", "granitemoe", "granitemoeshared", "olmoe", "qwen3_moe",
+                         ::testing::Values("llama", "llama_biases", "mistral", "qwen2", "qwen3", "mixtral",
+                                           "granitemoe", "granitemoeshared", "olmoe", "qwen2_moe", "qwen3_moe",
                                            "jetmoe"),
                          [](const auto& instance) { return instance.param; });
 
