@@ -240,12 +240,12 @@ class Validator {
       parameters +=
           kv + width * (att * module_width(Kind::att, layer) + mlp * module_width(Kind::mlp, layer)) + routers;
     }
+    if (parameters > kMaxParameters) {
+      fail("a model of these sizes has more than 2^40 parameters", "lower the sizes, layers or module counts");
+    }
     if (modules > kMaxModulesInAll) {
       fail("a model of these sizes has " + std::to_string(modules) + " modules",
            "lower the layers or module counts: there can be " + std::to_string(kMaxModulesInAll));
-    }
-    if (parameters > kMaxParameters) {
-      fail("a model of these sizes has more than 2^40 parameters", "lower the sizes, layers or module counts");
     }
   }
 

@@ -228,6 +228,7 @@ TEST(ModelConfig, EveryImpossibleValueHasItsSentenceAndAHint) {
       {[](ModelConfig& c) { c.n_embd = 1'000'000, c.ffd_hidden = 1'000'000; }, "more than 2^40 parameters"},
       {[](ModelConfig& c) { c.vocab_size = c.n_embd = 2'000'000'000; }, "more than 2^40 parameters"},
       {[](ModelConfig& c) { c.gating_size = 2'000'000'000, c.n_mlp_experts = 1'000'000; }, "more than 2^40"},
+      {[](ModelConfig& c) { c.n_mlp_experts = 100'000, c.ffd_hidden = 1; }, "300018 modules"},
   };
   small_config().validate();
   for (const Impossible& impossible : cases) {
