@@ -78,6 +78,11 @@ void report_dry_run(terminal::Report& report, Workspace& workspace, const Export
                 << options.folder << '\n';
 }
 
+/// Only what int8 costs is computed.
+Session& session_of(Workspace& workspace, const ExportOptions& options) {
+  return options.quantize.empty() ? workspace.streaming_session() : workspace.computing_session();
+}
+
 void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   Workspace workspace(global, "export", OpenMode::read_only);
   const VersionRecord version = workspace.version();
@@ -93,7 +98,7 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   ExportOptions options = flags.options;
   options.evaluate = !flags.no_eval;
   const ExportReport result =
-      workspace.run([&] { return export_model(workspace.computing_session(), version, options); });
+      workspace.run([&] { return export_model(session_of(workspace, options), version, options); });
   data["bytes"] = result.bytes;
   data["loadable_by_reference"] = result.loadable_by_reference;
   data["loadable_by_transformers"] = result.loadable_by_transformers;

@@ -27,7 +27,7 @@ void run_import(const ImportFlags& flags, const GlobalOptions& global) {
   Workspace workspace(global, "import", mode_of(flags.dry_run), import_arguments(flags.options));
   const InitReport made = workspace.run([&] {
     return flags.dry_run ? would_init(flags.options, workspace.session().seed)
-                         : init_model(workspace.session(), flags.options);
+                         : init_model(workspace.streaming_session(), flags.options);
   });
   tell(flags.dry_run ? std::nullopt : std::optional(made.version), [&] {
     terminal::Report report("import", global.json);
@@ -44,7 +44,9 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer import checkpoint/ --name other"});
   command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors")->required();
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
-  command->add_option("--tokenizer", flags->options.tokenizer, "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
+  command
+      ->add_option("--tokenizer", flags->options.tokenizer,
+                   "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
       ->type_name("FILE");
   command
       ->add_option("--slices", flags->options.slices,

@@ -88,7 +88,7 @@ InitReport make_in(const fs::path& folder, const InitFlags& flags, const GlobalO
   GlobalOptions there = global;
   there.workspace = folder.string();
   Workspace workspace(there, "init", OpenMode::read_write, arguments_of(flags.options));
-  return workspace.run([&] { return init_model(workspace.session(), flags.options); });
+  return workspace.run([&] { return init_model(workspace.streaming_session(), flags.options); });
 }
 
 InitReport make(const fs::path& folder, bool joined, const InitFlags& flags, const GlobalOptions& global) {
@@ -126,9 +126,10 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
       ->excludes(from)
       ->excludes(config);
   config->excludes(from);
-  CLI::Option* tokenizer =
-      command->add_option("--tokenizer", options.tokenizer, "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
-          ->type_name("FILE");
+  CLI::Option* tokenizer = command
+                               ->add_option("--tokenizer", options.tokenizer,
+                                            "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
+                               ->type_name("FILE");
   command
       ->add_flag("--no-tokenizer", flags->no_tokenizer,
                  "Fresh weights without a tokenizer: they can never be trained on text")

@@ -51,7 +51,13 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 
 Workspace::~Workspace() = default;
 
+Session& Workspace::streaming_session() {
+  return_freed_memory();
+  return *session_;
+}
+
 Session& Workspace::computing_session() {
+  retain_freed_memory();
   session_->device = open_device(global_.device);
   if (session_->device.is_cpu()) return *session_;
   auto arguments = nlohmann::ordered_json::parse(session_->arguments_json);
@@ -87,7 +93,6 @@ fs::path new_workspace_folder(const GlobalOptions& global) {
 }
 
 void apply_device_options(const GlobalOptions& global) {
-  retain_freed_memory();
   if (global.threads > 0) at::set_num_threads(global.threads);
 }
 

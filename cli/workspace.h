@@ -28,6 +28,8 @@ class Workspace {
 
   Registry& registry() { return registry_; }
   Session& session() { return *session_; }
+  /// The session for a command that passes on a checkpoint, which may be larger than the memory.
+  Session& streaming_session();
   /// The session for a command that runs a model: --device is opened at the first call, and a device other than the CPU
   /// becomes one of the arguments, as results differ in rounding. Commands that run none leave --device alone.
   Session& computing_session();
@@ -79,7 +81,7 @@ std::string arguments_text(const nlohmann::ordered_json& arguments);
 /// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
 std::filesystem::path new_workspace_folder(const GlobalOptions& global);
 
-/// Sets LibTorch's threads from --threads, and keeps freed memory. Called by Workspace.
+/// Sets LibTorch's threads from --threads. Called by Workspace.
 void apply_device_options(const GlobalOptions& global);
 
 }  // namespace mformer::cli
