@@ -244,7 +244,7 @@ class LargeModels(mformer.EndToEndTest):
     def test_import_and_export_take_less_memory_than_the_layers_they_pass_on(self):
         peaks = {}
         for layers in (1, 7):  # 25 MB each, in modules of 0.4 MB
-            work = self.folder()
+            work = self.folder(f"layers{layers}")
             subprocess.run([sys.executable, self.MAKER, work / "made", "--layers", str(layers), "--width", "256", "--hidden",
                             "256", "--experts", "64", "--vocabulary", "300"], check=True)
             peaks[layers] = (self.peak(work, "init", "--from", "made"), self.peak(work, "export", "out"))
