@@ -56,12 +56,10 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--program", default="build/release/bin/mformer")
     parser.add_argument("--only", help="steps, with commas between them; default: all")
-    parser.add_argument("shape", nargs=argparse.REMAINDER, help="options of random_checkpoint.py, after --")
-    args = parser.parse_args()
+    args, shape = parser.parse_known_args()  # the others are random_checkpoint.py's
     folder = args.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "checkpoint").exists():
-        shape = [word for word in args.shape if word != "--"]
         subprocess.run([sys.executable, HERE / "random_checkpoint.py", folder / "checkpoint", *shape], check=True)
         shutil.copytree(HERE.parents[1] / "docs", folder / "texts", ignore=lambda _, names: [n for n in names if not n.endswith(".md")])
     size = (folder / "checkpoint" / "model.safetensors").stat().st_size
