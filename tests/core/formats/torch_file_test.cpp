@@ -23,15 +23,15 @@ class TorchFileTest : public ::testing::Test {
     return TorchFile::open(folder_ / "weights.bin");
   }
   TorchFile open_program(const std::string& program) const { return open(zip(torch_files({}, program))); }
-  void refuses(const std::string& bytes, const std::string& what) const {
+  void expect_refused(const std::string& bytes, const std::string& what) const {
     const std::string hint = expect_error<Error>([&] { open(bytes); }, what);
     EXPECT_FALSE(hint.empty()) << what;
   }
-  void refuses_program(const std::string& program, const std::string& what) const {
-    refuses(zip(torch_files({}, program)), what);
+  void expect_program_refused(const std::string& program, const std::string& what) const {
+    expect_refused(zip(torch_files({}, program)), what);
   }
-  void refuses_tensor(SavedTensor tensor, const std::string& what) const {
-    refuses(torch_archive({counting("good", {2, 3}), std::move(tensor)}), what);
+  void expect_tensor_refused(SavedTensor tensor, const std::string& what) const {
+    expect_refused(torch_archive({counting("good", {2, 3}), std::move(tensor)}), what);
   }
 
   TemporaryFolder folder_;
@@ -81,20 +81,25 @@ TEST_F(TorchFileTest, RefusesATensorThatReachesOutsideItsStorage) {
     return tensor;
   };
   for (const std::int64_t offset : {-1L, -256L, -(1L << 28), 1L, 33L, 1L << 40, INT64_MAX, INT64_MIN}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.offset = offset; }), "tensor 'bad' reaches beyond its 32 stored");
+    expect_tensor_refused(with([&](SavedTensor& t) { t.offset = offset; }),
+                          "tensor 'bad' reaches beyond its 32 stored");
   }
   for (const std::vector<std::int64_t>& strides : {std::vector<std::int64_t>{4096, 1}, {8, 2}, {9, 1}}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.strides = strides; }), "tensor 'bad' reaches beyond its 32 stored");
+    expect_tensor_refused(with([&](SavedTensor& t) { t.strides = strides; }),
+                          "tensor 'bad' reaches beyond its 32 stored");
   }
   for (const std::vector<std::int64_t>& strides :
        {std::vector<std::int64_t>{-8, 1}, {8, -1}, {INT64_MAX, 1}, {8}, {8, 1, 1}, {}}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.strides = strides; }), "impossible shape or stride");
+    expect_tensor_refused(with([&](SavedTensor& t) { t.strides = strides; }), "impossible shape or stride");
   }
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{-4, 8}, {4, -8}, {INT64_MAX, INT64_MAX}, {INT64_MIN, 8}, {1L << 40, 1L << 40}}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.shape = shape, t.strides = {0, 0}; }), "impossible shape or stride");
+    expect_tensor_refused(with([&](SavedTensor& t) {
+                            t.shape = shape, t.strides = {0, 0};
+                          }),
+                          "impossible shape or stride");
   }
-  refuses_tensor(with([](SavedTensor& t) { t.shape = {5, 8}; }), "reaches beyond");
+  expect_tensor_refused(with([](SavedTensor& t) { t.shape = {5, 8}; }), "reaches beyond");
 }
 
 TEST_F(TorchFileTest, RefusesAStorageThatHoldsAnotherNumberOfBytesThanItIsSaidTo) {
@@ -104,29 +109,29 @@ TEST_F(TorchFileTest, RefusesAStorageThatHoldsAnotherNumberOfBytesThanItIsSaidTo
     return tensor;
   };
   for (const std::int64_t stored : {-32L, 0L, 1L, 31L, 33L, 1L << 61, INT64_MAX, INT64_MIN}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.stored = stored; }), "tensor 'bad' should have");
+    expect_tensor_refused(with([&](SavedTensor& t) { t.stored = stored; }), "tensor 'bad' should have");
   }
-  refuses_tensor(with([](SavedTensor& t) { t.bytes.resize(4); }), "there are 4 bytes");
+  expect_tensor_refused(with([](SavedTensor& t) { t.bytes.resize(4); }), "there are 4 bytes");
   for (const char* storage : {"DoubleStorage", "HalfStorage", "BoolStorage", "LongStorage"}) {
-    refuses_tensor(with([&](SavedTensor& t) { t.storage = storage; }), "tensor 'bad' should have");
+    expect_tensor_refused(with([&](SavedTensor& t) { t.storage = storage; }), "tensor 'bad' should have");
   }
-  refuses_tensor(with([](SavedTensor& t) { t.storage = "QInt8Storage"; }), "it asks for 'torch.QInt8Storage'");
-  refuses(zip(torch_files({}, dict_program({counting("bad", {4})}))), "has no data in the file");
+  expect_tensor_refused(with([](SavedTensor& t) { t.storage = "QInt8Storage"; }), "it asks for 'torch.QInt8Storage'");
+  expect_refused(zip(torch_files({}, dict_program({counting("bad", {4})}))), "has no data in the file");
 }
 
 TEST_F(TorchFileTest, RefusesWhateverIsNoDictOfTensors) {
-  refuses_program("\x80\x02}(" + text("a") + "K\x05u.", "something other than named tensors: 'a'");
-  refuses_program("\x80\x02}(" + text("state_dict") + "}u.", "something other than named tensors: 'state_dict'");
-  refuses_program("\x80\x02}(K\x05}u.", "a key that is no name");
-  refuses_program("\x80\x02K\x05.", "something other than a state dict");
+  expect_program_refused("\x80\x02}(" + text("a") + "K\x05u.", "something other than named tensors: 'a'");
+  expect_program_refused("\x80\x02}(" + text("state_dict") + "}u.", "something other than named tensors: 'state_dict'");
+  expect_program_refused("\x80\x02}(K\x05}u.", "a key that is no name");
+  expect_program_refused("\x80\x02K\x05.", "something other than a state dict");
   const std::vector<SavedTensor> twice = {counting("w", {2}), counting("w", {2})};
-  refuses(torch_archive(twice), "'w' is in it twice");
+  expect_refused(torch_archive(twice), "'w' is in it twice");
 }
 
 TEST_F(TorchFileTest, RefusesEveryNameThatADictOfTensorsDoesNotNeed) {
   for (const char* name : {"os\nsystem\n", "builtins\nexec\n", "torch\nload\n", "torch._utils\n_rebuild_tensor\n",
                            "collections\ndefaultdict\n", "torch\nFloatStorage.__class__\n", "\n\n"}) {
-    refuses_program(
+    expect_program_refused(
         "\x80\x02"
         "c" +
             std::string(name) + "(" + text("touch victim") + "tR.",
@@ -143,10 +148,10 @@ TEST_F(TorchFileTest, RefusesEveryInstructionThatADictOfTensorsDoesNotNeed) {
       if (byte == '}') continue;
       EXPECT_THROW(open_program("\x80\x02" + std::string(1, byte) + "."), Error) << opcode;
     } else {
-      refuses_program("\x80\x02" + std::string(1, byte) + "}.", "pickle instruction " + std::to_string(opcode));
+      expect_program_refused("\x80\x02" + std::string(1, byte) + "}.", "pickle instruction " + std::to_string(opcode));
     }
   }
-  refuses_program("\x80\x04}.", "another pickle protocol");
+  expect_program_refused("\x80\x04}.", "another pickle protocol");
 }
 
 TEST_F(TorchFileTest, SurvivesProgramsThatNestRepeatOrMultiply) {
@@ -156,17 +161,17 @@ TEST_F(TorchFileTest, SurvivesProgramsThatNestRepeatOrMultiply) {
     return program;
   };
   const std::size_t much = 3'000'000;
-  refuses_program("\x80\x02" + many("(", much) + ".", "too long");
-  refuses_program("\x80\x02)" + many("\x85", much) + ".", "too long");
-  refuses_program("\x80\x02}q\x01" + many("h\x01", much) + ".", "too long");
+  expect_program_refused("\x80\x02" + many("(", much) + ".", "too long");
+  expect_program_refused("\x80\x02)" + many("\x85", much) + ".", "too long");
+  expect_program_refused("\x80\x02}q\x01" + many("h\x01", much) + ".", "too long");
   // A dict in itself.
-  refuses_program("\x80\x02}q\x01(" + text("me") + "h\x01u.", "something other than named tensors");
+  expect_program_refused("\x80\x02}q\x01(" + text("me") + "h\x01u.", "something other than named tensors");
   // One long tuple that every tensor takes for its shape.
   const std::string tensor = "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
                              text("0") + text("cpu") + whole(0) + "tQ" + whole(0) + "h\x01h\x01\x89" + kOrderedDict +
                              "tR";
-  refuses_program("\x80\x02(" + many("K\x01", 100'000) + "tq\x01" + many(tensor, 1'000) + ".",
-                  "more than 32 dimensions");
+  expect_program_refused("\x80\x02(" + many("K\x01", 100'000) + "tq\x01" + many(tensor, 1'000) + ".",
+                         "more than 32 dimensions");
 }
 
 TEST_F(TorchFileTest, RefusesAnArchiveWhoseDirectoryLies) {
@@ -177,12 +182,12 @@ TEST_F(TorchFileTest, RefusesAnArchiveWhoseDirectoryLies) {
     change(files);
     return zip(files);
   };
-  refuses(with([](auto& files) { files.push_back(files[2]); }), "'archive/data/0' is in it twice");
-  refuses(with([](auto& files) { files[2].method = 8; }), "is compressed");
-  refuses(with([](auto& files) { files[2].flags = 1; }), "is encrypted");
-  refuses(with([](auto& files) { files[1].bytes = "big"; }), "byte order");
-  refuses(with([](auto& files) { files.push_back({"other/data.pkl", ""}); }), "two programs");
-  refuses(with([](auto& files) { files.erase(files.begin()); }), "not one that torch.save wrote");
+  expect_refused(with([](auto& files) { files.push_back(files[2]); }), "'archive/data/0' is in it twice");
+  expect_refused(with([](auto& files) { files[2].method = 8; }), "is compressed");
+  expect_refused(with([](auto& files) { files[2].flags = 1; }), "is encrypted");
+  expect_refused(with([](auto& files) { files[1].bytes = "big"; }), "byte order");
+  expect_refused(with([](auto& files) { files.push_back({"other/data.pkl", ""}); }), "two programs");
+  expect_refused(with([](auto& files) { files.erase(files.begin()); }), "not one that torch.save wrote");
 
   const std::string archive = zip(good);
   const std::size_t directory = archive.find("PK\x01\x02");
@@ -191,16 +196,16 @@ TEST_F(TorchFileTest, RefusesAnArchiveWhoseDirectoryLies) {
     bytes.replace(at, 4, little(value));
     return bytes;
   };
-  refuses(altered(directory + 20, 400'000), "is compressed");              // the size of the first file, one of two
-  refuses(altered(directory + 42, 5), "the place of 'archive/data.pkl'");  // where it is
-  refuses(altered(directory + 42, 0xFFFFFFF0), "the place of 'archive/data.pkl'");
-  refuses(altered(directory + 42, 0xFFFFFFFF),
-          "the place of 'archive/data.pkl'");                          // in a zip64 field that is not there
-  refuses(altered(archive.size() - 10, 3), "not where it should be");  // the directory's length
-  refuses(altered(archive.size() - 6, 0), "not where it should be");   // the directory's place
+  expect_refused(altered(directory + 20, 400'000), "is compressed");  // the size of the first file, one of two
+  expect_refused(altered(directory + 42, 5), "the place of 'archive/data.pkl'");  // where it is
+  expect_refused(altered(directory + 42, 0xFFFFFFF0), "the place of 'archive/data.pkl'");
+  expect_refused(altered(directory + 42, 0xFFFFFFFF),
+                 "the place of 'archive/data.pkl'");                          // in a zip64 field that is not there
+  expect_refused(altered(archive.size() - 10, 3), "not where it should be");  // the directory's length
+  expect_refused(altered(archive.size() - 6, 0), "not where it should be");   // the directory's place
   std::string fewer = archive;
   fewer[archive.size() - 12] = 1;
-  refuses(fewer, "directory is cut short");
+  expect_refused(fewer, "directory is cut short");
 }
 
 TEST_F(TorchFileTest, RefusesFilesOfAnArchiveThatOverlap) {
@@ -211,7 +216,7 @@ TEST_F(TorchFileTest, RefusesFilesOfAnArchiveThatOverlap) {
   std::uint32_t size = 0;
   std::memcpy(&size, archive.data() + entry + 20, sizeof size);
   for (const std::size_t at : {entry + 20, entry + 24}) archive.replace(at, 4, little(size + 20));
-  refuses(archive, "two of its files overlap");
+  expect_refused(archive, "two of its files overlap");
 }
 
 TEST_F(TorchFileTest, RefusesAFileThatIsCutShortAnywhere) {
@@ -222,11 +227,11 @@ TEST_F(TorchFileTest, RefusesAFileThatIsCutShortAnywhere) {
 }
 
 TEST_F(TorchFileTest, SaysWhatElseAFileIs) {
-  refuses("", "not a file that torch.save wrote");
-  refuses(std::string("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15), "PyTorch before 1.6");
-  refuses("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer");
-  refuses("\n<!DOCTYPE HTML><html>", "web page");
-  refuses(little<std::uint64_t>(20) + "{\"a\": 1}", "safetensors file under the name of the other");
+  expect_refused("", "not a file that torch.save wrote");
+  expect_refused(std::string("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15), "PyTorch before 1.6");
+  expect_refused("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer");
+  expect_refused("\n<!DOCTYPE HTML><html>", "web page");
+  expect_refused(little<std::uint64_t>(20) + "{\"a\": 1}", "safetensors file under the name of the other");
 }
 
 TEST_F(TorchFileTest, ReadsOrRefusesEveryMutation) {
