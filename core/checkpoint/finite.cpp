@@ -18,7 +18,7 @@ bool is_finite(const at::Tensor& tensor) {
 
 std::vector<std::string> tensors_with(const Model& outline, const std::set<std::string>& parameters) {
   std::vector<std::string> names;
-  for (const StoredTensor& stored : family_of(outline.config.family, "the model's config").tensors(outline.config)) {
+  for (const StoredTensor& stored : family_of(outline.config).tensors(outline.config)) {
     const auto is_one = [&](const Piece& piece) { return parameters.contains(piece.parameter); };
     if (std::any_of(stored.pieces.begin(), stored.pieces.end(), is_one)) names.push_back(stored.name);
   }
@@ -28,15 +28,6 @@ std::vector<std::string> tensors_with(const Model& outline, const std::set<std::
     }
   }
   return names;
-}
-
-std::vector<std::string> tensors_not_finite(const Model& model) {
-  std::set<std::string> parameters;
-  Model handles = model;
-  for_each_parameter(handles, [&](const ParameterRef& ref) {
-    if (ref.part != ParameterRef::Part::domain && !is_finite(*ref.tensor)) parameters.insert(ref.name);
-  });
-  return tensors_with(model, parameters);
 }
 
 }  // namespace mformer

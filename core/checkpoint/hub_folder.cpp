@@ -1,6 +1,5 @@
 #include "core/checkpoint/hub_folder.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/formats/generation_config.h"
@@ -28,14 +27,14 @@ void check_folder(const fs::path& folder) {
 }
 
 // With what generation_config.json beside it says about the end of a text.
-ModelConfig read_config(const fs::path& path, const std::string& text, const ReadOptions& options) {
-  ModelConfig config = read_hub_config(text, path.string(), options);
+HubConfig read_config(const fs::path& path, const ReadOptions& options) {
+  refuse_stand_in_at(path.string());
+  HubConfig read = read_hub_config(read_file(path), path.string(), options);
   const fs::path generation = path.parent_path() / "generation_config.json";
-  if (!is_file(generation)) return config;
+  if (!is_file(generation)) return read;
   refuse_stand_in_at(generation.string());
-  const bool names_none = !nlohmann::json::parse(text).contains("eos_token_id");
-  take_generation_config(config, read_file(generation), names_none, generation.string());
-  return config;
+  take_generation_config(read.config, read_file(generation), !read.names_end_tokens, generation.string());
+  return read;
 }
 
 }  // namespace
@@ -48,10 +47,9 @@ HubFolder open_hub_folder(const fs::path& folder, const ReadOptions& options) {
   }
   HubFolder opened;
   opened.path_ = folder;
-  refuse_stand_in_at(config_path.string());
-  const std::string text = read_file(config_path);
-  opened.config_ = read_config(config_path, text, options);
-  opened.layout_ = &layout_of_config(text, config_path.string());
+  HubConfig read = read_config(config_path, options);
+  opened.config_ = std::move(read.config);
+  opened.layout_ = read.layout;
   for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
     if (opened.tokenizer_path_ || !is_file(folder / name)) continue;
     opened.tokenizer_path_ = folder / name;

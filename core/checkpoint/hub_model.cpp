@@ -74,7 +74,7 @@ Model load_hub_model(const HubFolder& folder) {
 }
 
 std::vector<NamedTensor> to_hub_tensors(const Model& model) {
-  return to_hub_tensors(model, family_of(model.config.family, "the model's config"));
+  return to_hub_tensors(model, family_of(model.config));
 }
 
 std::vector<NamedTensor> to_hub_tensors(const Model& model, const Family& layout) {

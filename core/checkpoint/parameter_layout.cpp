@@ -84,7 +84,7 @@ std::vector<ParameterSpec> parameter_layout(const ModelConfig& config, const Fam
 }
 
 std::vector<ParameterSpec> parameter_layout(const ModelConfig& config) {
-  return parameter_layout(config, family_of(config.family, "the model's config"));
+  return parameter_layout(config, family_of(config));
 }
 
 void check_parameters(const HubFolder& folder) {

@@ -11,6 +11,14 @@ at::Tensor narrowed(const at::Tensor& x, std::int64_t dimension, const Span& spa
   return span.count < 0 ? x : x.narrow(dimension, span.first, span.count);
 }
 
+/// Whether the tensor is one whole parameter, as it is.
+bool is_one_parameter(const StoredTensor& stored) {
+  if (stored.pieces.size() != 1) return false;
+  const Piece& piece = stored.pieces.front();
+  const bool turned = piece.transposed && stored.shape.size() > 1;
+  return piece.index < 0 && piece.rows.count < 0 && piece.columns.count < 0 && !turned && piece.to == 0;
+}
+
 }  // namespace
 
 at::Tensor stored_part(const at::Tensor& whole, const Piece& piece) {
@@ -24,13 +32,6 @@ at::Tensor stored_part(const at::Tensor& whole, const Piece& piece) {
 at::Tensor own_part(const at::Tensor& parameter, const Piece& piece, std::int64_t count) {
   const std::int64_t last = parameter.dim() - 1;
   return parameter.size(last) == count ? parameter : parameter.narrow(last, piece.to, count);
-}
-
-bool is_one_parameter(const StoredTensor& stored) {
-  if (stored.pieces.size() != 1) return false;
-  const Piece& piece = stored.pieces.front();
-  const bool turned = piece.transposed && stored.shape.size() > 1;
-  return piece.index < 0 && piece.rows.count < 0 && piece.columns.count < 0 && !turned && piece.to == 0;
 }
 
 at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter) {
@@ -58,13 +59,6 @@ void assemble_in_order(const StoredTensor& stored, const ByParameter& parameter,
     if (i + 1 < stored.pieces.size() && stored.pieces[i + 1].index == stored.pieces[i].index) continue;
     take(assemble(matrix, parameter).to(type).contiguous());
     matrix.pieces.clear();
-  }
-}
-
-void take_apart(const StoredTensor& stored, const at::Tensor& whole, const ByParameter& parameter) {
-  for (const Piece& piece : stored.pieces) {
-    const at::Tensor part = stored_part(whole, piece);
-    own_part(parameter(piece.parameter), piece, part.size(-1)).copy_(part);
   }
 }
 

@@ -15,9 +15,6 @@ using ByParameter = std::function<at::Tensor(const std::string&)>;
 /// The stored tensor that these parameters make. Shares memory with the parameter where it is one, as it is.
 at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter);
 
-/// The reverse: copies what the tensor holds into the parameters, whose dtype may be another.
-void take_apart(const StoredTensor& stored, const at::Tensor& whole, const ByParameter& parameter);
-
 /// The piece's part of the stored tensor (of the matrix that it is about, where `piece.index` is -1), turned as the
 /// parameter stands: a view.
 at::Tensor stored_part(const at::Tensor& whole, const Piece& piece);
@@ -29,8 +26,5 @@ at::Tensor own_part(const at::Tensor& parameter, const Piece& piece, std::int64_
 /// this type.
 void assemble_in_order(const StoredTensor& stored, const ByParameter& parameter, at::ScalarType type,
                        const std::function<void(const at::Tensor&)>& take);
-
-/// Whether the tensor is one whole parameter, as it is.
-bool is_one_parameter(const StoredTensor& stored);
 
 }  // namespace mformer

@@ -47,6 +47,10 @@ const Family& family_of(std::string_view model_type, const std::string& source) 
               suggestion_hint(std::string(model_type.substr(0, 100)), known, "types", ""));
 }
 
+const Family& family_of(const ModelConfig& config) {
+  return family_of(config.family, "the model's config");
+}
+
 namespace {
 
 /// A config.json that does not say is a ModuleFormer's.
@@ -56,26 +60,7 @@ const Family& family_in(const json& document, const std::string& source) {
   return family_of(type.get<std::string>(), source);
 }
 
-void require_slices_meant(const ModelConfig& config, const std::string& source, const ReadOptions& options) {
-  const bool has_own = family_of(config.family, source).read == nullptr;
-  if (options.slices == 0 || (!has_own && !config.form.unrouted_layers.empty())) return;
-  throw Error(source + ": the model has no dense feed-forward layer to be cut into slices", "leave --slices out");
-}
-
-}  // namespace
-
-const Family& layout_of_config(std::string_view text, const std::string& source) {
-  return family_in(parse_config_object(text, source), source);
-}
-
-ModelConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options) {
-  json document = parse_config_object(text, source);
-  const Family& family = family_in(document, source);
-  if (family.read == nullptr) {
-    ModelConfig config = ModelConfig::from_json(text, source);
-    require_slices_meant(config, source, options);
-    return config;
-  }
+ModelConfig read_by(const Family& family, json document, const std::string& source, const ReadOptions& options) {
   for (const char* field : {"model_type", "architectures"}) document.erase(field);
   HubFields hub(std::move(document), source, options);
   if (hub.has("quantization_config")) {
@@ -86,12 +71,25 @@ ModelConfig read_hub_config(std::string_view text, const std::string& source, co
   family.read(hub, config);
   config.extra.update(hub.rest());
   config.validate(source);
-  require_slices_meant(config, source, options);
   return config;
 }
 
+}  // namespace
+
+HubConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options) {
+  const json document = parse_config_object(text, source);
+  const Family& family = family_in(document, source);
+  const bool has_own = family.read == nullptr;
+  HubConfig read{has_own ? ModelConfig::from_json(text, source) : read_by(family, document, source, options), &family,
+                 document.contains("eos_token_id")};
+  if (options.slices > 0 && (has_own || read.config.form.unrouted_layers.empty())) {
+    throw Error(source + ": the model has no dense feed-forward layer to be cut into slices", "leave --slices out");
+  }
+  return read;
+}
+
 std::string hub_config_json(const ModelConfig& config) {
-  const Family& family = family_of(config.family, "the model's config");
+  const Family& family = family_of(config);
   if (family.write == nullptr) return config.to_json();
   json document = config.extra;
   family.write(config, document);

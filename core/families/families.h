@@ -50,7 +50,7 @@ extern const Family kFamily;
 /// read_dense_attention().
 void read_dense(HubFields& hub, ModelConfig& config, double default_eps, std::int64_t default_head = 0);
 void write_dense(const ModelConfig& config, nlohmann::json& hub);
-std::vector<StoredTensor> dense_tensors(const ModelConfig& config);
+void dense_block(TensorTable& table, std::int64_t layer);
 }  // namespace llama
 
 }  // namespace mformer

@@ -61,9 +61,8 @@ const std::vector<const Family*>& families();
 
 /// Throws Error, naming those there are, when there is none of that model_type.
 const Family& family_of(std::string_view model_type, const std::string& source);
-
-/// The layout of the tensors beside this config.json: of its model_type, which is mformer's own where that wrote it.
-const Family& layout_of_config(std::string_view text, const std::string& source);
+/// The config's own.
+const Family& family_of(const ModelConfig& config);
 
 /// Modules that a dense feed-forward layer is cut into, or the next fewer that divide its width, if nobody says.
 inline constexpr std::int64_t kDefaultSlices = 8;
@@ -73,8 +72,15 @@ struct ReadOptions {
   std::int64_t slices = 0;  ///< Modules that a dense feed-forward layer is cut into; 0 = as kDefaultSlices says.
 };
 
-/// A config.json of any family, validated; throws Error as ModelConfig::from_json().
-ModelConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options = {});
+/// What a config.json says.
+struct HubConfig {
+  ModelConfig config;              ///< Validated.
+  const Family* layout = nullptr;  ///< Of the tensors beside it: its model_type's, mformer's own where that wrote it.
+  bool names_end_tokens = false;   ///< Whether it has the field for them, whatever the value.
+};
+
+/// A config.json of any family; throws Error as ModelConfig::from_json().
+HubConfig read_hub_config(std::string_view text, const std::string& source, const ReadOptions& options = {});
 
 /// The config.json of the config's family; throws Error where the family has no such models.
 std::string hub_config_json(const ModelConfig& config);

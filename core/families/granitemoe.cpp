@@ -22,7 +22,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   write_experts(config, hub, "num_local_experts");
@@ -42,16 +41,6 @@ void add_block(TensorTable& table, std::int64_t layer) {
   table.stacked(moe + ".router.layer.weight", layer, Kind::mlp, ".row", false);
 }
 
-namespace {
-
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
-}
-
-}  // namespace
-
-const Family kFamily = {
-    "granitemoe",    "GraniteMoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("granitemoe", "GraniteMoeForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::granitemoe

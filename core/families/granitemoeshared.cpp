@@ -27,19 +27,9 @@ void add_block(TensorTable& table, std::int64_t layer) {
   table.whole(shared + ".output_linear.weight", ours + ".out", true);
 }
 
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
-}
-
 }  // namespace
 
-const Family kFamily = {"granitemoeshared",
-                        "GraniteMoeSharedForCausalLM",
-                        read,
-                        write,
-                        tensors,
-                        is_llama_buffer,
-                        "model.embed_tokens.weight",
-                        "lm_head.weight"};
+const Family kFamily =
+    llama_kin("granitemoeshared", "GraniteMoeSharedForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::granitemoeshared

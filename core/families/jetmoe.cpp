@@ -35,7 +35,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   hub.erase("hidden_act");
   const std::int64_t modules = equal_count(config, Kind::att, true);
@@ -76,14 +75,8 @@ void add_block(TensorTable& table, std::int64_t layer) {
   table.whole(mlp + ".bias", block + ".mlp_bias");
 }
 
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
-}
-
 }  // namespace
 
-const Family kFamily = {
-    "jetmoe",        "JetMoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("jetmoe", "JetMoeForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::jetmoe

@@ -24,7 +24,6 @@ void read_dense(HubFields& hub, ModelConfig& config, double default_eps, std::in
 }
 
 void write_dense(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   hub["intermediate_size"] = dense_width(config);
@@ -33,10 +32,6 @@ void write_dense(const ModelConfig& config, nlohmann::json& hub) {
 void dense_block(TensorTable& table, std::int64_t layer) {
   add_dense_attention(table, layer);
   add_slices(table, layer, llama_layer(layer) + ".mlp");
-}
-
-std::vector<StoredTensor> dense_tensors(const ModelConfig& config) {
-  return llama_tensors(config, dense_block);
 }
 
 namespace {
@@ -56,8 +51,6 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
 
 }  // namespace
 
-const Family kFamily = {
-    "llama",         "LlamaForCausalLM", read, write, dense_tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("llama", "LlamaForCausalLM", read, write, llama_tensors<llama::dense_block>);
 
 }  // namespace mformer::llama

@@ -29,6 +29,7 @@ void read_dense_feed_forward(const HubFields& hub, ModelConfig& config, std::int
 void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const char*>& count, std::int64_t width,
                   double default_aux = 0.001);
 
+/// Throws Error where the modules are int8, which no other family's checkpoint can hold.
 void write_trunk(const ModelConfig& config, nlohmann::json& hub);
 void write_dense_attention(const ModelConfig& config, nlohmann::json& hub);
 /// The hidden width of the unrouted feed-forward layers.
@@ -38,15 +39,23 @@ void write_experts(const ModelConfig& config, nlohmann::json& hub, const char* c
 /// How many modules of that kind each layer has, of those with a router or of those without. Throws Error, naming the
 /// layers, where they differ.
 std::int64_t equal_count(const ModelConfig& config, Kind kind, bool routed);
-/// Throws Error where the config has more than a plain checkpoint of its family can hold.
-void require_plain(const ModelConfig& config);
 [[noreturn]] void refuse_export(const ModelConfig& config, const std::string& why, const std::string& hint = "");
 
 /// "model.layers.3"
 std::string llama_layer(std::int64_t layer);
+/// A family that differs in its blocks and its config.
+Family llama_kin(std::string_view model_type, std::string_view architecture,
+                 void (*read)(HubFields& hub, ModelConfig& config),
+                 void (*write)(const ModelConfig& config, nlohmann::json& hub),
+                 std::vector<StoredTensor> (*tensors)(const ModelConfig& config));
 /// Embedding and norms, the blocks by `block`, head.
 std::vector<StoredTensor> llama_tensors(const ModelConfig& config,
                                         void (*block)(TensorTable& table, std::int64_t layer));
+/// The same as a function of the config alone, for Family::tensors.
+template <void (*kBlock)(TensorTable& table, std::int64_t layer)>
+std::vector<StoredTensor> llama_tensors(const ModelConfig& config) {
+  return llama_tensors(config, kBlock);
+}
 /// self_attn.{q,k,v,o}_proj with what biases and norms the form has.
 void add_dense_attention(TensorTable& table, std::int64_t layer);
 /// {gate,up,down}_proj below `prefix`, of an unrouted layer.
@@ -54,7 +63,7 @@ void add_slices(TensorTable& table, std::int64_t layer, const std::string& prefi
 /// {gate,up,down} of every expert below `prefix`: "PREFIX.3.GATE.weight".
 void add_experts(TensorTable& table, std::int64_t layer, const std::string& prefix, const char* gate, const char* up,
                  const char* down);
-/// Buffers that old versions stored.
-bool is_llama_buffer(std::string_view name);
+/// mlp.gate and mlp.experts with {gate,up,down}_proj, or slices where the layer has no router: OLMoE and the Qwens.
+void add_mixture(TensorTable& table, std::int64_t layer);
 
 }  // namespace mformer

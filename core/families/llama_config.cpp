@@ -1,8 +1,5 @@
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <set>
 
 #include "core/families/hub_fields.h"
 #include "core/families/llama_blocks.h"
@@ -137,6 +134,7 @@ void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const c
 }
 
 void write_trunk(const ModelConfig& config, json& hub) {
+  if (config.is_quantized()) refuse_export(config, "its modules are int8");
   hub["vocab_size"] = config.vocab_size;
   hub["hidden_size"] = config.n_embd;
   hub["num_hidden_layers"] = config.n_layer;
@@ -178,16 +176,12 @@ std::int64_t equal_count(const ModelConfig& config, Kind kind, bool routed) {
     if (count < 0) count = config.modules(kind, layer);
     if (config.modules(kind, layer) != count) others.push_back(layer);
   }
-  if (count == 0) refuse_export(config, "no " + std::string(to_string(kind)) + " module is left");
   if (!others.empty()) {
     refuse_export(config, "the layers " + list_of(others) + " have another number of " + std::string(to_string(kind)) +
                               " modules than the first, " + std::to_string(count));
   }
+  if (count == 0) refuse_export(config, "no " + std::string(to_string(kind)) + " module is left");
   return std::max<std::int64_t>(count, 0);
-}
-
-void require_plain(const ModelConfig& config) {
-  if (config.is_quantized()) refuse_export(config, "its modules are int8");
 }
 
 void refuse_export(const ModelConfig& config, const std::string& why, const std::string& hint) {

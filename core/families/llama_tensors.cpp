@@ -104,8 +104,28 @@ void add_experts(TensorTable& table, std::int64_t layer, const std::string& pref
   }
 }
 
+void add_mixture(TensorTable& table, std::int64_t layer) {
+  const std::string mlp = llama_layer(layer) + ".mlp";
+  if (!table.config().form.mlp_routed(layer)) return add_slices(table, layer, mlp);
+  table.stacked(mlp + ".gate.weight", layer, Kind::mlp, ".row", false);
+  add_experts(table, layer, mlp + ".experts", "gate_proj", "up_proj", "down_proj");
+}
+
+namespace {
+
+/// What old versions stored beside the parameters.
 bool is_llama_buffer(std::string_view name) {
   return name.ends_with(".rotary_emb.inv_freq");
+}
+
+}  // namespace
+
+Family llama_kin(std::string_view model_type, std::string_view architecture,
+                 void (*read)(HubFields& hub, ModelConfig& config),
+                 void (*write)(const ModelConfig& config, nlohmann::json& hub),
+                 std::vector<StoredTensor> (*tensors)(const ModelConfig& config)) {
+  return {model_type,      architecture, read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
+          "lm_head.weight"};
 }
 
 }  // namespace mformer

@@ -20,13 +20,6 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
 
 }  // namespace
 
-const Family kFamily = {"mistral",
-                        "MistralForCausalLM",
-                        read,
-                        write,
-                        llama::dense_tensors,
-                        is_llama_buffer,
-                        "model.embed_tokens.weight",
-                        "lm_head.weight"};
+const Family kFamily = llama_kin("mistral", "MistralForCausalLM", read, write, llama_tensors<llama::dense_block>);
 
 }  // namespace mformer::mistral

@@ -19,7 +19,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   write_experts(config, hub, "num_local_experts");
@@ -34,14 +33,8 @@ void add_block(TensorTable& table, std::int64_t layer) {
   add_experts(table, layer, moe + ".experts", "w1", "w3", "w2");
 }
 
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
-}
-
 }  // namespace
 
-const Family kFamily = {
-    "mixtral",       "MixtralForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("mixtral", "MixtralForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::mixtral

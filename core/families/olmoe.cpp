@@ -23,7 +23,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   if (equal_count(config, Kind::att, false) * config.att_hidden != config.n_embd) {
     refuse_export(config, "the norm of its queries must be as wide as the model, and heads were removed or added",
                   "mformer export DIR --for transformers writes it in mformer's own layout");
@@ -39,19 +38,12 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
 }
 
 void add_block(TensorTable& table, std::int64_t layer) {
-  const std::string mlp = llama_layer(layer) + ".mlp";
   add_dense_attention(table, layer);
-  table.stacked(mlp + ".gate.weight", layer, Kind::mlp, ".row", false);
-  add_experts(table, layer, mlp + ".experts", "gate_proj", "up_proj", "down_proj");
-}
-
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
+  add_mixture(table, layer);
 }
 
 }  // namespace
 
-const Family kFamily = {
-    "olmoe", "OlmoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight", "lm_head.weight"};
+const Family kFamily = llama_kin("olmoe", "OlmoeForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::olmoe

@@ -23,7 +23,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   hub["qkv_bias"] = config.form.in_bias_att;
@@ -31,7 +30,8 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
   qwen3_moe::write_mixture(config, hub);
 }
 
-void add_shared(TensorTable& table, std::int64_t layer, const std::string& mlp) {
+void add_shared(TensorTable& table, std::int64_t layer) {
+  const std::string mlp = llama_layer(layer) + ".mlp";
   const std::int64_t width = table.config().form.shared_hidden;
   const std::string ours = names::layer(layer) + ".shared";
   table.columns(mlp + ".shared_expert.gate_proj.weight", ours + ".in", 0, width);
@@ -41,22 +41,14 @@ void add_shared(TensorTable& table, std::int64_t layer, const std::string& mlp) 
 }
 
 void add_block(TensorTable& table, std::int64_t layer) {
-  const std::string mlp = llama_layer(layer) + ".mlp";
+  const ModelForm& form = table.config().form;
   add_dense_attention(table, layer);
-  if (!table.config().form.mlp_routed(layer)) return add_slices(table, layer, mlp);
-  table.stacked(mlp + ".gate.weight", layer, Kind::mlp, ".row", false);
-  add_experts(table, layer, mlp + ".experts", "gate_proj", "up_proj", "down_proj");
-  if (table.config().form.shared_hidden > 0) add_shared(table, layer, mlp);
-}
-
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
+  add_mixture(table, layer);
+  if (form.shared_hidden > 0 && form.mlp_routed(layer)) add_shared(table, layer);
 }
 
 }  // namespace
 
-const Family kFamily = {
-    "qwen2_moe",     "Qwen2MoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("qwen2_moe", "Qwen2MoeForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::qwen2_moe

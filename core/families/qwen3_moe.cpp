@@ -9,6 +9,8 @@
 #include "core/formats/parameter_names.h"
 
 namespace mformer::qwen3_moe {
+namespace {
+
 std::vector<std::int64_t> read_dense_layers(HubFields& hub, const ModelConfig& config) {
   const std::vector<std::int64_t> dense = hub.counts("mlp_only_layers");
   const std::int64_t step = std::max<std::int64_t>(1, hub.count("decoder_sparse_step", 1));
@@ -19,6 +21,8 @@ std::vector<std::int64_t> read_dense_layers(HubFields& hub, const ModelConfig& c
   }
   return layers;
 }
+
+}  // namespace
 
 void read_mixture(HubFields& hub, ModelConfig& config, bool renormalise) {
   const std::int64_t dense_width = hub.count("intermediate_size");
@@ -50,7 +54,6 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
-  require_plain(config);
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   hub["attention_bias"] = config.form.in_bias_att;
@@ -58,21 +61,12 @@ void write(const ModelConfig& config, nlohmann::json& hub) {
 }
 
 void add_block(TensorTable& table, std::int64_t layer) {
-  const std::string mlp = llama_layer(layer) + ".mlp";
   add_dense_attention(table, layer);
-  if (!table.config().form.mlp_routed(layer)) return add_slices(table, layer, mlp);
-  table.stacked(mlp + ".gate.weight", layer, Kind::mlp, ".row", false);
-  add_experts(table, layer, mlp + ".experts", "gate_proj", "up_proj", "down_proj");
-}
-
-std::vector<StoredTensor> tensors(const ModelConfig& config) {
-  return llama_tensors(config, add_block);
+  add_mixture(table, layer);
 }
 
 }  // namespace
 
-const Family kFamily = {
-    "qwen3_moe",     "Qwen3MoeForCausalLM", read, write, tensors, is_llama_buffer, "model.embed_tokens.weight",
-    "lm_head.weight"};
+const Family kFamily = llama_kin("qwen3_moe", "Qwen3MoeForCausalLM", read, write, llama_tensors<add_block>);
 
 }  // namespace mformer::qwen3_moe

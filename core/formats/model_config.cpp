@@ -1,8 +1,7 @@
 #include "core/formats/model_config.h"
 
 #include <algorithm>
-#include <limits>
-#include <optional>
+#include <cmath>
 #include <set>
 #include <type_traits>
 #include <utility>
@@ -186,6 +185,10 @@ std::int64_t ModelConfig::n_att(std::int64_t layer) const {
 
 std::int64_t ModelConfig::n_mlp(std::int64_t layer) const {
   return n_mlp_experts_per_layer.empty() ? n_mlp_experts : n_mlp_experts_per_layer[static_cast<std::size_t>(layer)];
+}
+
+double ModelConfig::score_scale() const {
+  return form.attention_scale > 0 ? form.attention_scale : 1 / std::sqrt(static_cast<double>(head_size()));
 }
 
 std::vector<std::int64_t> ModelConfig::end_tokens() const {

@@ -122,6 +122,8 @@ struct ModelConfig {
   bool has_kv_projection() const { return form.att_routed && (att_hidden != n_embd || n_head != 1); }
   /// Width of one head.
   std::int64_t head_size() const { return att_hidden / n_head; }
+  /// What scores of softmax attention are multiplied by.
+  double score_scale() const;
 
   /// Tokens of a window where nobody says otherwise: the context, but not more than 1,024, since models that can read
   /// much longer texts take memory and time by the window.

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/tensor.h>
 
+#include <map>
+
 #include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
 #include "modules_registry/error.h"
@@ -80,18 +82,19 @@ class Visitor {
   int layer_;
 };
 
-/// The role of the parameter of this name, of which a private part stands in the place.
-Role role_of_part(const std::string& name) {
-  if (name == names::kEmbedding) return Role::embedding;
-  if (name == names::kHead) return Role::head;
-  if (name.ends_with(".rows")) return Role::row;
-  if (name.ends_with(".temperature")) return Role::temperature;
-  if (name.ends_with(".router.weight") || name.ends_with(".shared.gate")) return Role::router_weight;
-  if (name.ends_with(".router.bias")) return Role::router_bias;
-  if (name.ends_with("_proj.weight")) return Role::projection;
-  if (name.ends_with("_proj.bias") || name.ends_with("_bias")) return Role::bias;
-  if (name.find(".shared.") != std::string::npos) return Role::shared_map;
-  return Role::norm;
+/// A private part has the role of what it stands in the place of; the rows of a bank are one part together.
+void visit_private_parts(Model& model, const Visit& visit) {
+  Model base = model;
+  base.domains.clear();
+  std::map<std::string, Role> roles;
+  for_each_parameter(base, [&](const ParameterRef& ref) { roles[ref.name] = ref.role; });
+  for (Domain& domain : model.domains) {
+    for (PrivatePart& part : domain.parts) {
+      const auto place = roles.find(part.name);
+      const Role role = place == roles.end() ? Role::row : place->second;
+      visit({"domain " + domain.name + "/" + part.name, &part.value, Part::domain, role});
+    }
+  }
 }
 
 }  // namespace
@@ -102,11 +105,7 @@ void for_each_parameter(Model& model, const Visit& visit) {
   for (std::size_t l = 0; l < model.blocks.size(); ++l) Visitor(visit, static_cast<int>(l)).block(model.blocks[l]);
   outside.norm(std::string(names::kFinalNorm), model.ln_f);
   if (!model.config.tie_word_embeddings) outside.trunk(std::string(names::kHead), model.lm_head, Role::head);
-  for (Domain& domain : model.domains) {
-    for (PrivatePart& part : domain.parts) {
-      visit({"domain " + domain.name + "/" + part.name, &part.value, Part::domain, role_of_part(part.name)});
-    }
-  }
+  if (!model.domains.empty()) visit_private_parts(model, visit);
 }
 
 std::vector<ParameterRef> parameters(Model& model) {

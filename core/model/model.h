@@ -175,10 +175,6 @@ Model make_model(const ModelConfig& config, std::uint64_t seed);
 /// One fresh module for a bank of layer `layer` (fan-in rule as above); `row` included. Draws from the generator given.
 Module make_module(const ModelConfig& config, std::int64_t layer, Kind kind, at::Generator& generator);
 
-/// A model of the (validated) config's geometry whose parameters, of this dtype, are allocated and nothing else; int8
-/// codes and scales where it is quantised.
-Model allocate_model(const ModelConfig& config, at::ScalarType dtype);
-
 /// A deep copy that shares no tensor with `model`, without gradients.
 Model clone(const Model& model);
 

@@ -6,7 +6,8 @@
 
 namespace mformer {
 
-/// As allocate_model(), but the parameters take no memory: they are on at::kMeta, where shapes and types can be asked
+/// A model of the (validated) config's geometry without its weights: the parameters, of this dtype (int8 codes and
+/// float32 scales where it is quantised), take no memory. They are on at::kMeta, where shapes and types can be asked
 /// for, and nothing else.
 Model outline_model(const ModelConfig& config, at::ScalarType dtype);
 

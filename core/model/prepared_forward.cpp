@@ -3,15 +3,11 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 
-#include <cmath>
-
+#include "core/model/heads.h"
 #include "core/model/inference.h"
 #include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
 #include "kernels/module_dispatch.h"
-#include "kernels/rms_norm.h"
-#include "kernels/softmax_attention.h"
-#include "kernels/stick_breaking_attention.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -28,12 +24,6 @@ void check(const ForwardOptions& options) {
     throw Error(std::string("a model prepared for inference gives no ") + asked, "use the model as it was loaded");
   }
 }
-
-/// As in attention.cpp.
-struct PreparedHeads {
-  at::Tensor query;       ///< [batch, tokens, slots, heads, size]
-  at::Tensor key, value;  ///< [batch, tokens, heads, size]
-};
 
 /// One pass of a batch through a prepared model. Rows are tokens, flattened batch-major.
 class Pass {
@@ -178,43 +168,19 @@ class Pass {
   at::Tensor heads(const at::Tensor& x) const { return x.view({batch_, tokens_, config_.n_head, config_.head_size()}); }
 
   /// Queries of the chosen modules, and keys and values that the layer computes for all of them.
-  PreparedHeads shared_heads(const PreparedBlock& block, const at::Tensor& x, const at::Tensor& slots) const {
+  Heads shared_heads(const PreparedBlock& block, const at::Tensor& x, const at::Tensor& slots) const {
     const bool projected = block.k_proj.defined();
-    PreparedHeads made;
+    Heads made;
     made.query = slots.view({batch_, tokens_, slots.size(1), config_.n_head, config_.head_size()});
     made.key = heads(projected ? kernels::packed_linear(x, block.k_proj, block.k_bias) : x);
     made.value = projected ? heads(kernels::packed_linear(x, block.v_proj, block.v_bias)) : made.key;
     return made;
   }
 
-  /// Queries, key and value of each module: slots [tokens, modules, att_hidden + 2 · size].
-  PreparedHeads own_heads(const PreparedBlock& block, const at::Tensor& flat) const {
-    const std::int64_t size = config_.head_size(), queries = config_.att_hidden;
+  Heads module_heads(const PreparedBlock& block, const at::Tensor& flat) const {
     const at::Tensor slots = flat.view({batch_, tokens_, flat.size(1), -1});
-    PreparedHeads made{slots.narrow(3, 0, queries).unflatten(3, {config_.n_head, size}), slots.narrow(3, queries, size),
-                       slots.narrow(3, queries + size, size)};
-    if (form_.qk_norm == QkNorm::head) {
-      made.query = kernels::rms_norm(made.query, block.q_norm, form_.block_eps);
-      made.key = kernels::rms_norm(made.key, block.k_norm, form_.block_eps);
-    } else if (form_.qk_norm == QkNorm::whole) {
-      made.query = kernels::rms_norm(made.query.flatten(2), block.att.query_norm, form_.block_eps).view_as(made.query);
-      made.key = kernels::rms_norm(made.key.flatten(2), block.att.key_norm, form_.block_eps).view_as(made.key);
-    }
-    if (form_.clip_qkv > 0) {
-      for (at::Tensor* x : {&made.query, &made.key, &made.value}) *x = x->clamp(-form_.clip_qkv, form_.clip_qkv);
-    }
-    made.query = made.query.transpose(2, 3);
-    return made;
-  }
-
-  at::Tensor read(std::size_t layer, const PreparedHeads& made) const {
-    if (form_.attention == AttentionKind::stick_breaking) {
-      return kernels::stick_breaking_attention(made.query, made.key, made.value, key_mask_);
-    }
-    const double plain = 1 / std::sqrt(static_cast<double>(config_.head_size()));
-    const double scale = form_.attention_scale > 0 ? form_.attention_scale : plain;
-    const std::int64_t window = form_.window_of(static_cast<std::int64_t>(layer));
-    return kernels::softmax_attention(made.query, made.key, made.value, key_mask_, scale, window);
+    if (form_.qk_norm != QkNorm::whole) return own_heads(config_, slots, block.q_norm, block.k_norm);
+    return own_heads(config_, slots, block.att.query_norm, block.att.key_norm);
   }
 
   void attention(const PreparedBlock& block, std::size_t layer, const Input& input, RouterDecision& decision) {
@@ -222,21 +188,11 @@ class Pass {
     const PreparedBank& bank = block.att;
     if (bank.size() == 0) return add_bias(block.att_bias);
     const kernels::Choice choice = route(bank, config_.k_att, input.router, decision);
-    const std::int64_t taken = choice.modules.size(1);
     const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);
-    PreparedHeads made = bank.routed ? shared_heads(block, x, slots) : own_heads(block, slots);
-    if (rotary_.has_value()) {
-      made.query = kernels::rotate(made.query, *rotary_, 0);
-      made.key = kernels::rotate(made.key, *rotary_, 0);
-    }
-    if (options_.cache != nullptr) {
-      std::tie(made.key, made.value) = options_.cache->append(layer, made.key, made.value);
-    }
-    at::Tensor answers = read(layer, made);
-    if (!bank.routed) answers = answers.transpose(2, 3);
+    const Heads made = bank.routed ? shared_heads(block, x, slots) : module_heads(block, slots);
     const at::Tensor rows =
-        kernels::rows_from_slots(answers.reshape({batch_ * tokens_, taken, config_.att_hidden}), dispatch);
+        kernels::rows_from_slots(attend(config_, layer, made, rotary_, key_mask_, options_.cache), dispatch);
     add_second_maps(bank, rows, choice, dispatch);
     add_bias(block.att_bias);
   }

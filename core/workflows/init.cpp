@@ -23,7 +23,7 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
   }
   ModelConfig config = options.config.empty()
                            ? preset(options.preset)
-                           : read_hub_config(read_file(options.config), options.config, {options.slices});
+                           : read_hub_config(read_file(options.config), options.config, {options.slices}).config;
   if (tokenizer.has_value()) {
     config.vocab_size = tokenizer->vocab_size();
     config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});

@@ -44,7 +44,7 @@ void add_gradients(std::vector<NamedTensor>& all, Model& model) {
   for_each_parameter(model, [&](const ParameterRef& ref) {
     gradients[ref.name] = ref.tensor->grad().defined() ? ref.tensor->grad() : at::zeros_like(*ref.tensor);
   });
-  const Family& layout = family_of(model.config.family, "the model's config");
+  const Family& layout = family_of(model.config);
   for (const NamedTensor& entry :
        hub_tensors(model.config, layout, [&](const std::string& name) { return gradients.at(name); })) {
     add_probed(all, "grad." + entry.name, entry.tensor);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "tests/kernels/attention_inputs.h"
 #include "tests/support/naive_softmax_attention.h"
 #include "tests/support/refusal.h"
 #include "tests/support/threads.h"
@@ -24,28 +25,18 @@ using mformer::testing::refusal;
 using mformer::testing::relative_error;
 using mformer::testing::SoftmaxForm;
 using mformer::testing::ThreadCount;
+using testing::attention_inputs;
+using testing::AttentionInputs;
 using ::testing::Combine;
 using ::testing::HasSubstr;
 using ::testing::Values;
 
-struct SoftmaxInputs {
-  at::Tensor query, key, value;
-};
-
-SoftmaxInputs softmax_inputs(std::int64_t batch, std::int64_t tokens, std::int64_t keys, std::int64_t k,
-                             std::int64_t heads, std::int64_t size, at::ScalarType dtype = at::kDouble) {
-  at::manual_seed(tokens * 131 + keys * 17 + k);
-  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble).to(dtype); };
-  return {random({batch, tokens, k, heads, size}), random({batch, keys, heads, size}),
-          random({batch, keys, heads, size})};
-}
-
-at::Tensor attend(const SoftmaxInputs& in, const SoftmaxForm& form) {
+at::Tensor attend(const AttentionInputs& in, const SoftmaxForm& form) {
   return softmax_attention(in.query, in.key, in.value, form.key_mask, form.scale, form.window);
 }
 
 /// With gradients and without, which are computed by different loops for one token.
-void expect_softmax_formula(const SoftmaxInputs& in, double tolerance, const SoftmaxForm& form = {}) {
+void expect_softmax_formula(const AttentionInputs& in, double tolerance, const SoftmaxForm& form = {}) {
   const at::Tensor expected = naive_softmax_attention(in.query, in.key, in.value, form);
   const at::Tensor training = attend(in, form);
   ASSERT_EQ(training.scalar_type(), in.query.scalar_type());
@@ -59,21 +50,21 @@ class SoftmaxSizes : public ::testing::TestWithParam<std::tuple<std::int64_t, st
 
 TEST_P(SoftmaxSizes, MatchesTheFormulaAroundTheEdgesOfTiles) {
   const auto [tokens, k] = GetParam();
-  expect_softmax_formula(softmax_inputs(2, tokens, tokens, k, 2, 5), testing::kFloat64);
-  expect_softmax_formula(softmax_inputs(1, tokens, tokens, k, 1, 8, at::kFloat), testing::kFloat32);
+  expect_softmax_formula(attention_inputs(2, tokens, tokens, k, 2, 5), testing::kFloat64);
+  expect_softmax_formula(attention_inputs(1, tokens, tokens, k, 1, 8, at::kFloat), testing::kFloat32);
 }
 
 TEST_P(SoftmaxSizes, MatchesTheFormulaWhenKeysAreCached) {
   const auto [tokens, k] = GetParam();
   for (const std::int64_t cached : {1, 63, 64, 65}) {
-    expect_softmax_formula(softmax_inputs(1, tokens, tokens + cached, k, 2, 4), testing::kFloat64);
+    expect_softmax_formula(attention_inputs(1, tokens, tokens + cached, k, 2, 4), testing::kFloat64);
   }
 }
 
 TEST_P(SoftmaxSizes, MatchesTheFormulaWithinWindows) {
   const auto [tokens, k] = GetParam();
   for (const std::int64_t window : {1, 2, 63, 64, 65, 1000}) {
-    expect_softmax_formula(softmax_inputs(1, tokens, tokens + 70, k, 1, 4), testing::kFloat64, {0.5, window});
+    expect_softmax_formula(attention_inputs(1, tokens, tokens + 70, k, 1, 4), testing::kFloat64, {0.5, window});
   }
 }
 
@@ -85,9 +76,9 @@ class SoftmaxHeads : public ::testing::TestWithParam<std::tuple<std::int64_t, st
 TEST_P(SoftmaxHeads, MatchesTheFormulaForEveryNumberAndSizeOfHeads) {
   const auto [heads, size] = GetParam();
   const SoftmaxForm form{1 / std::sqrt(static_cast<double>(size))};
-  expect_softmax_formula(softmax_inputs(2, 70, 70, 2, heads, size), testing::kFloat64, form);
-  expect_softmax_formula(softmax_inputs(2, 70, 70, 2, heads, size, at::kFloat), testing::kFloat32, form);
-  expect_softmax_formula(softmax_inputs(2, 70, 70, 2, heads, size, at::kBFloat16), testing::kTwoBFloat16Roundings,
+  expect_softmax_formula(attention_inputs(2, 70, 70, 2, heads, size), testing::kFloat64, form);
+  expect_softmax_formula(attention_inputs(2, 70, 70, 2, heads, size, at::kFloat), testing::kFloat32, form);
+  expect_softmax_formula(attention_inputs(2, 70, 70, 2, heads, size, at::kBFloat16), testing::kTwoBFloat16Roundings,
                          form);
 }
 
@@ -103,9 +94,9 @@ TEST_P(SoftmaxDecoding, MatchesTheFormulaForEveryNumberOfHeadsAndChoices) {
   mask[1].narrow(0, 0, 80).fill_(false);
   for (const std::int64_t window : {0, 1, 40, 100}) {
     const SoftmaxForm form{1 / std::sqrt(static_cast<double>(size)), window, mask};
-    expect_softmax_formula(softmax_inputs(2, 1, 140, k, heads, size), testing::kFloat64, form);
-    expect_softmax_formula(softmax_inputs(2, 1, 140, k, heads, size, at::kFloat), testing::kFloat32, form);
-    expect_softmax_formula(softmax_inputs(2, 1, 140, k, heads, size, at::kBFloat16), testing::kTwoBFloat16Roundings,
+    expect_softmax_formula(attention_inputs(2, 1, 140, k, heads, size), testing::kFloat64, form);
+    expect_softmax_formula(attention_inputs(2, 1, 140, k, heads, size, at::kFloat), testing::kFloat32, form);
+    expect_softmax_formula(attention_inputs(2, 1, 140, k, heads, size, at::kBFloat16), testing::kTwoBFloat16Roundings,
                            form);
   }
 }
@@ -116,20 +107,20 @@ INSTANTIATE_TEST_SUITE_P(HeadsAndChoices, SoftmaxDecoding,
 
 TEST(SoftmaxAttention, RoundsHalvesOnlyInWeightsAndOutput) {
   // Half of 2^-11, the spacing of float16.
-  expect_softmax_formula(softmax_inputs(2, 150, 150, 2, 2, 17, at::kHalf), 2.5e-4);
+  expect_softmax_formula(attention_inputs(2, 150, 150, 2, 2, 17, at::kHalf), 2.5e-4);
   for (const std::int64_t tokens : {1, 64, 150}) {
-    expect_softmax_formula(softmax_inputs(2, tokens, tokens + 70, 2, 2, 64, at::kBFloat16),
+    expect_softmax_formula(attention_inputs(2, tokens, tokens + 70, 2, 2, 64, at::kBFloat16),
                            testing::kTwoBFloat16Roundings);
   }
 }
 
 TEST(SoftmaxAttention, TakesMoreQueriesOfATokenThanABlockHasRows) {
-  expect_softmax_formula(softmax_inputs(1, 5, 9, 67, 2, 4), testing::kFloat64);
+  expect_softmax_formula(attention_inputs(1, 5, 9, 67, 2, 4), testing::kFloat64);
 }
 
 TEST(SoftmaxAttention, RescalesWhatItReadWhereLargerScoresComeLater) {
   for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    const SoftmaxInputs in = softmax_inputs(1, 300, 300, 1, 1, 2, dtype);
+    const AttentionInputs in = attention_inputs(1, 300, 300, 1, 1, 2, dtype);
     in.query.fill_(1.0);
     in.key.copy_(at::arange(300, dtype).div(4).view({1, 300, 1, 1}).expand_as(in.key));  // e^37 a tile
     // Scores of 75 are good to 75 · 2^-24 in float32, and so are the weights.
@@ -141,7 +132,7 @@ TEST(SoftmaxAttention, RescalesWhatItReadWhereLargerScoresComeLater) {
 
 TEST(SoftmaxAttention, StaysFiniteForScoresOfAnySize) {
   for (const double size : {-1e30, -1e4, -200.0, 200.0, 1e4, 1e30}) {
-    const SoftmaxInputs in = softmax_inputs(1, 150, 150, 1, 1, 1, at::kFloat);
+    const AttentionInputs in = attention_inputs(1, 150, 150, 1, 1, 1, at::kFloat);
     in.query.fill_(size);
     for (const at::Tensor& key : {in.key.sign(), at::ones_like(in.key)}) {
       const at::Tensor y = attend({in.query, key, in.value}, {1.0});
@@ -151,7 +142,7 @@ TEST(SoftmaxAttention, StaysFiniteForScoresOfAnySize) {
 }
 
 TEST(SoftmaxAttention, PassesNumbersThatAreNoneOn) {
-  const SoftmaxInputs in = softmax_inputs(1, 70, 70, 1, 1, 4, at::kFloat);
+  const AttentionInputs in = attention_inputs(1, 70, 70, 1, 1, 4, at::kFloat);
   in.query[0][66].fill_(NAN);
   const at::Tensor y = attend(in, {});
   EXPECT_TRUE(y[0][66].isnan().all().item<bool>());
@@ -159,7 +150,7 @@ TEST(SoftmaxAttention, PassesNumbersThatAreNoneOn) {
 }
 
 TEST(SoftmaxAttention, SkipsPaddedKeysOnEitherSideAndInTheMiddle) {
-  const SoftmaxInputs in = softmax_inputs(4, 130, 130, 2, 2, 4);
+  const AttentionInputs in = attention_inputs(4, 130, 130, 2, 2, 4);
   at::Tensor mask = at::ones({4, 130}, at::kBool);
   mask[0].narrow(0, 0, 70).fill_(false);   // left
   mask[1].narrow(0, 61, 69).fill_(false);  // right
@@ -170,7 +161,7 @@ TEST(SoftmaxAttention, SkipsPaddedKeysOnEitherSideAndInTheMiddle) {
 }
 
 TEST(SoftmaxAttention, ReadsNothingWhereEveryKeyIsPadded) {
-  const SoftmaxInputs in = softmax_inputs(2, 70, 70, 2, 1, 4, at::kFloat);
+  const AttentionInputs in = attention_inputs(2, 70, 70, 2, 1, 4, at::kFloat);
   at::Tensor mask = at::ones({2, 70}, at::kBool);
   mask[1].fill_(false);
   const at::Tensor output = attend(in, {0.5, 0, mask});
@@ -182,7 +173,7 @@ TEST(SoftmaxAttention, GivesTheSameBitsWithEveryNumberOfThreads) {
   const at::NoGradGuard no_grad;
   for (const auto& [tokens, keys] : {std::pair(200, 200), {1, 1500}, {5, 1500}}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      const SoftmaxInputs in = softmax_inputs(1, tokens, keys, 3, 5, 16, dtype);
+      const AttentionInputs in = attention_inputs(1, tokens, keys, 3, 5, 16, dtype);
       const auto run = [&](int threads) {
         const ThreadCount count(threads);
         return attend(in, {});
@@ -197,7 +188,7 @@ TEST(SoftmaxAttention, ReadsCachesThatAreViewsOfALargerRoom) {
   const at::NoGradGuard no_grad;
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
     for (const std::int64_t tokens : {1, 2}) {
-      const SoftmaxInputs in = softmax_inputs(3, tokens, 130, 2, 2, 24, dtype);
+      const AttentionInputs in = attention_inputs(3, tokens, 130, 2, 2, 24, dtype);
       const at::Tensor expected = attend(in, {});
       // What lies outside the view would spoil every sum. With `heads_first` the positions of a head are neighbours.
       const auto in_room = [](const at::Tensor& x, bool heads_first) {
@@ -217,8 +208,8 @@ TEST(SoftmaxAttention, ReadsCachesThatAreViewsOfALargerRoom) {
 
 TEST(SoftmaxAttention, DoesNotCopyTheCache) {
   const at::NoGradGuard no_grad;
-  const SoftmaxInputs in = softmax_inputs(1, 1, 1 << 17, 1, 1, 64, at::kBFloat16);  // 16 MiB of keys
-  const at::Tensor key = in.key.expand({64, -1, -1, -1});                           // 1 GiB each, if it were copied
+  const AttentionInputs in = attention_inputs(1, 1, 1 << 17, 1, 1, 64, at::kBFloat16);  // 16 MiB of keys
+  const at::Tensor key = in.key.expand({64, -1, -1, -1});                               // 1 GiB each, if it were copied
   const at::Tensor query = in.query.expand({64, -1, -1, -1, -1});
   rusage before{}, after{};
   getrusage(RUSAGE_SELF, &before);
@@ -229,21 +220,21 @@ TEST(SoftmaxAttention, DoesNotCopyTheCache) {
 }
 
 TEST(SoftmaxAttention, TakesNothingAndLeavesItsInputsAlone) {
-  EXPECT_EQ(attend(softmax_inputs(0, 3, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({0, 3, 2, 2, 4}));
-  EXPECT_EQ(attend(softmax_inputs(2, 0, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({2, 0, 2, 2, 4}));
-  EXPECT_EQ(attend(softmax_inputs(2, 3, 5, 2, 0, 4), {}).sizes(), at::IntArrayRef({2, 3, 2, 0, 4}));
+  EXPECT_EQ(attend(attention_inputs(0, 3, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({0, 3, 2, 2, 4}));
+  EXPECT_EQ(attend(attention_inputs(2, 0, 5, 2, 2, 4), {}).sizes(), at::IntArrayRef({2, 0, 2, 2, 4}));
+  EXPECT_EQ(attend(attention_inputs(2, 3, 5, 2, 0, 4), {}).sizes(), at::IntArrayRef({2, 3, 2, 0, 4}));
   const at::NoGradGuard no_grad;
-  EXPECT_EQ(attend(softmax_inputs(2, 1, 5, 0, 2, 4), {}).sizes(), at::IntArrayRef({2, 1, 0, 2, 4}));
-  EXPECT_EQ(attend(softmax_inputs(2, 1, 5, 2, 2, 0), {}).sizes(), at::IntArrayRef({2, 1, 2, 2, 0}));
-  const SoftmaxInputs in = softmax_inputs(1, 70, 70, 2, 2, 4);
+  EXPECT_EQ(attend(attention_inputs(2, 1, 5, 0, 2, 4), {}).sizes(), at::IntArrayRef({2, 1, 0, 2, 4}));
+  EXPECT_EQ(attend(attention_inputs(2, 1, 5, 2, 2, 0), {}).sizes(), at::IntArrayRef({2, 1, 2, 2, 0}));
+  const AttentionInputs in = attention_inputs(1, 70, 70, 2, 2, 4);
   const at::Tensor q = in.query.clone(), k = in.key.clone(), v = in.value.clone();
   attend(in, {});
   EXPECT_TRUE(in.query.equal(q) && in.key.equal(k) && in.value.equal(v));
 }
 
 TEST(SoftmaxAttention, RefusesArgumentsThatDoNotFitByName) {
-  const SoftmaxInputs in = softmax_inputs(2, 5, 5, 2, 2, 4);
-  const auto said = [](const SoftmaxInputs& x, const SoftmaxForm& form = {}) {
+  const AttentionInputs in = attention_inputs(2, 5, 5, 2, 2, 4);
+  const auto said = [](const AttentionInputs& x, const SoftmaxForm& form = {}) {
     return refusal([&] { attend(x, form); });
   };
   EXPECT_THAT(said({in.query[0], in.key, in.value}), HasSubstr("query must be"));

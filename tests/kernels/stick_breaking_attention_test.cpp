@@ -10,6 +10,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "tests/kernels/attention_inputs.h"
 #include "tests/support/naive_attention.h"
 #include "tests/support/threads.h"
 #include "tests/support/tolerance.h"
@@ -20,23 +21,13 @@ namespace {
 using mformer::testing::naive_attention;
 using mformer::testing::relative_error;
 using mformer::testing::ThreadCount;
+using testing::attention_inputs;
+using testing::AttentionInputs;
 using ::testing::Combine;
 using ::testing::HasSubstr;
 using ::testing::Values;
 
-struct Inputs {
-  at::Tensor query, key, value;
-};
-
-Inputs random_inputs(std::int64_t batch, std::int64_t tokens, std::int64_t keys, std::int64_t k, std::int64_t heads,
-                     std::int64_t head_size, at::ScalarType dtype = at::kDouble) {
-  at::manual_seed(tokens * 131 + keys * 17 + k);
-  const auto random = [&](at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble).to(dtype); };
-  return {random({batch, tokens, k, heads, head_size}), random({batch, keys, heads, head_size}),
-          random({batch, keys, heads, head_size})};
-}
-
-void expect_formula(const Inputs& in, double tolerance, const std::optional<at::Tensor>& mask = std::nullopt) {
+void expect_formula(const AttentionInputs& in, double tolerance, const std::optional<at::Tensor>& mask = std::nullopt) {
   const at::Tensor actual = stick_breaking_attention(in.query, in.key, in.value, mask);
   ASSERT_EQ(actual.scalar_type(), in.query.scalar_type());
   EXPECT_LE(relative_error(actual, naive_attention(in.query, in.key, in.value, mask)), tolerance);
@@ -47,14 +38,14 @@ class StickBreakingSizes : public ::testing::TestWithParam<std::tuple<std::int64
 
 TEST_P(StickBreakingSizes, MatchesTheFormulaAroundTheEdgesOfTiles) {
   const auto [tokens, k] = GetParam();
-  expect_formula(random_inputs(2, tokens, tokens, k, 2, 5), testing::kFloat64);
-  expect_formula(random_inputs(1, tokens, tokens, k, 1, 8, at::kFloat), testing::kFloat32);
+  expect_formula(attention_inputs(2, tokens, tokens, k, 2, 5), testing::kFloat64);
+  expect_formula(attention_inputs(1, tokens, tokens, k, 1, 8, at::kFloat), testing::kFloat32);
 }
 
 TEST_P(StickBreakingSizes, MatchesTheFormulaWhenKeysAreCached) {
   const auto [tokens, k] = GetParam();
   for (const std::int64_t cached : {1, 63, 64, 65}) {
-    expect_formula(random_inputs(1, tokens, tokens + cached, k, 2, 4), testing::kFloat64);
+    expect_formula(attention_inputs(1, tokens, tokens + cached, k, 2, 4), testing::kFloat64);
   }
 }
 
@@ -66,9 +57,9 @@ class StickBreakingHeads : public ::testing::TestWithParam<std::tuple<std::int64
 
 TEST_P(StickBreakingHeads, MatchesTheFormulaForEveryNumberAndSizeOfHeads) {
   const auto [heads, head_size] = GetParam();
-  expect_formula(random_inputs(2, 70, 70, 2, heads, head_size), testing::kFloat64);
-  expect_formula(random_inputs(2, 70, 70, 2, heads, head_size, at::kFloat), testing::kFloat32);
-  expect_formula(random_inputs(2, 70, 70, 2, heads, head_size, at::kBFloat16), testing::kTwoBFloat16Roundings);
+  expect_formula(attention_inputs(2, 70, 70, 2, heads, head_size), testing::kFloat64);
+  expect_formula(attention_inputs(2, 70, 70, 2, heads, head_size, at::kFloat), testing::kFloat32);
+  expect_formula(attention_inputs(2, 70, 70, 2, heads, head_size, at::kBFloat16), testing::kTwoBFloat16Roundings);
 }
 
 // A panel is 64 columns of a head: sizes on either side of one and of its vectors.
@@ -76,37 +67,37 @@ INSTANTIATE_TEST_SUITE_P(HeadsAndSizes, StickBreakingHeads,
                          Combine(Values(1, 2, 3), Values(1, 3, 16, 24, 63, 64, 65, 80, 128, 256)));
 
 TEST(StickBreakingAttention, TakesMoreQueriesOfATokenThanABlockHasRows) {
-  expect_formula(random_inputs(1, 5, 9, 67, 2, 4), testing::kFloat64);
+  expect_formula(attention_inputs(1, 5, 9, 67, 2, 4), testing::kFloat64);
 }
 
 TEST(StickBreakingAttention, RoundsFloat16OnlyAtItsOutput) {
   // Half of 2^-11, the spacing of float16.
-  expect_formula(random_inputs(2, 197, 197, 2, 2, 17, at::kHalf), 2.5e-4);
+  expect_formula(attention_inputs(2, 197, 197, 2, 2, 17, at::kHalf), 2.5e-4);
 }
 
 TEST(StickBreakingAttention, RoundsBFloat16OnlyInItsWeightsAndOutput) {
   for (const std::int64_t tokens : {1, 63, 64, 65, 197}) {
-    expect_formula(random_inputs(2, tokens, tokens, 3, 2, 17, at::kBFloat16), testing::kTwoBFloat16Roundings);
-    expect_formula(random_inputs(2, tokens, tokens + 70, 2, 2, 64, at::kBFloat16), testing::kTwoBFloat16Roundings);
+    expect_formula(attention_inputs(2, tokens, tokens, 3, 2, 17, at::kBFloat16), testing::kTwoBFloat16Roundings);
+    expect_formula(attention_inputs(2, tokens, tokens + 70, 2, 2, 64, at::kBFloat16), testing::kTwoBFloat16Roundings);
   }
 }
 
 /// Scores of about −7: a stick reaches the first of thousands of keys, so that every tile counts.
-Inputs with_lasting_sticks(Inputs in) {
+AttentionInputs with_lasting_sticks(AttentionInputs in) {
   in.query.select(-1, 0).fill_(7.0);
   in.key.select(-1, 0).fill_(-std::sqrt(static_cast<double>(in.key.size(-1))));
   return in;
 }
 
 TEST(StickBreakingAttention, MatchesTheFormulaWhereSticksLastForManyTiles) {
-  expect_formula(with_lasting_sticks(random_inputs(1, 700, 700, 2, 1, 16)), testing::kFloat64);
-  expect_formula(with_lasting_sticks(random_inputs(1, 700, 700, 2, 1, 16, at::kFloat)), testing::kFloat32);
-  expect_formula(with_lasting_sticks(random_inputs(1, 700, 700, 2, 1, 16, at::kBFloat16)),
+  expect_formula(with_lasting_sticks(attention_inputs(1, 700, 700, 2, 1, 16)), testing::kFloat64);
+  expect_formula(with_lasting_sticks(attention_inputs(1, 700, 700, 2, 1, 16, at::kFloat)), testing::kFloat32);
+  expect_formula(with_lasting_sticks(attention_inputs(1, 700, 700, 2, 1, 16, at::kBFloat16)),
                  testing::kTwoBFloat16Roundings);
 }
 
 TEST(StickBreakingAttention, SkipsPaddedKeysOnEitherSideAndInTheMiddle) {
-  const Inputs in = random_inputs(4, 130, 130, 2, 2, 4);
+  const AttentionInputs in = attention_inputs(4, 130, 130, 2, 2, 4);
   at::Tensor mask = at::ones({4, 130}, at::kBool);
   mask[0].narrow(0, 0, 70).fill_(false);   // left
   mask[1].narrow(0, 61, 69).fill_(false);  // right
@@ -116,7 +107,7 @@ TEST(StickBreakingAttention, SkipsPaddedKeysOnEitherSideAndInTheMiddle) {
 }
 
 TEST(StickBreakingAttention, ReadsNothingWhereEveryKeyIsPadded) {
-  const Inputs in = random_inputs(2, 70, 70, 2, 1, 4, at::kFloat);
+  const AttentionInputs in = attention_inputs(2, 70, 70, 2, 1, 4, at::kFloat);
   at::Tensor mask = at::ones({2, 70}, at::kBool);
   mask[1].fill_(false);
   const at::Tensor output = stick_breaking_attention(in.query, in.key, in.value, mask);
@@ -125,7 +116,7 @@ TEST(StickBreakingAttention, ReadsNothingWhereEveryKeyIsPadded) {
 }
 
 TEST(StickBreakingAttention, WeightsOfOneQueryAreNotNegativeAndSumToAtMostOne) {
-  Inputs in = random_inputs(1, 130, 130, 2, 2, 8, at::kFloat);
+  AttentionInputs in = attention_inputs(1, 130, 130, 2, 2, 8, at::kFloat);
   in.value.fill_(1.0);
   const at::Tensor sums = stick_breaking_attention(in.query, in.key, in.value);
   EXPECT_LE(sums.max().item<double>(), 1.0 + 1e-6);
@@ -133,7 +124,7 @@ TEST(StickBreakingAttention, WeightsOfOneQueryAreNotNegativeAndSumToAtMostOne) {
 }
 
 TEST(StickBreakingAttention, GivesTheFirstTokenHalfOfItsOwnValueWhenScoresAreZero) {
-  Inputs in = random_inputs(1, 3, 3, 1, 1, 2);
+  AttentionInputs in = attention_inputs(1, 3, 3, 1, 1, 2);
   in.query.zero_();
   in.value = at::tensor({1.0, 0.0, 0.0, 1.0, 2.0, 2.0}, at::kDouble).view({1, 3, 1, 2});
   const at::Tensor output = stick_breaking_attention(in.query, in.key, in.value).view({3, 2});
@@ -145,7 +136,7 @@ class ExtremeScores : public ::testing::TestWithParam<double> {};
 
 TEST_P(ExtremeScores, StayFiniteAndMatchTheFormula) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
-    Inputs in = random_inputs(1, 150, 150, 1, 1, 1, dtype);
+    AttentionInputs in = attention_inputs(1, 150, 150, 1, 1, 1, dtype);
     in.query.fill_(GetParam());
     for (const at::Tensor& key : {in.key.sign(), at::ones_like(in.key)}) {  // scores of both signs, then of one
       const at::Tensor actual = stick_breaking_attention(in.query, key, in.value);
@@ -162,7 +153,7 @@ TEST_P(ExtremeScores, StayFiniteAndMatchTheFormula) {
 INSTANTIATE_TEST_SUITE_P(Scores, ExtremeScores, Values(-200.0, -50.0, 50.0, 200.0, 1e4));
 
 TEST(StickBreakingAttention, GivesTheSameBitsInEveryRunAndWithEveryNumberOfThreads) {
-  const Inputs in = random_inputs(2, 200, 200, 2, 3, 16, at::kFloat);
+  const AttentionInputs in = attention_inputs(2, 200, 200, 2, 3, 16, at::kFloat);
   const auto run = [&](int threads) {
     const ThreadCount count(threads);
     return stick_breaking_attention(in.query, in.key, in.value);
@@ -174,7 +165,7 @@ TEST(StickBreakingAttention, GivesTheSameBitsInEveryRunAndWithEveryNumberOfThrea
 }
 
 TEST(StickBreakingAttention, TakesViewsThatAreNotContiguous) {
-  const Inputs in = random_inputs(2, 70, 70, 2, 2, 4);
+  const AttentionInputs in = attention_inputs(2, 70, 70, 2, 2, 4);
   const at::Tensor expected = stick_breaking_attention(in.query, in.key, in.value);
   const auto strided = [](const at::Tensor& x) { return x.transpose(0, 1).contiguous().transpose(0, 1); };
   EXPECT_TRUE(stick_breaking_attention(strided(in.query), strided(in.key), strided(in.value)).equal(expected));
@@ -183,7 +174,7 @@ TEST(StickBreakingAttention, TakesViewsThatAreNotContiguous) {
 TEST(StickBreakingAttention, ReadsCachesThatAreViewsOfALargerRoom) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
     for (const std::int64_t tokens : {1, 2}) {
-      const Inputs in = random_inputs(3, tokens, 130, 2, 2, 24, dtype);
+      const AttentionInputs in = attention_inputs(3, tokens, 130, 2, 2, 24, dtype);
       const at::Tensor expected = stick_breaking_attention(in.query, in.key, in.value);
       // What lies outside the view would spoil every sum. With `heads_first` the positions of a head are neighbours.
       const auto in_room = [](const at::Tensor& x, bool heads_first) {
@@ -206,16 +197,16 @@ TEST_P(Decoding, MatchesTheFormulaForEveryNumberOfHeadsAndChoices) {
   const auto [heads, k, head_size] = GetParam();
   at::Tensor mask = at::ones({2, 140}, at::kBool);
   mask[1].narrow(0, 0, 80).fill_(false);
-  expect_formula(random_inputs(2, 1, 140, k, heads, head_size), testing::kFloat64, mask);
-  expect_formula(random_inputs(2, 1, 140, k, heads, head_size, at::kFloat), testing::kFloat32, mask);
-  expect_formula(random_inputs(2, 1, 140, k, heads, head_size, at::kBFloat16), testing::kTwoBFloat16Roundings, mask);
+  expect_formula(attention_inputs(2, 1, 140, k, heads, head_size), testing::kFloat64, mask);
+  expect_formula(attention_inputs(2, 1, 140, k, heads, head_size, at::kFloat), testing::kFloat32, mask);
+  expect_formula(attention_inputs(2, 1, 140, k, heads, head_size, at::kBFloat16), testing::kTwoBFloat16Roundings, mask);
 }
 
 // Sixteen rows go together: on either side of that, and heads that do not share out evenly.
 INSTANTIATE_TEST_SUITE_P(HeadsAndChoices, Decoding, Combine(Values(1, 5, 16), Values(1, 2, 16, 17), Values(7, 64)));
 
 TEST(StickBreakingAttention, DecodesToTheSameBitsWithEveryNumberOfThreads) {
-  const Inputs in = random_inputs(1, 1, 300, 2, 12, 16, at::kFloat);
+  const AttentionInputs in = attention_inputs(1, 1, 300, 2, 12, 16, at::kFloat);
   const auto run = [&](int threads) {
     const ThreadCount count(threads);
     return stick_breaking_attention(in.query, in.key, in.value);
@@ -225,8 +216,8 @@ TEST(StickBreakingAttention, DecodesToTheSameBitsWithEveryNumberOfThreads) {
 }
 
 TEST(StickBreakingAttention, DoesNotCopyTheCache) {
-  const Inputs in = random_inputs(1, 1, 1 << 17, 1, 1, 64, at::kBFloat16);  // 16 MiB of keys
-  const at::Tensor key = in.key.expand({64, -1, -1, -1});                   // 1 GiB each, if it were copied
+  const AttentionInputs in = attention_inputs(1, 1, 1 << 17, 1, 1, 64, at::kBFloat16);  // 16 MiB of keys
+  const at::Tensor key = in.key.expand({64, -1, -1, -1});                               // 1 GiB each, if it were copied
   const at::Tensor query = in.query.expand({64, -1, -1, -1, -1});
   rusage before{}, after{};
   getrusage(RUSAGE_SELF, &before);
@@ -237,14 +228,14 @@ TEST(StickBreakingAttention, DoesNotCopyTheCache) {
 }
 
 TEST(StickBreakingAttention, LeavesItsInputsAlone) {
-  const Inputs in = random_inputs(1, 70, 70, 2, 2, 4);
+  const AttentionInputs in = attention_inputs(1, 70, 70, 2, 2, 4);
   const at::Tensor q = in.query.clone(), k = in.key.clone(), v = in.value.clone();
   stick_breaking_attention(in.query, in.key, in.value);
   EXPECT_TRUE(in.query.equal(q) && in.key.equal(k) && in.value.equal(v));
 }
 
 /// What the error says when one argument is replaced.
-std::string refusal(const Inputs& in, const std::optional<at::Tensor>& mask = std::nullopt) {
+std::string refusal(const AttentionInputs& in, const std::optional<at::Tensor>& mask = std::nullopt) {
   try {
     stick_breaking_attention(in.query, in.key, in.value, mask);
   } catch (const c10::Error& e) {
@@ -254,7 +245,7 @@ std::string refusal(const Inputs& in, const std::optional<at::Tensor>& mask = st
 }
 
 TEST(StickBreakingAttention, RefusesArgumentsThatDoNotFitByName) {
-  const Inputs in = random_inputs(2, 5, 5, 2, 2, 4);
+  const AttentionInputs in = attention_inputs(2, 5, 5, 2, 2, 4);
   EXPECT_THAT(refusal({in.query[0], in.key, in.value}), HasSubstr("query must be"));
   EXPECT_THAT(refusal({in.query, in.key[0], in.value}), HasSubstr("key must be"));
   EXPECT_THAT(refusal({in.query, in.key, in.value.narrow(1, 0, 4)}), HasSubstr("value must have key's sizes"));

@@ -18,6 +18,14 @@
 namespace mformer {
 namespace {
 
+std::vector<std::string> tensors_not_finite(Model model) {
+  std::set<std::string> parameters;
+  for_each_parameter(model, [&](const ParameterRef& ref) {
+    if (ref.part != ParameterRef::Part::domain && !is_finite(*ref.tensor)) parameters.insert(ref.name);
+  });
+  return tensors_with(model, parameters);
+}
+
 using nlohmann::json;
 using testing::expect_error;
 using ::testing::HasSubstr;

@@ -26,7 +26,7 @@ json small_config(const char* family) {
 ModelConfig read_with(const char* family, const json& changes) {
   json config = small_config(family);
   config.update(changes);
-  return read_hub_config(config.dump(), "config.json");
+  return read_hub_config(config.dump(), "config.json").config;
 }
 
 std::string refusal_of(const char* family, const json& changes) {

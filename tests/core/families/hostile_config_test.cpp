@@ -95,7 +95,7 @@ class HostileConfig : public ::testing::TestWithParam<std::string> {
   static void expect_read_or_refused(const json& document) {
     const std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
     try {
-      const ModelConfig config = read_hub_config(text, "config.json");
+      const ModelConfig config = read_hub_config(text, "config.json").config;
       family_of(config.family, "test").tensors(config);
       hub_config_json(config);
     } catch (const Error& error) {

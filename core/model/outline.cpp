@@ -1,22 +1,23 @@
+#include "core/model/outline.h"
+
 #include <ATen/ops/empty.h>
 
 #include <map>
 
 #include "core/formats/parameter_names.h"
-#include "core/model/outline.h"
 
 namespace mformer {
 namespace {
 
 /// Takes the parameters of a config one by one, by name; undefined tensors for those that it does not have.
-class Allocation {
+class Outline {
  public:
-  Allocation(const ModelConfig& config, at::ScalarType dtype, at::Device device) {
+  Outline(const ModelConfig& config, at::ScalarType dtype) {
     for (ParameterShape& parameter : parameter_shapes(config)) {
       const at::ScalarType type = parameter.codes                          ? at::kChar
                                   : parameter.role == ParameterRole::scale ? at::kFloat
                                                                            : dtype;
-      tensors_[std::move(parameter.name)] = at::empty(parameter.shape, at::TensorOptions(type).device(device));
+      tensors_[std::move(parameter.name)] = at::empty(parameter.shape, at::TensorOptions(type).device(at::kMeta));
     }
   }
 
@@ -31,7 +32,7 @@ class Allocation {
   std::map<std::string, at::Tensor> tensors_;
 };
 
-ModuleBank allocate_bank(const ModelConfig& config, std::int64_t layer, Kind kind, const Allocation& take) {
+ModuleBank outline_bank(const ModelConfig& config, std::int64_t layer, Kind kind, const Outline& take) {
   ModuleBank bank;
   bank.kind = kind;
   bank.k = kind == Kind::att ? config.k_att : config.k_mlp;
@@ -50,7 +51,7 @@ ModuleBank allocate_bank(const ModelConfig& config, std::int64_t layer, Kind kin
   return bank;
 }
 
-Block allocate_block(const ModelConfig& config, std::int64_t layer, const Allocation& take) {
+Block outline_block(const ModelConfig& config, std::int64_t layer, const Outline& take) {
   const std::string name = names::layer(layer);
   Block block;
   block.ln_1 = take.affine(name + ".ln_1"), block.ln_2 = take.affine(name + ".ln_2");
@@ -58,31 +59,24 @@ Block allocate_block(const ModelConfig& config, std::int64_t layer, const Alloca
   block.q_norm = take(name + ".q_norm"), block.k_norm = take(name + ".k_norm");
   block.att_bias = take(name + ".att_bias"), block.mlp_bias = take(name + ".mlp_bias");
   block.shared = {take(name + ".shared.in"), take(name + ".shared.out"), take(name + ".shared.gate")};
-  block.att = allocate_bank(config, layer, Kind::att, take);
-  block.mlp = allocate_bank(config, layer, Kind::mlp, take);
+  block.att = outline_bank(config, layer, Kind::att, take);
+  block.mlp = outline_bank(config, layer, Kind::mlp, take);
   return block;
-}
-
-Model allocate(const ModelConfig& config, const Allocation& take) {
-  Model model;
-  model.config = config;
-  model.wte = take(std::string(names::kEmbedding));
-  for (std::int64_t layer = 0; layer < config.n_layer; ++layer) {
-    model.blocks.push_back(allocate_block(config, layer, take));
-  }
-  model.ln_f = take.affine(std::string(names::kFinalNorm));
-  model.lm_head = config.tie_word_embeddings ? model.wte : take(std::string(names::kHead));
-  return model;
 }
 
 }  // namespace
 
-Model allocate_model(const ModelConfig& config, at::ScalarType dtype) {
-  return allocate(config, Allocation(config, dtype, at::kCPU));
-}
-
 Model outline_model(const ModelConfig& config, at::ScalarType dtype) {
-  return allocate(config, Allocation(config, dtype, at::kMeta));
+  const Outline take(config, dtype);
+  Model model;
+  model.config = config;
+  model.wte = take(std::string(names::kEmbedding));
+  for (std::int64_t layer = 0; layer < config.n_layer; ++layer) {
+    model.blocks.push_back(outline_block(config, layer, take));
+  }
+  model.ln_f = take.affine(std::string(names::kFinalNorm));
+  model.lm_head = config.tie_word_embeddings ? model.wte : take(std::string(names::kHead));
+  return model;
 }
 
 }  // namespace mformer
