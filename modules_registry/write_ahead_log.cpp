@@ -80,17 +80,39 @@ class Frames {
   /// The last of its transaction: the size of the database stands in it.
   bool is_commit(std::size_t at) const { return big_endian(log_, at + 4) != 0; }
 
+  /// Whether the frame was written wholly, as far as that can be told: a checksum goes on from the one before it, which
+  /// stands in the frame before, or (`sum`) follows from what is in it. A writer that is killed between the two writes
+  /// of a frame leaves its head before the bytes of an older one.
+  bool was_written_wholly(std::size_t at, const Checksum& sum) const {
+    if (!is_of_now(at - size_)) return true;  // there is nothing to go on from
+    const std::string_view frame = log_.substr(at, size_);
+    return after(sum, frame).stands_in(frame, 16) || after(stored_before(at), frame).stands_in(frame, 16);
+  }
+
+  /// Of the frames before the first that is not read.
+  const Checksum& sum() const { return sum_; }
+
+  static Checksum after(Checksum sum, std::string_view frame) {
+    sum.add(frame.substr(0, 8));
+    sum.add(frame.substr(kFrameHeader));
+    return sum;
+  }
+
+  std::string_view frame(std::size_t at) const { return log_.substr(at, size_); }
   std::size_t size() const { return size_; }
 
  private:
   bool is_sound(std::string_view frame) {
     if (frame.substr(8, 8) != log_.substr(16, 8)) return false;
-    Checksum sum = sum_;
-    sum.add(frame.substr(0, 8));
-    sum.add(frame.substr(kFrameHeader));
+    const Checksum sum = after(sum_, frame);
     if (!sum.stands_in(frame, 16)) return false;
     sum_ = sum;
     return true;
+  }
+
+  Checksum stored_before(std::size_t at) const {
+    const std::size_t before = at - size_;
+    return {sum_.is_big_endian, big_endian(log_, before + 16), big_endian(log_, before + 20)};
   }
 
   std::string_view log_;
@@ -115,9 +137,14 @@ std::optional<std::size_t> damage_in(std::string_view log) {
   // older frames it may be one cut off. What no such frame follows is nothing to lose: a transaction that failed or was
   // killed leaves its frames, and the next one may be shorter.
   const std::size_t next = at + frames.size();
-  if (frames.is_commit(at) && frames.was_of_now(at) && (next == log.size() || frames.is_of_now(next))) return at;
+  Checksum running = Frames::after(frames.sum(), frames.frame(at));
+  const bool cut_off = next + frames.size() > log.size();
+  const bool goes_on = frames.is_of_now(next) && (cut_off || frames.was_written_wholly(next, running));
+  if (frames.is_commit(at) && frames.was_of_now(at) && (next == log.size() || goes_on)) return at;
   for (std::size_t later = next; later + frames.size() <= log.size(); later += frames.size()) {
-    if (frames.is_commit(later) && frames.is_of_now(later)) return at;
+    const bool ends = frames.is_commit(later) && frames.is_of_now(later);
+    if (ends && frames.was_written_wholly(later, running)) return at;
+    running = Frames::after(running, frames.frame(later));
   }
   return std::nullopt;
 }

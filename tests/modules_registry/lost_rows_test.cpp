@@ -85,6 +85,25 @@ TEST_F(IntegrityTest, ATransactionThatWasNeverEndedIsNothingToLose) {
   EXPECT_FALSE(is_damaged_log(folder_.path() / "log"));
 }
 
+TEST_F(IntegrityTest, ACommitOfWhichAKilledWriterWroteTheHeadAloneIsNothingToLose) {
+  leave_a_log();
+  constexpr std::size_t kFrame = 24 + 4096;
+  const std::string whole = read_file(database().string() + "-wal");
+  const fs::path log = folder_.path() / "log";
+  const auto is_damaged = [&](const std::string& bytes) {
+    std::ofstream(log, std::ios::binary) << bytes;
+    return is_damaged_log(log);
+  };
+  // What an earlier writer, killed too, had left is not the beginning of this transaction any more.
+  std::string first_changed = whole;
+  first_changed[whole.size() - 3 * kFrame + 1000] ^= 1;
+  EXPECT_TRUE(is_damaged(first_changed)) << "a commit that was there wholly";
+  std::string half = first_changed;
+  half.replace(whole.size() - kFrame + 24, 4096, std::string(4096, 'o'));  // of an older use of the log
+  EXPECT_FALSE(is_damaged(half));
+  EXPECT_FALSE(is_damaged(half + whole.substr(32, kFrame).replace(8, 8, "of older"))) << "whose frames lie behind it";
+}
+
 TEST_F(IntegrityTest, WhatATransactionThatFailedLeftInTheLogIsNothingToLose) {
   ASSERT_EQ(in_child([&]() -> int {
               std::signal(SIGXFSZ, SIG_IGN);
