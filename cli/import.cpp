@@ -1,9 +1,9 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
-#include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workflows/init.h"
 
@@ -44,18 +44,9 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer import checkpoint/ --name other"});
   command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors")->required();
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
-  command
-      ->add_option("--tokenizer", flags->options.tokenizer,
-                   "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
-      ->type_name("FILE");
-  command
-      ->add_option("--slices", flags->options.slices,
-                   "Modules that a dense feed-forward layer is cut into; otherwise " + std::to_string(kDefaultSlices) +
-                       ", or the next fewer that divide its width")
-      ->type_name("N")
-      ->check(positive_integer());
-  command->add_flag("--allow-not-finite", flags->options.allow_not_finite,
-                    "Take weights that are not finite numbers too, to look at");
+  add_tokenizer_file(*command, flags->options);
+  add_slices(*command, flags->options);
+  add_allow_not_finite(*command, flags->options);
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_import(*flags, global); });
 }

@@ -3,10 +3,10 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
 #include "cli/same_workspace.h"
-#include "cli/validators.h"
 #include "cli/workspace.h"
 #include "modules_registry/error.h"
 #include "modules_registry/new_workspace.h"
@@ -126,10 +126,7 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
       ->excludes(from)
       ->excludes(config);
   config->excludes(from);
-  CLI::Option* tokenizer = command
-                               ->add_option("--tokenizer", options.tokenizer,
-                                            "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
-                               ->type_name("FILE");
+  CLI::Option* tokenizer = add_tokenizer_file(*command, options);
   command
       ->add_flag("--no-tokenizer", flags->no_tokenizer,
                  "Fresh weights without a tokenizer: they can never be trained on text")
@@ -139,16 +136,8 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
                           ->add_option("--name", options.model,
                                        "Name of the model, which may join others in a workspace; default: base")
                           ->type_name("NAME");
-  command
-      ->add_option("--slices", flags->options.slices,
-                   "Modules that a dense feed-forward layer is cut into; otherwise " + std::to_string(kDefaultSlices) +
-                       ", or the next fewer that divide its width")
-      ->type_name("N")
-      ->check(positive_integer());
-  command
-      ->add_flag("--allow-not-finite", flags->options.allow_not_finite,
-                 "Take weights that are not finite numbers too, to look at")
-      ->needs(from);
+  add_slices(*command, options);
+  add_allow_not_finite(*command, options)->needs(from);
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, name, &global] {
     flags->named = name->count() > 0;
