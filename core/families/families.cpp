@@ -82,6 +82,7 @@ HubConfig read_hub_config(std::string_view text, const std::string& source, cons
   const bool has_own = family.read == nullptr;
   HubConfig read{has_own ? ModelConfig::from_json(text, source) : read_by(family, document, source, options), &family,
                  document.contains("eos_token_id")};
+  family_of(read.config.family, source);  // mformer's own layout tells it beside its type, and may tell anything
   if (options.slices > 0 && (has_own || read.config.form.unrouted_layers.empty())) {
     throw Error(source + ": the model has no dense feed-forward layer to be cut into slices", "leave --slices out");
   }

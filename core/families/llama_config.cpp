@@ -186,7 +186,7 @@ std::int64_t equal_count(const ModelConfig& config, Kind kind, bool routed) {
 
 void refuse_export(const ModelConfig& config, const std::string& why, const std::string& hint) {
   throw Error("this model is no " + config.family + " checkpoint any more: " + why,
-              hint.empty() ? "mformer export DIR --for transformers writes it in mformer's own layout with the Python "
+              hint.empty() ? "--for transformers writes it in mformer's own layout with the Python "
                              "file that runs it; prune and extend take --equal, for equal numbers in all layers"
                            : hint);
 }

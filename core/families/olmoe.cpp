@@ -25,7 +25,7 @@ void read(HubFields& hub, ModelConfig& config) {
 void write(const ModelConfig& config, nlohmann::json& hub) {
   if (equal_count(config, Kind::att, false) * config.att_hidden != config.n_embd) {
     refuse_export(config, "the norm of its queries must be as wide as the model, and heads were removed or added",
-                  "mformer export DIR --for transformers writes it in mformer's own layout");
+                  "--for transformers writes it in mformer's own layout");
   }
   write_trunk(config, hub);
   write_dense_attention(config, hub);

@@ -98,9 +98,14 @@ bool has_equal_counts(const ModelConfig& config) {
   return config.n_att_experts_per_layer.empty() && config.n_mlp_experts_per_layer.empty();
 }
 
+/// A family that transformers has a class for: its config.json is not ours.
+bool is_of_transformers(const ModelConfig& config) {
+  return family_of(config).write != nullptr;
+}
+
 CardReaders readers_of(const Model& written, const ExportOptions& options) {
   if (for_transformers(options)) return CardReaders::transformers_code;
-  if (written.config.family != "moduleformer") return CardReaders::family;  // or it is not written
+  if (is_of_transformers(written.config)) return CardReaders::family;  // or it is not written
   const bool family = has_equal_counts(written.config) && !written.config.is_quantized() && written.domains.empty();
   return family ? CardReaders::family : CardReaders::mformer;
 }
@@ -126,13 +131,18 @@ Exported source_of(const Registry& registry, const VersionRecord& version, const
 /// The weights in `dtype`, but for the codes and scales that are to be written.
 class WrittenParameters {
  public:
-  WrittenParameters(ByParameter stored, at::ScalarType dtype, bool quantize)
-      : stored_(std::move(stored)), dtype_(dtype), quantize_(quantize) {}
+  WrittenParameters(const ModelConfig& config, ByParameter stored, at::ScalarType dtype, bool quantize)
+      : stored_(std::move(stored)), dtype_(dtype), quantize_(quantize) {
+    for (const ParameterShape& parameter : parameter_shapes(config)) roles_[parameter.name] = parameter.role;
+  }
 
   at::Tensor operator()(const std::string& name) {
-    if (name.ends_with("_scale")) return scale(name);
+    const auto found = roles_.find(name);
+    if (found == roles_.end()) return {};
+    if (found->second == ParameterRole::scale) return scale(name);
+    const bool is_map = found->second == ParameterRole::map_in || found->second == ParameterRole::map_out;
     const at::Tensor tensor = stored_(name);
-    if (!is_matrix_of_module(name)) return tensor.defined() ? tensor.to(dtype_) : tensor;
+    if (!is_map) return tensor.defined() ? tensor.to(dtype_) : tensor;
     if (!quantize_) return dequantized(tensor, stored_(name + "_scale"), dtype_).to(dtype_);
     if (tensor.scalar_type() == at::kChar) return tensor;
     const auto [codes, scale] = quantized(tensor);
@@ -141,12 +151,6 @@ class WrittenParameters {
   }
 
  private:
-  /// "h.0.att.3.in", not the shared expert's "h.0.shared.in".
-  static bool is_matrix_of_module(const std::string& name) {
-    if (!name.ends_with(".in") && !name.ends_with(".out")) return false;
-    return name.find(".att.") != std::string::npos || name.find(".mlp.") != std::string::npos;
-  }
-
   at::Tensor scale(const std::string& name) {
     if (const at::Tensor stored = stored_(name); stored.defined()) return stored;
     const auto made = scales_.find(name);  // scales follow their codes
@@ -157,6 +161,7 @@ class WrittenParameters {
   ByParameter stored_;
   at::ScalarType dtype_;
   bool quantize_;
+  std::map<std::string, ParameterRole> roles_;
   std::map<std::string, at::Tensor> scales_;
 };
 
@@ -246,7 +251,7 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   ExportReport report;
   report.folder = asked.folder;
   loaded.model = outline_of(loaded.model, dtype, options.quantize);
-  WrittenParameters written(std::move(exported.parameter), dtype, !options.quantize.empty());
+  WrittenParameters written(loaded.model.config, std::move(exported.parameter), dtype, !options.quantize.empty());
   write(session.registry, version, loaded, std::ref(written), options);
   const ModelConfig& config = loaded.model.config;
   report.bytes = bytes_in(options.folder);
@@ -255,7 +260,7 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   const CardReaders readers = readers_of(loaded.model, options);
   report.loadable_by_reference = readers == CardReaders::family;
   report.loadable_by_transformers =
-      readers == CardReaders::transformers_code || (report.loadable_by_reference && config.family != "moduleformer");
+      readers == CardReaders::transformers_code || (report.loadable_by_reference && is_of_transformers(config));
   if (options.quantize.empty()) return report;
   const ModelSize size = size_of(loaded.model);
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));

@@ -71,6 +71,12 @@ class LayersTest(unittest.TestCase):
                 self.assertFalse(name.startswith(tuple(folder + "/" for folder in WITHOUT_TENSORS)),
                                  f"{name} includes {tensors}")
 
+    def test_what_computes_asks_for_no_family(self):
+        for folder in ("kernels", "core/model", "core/training", "core/decoding", "core/surgery", "core/text"):
+            for path in sources(folder):
+                found = re.search(r"core/families/|\bfamily\b\s*[=!]=|\.family\b|family_of\(", path.read_text(encoding="utf-8"))
+                self.assertIsNone(found, f"{path.relative_to(ROOT)}: {found and found.group()}")
+
     def test_only_the_command_line_talks_to_the_terminal_and_the_environment(self):
         for top in ("modules_registry", "kernels", "core"):
             for path in sources(top):

@@ -203,6 +203,21 @@ TEST_P(GoldenFamilyTest, BFloat16IsAsCloseAsTheReferencesOwn) {
   EXPECT_LE(20 * taken, all) << "of " << all << " choices";
 }
 
+TEST(DenseFeedForward, IsTheSameLayerInAnyNumberOfSlices) {
+  const std::filesystem::path folder = std::filesystem::path(MFORMER_TEST_DATA) / "golden-families/llama";
+  const SafetensorsFile expected = SafetensorsFile::open(folder / "expected.safetensors");
+  const at::Tensor ids = to_tensor(expected.get("input_ids")), logits = to_tensor(expected.get("logits"));
+  for (const std::int64_t slices : {1, 2, 16, 64}) {
+    const HubFolder hub = open_hub_folder(folder, {slices});
+    const Model model = load_hub_model(hub);
+    EXPECT_EQ(model.blocks[0].mlp.size(), slices);
+    EXPECT_LE(relative_error(logits_of(model, forward(model, ids).hidden), logits), kFloat32) << slices;
+    for (const NamedTensor& entry : to_hub_tensors(model)) {
+      EXPECT_TRUE(entry.tensor.equal(to_tensor(hub.get(entry.name)))) << entry.name << " of " << slices;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Folders, GoldenFamilyTest,
                          ::testing::Values("llama", "llama_biases", "mistral", "qwen2", "qwen3", "mixtral",
                                            "granitemoe", "granitemoeshared", "olmoe", "qwen2_moe", "qwen3_moe",
