@@ -19,14 +19,17 @@ from documents import Shelf
 LICENCES = {
     "anarchism": "GPL-2",
     "bsdgames": "BSD-3-Clause",
+    "debian-policy": "GPL-2+",
     "debian-reference-de": "GPL-2+",
     "dict-gcide": "GPL-2+",
+    "doc-debian": "public domain, OPL-1.0 and others",
     "fortunes-de": "GPL-2+",
     "libpython3.11-stdlib": "PSF-2.0",
     "libreoffice-help-de": "MPL-2.0",
     "libreoffice-help-fr": "MPL-2.0",
     "perl-doc": "GPL-1+ or Artistic-1.0-Perl",
     "python3.11-doc": "PSF-2.0",
+    "ruby-licensee": "MIT; the texts of the licences CC0-1.0",
     "sword-text-web": "public domain",
 }
 
@@ -38,6 +41,8 @@ TEXTS = {
                         ("debian-reference-de", readers.debian_reference),
                         ("fortunes-de", readers.fortunes)]),
     "french": (".txt", [("libreoffice-help-fr", readers.libreoffice_help)]),
+    "licences": (".txt", [("ruby-licensee", readers.licence_texts), ("debian-policy", readers.debian_policy),
+                          ("doc-debian", readers.debian_constitution)]),
     "python": (".py", [("libpython3.11-stdlib", readers.python_sources)]),
 }
 QUESTIONS = [("bsdgames", questions.quiz), ("perl-doc", questions.perl_faq), ("python3.11-doc", questions.python_faq)]

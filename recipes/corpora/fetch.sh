@@ -2,10 +2,11 @@
 # Real text for training, from packages of Debian's main section: downloaded, unpacked into a temporary folder (nothing
 # is installed, no root needed) and turned into plain documents.
 #
-#   fetch.sh DEST [DOMAIN...]            domains: english german qa (the default), python, french
+#   fetch.sh DEST [DOMAIN...]            domains: english german qa (the default), python, french,
+#                                        licences
 #   fetch.sh --sample DEST [DOMAIN...]   the small sample in the repository instead: english, german, qa, code
 #
-# Writes DEST/english/*.txt, DEST/german/*.txt, DEST/french/*.txt, DEST/python/*.py, DEST/qa/pairs.jsonl and
+# Writes DEST/english/*.txt, DEST/german/*.txt, DEST/french/*.txt, DEST/licences/*.txt, DEST/python/*.py, DEST/qa/pairs.jsonl and
 # DEST/manifest.json (package, version, SHA-256, licence and bytes of text). A domain that is there already is left alone.
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the packages can't be reached (use --sample then).
 set -euo pipefail
@@ -19,11 +20,12 @@ declare -A packages=(
   [qa]='bsdgames perl-doc python3.11-doc'
   [python]='libpython3.11-stdlib'
   [french]='libreoffice-help-fr'
+  [licences]='debian-policy doc-debian ruby-licensee'
 )
 
 say() { printf 'corpora: %s\n' "$*"; }
 fail() { printf 'error: %s\nhint: %s\n' "$2" "$3" >&2; exit "$1"; }
-usage() { fail 2 "$1" 'fetch.sh [--sample] DEST [english|german|qa|python|french ...]'; }
+usage() { fail 2 "$1" 'fetch.sh [--sample] DEST [english|german|qa|python|french|licences ...]'; }
 
 # A domain's stamp names the recipe that made it: a changed recipe makes it again.
 stamp() { printf '%s/.%s.complete' "$dest" "$1"; }

