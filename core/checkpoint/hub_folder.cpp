@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/formats/chat_format.h"
 #include "core/formats/generation_config.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
@@ -55,6 +56,7 @@ HubFolder open_hub_folder(const fs::path& folder, const ReadOptions& options) {
     opened.tokenizer_path_ = folder / name;
     refuse_stand_in_at(opened.tokenizer_path_->string());
   }
+  set_chat_format(opened.config_, read_chat_format(folder), quoted_name(folder.string()));
   opened.files_ = open_weight_files(folder);
   opened.name_tensors();
   return opened;

@@ -61,9 +61,10 @@ class HubFolder {
   std::optional<std::filesystem::path> tokenizer_path_;
 };
 
-/// Opens and checks a folder: config.json, then the weights as open_weight_files() does. Throws Error when the folder,
-/// the config or the weights are missing or broken, or are a Git LFS pointer or a web page (stand_in.h). Whether the
-/// tensors fit the config is check_parameters()'s question (parameter_layout.h).
+/// Opens and checks a folder: config.json, with the chat template of the files beside it (chat_format.h), then the
+/// weights as open_weight_files() does. Throws Error when the folder, the config or the weights are missing or broken,
+/// or are a Git LFS pointer or a web page (stand_in.h). Whether the tensors fit the config is check_parameters()'s
+/// question (parameter_layout.h).
 HubFolder open_hub_folder(const std::filesystem::path& folder, const ReadOptions& options = {});
 
 struct HubWriteOptions {

@@ -7,6 +7,7 @@
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/modeling_file.h"
 #include "core/checkpoint/quantize.h"
+#include "core/formats/chat_format.h"
 #include "core/formats/staged_folder.h"
 #include "core/history/commit.h"
 #include "core/history/model_card.h"
@@ -202,6 +203,7 @@ void write(const Registry& registry, const VersionRecord& version, LoadedVersion
   how.extra_files["README.md"] = card;
   how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model, card);
   how.native = for_transformers(options);
+  remove_chat_format(loaded.model.config);      // reader_files() holds it
   loaded.model.config.extra.erase("auto_map");  // of an imported checkpoint: its Python files are not written
   if (how.native) {
     how.extra_files[kModelingFile] = modeling_file();

@@ -7,6 +7,7 @@
 #include "core/checkpoint/finite.h"
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/hub_parameters.h"
+#include "core/formats/chat_format.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "core/workspace/version_outline.h"
@@ -42,6 +43,13 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
 Tokenizer load_tokenizer(const std::string& file) {
   refuse_stand_in_at(file);
   return Tokenizer::load(file);
+}
+
+/// A tokenizer that the user names brings the chat template that lies beside it.
+void take_chat_format(ModelConfig& config, const std::string& tokenizer) {
+  if (tokenizer.empty()) return;
+  const std::filesystem::path folder = std::filesystem::path(tokenizer).parent_path();
+  if (const auto format = read_chat_format(folder)) set_chat_format(config, format, quoted_name(folder.string()));
 }
 
 [[noreturn]] void refuse_not_finite(const std::string& folder, const std::vector<std::string>& tensors) {
@@ -99,6 +107,7 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
   if (!options.tokenizer.empty()) made.tokenizer = load_tokenizer(options.tokenizer);
   if (options.from.empty()) {
     made.outline = make_model(fresh_config(options, made.tokenizer), seed);
+    take_chat_format(made.outline.config, options.tokenizer);
     made.parameter = parameters_of(made.outline);
     return made;
   }
@@ -108,6 +117,7 @@ InitialModel build_initial_model(const InitOptions& options, std::uint64_t seed)
   }
   const auto parameters = std::make_shared<HubParameters>(*folder);
   made.outline = parameters->outline();
+  take_chat_format(made.outline.config, options.tokenizer);
   made.parameter = read_from(folder, parameters);
   const std::int64_t rows = made.outline.config.vocab_size;
   if (made.tokenizer.has_value() && made.tokenizer->vocab_size() > rows) {

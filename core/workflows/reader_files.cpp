@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/formats/chat_format.h"
 #include "core/formats/generation_config.h"
 #include "core/text/utf8.h"
 #include "core/workflows/generate.h"
@@ -26,13 +27,19 @@ std::string tokenizer_config(const Tokenizer& tokenizer, const ModelConfig& conf
                                      {"clean_up_tokenization_spaces", false}};
   if (const auto end = ends.empty() ? std::nullopt : token_name(tokenizer, ends.front())) document["eos_token"] = *end;
   if (const auto begin = token_name(tokenizer, config.bos_token_id)) document["bos_token"] = *begin;
+  if (const auto format = chat_format_of(config)) {
+    for (const auto& [name, token] : format->tokens) {
+      if (tokenizer.id_of(token)) document[name] = token;
+    }
+    document["chat_template"] = format->template_text;
+  }
   return document.dump(2) + "\n";
 }
 
 }  // namespace
 
 std::map<std::string, std::string> reader_files(const LoadedVersion& version) {
-  std::map<std::string, std::string> files;
+  std::map<std::string, std::string> files = chat_files(version.model.config);
   ModelConfig config = version.model.config;
   if (version.tokenizer) {
     const std::vector<std::int32_t> ends = end_tokens(*version.tokenizer, config);
