@@ -11,6 +11,7 @@ void setup_init(CLI::App& parent, const GlobalOptions& global);
 void setup_import(CLI::App& parent, const GlobalOptions& global);
 void setup_export(CLI::App& parent, const GlobalOptions& global);
 void setup_tokenizer(CLI::App& parent, const GlobalOptions& global);
+void setup_tokenizer_chat(CLI::App& parent, const GlobalOptions& global);
 void setup_task(CLI::App& parent, const GlobalOptions& global);
 void setup_tasks(CLI::App& parent, const GlobalOptions& global);
 void setup_train(CLI::App& parent, const GlobalOptions& global);

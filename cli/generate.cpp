@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "cli/chat_options.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -14,6 +15,7 @@
 #include "core/device/device.h"
 #include "core/model/domains.h"
 #include "core/model/posterior.h"
+#include "core/text/utf8.h"
 
 namespace mformer::cli {
 namespace {
@@ -32,7 +34,20 @@ std::string what_ran(const Generated& result) {
          terminal::format_at_most(*result.bound).substr(1) + " nats";
 }
 
-void run_generate(GenerateOptions options, const GlobalOptions& global) {
+/// The conversation with the answer at its end: what --messages reads.
+nlohmann::ordered_json messages_json(const ChatRequest& chat, const std::string& answer) {
+  auto list = nlohmann::ordered_json::array();
+  for (const ChatMessage& message : chat.messages) {
+    list.push_back({{"role", message.role}, {"content", replace_invalid_utf8(message.content)}});
+  }
+  list.push_back({{"role", "assistant"}, {"content", answer}});
+  return list;
+}
+
+void run_generate(GenerateOptions options, const ChatFlags& flags, const std::optional<std::string>& prompt,
+                  const GlobalOptions& global) {
+  options.chat = chat_request(flags, prompt);
+  options.prompt = prompt.value_or("");
   options.seed = global.seed.value_or(0);
   options.device = open_device(global.device);
   options.validate();
@@ -48,13 +63,14 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
   const Generated result = generate(std::move(version), options, show, [] { return interrupted(); });
   report.data() = {{"model", to_string(record)},
                    {"hash", record.hash},
-                   {"prompt", options.prompt},
+                   {"prompt", replace_invalid_utf8(result.prompt)},
                    {"text", result.text},
                    {"prompt_tokens", result.prompt_tokens},
                    {"tokens", result.tokens},
                    {"stopped_by", result.stopped_by},
                    {"seconds", result.seconds},
                    {"tokens_per_second", tokens_per_second(result)}};
+  if (options.chat) report.data()["messages"] = messages_json(*options.chat, result.text);
   if (result.weights.size() > 1) {
     for (std::size_t h = 0; h < names.size(); ++h) report.data()["weights"][names[h]] = result.weights[h];
     report.data()["mode"] = to_string(PosteriorMode::fast);
@@ -74,10 +90,13 @@ void run_generate(GenerateOptions options, const GlobalOptions& global) {
 
 void setup_generate(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<GenerateOptions>();
+  auto prompt = std::make_shared<std::optional<std::string>>();
+  auto chat = std::make_shared<ChatFlags>();
   CLI::App* command = add_command(parent, {"generate", groups::inspect, "Continue a text",
                                            "mformer generate --prompt 'Once upon a time' --max-tokens 50"});
-  command->add_option("--prompt", options->prompt, "Text to continue; default: nothing, a new document begins")
+  command->add_option("--prompt", *prompt, "Text to continue; default: nothing, a new document begins")
       ->type_name("TEXT");
+  add_chat_options(*command, *chat);
   command->add_option("--max-tokens", options->max_tokens, "Stop after so many tokens")->check(positive_integer());
   command
       ->add_option("--temperature", options->temperature,
@@ -99,7 +118,7 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--domain", options->domain,
                    "Write as one domain, or base; default: the posterior over births decides by the prompt")
       ->type_name("NAME");
-  command->callback([options, &global] { run_generate(*options, global); });
+  command->callback([options, chat, prompt, &global] { run_generate(*options, *chat, *prompt, global); });
 }
 
 }  // namespace mformer::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/terminal/format.h"
+#include "core/formats/chat_format.h"
 
 namespace mformer::cli {
 namespace {
@@ -34,7 +35,9 @@ void report_model(terminal::Report& report, const InitReport& made, const std::s
   data["att_modules"] = att;
   data["mlp_modules"] = mlp;
   data["bytes"] = made.size.bytes;
+  const bool chats = chat_format_of(made.config).has_value();
   data["tokenizer"] = made.tokenizer;
+  data["chat_template"] = chats;
   data["not_finite"] = made.not_finite;
   report.text() << (dry_run ? "would make " + name : "made " + to_string(made.version)) << "\n\nparameters  "
                 << terminal::format_count(made.size.weights) << ", of which a token uses "
@@ -43,7 +46,8 @@ void report_model(terminal::Report& report, const InitReport& made, const std::s
                 << " feed-forward modules\nbytes       "
                 << terminal::format_bytes(static_cast<std::uint64_t>(made.size.bytes)) << "\ntokenizer   ";
   if (made.tokenizer) {
-    report.text() << "a vocabulary of " << terminal::format_count(made.config.vocab_size) << '\n';
+    report.text() << "a vocabulary of " << terminal::format_count(made.config.vocab_size)
+                  << (chats ? ", and a chat template\n" : "\n");
   } else {
     report.text() << "none: the model can be looked at, but not trained on text\n";
   }

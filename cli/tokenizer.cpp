@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/left_out.h"
 #include "cli/output_file.h"
 #include "cli/standard_streams.h"
@@ -170,6 +171,7 @@ void setup_tokenizer(CLI::App& parent, const GlobalOptions& global) {
   setup_tokenizer_train(*group, global);
   setup_encode(*group, global);
   setup_decode(*group, global);
+  setup_tokenizer_chat(*group, global);
 }
 
 }  // namespace mformer::cli

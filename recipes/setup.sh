@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Installs what mformer needs to build, and only what is missing:
 #   1. Debian packages (compiler, CMake, SQLite, ...), through apt-get;
-#   2. LibTorch, unpacked from the PyPI wheel pinned in cmake/libtorch.txt, into a cache shared by all clones.
+#   2. LibTorch, unpacked from the PyPI wheel pinned in cmake/libtorch.txt, into a cache shared by all clones;
+#   3. minja, which reads the Jinja templates of chats: two header files out of the PyPI sources pinned in
+#      cmake/minja.txt, into the same cache, with the templates of known models, which tests/interop reads.
 # Safe to run at any time: when everything is there it does nothing and says so.
 #
 #   --lint          also the packages of the `lint` target: clang-format and clang-tidy
 #   --benchmarks    also Google Benchmark, for the target mformer_kernel_bench
-#   MFORMER_CACHE   where LibTorch goes (default: ~/.cache/mformer)
-#   CMAKE_PREFIX_PATH naming a LibTorch of your own skips step 2.
+#   MFORMER_CACHE   where LibTorch and minja go (default: ~/.cache/mformer)
+#   CMAKE_PREFIX_PATH naming a LibTorch or a minja of your own (include/minja/minja.hpp) skips its step.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cache=${MFORMER_CACHE:-$HOME/.cache/mformer}
 libtorch=$cache/libtorch-2.11.0
+minja=$cache/minja-of-llama-cpp-python-0.3.16
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
           libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
           libpcre2-dev libonig-dev libutf8proc-dev libssl-dev)
@@ -47,15 +50,16 @@ install_packages() {
     || fail "apt-get could not install: ${missing[*]}" 'read the lines above; is there room on the disk?'
 }
 
-user_libtorch() {
+# The folder of CMAKE_PREFIX_PATH that has this file, if there is one.
+users_own() {
   local prefix
   IFS=:';' read -ra prefixes <<<"${CMAKE_PREFIX_PATH:-}"
-  for prefix in "${prefixes[@]}"; do [ -e "$prefix/lib/libtorch_cpu.so" ] && { echo "$prefix"; return; }; done
+  for prefix in "${prefixes[@]}"; do [ -e "$prefix/$1" ] && { echo "$prefix"; return; }; done
   return 0
 }
 
 fetch_libtorch() {
-  local own; own=$(user_libtorch)
+  local own; own=$(users_own lib/libtorch_cpu.so)
   if [ -n "$own" ]; then say "LibTorch: using yours ($own)"; return; fi
   if [ -e "$libtorch/complete" ]; then say "LibTorch 2.11.0: all there ($libtorch)"; return; fi
   mkdir -p "$cache" || fail "cannot create $cache" 'choose another folder: MFORMER_CACHE=/some/where'
@@ -84,5 +88,57 @@ fetch_libtorch() {
   say "LibTorch 2.11.0: in $libtorch"
 }
 
+# pip asks a source package for its name and version before it hands it over, by the package's own build tool. Nothing is
+# built here: this one answers in its place, and nothing else is downloaded.
+write_build_tool() {
+  mkdir -p "$1/scikit_build_core"
+  : >"$1/scikit_build_core/__init__.py"
+  cat >"$1/scikit_build_core/build.py" <<'END'
+import pathlib
+
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    information = pathlib.Path(folder, "llama_cpp_python-0.3.16.dist-info")
+    information.mkdir()
+    text = "Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: 0.3.16\n"
+    (information / "METADATA").write_text(text)
+    return information.name
+END
+}
+
+fetch_minja() {
+  local own; own=$(users_own include/minja/minja.hpp)
+  if [ -n "$own" ]; then say "minja: using yours ($own)"; return; fi
+  if [ -e "$minja/complete" ]; then say "minja: all there ($minja)"; return; fi
+  mkdir -p "$cache" || fail "cannot create $cache" 'choose another folder: MFORMER_CACHE=/some/where'
+  say 'minja: downloading 51 MB of sources, of which two header files and some templates are kept'
+  local work; work=$(mktemp -d "$cache/unpack.XXXXXX")
+  # shellcheck disable=SC2064  # the folder's name is fixed now, on purpose
+  trap "rm -rf '$work'" EXIT
+  write_build_tool "$work/tool"
+  PYTHONPATH=$work/tool python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+      -r cmake/minja.txt --no-binary=:all: --no-build-isolation -d "$work/sources" >"$work/log" 2>&1 \
+    || { tail -n 3 "$work/log" >&2
+         fail 'the sources that hold minja could not be downloaded or did not match their hash' \
+              'is the network up? A minja of your own works too: CMAKE_PREFIX_PATH with include/minja/minja.hpp'; }
+  tar -xzf "$work"/sources/llama_cpp_python-*.tar.gz -C "$work/sources" --strip-components=4 --wildcards \
+      '*/vendor/minja/*' '*/models/templates/*.jinja' \
+    || fail "the sources that hold minja could not be unpacked into $cache" 'is there room on the disk?'
+  mkdir -p "$work/include/minja"
+  mv "$work"/sources/minja/*.hpp "$work/include/minja/"
+  mv "$work/sources/templates" "$work/templates"
+  rm -rf "$work/sources" "$work/tool" "$work/log"
+  touch "$work/complete"
+  chmod 755 "$work"
+  rm -rf "$minja"
+  mv "$work" "$minja"
+  say "minja: in $minja"
+}
+
 install_packages
 fetch_libtorch
+fetch_minja

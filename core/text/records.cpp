@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/text/chat_messages.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
 
@@ -48,6 +49,7 @@ class Writer {
  public:
   void silent(const string& text) { add(text, false); }
   void counted(const string& text) { add(text, true); }
+  void turn(ChatMessage message) { record_.messages.push_back(std::move(message)); }
 
   Record finish() && {
     record_.state = record_.text.empty() ? Record::State::empty : Record::State::read;
@@ -77,49 +79,18 @@ string text_of(const json& record, const string& name) {
   return value.get<string>();
 }
 
-/// A message's text: a string, or a list of parts of the type text.
-string content_of(const json& message, const string& name) {
-  const json& value = field(message, name);
-  if (value.is_string()) return value.get<string>();
-  if (!value.is_array()) throw Problem{"has a message without a text"};
-  string text;
-  for (const json& part : value) {
-    const bool is_text = part.is_object() && field(part, "type") == "text" && field(part, "text").is_string();
-    if (!is_text) throw Problem{"has a message with a part that is no text"};
-    text += part.at("text").get<string>();
-  }
-  return text;
-}
-
-enum class Role { system, user, assistant };
-
-Role role_of(const json& message) {
-  const json& value = field(message, message.contains("role") ? "role" : "from");
-  if (!value.is_string()) throw Problem{"has a message without a role"};
-  const auto& name = value.get_ref<const string&>();
-  if (name == "system") return Role::system;
-  if (name == "user" || name == "human") return Role::user;
-  if (name == "assistant" || name == "gpt") return Role::assistant;
-  throw Problem{"has a message of the role " + quoted(name) + ", which is not read"};
-}
-
 /// "User: …⏎Assistant: …", the loss on what the assistant says. What comes after an answer that is not the last counts
 /// for nothing, so that the only end which is learned is the end of the text.
-void write_messages(const json& messages, Writer& out) {
-  if (!messages.is_array()) throw Problem{"has messages that are no list"};
-  constexpr std::array kNames = {"System:", "User:", "Assistant:"};
+void write_messages(const json& list, Writer& out) {
+  ReadMessages read = read_messages(list);
+  if (!read.problem.empty()) throw Problem{read.problem};
   bool first = true, answered = false;
-  for (const json& message : messages) {
-    if (!message.is_object()) throw Problem{"has a message that is no object"};
-    const Role role = role_of(message);
-    for (const char* call : {"tool_calls", "function_call"}) {
-      if (!field(message, call).empty()) throw Problem{"has a message that calls a tool, which is not read"};
-    }
-    const string content = " " + content_of(message, message.contains("content") ? "content" : "value");
-    out.silent(string(std::exchange(first, false) ? "" : "\n") + kNames.at(static_cast<size_t>(role)));
-    const bool counts = role == Role::assistant && field(message, "weight") != 0;
-    counts ? out.counted(content) : out.silent(content);
-    answered = answered || counts;
+  for (ChatMessage& message : read.messages) {
+    const char* name = message.role == "system" ? "System:" : message.role == "user" ? "User:" : "Assistant:";
+    out.silent(string(std::exchange(first, false) ? "" : "\n") + name);
+    message.counts ? out.counted(" " + message.content) : out.silent(" " + message.content);
+    answered = answered || message.counts;
+    out.turn(std::move(message));
   }
   if (!answered) throw Problem{"has no message of the assistant's to learn from"};
 }

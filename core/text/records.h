@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/text/chat_messages.h"
+
 namespace mformer {
 
 /// Which fields of a record are read as what.
@@ -44,6 +46,8 @@ struct Record {
   std::string text;
   /// Where the loss is switched: on at the first of these bytes, off at the second, on at the third; {0} is all of it.
   std::vector<size_t> edges;
+  /// Of a conversation its turns, for models that have a template of their own (chat_template.h).
+  std::vector<ChatMessage> messages;
   /// Half a sentence of at most some tens of bytes, which follows "line 3 ".
   std::string problem;
 };

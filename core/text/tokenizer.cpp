@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/text/chat_template.h"
 #include "core/text/sentencepiece_json.h"
 #include "core/text/tokenizer_data.h"
 #include "modules_registry/error.h"
@@ -106,8 +107,27 @@ Tokenizer Tokenizer::ending_with(int64_t id) const {
   return other;
 }
 
+Tokenizer Tokenizer::chatting_by(std::shared_ptr<const ChatTemplate> chat) const {
+  Tokenizer other = *this;
+  other.chat_ = std::move(chat);
+  return other;
+}
+
 std::string Tokenizer::identity() const {
-  return end_ ? hash() + " ended by " + std::to_string(*end_) : hash();
+  std::string all = hash();
+  if (end_) all += " ended by " + std::to_string(*end_);
+  if (chat_) all += " chatting by " + chat_->identity();
+  return all;
+}
+
+std::vector<std::string> Tokenizer::special_tokens() const {
+  std::vector<std::string> names;
+  for (const AddedToken& token : data_->added.all()) {
+    if (!token.special) continue;
+    names.push_back(token.content);
+    if (token.looked_for != token.content) names.push_back(token.looked_for);
+  }
+  return names;
 }
 
 const TokenFrame& Tokenizer::frame() const {

@@ -12,6 +12,8 @@
 
 namespace mformer {
 
+class ChatTemplate;
+
 /// Raised when the same file gives other ids than before: token files of older rules are made anew.
 inline constexpr int kTokenizerRules = 3;
 
@@ -92,8 +94,17 @@ class Tokenizer {
   /// a model's config says about it.
   Tokenizer ending_with(int64_t id) const;
 
-  /// hash(), and after it the token of ending_with() where that one counts: two equal ones make equal token files.
+  /// The same tokenizer of a model whose conversations this template writes; null = of one that has none.
+  Tokenizer chatting_by(std::shared_ptr<const ChatTemplate> chat) const;
+  /// Null where the model has no template.
+  const ChatTemplate* chat() const { return chat_.get(); }
+
+  /// hash(), and after it the token of ending_with() where that one counts and what chatting_by() gave: two equal ones
+  /// make equal token files.
   std::string identity() const;
+
+  /// The names of special tokens in the order of the file, and what stands for one in a text where that is another.
+  std::vector<std::string> special_tokens() const;
 
   const TokenFrame& frame() const;
 
@@ -115,6 +126,7 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Data> data);
   std::shared_ptr<const Data> data_;
   std::optional<int32_t> end_;  ///< Of ending_with(), where the file names none.
+  std::shared_ptr<const ChatTemplate> chat_;
 };
 
 }  // namespace mformer

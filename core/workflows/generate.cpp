@@ -28,6 +28,17 @@ at::ScalarType inference_dtype(const Model& model, const std::string& name) {
   return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
 
+/// What the model reads before it writes. A conversation's template writes the opening itself.
+ChatPrompt prompt_of(const LoadedVersion& version, const GenerateOptions& options) {
+  if (options.chat) return chat_prompt(version, *options.chat);
+  const Tokenizer& tokenizer = require_tokenizer(version);
+  const std::vector<std::int32_t> prompt = tokenizer.encode(options.prompt);
+  const auto opening = tokenizer.opening_of(prompt);
+  ChatPrompt plain{options.prompt, {opening.begin(), opening.end()}, std::nullopt};
+  plain.ids.insert(plain.ids.end(), prompt.begin(), prompt.end());
+  return plain;
+}
+
 }  // namespace
 
 std::vector<std::int32_t> end_tokens(const Tokenizer& tokenizer, const ModelConfig& config) {
@@ -64,11 +75,10 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   const at::NoGradGuard no_grad;
   const Tokenizer& tokenizer = require_tokenizer(version);
   const std::vector<std::int32_t> ends = end_tokens(tokenizer, version.model.config);
-  const std::vector<std::int32_t> prompt = tokenizer.encode(options.prompt);
-  const auto opening = tokenizer.opening_of(prompt);
-  std::vector<std::int64_t> ids(opening.begin(), opening.end());
-  ids.insert(ids.end(), prompt.begin(), prompt.end());
+  const ChatPrompt prompt = prompt_of(version, options);
+  std::vector<std::int64_t> ids(prompt.ids.begin(), prompt.ids.end());
   Generated result;
+  result.prompt = prompt.text;
   result.prompt_tokens = static_cast<std::int64_t>(ids.size());
   if (ids.empty() && ends.empty()) {
     throw UsageError(
@@ -93,11 +103,15 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
     bound += std::max(0.0, -std::log(decoder.kept()));
     const auto id = static_cast<std::int32_t>(
         draw_token(logits, {options.temperature, options.top_k, options.top_p}, tokenizer.vocab_size(), generator));
+    if (id == prompt.turn_end) {
+      result.stopped_by = "end of turn";
+      break;
+    }
     if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
       result.stopped_by = "end of text";
       break;
     }
-    const bool continues = !prompt.empty() || result.tokens > 0;
+    const bool continues = !prompt.text.empty() || result.tokens > 0;
     ++result.tokens;
     if (!stream.append(tokenizer.decode(std::span(&id, 1), {.continues = continues}))) {
       result.stopped_by = "stop string";

@@ -12,7 +12,7 @@ CURVE = ("inspect", "keep-curve", "--task", "english", "--fractions", "0.5", "--
 LINES = (
     ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "elsewhere"), ("import", "checkpoint", "--name", "imported"),
     ("export", "exported"), ("export", "int8", "--quantize", "int8", "--max-tokens", "100"), ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json"),
-    ("tokenizer", "decode"), ("task", "add", "qa", "--data", "qa"), ("task", "move", "qa", "--data", "qa"),
+    ("tokenizer", "decode"), ("tokenizer", "chat", "--chat-template", "chat.jinja", "--messages", "chat.json"), ("task", "add", "qa", "--data", "qa"), ("task", "move", "qa", "--data", "qa"),
     ("task", "rename", "qa", "questions"), ("task", "remove", "questions"), ("undo",), ("task", "rename", "questions", "qa"), ("tasks",),
     ("train", "--data", "english", *TRAIN), ("extend", "--data", "german", "--into", "grown", *TRAIN), ("freeze", "layer=0"),
     ("extend", "--data", "qa", "--model", "base@3", "--into", "branch", *TRAIN),
@@ -51,6 +51,8 @@ class JsonContractTest(mformer.EndToEndTest):
     def prepared(self):
         work = self.workspace()
         (work / "elsewhere").mkdir()
+        (work / "chat.jinja").write_text("{{ messages[0].content }}")
+        (work / "chat.json").write_text('[{"role": "user", "content": "Hello"}]')
         tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
         return work
 
