@@ -161,7 +161,8 @@ void CorpusReader::take(const Record& record, const std::string& place, Tally& t
   switch (record.state) {
     case Record::State::read:
       ++tally.read;
-      record.edges == std::vector<size_t>{0} ? emit_prose(record.text) : emit(record.text, record.edges);
+      record.edges == std::vector<size_t>{0} ? emit_prose(record.text)
+                                             : emit(record.text, record.edges, record.messages);
       return;
     case Record::State::empty:
       ++tally.empty;
@@ -199,8 +200,8 @@ void CorpusReader::emit_prose(std::string_view text) {
   }
 }
 
-void CorpusReader::emit(std::string_view text, std::vector<size_t> edges) {
-  const Document document{text, std::move(edges), sha256_hex(text)};
+void CorpusReader::emit(std::string_view text, std::vector<size_t> edges, std::span<const ChatMessage> messages) {
+  const Document document{text, std::move(edges), sha256_hex(text), messages};
   ++summary_.documents;
   summary_.text_bytes += static_cast<int64_t>(text.size());
   // Where the loss lies is content too.

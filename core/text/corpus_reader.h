@@ -37,7 +37,7 @@ class CorpusReader {
   void take(const Record& record, const std::string& place, Tally& tally);
   void finish(const CorpusFile& file, const Tally& tally, bool may_have_none);
   void emit_prose(std::string_view text);
-  void emit(std::string_view text, std::vector<size_t> edges);
+  void emit(std::string_view text, std::vector<size_t> edges, std::span<const ChatMessage> messages = {});
   void leave_out(int64_t CorpusSummary::*count, const CorpusFile& file, const std::string& why);
   void example(const std::string& what);
   void note(const std::string& text) { content_.update(as_bytes(text)); }

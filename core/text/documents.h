@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ struct Document {
   std::vector<size_t> edges = {0};
   /// SHA-256 of `text`, 64 hex digits.
   std::string hash;
+  /// Of a conversation its turns, valid as long as `text`: what a model with a template of its own reads in its place.
+  /// Which split it is in `text` decides, for all models alike.
+  std::span<const ChatMessage> messages{};
 
   /// The first 8 bytes of the hash as a big-endian number, modulo 1000: below 50 held out (5 %), below 100 validation
   /// (5 %), the rest training.

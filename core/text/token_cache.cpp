@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/text/chat_template.h"
 #include "core/text/corpus_memo.h"
 #include "core/text/token_file.h"
 #include "modules_registry/error.h"
@@ -44,7 +45,8 @@ std::optional<TokenCache> open_whole(const Paths& files) {
     if (!fs::exists(file)) return std::nullopt;
   }
   try {
-    return TokenCache{TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, true, {}};
+    return TokenCache{
+        TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, true, 0, {}, {}};
   } catch (const Error&) {
     return std::nullopt;  // damaged: made anew
   }
@@ -58,15 +60,34 @@ class Encoder {
     for (size_t at = 0; at < files.size(); ++at) writers_.at(at) = std::make_unique<TokenFileWriter>(files.at(at));
   }
 
+  ~Encoder() {
+    if (tokenizer_.chat() != nullptr) tokenizer_.chat()->rest();  // what comes now changes gigabytes of weights
+  }
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+
   void add(const Document& document) {
-    batch_.push_back({std::string(document.text), document.edges, document.split()});
+    const bool chat = tokenizer_.chat() != nullptr && !document.messages.empty();
+    if (!chat) {
+      batch_.push_back({std::string(document.text), document.edges, document.split(), document.text.size(), false});
+    } else if (!add_chat(document)) {
+      return;
+    }
     batch_bytes_ += document.text.size();
     const auto shares = static_cast<size_t>(threads_);
     if (batch_bytes_ >= shares * kShareBytes || batch_.size() >= shares * kShareDocuments) flush();
   }
 
+  /// Why the first conversation was refused that was; "" when none was.
+  const std::string& refusal() const { return refusal_; }
+
   void finish(const std::string& content_hash) {
     flush();
+    if (!refusal_.empty() && !wrote_any_) {
+      throw Error(
+          "of all conversations none can be read: " + refusal_,
+          "correct the conversations; or the template, chat_template.jinja beside the checkpoint, and import it again");
+    }
     for (auto& writer : writers_) writer->finish(content_hash, tokenizer_.hash());
   }
 
@@ -75,7 +96,21 @@ class Encoder {
     std::string text;
     std::vector<size_t> edges;
     Split split;
+    size_t bytes;  ///< Of the corpus, not of what the template makes of it.
+    bool chat;     ///< Its template wrote what stands before and after a text.
   };
+
+  bool add_chat(const Document& document) {
+    try {
+      ChatDocument chat = tokenizer_.chat()->document(document.messages);
+      batch_.push_back(
+          {std::move(chat.text), std::move(chat.edges), document.split(), document.text.size(), /*chat=*/true});
+      return true;
+    } catch (const JinjaRefusal& refusal) {
+      if (refusal_.empty()) refusal_ = refusal.what();
+      return false;
+    }
+  }
 
   void flush() {
     // A prompt is encoded by itself, as it is when a model is asked, so no token straddles its end.
@@ -99,7 +134,8 @@ class Encoder {
       tokens.clear();
       // A document without a prompt has an empty first part.
       const bool prompted = !part->empty() || document.edges.empty();
-      for (const int32_t id : tokenizer_.opening_of(prompted ? *part : *std::next(part))) {
+      const auto opening = tokenizer_.opening_of(prompted ? *part : *std::next(part));
+      for (const int32_t id : document.chat ? std::span<const int32_t>() : opening) {
         tokens.push_back(static_cast<uint32_t>(id) | TokenData::kNoLoss);
       }
       uint32_t loss = TokenData::kNoLoss;  // of the part before the first edge
@@ -107,11 +143,11 @@ class Encoder {
         loss = at % 2 == 0 ? TokenData::kNoLoss : 0;
         for (const int32_t id : *part) tokens.push_back(static_cast<uint32_t>(id) | loss);
       }
-      const std::vector<int32_t>& after = tokenizer_.frame().after;
+      const std::vector<int32_t> after = document.chat ? std::vector<int32_t>() : tokenizer_.frame().after;
       for (const int32_t id : after) tokens.push_back(static_cast<uint32_t>(id) | loss);
       if (after.empty() || static_cast<uint32_t>(after.back()) != end_) tokens.push_back(end_ | loss);
-      writers_.at(static_cast<size_t>(document.split))
-          ->add_document(tokens, static_cast<int64_t>(document.text.size()));
+      writers_.at(static_cast<size_t>(document.split))->add_document(tokens, static_cast<int64_t>(document.bytes));
+      wrote_any_ = true;
     }
     batch_.clear();
     batch_bytes_ = 0;
@@ -123,6 +159,8 @@ class Encoder {
   std::array<std::unique_ptr<TokenFileWriter>, kSplits.size()> writers_;
   std::vector<Pending> batch_;
   size_t batch_bytes_ = 0;
+  bool wrote_any_ = false;
+  std::string refusal_;
 };
 
 /// Unfinished files of processes that were killed: a living one keeps its own locked.
@@ -185,9 +223,13 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
       throw Error("the data at '" + data.string() + "' changed while it was read", "run the command again");
     }
     encoder.finish(seen.content_hash);
-    cache = TokenCache{TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, false, {}};
+    cache = TokenCache{
+        TokenData::open(files[0]), TokenData::open(files[1]), TokenData::open(files[2]), {}, false, 0, {}, {}};
+    cache->refusal = encoder.refusal();
   }
   cache->summary = *summary;
+  cache->refused_chats = summary->documents;
+  for (const Split split : kSplits) cache->refused_chats -= cache->split(split).documents();
   cache->data_path = data.string();
   if (progress) progress(total, total);
   return *std::move(cache);

@@ -66,6 +66,9 @@ struct TokenCache {
   TokenData train, validation, held_out;
   CorpusSummary summary;
   bool reused = false;  ///< nothing had to be tokenised
+  /// Conversations that the tokenizer's chat template refuses: they are documents of the corpus, and have no tokens.
+  int64_t refused_chats = 0;
+  std::string refusal;  ///< Why the first of them is refused; empty where the tokens were reused.
 
   const TokenData& split(Split which) const;
   /// The same, but throws Error (with a hint) when the split has no document.
@@ -79,8 +82,9 @@ struct TokenCache {
 /// documents being encoded: 2 MiB a thread and one more document. The whole files are checked, and made anew when
 /// damaged. A folder that CorpusMemo knows is not read again.
 /// `progress` gets bytes read so far and in all (the corpus is read twice when it is new: total counts both).
-/// `fields` names the fields of records. Throws Error as for_each_document does, when the tokenizer has no end-of-text
-/// token, and when the cache can't be written.
+/// `fields` names the fields of records. Conversations are written by the tokenizer's chat template where it has one
+/// (Tokenizer::chatting_by); one that the template refuses harms itself alone. Throws Error as for_each_document does,
+/// when the tokenizer has no end-of-text token, and when the cache can't be written.
 TokenCache build_token_cache(const std::filesystem::path& data, const Tokenizer& tokenizer,
                              const std::filesystem::path& cache_dir, const ByteProgress& progress = {}, int threads = 0,
                              const RecordFields& fields = {});

@@ -49,8 +49,14 @@ TokenCache tokens_of(Session& session, const Tokenizer& tokenizer, const TaskRec
     const double unknown = std::numeric_limits<double>::quiet_NaN();
     if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, unknown, unknown);
   };
-  return build_token_cache(data, tokenizer, token_folder_of(session), progress, at::get_num_threads(),
-                           RecordFields::parse(record.fields));
+  TokenCache tokens = build_token_cache(data, tokenizer, token_folder_of(session), progress, at::get_num_threads(),
+                                        RecordFields::parse(record.fields));
+  if (tokens.refused_chats > 0) {
+    session.watcher.say("task '" + record.name + "': " + std::to_string(tokens.refused_chats) +
+                        " of its conversations are left out, since the model's chat template does not take them" +
+                        (tokens.refusal.empty() ? "" : " (the first: " + tokens.refusal + ")"));
+  }
+  return tokens;
 }
 
 /// A task keeps being read as it was recorded.

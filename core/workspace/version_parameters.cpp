@@ -1,12 +1,15 @@
 #include "core/workspace/version_parameters.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/formats/chat_format.h"
 #include "core/formats/parameter_names.h"
 #include "core/model/outline.h"
+#include "core/text/chat_template.h"
 #include "core/workspace/object_parts.h"
 #include "modules_registry/error.h"
 
@@ -46,7 +49,17 @@ VersionParameters::VersionParameters(const Registry& registry, const VersionReco
         Tokenizer::from_json(read_file(registry.objects().verified_path(outline_.manifest.tokenizer_object)),
                              "the tokenizer of " + to_string(version))
             .ending_with(config.eos_token_id);
+    take_chat_template(config, to_string(version));
   }
+}
+
+void VersionParameters::take_chat_template(const ModelConfig& config, const std::string& version) {
+  const auto format = chat_format_of(config);
+  if (!format) return;
+  const Tokenizer& tokenizer = *outline_.tokenizer;
+  const ChatFormat named = with_token_names(*format, tokenizer, config.bos_token_id, config.eos_token_id);
+  outline_.tokenizer =
+      tokenizer.chatting_by(std::make_shared<ChatTemplate>(named, tokenizer, "the chat template of " + version));
 }
 
 at::ScalarType VersionParameters::dtype_of_embedding() {

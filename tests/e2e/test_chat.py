@@ -124,6 +124,34 @@ class ChatTest(mformer.EndToEndTest):
         self.assertEqual(self.shown(work, [QUESTION], "--ask")["text"], f"<user>Hi{END}<assistant>")
         self.assertEqual(work.run("tokenizer", "chat", stdin=json.dumps([QUESTION]).encode()).out, f"<user>Hi{END}")
 
+    def write_chats(self, work, *refused):
+        """300 conversations, each of another number, and those that are to be refused."""
+        (work / "chats").mkdir()
+        chats = [[{**QUESTION, "content": f"Number {i}?"}, {**ANSWER, "content": f"It is {i}."}] for i in range(300)]
+        with open(work / "chats" / "all.jsonl", "w") as out:
+            for chat in (*chats, *refused):
+                out.write(json.dumps({"messages": chat}) + "\n")
+
+    def test_training_on_messages_reads_them_as_the_model_does(self):
+        work = self.imported()
+        self.write_chats(work, [ANSWER, QUESTION, ANSWER])
+        trained = work.run("train", "--data", "chats", "--steps", "2", "--batch", "2", "--context", "16", "--eval-tokens", "200")
+        self.assertRegex(trained.err, r"1 of its conversations .*The user speaks first")
+        plain = self.workspace("plain")
+        self.write_chats(plain, [ANSWER, QUESTION, ANSWER])
+        other = plain.run("train", "--data", "chats", "--steps", "2", *mformer.QUICK)
+        self.assertNotIn("conversations", other.err)
+        hashes = [next(task["content_hash"] for task in folder.run("tasks", "--json").json["tasks"] if task["task"] == "chats")
+                  for folder in (work, plain)]
+        self.assertEqual(*hashes)  # one data set for all models
+        work.check_sound()
+
+    def test_data_of_which_a_template_takes_nothing_is_refused(self):
+        work = self.imported()
+        (work / "chats").mkdir()
+        (work / "chats" / "all.jsonl").write_text((json.dumps({"messages": [ANSWER, QUESTION, ANSWER]}) + "\n") * 30)
+        work.refuses("train", "--data", "chats", "--steps", "1", code=1, says="The user speaks first", hint="template")
+
 
 if __name__ == "__main__":
     unittest.main()
