@@ -29,9 +29,10 @@ void report_machine(Report& report) {
   report.data()["threads"] = at::get_num_threads();
   report.data()["cores"] = cores;
   report.data()["cpu_capability"] = processor;
+  report.data()["products"] = kernels::products_of_this_processor();
   report.text() << "mformer    " << MFORMER_VERSION << "\nLibTorch   " << TORCH_VERSION << "\nSQLite     "
-                << sqlite3_libversion() << "\nprocessor  " << cores << " cores, " << processor << "\nthreads    "
-                << at::get_num_threads() << '\n';
+                << sqlite3_libversion() << "\nprocessor  " << cores << " cores, " << processor << "\nproducts   "
+                << kernels::products_of_this_processor() << "\nthreads    " << at::get_num_threads() << '\n';
 }
 
 /// Returns how many operations compute something wrong.

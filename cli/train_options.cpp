@@ -20,8 +20,9 @@ void add_step_flags(CLI::App& command, StepOptions& options) {
   add("--clip", options.clip, "Largest gradient norm, 0 = no limit", non_negative_number());
   add("--weight-decay", options.adamw.weight_decay, "Decoupled weight decay of AdamW", non_negative_number());
   command
-      .add_flag("--bf16", options.bfloat16,
-                "Matrix products in bfloat16: coarser, and faster where the processor has them (AVX-512)")
+      .add_flag(
+          "--bf16", options.bfloat16,
+          "Matrix products in bfloat16: coarser, and faster where the processor has them (AVX-512, AMX: see doctor)")
       ->group("Training");
   add("--snapshot-every", options.snapshot_every, "Steps between snapshots, 0 = only when interrupted",
       non_negative_integer());

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/panel_product.h"
 #include "kernels/device/kernel_check.h"
 #include "kernels/gated_activation.h"
 #include "kernels/grouped_linear.h"
@@ -199,6 +200,10 @@ std::vector<DeviceSelfCheck> self_check(const at::Device& device) {
 std::size_t count_failed(const std::vector<DeviceSelfCheck>& checks) {
   return static_cast<std::size_t>(
       std::count_if(checks.begin(), checks.end(), [](const DeviceSelfCheck& check) { return !check.passed; }));
+}
+
+std::string products_of_this_processor() {
+  return cpu::panel_kernels().name;
 }
 
 }  // namespace mformer::kernels

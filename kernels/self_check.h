@@ -19,6 +19,9 @@ struct SelfCheck {
 /// The same input each time. Throws c10::Error only where a kernel refuses its input, which is a bug.
 std::vector<SelfCheck> self_check();
 
+/// What this processor multiplies matrices with, and how it takes bfloat16: "AVX-512, bfloat16 in AMX tiles".
+std::string products_of_this_processor();
+
 /// One of our GPU kernels on one input, compared with the CPU's.
 struct DeviceSelfCheck {
   std::string kernel, input;

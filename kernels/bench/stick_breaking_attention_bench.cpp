@@ -41,7 +41,7 @@ double visible_pairs(const benchmark::State& state) {
   return static_cast<double>(state.range(0) * state.range(2) * state.range(3)) * tokens * (tokens + 1) / 2;
 }
 
-void report_operations(benchmark::State& state, double operations) {
+void report_pairs(benchmark::State& state, double operations) {
   const double rate = operations * static_cast<double>(state.iterations());
   state.counters["GFLOP/s"] = benchmark::Counter(rate / 1e9, benchmark::Counter::kIsRate);
   state.counters["of_peak"] = benchmark::Counter(rate / bench::float32_peak(), benchmark::Counter::kIsRate);
@@ -51,7 +51,7 @@ void forward(benchmark::State& state, at::ScalarType dtype, bool lasting) {
   const at::NoGradGuard no_grad;
   const Inputs in = random_inputs(state, state.range(1), dtype, lasting);
   for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(stick_breaking_attention(in.query, in.key, in.value));
-  report_operations(state, 4 * state.range(4) * visible_pairs(state));
+  report_pairs(state, 4 * state.range(4) * visible_pairs(state));
 }
 
 void forward_backward(benchmark::State& state, at::ScalarType dtype, bool lasting) {
@@ -62,7 +62,7 @@ void forward_backward(benchmark::State& state, at::ScalarType dtype, bool lastin
     stick_breaking_attention(in.query, in.key, in.value).backward(grad);
     for (const at::Tensor& leaf : {in.query, in.key, in.value}) leaf.mutable_grad().reset();
   }
-  report_operations(state, 14 * state.range(4) * visible_pairs(state));
+  report_pairs(state, 14 * state.range(4) * visible_pairs(state));
 }
 
 /// One token against a cache that is a view of a larger room. A dozen caches in turn, as many layers would have, so

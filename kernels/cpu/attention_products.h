@@ -89,8 +89,7 @@ struct Products<c10::BFloat16> {
     return {room, kTileColumns, 2};
   }
   static LeftFactor<T> tile_transposed(int64_t keys, int64_t columns, const float* tile, T* room) {
-    panel_kernels().pack_rounded(keys, columns, tile, kTileColumns, room);  // pairs of keys are neighbours
-    return {room, 2, 2 * kTileColumns};
+    return panel_kernels().transposed_left_rounded(keys, columns, tile, kTileColumns, room);
   }
 };
 

@@ -73,13 +73,13 @@ const T* panel_at(const RightMatrix& w, int64_t column, int64_t first, int64_t i
   return panel;
 }
 
-void multiply(int64_t rows, int64_t inner, int64_t columns, const float* x, int64_t x_row, const float* panel,
+void multiply(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<float>& x, const float* panel,
               const Target& to) {
-  panel_kernels().float32(rows, inner, columns, {x, x_row, 1}, panel, kPanelColumns, to);
+  panel_kernels().float32(rows, inner, columns, x, panel, kPanelColumns, to);
 }
-void multiply(int64_t rows, int64_t inner, int64_t columns, const BFloat16* x, int64_t x_row, const BFloat16* panel,
+void multiply(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<BFloat16>& x, const BFloat16* panel,
               const Target& to) {
-  panel_kernels().bfloat16(rows, inner, columns, {x, x_row, 2}, panel, to);
+  panel_kernels().bfloat16(rows, inner, columns, x, panel, to);
 }
 
 /// sums [rows, 64] times factor [columns] of these columns, or plus it.
@@ -130,7 +130,8 @@ void multiply_panel(const T* x, const RightMatrix& w, int64_t rows, int64_t colu
   if (w.dtype == at::kChar && rows <= kFewRows) return multiply_int8(w, column, rows, x, to);
   for (int64_t first = 0; first < w.inner; first += kInnerPerBlock) {
     const int64_t block = std::min(kInnerPerBlock, w.inner - first);
-    multiply(rows, block, width, x + first, w.inner, panel_at<T>(w, column, first, block), to);
+    const LeftFactor<T> left{x + first, w.inner, std::is_same_v<T, float> ? 1 : 2};
+    multiply(rows, block, width, left, panel_at<T>(w, column, first, block), to);
     to.add = true;
   }
 }
@@ -209,15 +210,14 @@ struct OuterChunk {
   }
 };
 
-void multiply_transposed(const OuterChunk<float>& chunk, int64_t i, int64_t ins, int64_t width, const float* panel,
-                         const Target& to) {
-  panel_kernels().float32(ins, chunk.rows, width, {chunk.x() + i, 1, chunk.p.in}, panel, kPanelColumns, to);
+/// Columns [i, i + columns) of x as the rows of a left factor: float32 where they lie.
+LeftFactor<float> left_rows(const OuterChunk<float>& chunk, int64_t i, int64_t /*columns*/) {
+  return {chunk.x() + i, 1, chunk.p.in};
 }
-/// In bfloat16 the sum runs over pairs of rows, which must be neighbours: x is packed as a panel, too.
-void multiply_transposed(const OuterChunk<BFloat16>& chunk, int64_t /*i*/, int64_t ins, int64_t width,
-                         const BFloat16* panel, const Target& to) {
-  const BFloat16* left = scratch<BFloat16, kLeftBuffer>(panel_size<BFloat16>(kRowsPerChunk));
-  panel_kernels().bfloat16(ins, (chunk.rows + 1) / 2 * 2, width, {left, 2, 2 * kPanelColumns}, panel, to);
+/// In bfloat16 the sum runs over pairs of rows, which must be neighbours: a copy.
+LeftFactor<BFloat16> left_rows(const OuterChunk<BFloat16>& chunk, int64_t i, int64_t columns) {
+  BFloat16* left = scratch<BFloat16, kLeftBuffer>(transposed_room(kRowsPerChunk));
+  return panel_kernels().transposed_left(chunk.rows, columns, chunk.x() + i, chunk.p.in, left);
 }
 
 void add_rows(int64_t rows, int64_t columns, const float* sums, bool add, float* dw, int64_t dw_row) {
@@ -232,18 +232,15 @@ void add_rows(int64_t rows, int64_t columns, const float* sums, bool add, float*
 template <typename T>
 void run_outer_rows(const OuterChunk<T>& chunk, int64_t i, int64_t ins, bool add) {
   const OuterProduct& p = chunk.p;
-  if constexpr (!std::is_same_v<T, float>) {
-    T* left = scratch<T, kLeftBuffer>(panel_size<T>(kRowsPerChunk));
-    panel_kernels().pack_bfloat16(chunk.rows, ins, chunk.x() + i, p.in, left);
-  }
+  const LeftFactor<T> left = left_rows(chunk, i, ins);
   float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
   for (int64_t column = chunk.first_column; column < chunk.end_column; column += kPanelColumns) {
     const int64_t columns = std::min(kPanelColumns, chunk.end_column - column), width = whole_vectors(columns);
     float* dw = p.dw + i * p.out + column;
     if (width == columns) {
-      multiply_transposed(chunk, i, ins, width, chunk.panel(column), {dw, p.out, add});
+      multiply(ins, chunk.rows, width, left, chunk.panel(column), {dw, p.out, add});
     } else {
-      multiply_transposed(chunk, i, ins, width, chunk.panel(column), {sums, kPanelColumns});
+      multiply(ins, chunk.rows, width, left, chunk.panel(column), {sums, kPanelColumns});
       add_rows(ins, columns, sums, add, dw, p.out);
     }
   }

@@ -55,6 +55,12 @@ struct PanelKernels {
                                   c10::BFloat16* panel);
   void (*pack_transposed_bfloat16)(int64_t inner, int64_t columns, const c10::BFloat16* from, int64_t stride,
                                    c10::BFloat16* panel);
+  /// The transpose of from [inner, rows], rows ≤ 64, as left factor of the bfloat16 product. `room` is
+  /// transposed_room().
+  LeftFactor<c10::BFloat16> (*transposed_left)(int64_t inner, int64_t rows, const c10::BFloat16* from, int64_t stride,
+                                               c10::BFloat16* room);
+  LeftFactor<c10::BFloat16> (*transposed_left_rounded)(int64_t inner, int64_t rows, const float* from, int64_t stride,
+                                                       c10::BFloat16* room);
   // … and of an int8 panel: whole numbers up to 127 are exact in bfloat16.
   void (*widen)(int64_t inner, const int8_t* from, float* panel);
   void (*widen_bfloat16)(int64_t inner, const int8_t* from, c10::BFloat16* panel);
@@ -66,13 +72,18 @@ struct PanelKernels {
 /// The fastest that this processor runs.
 const PanelKernels& panel_kernels();
 
-/// All that this processor runs, the fastest first: for tests.
+/// All that this processor runs, the fastest first: for tests. (A process may use AMX from the first call on.)
 std::vector<const PanelKernels*> available_panel_kernels();
 
 /// Values in a panel of `inner` rows.
 template <typename T>
 int64_t panel_size(int64_t inner) {
   return kPanelColumns * (sizeof(T) == 2 ? (inner + 1) / 2 * 2 : inner);
+}
+
+/// Values that a transposed left factor takes.
+constexpr int64_t transposed_room(int64_t inner) {
+  return kPanelColumns * ((inner + 31) / 32 * 32);
 }
 
 /// `columns` rounded up to what the products take.

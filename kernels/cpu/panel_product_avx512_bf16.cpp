@@ -1,5 +1,5 @@
 #define MFORMER_KERNELS panel_kernels_avx512_bf16
-#define MFORMER_NAME "AVX-512 with bfloat16"
+#define MFORMER_NAME "AVX-512, bfloat16 too"
 #define MFORMER_LANES 16
 #define MFORMER_TILE_ROWS 6
 #define MFORMER_TILE_VECTORS 4

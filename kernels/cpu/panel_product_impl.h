@@ -2,7 +2,7 @@
 // (its function), MFORMER_NAME and MFORMER_TILE_VECTORS, and is compiled for that processor. All has internal linkage,
 // and nothing of the standard library is used: no function compiled here may stand in for another file's.
 
-#include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/panel_packing_impl.h"
 
 #if MFORMER_LANES > 4
 #include <immintrin.h>
@@ -21,15 +21,6 @@ using Words [[gnu::vector_size(4 * kLanes)]] = uint32_t;
 /// of b that is read serves all its rows.
 constexpr int kTileRows = MFORMER_TILE_ROWS;
 constexpr int kTileVectors = MFORMER_TILE_VECTORS;
-
-#define MFORMER_INLINE [[gnu::always_inline]] static inline
-
-template <typename To>
-MFORMER_INLINE To read(const void* from) {
-  To to;
-  __builtin_memcpy(&to, from, sizeof to);
-  return to;
-}
 
 // What one step of the inner sum reads and adds: an element of float32 and int8, a pair of bfloat16.
 
@@ -170,150 +161,89 @@ void product_float32(int64_t rows, int64_t inner, int64_t columns, const LeftFac
   product<Float32>(rows, columns, {inner, a.data, a.row, a.step, b, b_row}, c);
 }
 
+#ifdef __AVX512BF16__
 void product_bfloat16(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<c10::BFloat16>& a,
                       const c10::BFloat16* b, const Target& c) {
   product<Pairs>(rows, columns, {inner, a.data, a.row, a.step, b, 2 * kPanelColumns}, c);
 }
+#else
+// Without a product of bfloat16 a pair costs more to take apart than to multiply: both factors are widened, which is
+// exact, each once for many products. Sums have the same order either way, and so the same bits.
+
+/// Rows that pay for it.
+constexpr int64_t kRowsToWiden = 2 * kTileRows;
+/// Widened at a time: of the inner sum (64 KB of a panel), and rows.
+constexpr int64_t kWidenedInner = 256, kWidenedRows = 4 * kTileRows;
+
+struct Widened {
+  alignas(64) float panel[kWidenedInner * kPanelColumns];
+  alignas(64) float left[kWidenedInner * kPanelColumns];
+};
+
+MFORMER_INLINE float widened(c10::BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.x) << 16U;
+  return read<float>(&bits);
+}
+
+/// to(i, c) = element i of column c < columns, from words of two that lie `stride` elements apart.
+void widen_words(int64_t inner, int64_t columns, const c10::BFloat16* from, int64_t stride, float* to) {
+  for (int64_t i = 0; i < inner; i += 2) {
+    const c10::BFloat16* words = from + i / 2 * stride;
+    float *even = to + i * kPanelColumns, *odd = even + kPanelColumns;
+    for (int64_t c = 0; c < columns; ++c) even[c] = widened(words[2 * c]);
+    if (i + 1 == inner) return;
+    for (int64_t c = 0; c < columns; ++c) odd[c] = widened(words[2 * c + 1]);
+  }
+}
+
+/// A part of the inner sum whose right factor is widened already.
+void widened_product(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<c10::BFloat16>& a, Widened& room,
+                     const Target& c) {
+  const bool by_rows = a.step == 2;
+  const int64_t rows_at_once = by_rows ? kWidenedRows : kPanelColumns;
+  for (int64_t row = 0; row < rows; row += rows_at_once) {
+    const int64_t some = rows - row < rows_at_once ? rows - row : rows_at_once;
+    const c10::BFloat16* from = a.data + row * a.row;
+    if (by_rows) {
+      for (int64_t r = 0; r < some; ++r) {
+        for (int64_t i = 0; i < inner; ++i) room.left[r * kWidenedInner + i] = widened(from[r * a.row + i]);
+      }
+    } else {
+      widen_words(inner, some, from, a.step, room.left);
+    }
+    product<Float32>(
+        some, columns,
+        {inner, room.left, by_rows ? kWidenedInner : 1, by_rows ? 1 : kPanelColumns, room.panel, kPanelColumns},
+        {c.data + row * c.row, c.row, c.add});
+  }
+}
+
+void product_bfloat16(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<c10::BFloat16>& a,
+                      const c10::BFloat16* b, const Target& c) {
+  if (rows < kRowsToWiden || (a.step != 2 && a.row != 2)) {
+    return product<Pairs>(rows, columns, {inner, a.data, a.row, a.step, b, 2 * kPanelColumns}, c);
+  }
+  Widened room;
+  for (int64_t first = 0; first < inner; first += kWidenedInner) {
+    const int64_t part = inner - first < kWidenedInner ? inner - first : kWidenedInner;
+    widen_words(part, kPanelColumns, b + first * kPanelColumns, 2 * kPanelColumns, room.panel);
+    widened_product(rows, part, columns, {a.data + first / 2 * a.step, a.row, a.step}, room,
+                    {c.data, c.row, c.add || first > 0});
+  }
+}
+#endif
 
 void product_int8(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<float>& a, const int8_t* b,
                   const Target& c) {
   product<Int8>(rows, columns, {inner, a.data, a.row, a.step, b, kPanelColumns}, c);
 }
 
-/// The bits of x rounded to the nearest bfloat16, ties to even, in the upper half; a NaN stays one.
-MFORMER_INLINE uint32_t rounded(float x) {
-  const uint32_t bits = read<uint32_t>(&x);
-  const uint32_t nearest = bits + 0x7fffU + ((bits >> 16U) & 1U);
-  return (x == x ? nearest : 0x7fc00000U) & 0xffff0000U;
-}
-MFORMER_INLINE uint32_t rounded(c10::BFloat16 x) {
-  return static_cast<uint32_t>(x.x) << 16U;
-}
-
-void pack_float32(int64_t inner, int64_t columns, const float* from, int64_t stride, float* panel) {
-  for (int64_t i = 0; i < inner; ++i) {
-    float* row = panel + i * kPanelColumns;
-    for (int64_t c = 0; c < columns; ++c) row[c] = from[i * stride + c];
-    for (int64_t c = columns; c < kPanelColumns; ++c) row[c] = 0.0F;
-  }
-}
-
+/// Pairs of neighbours in the inner sum lie beside each other in a panel, too.
 template <typename From>
-void pack_pairs(int64_t inner, int64_t columns, const From* from, int64_t stride, c10::BFloat16* panel) {
-  auto* words = reinterpret_cast<uint32_t*>(panel);
-  for (int64_t i = 0; i < inner; i += 2) {
-    const From *even = from + i * stride, *odd = even + stride;
-    uint32_t* row = words + i / 2 * kPanelColumns;
-    if (i + 1 < inner) {
-      for (int64_t c = 0; c < columns; ++c) row[c] = rounded(even[c]) >> 16U | rounded(odd[c]);
-    } else {
-      for (int64_t c = 0; c < columns; ++c) row[c] = rounded(even[c]) >> 16U;
-    }
-    for (int64_t c = columns; c < kPanelColumns; ++c) row[c] = 0;
-  }
-}
-
-constexpr int64_t kBlock = 16;
-using BlockRow [[gnu::vector_size(4 * kBlock)]] = uint32_t;
-
-/// Transposes 16 × 16 words.
-MFORMER_INLINE void transpose(BlockRow (&rows)[kBlock]) {
-  constexpr int64_t kHalf = kBlock / 2;
-  BlockRow next[kBlock];
-  // Interleaving row r with row r + 8 moves one bit of an element's column into its row: four rounds swap them.
-  for (int round = 0; round < 4; ++round) {
-#pragma GCC unroll 8
-    for (int64_t r = 0; r < kHalf; ++r) {
-      next[2 * r] =
-          __builtin_shuffle(rows[r], rows[r + kHalf], BlockRow{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-      next[2 * r + 1] = __builtin_shuffle(rows[r], rows[r + kHalf],
-                                          BlockRow{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
-    }
-#pragma GCC unroll 16
-    for (int64_t r = 0; r < kBlock; ++r) rows[r] = next[r];
-  }
-}
-
-/// Reads the 16 words of a step block from each of 16 columns. `Source` reads words from its matrix.
-template <typename Source>
-void transpose_words(int64_t steps, int64_t columns, const Source& source, uint32_t* panel) {
-  for (int64_t c = 0; c < kPanelColumns; c += kBlock) {
-    for (int64_t i = 0; i < steps; i += kBlock) {
-      BlockRow rows[kBlock] = {};
-      const bool whole = i + kBlock <= source.whole_steps;
-      for (int64_t r = 0; r < kBlock && c + r < columns; ++r) {
-        if (whole) {
-          source.block(c + r, i, rows[r]);
-        } else {
-          for (int64_t s = 0; s < kBlock && i + s < steps; ++s) rows[r][s] = source.word(c + r, i + s);
-        }
-      }
-      transpose(rows);
-      for (int64_t s = 0; s < kBlock && i + s < steps; ++s) {
-        __builtin_memcpy(panel + (i + s) * kPanelColumns + c, &rows[s], sizeof(BlockRow));
-      }
-    }
-  }
-}
-
-/// Words that are float32 elements.
-struct FloatWords {
-  const float* from;
-  int64_t stride, whole_steps;
-  [[gnu::always_inline]] inline void block(int64_t column, int64_t i, BlockRow& to) const {
-    __builtin_memcpy(&to, from + column * stride + i, sizeof to);
-  }
-  [[gnu::always_inline]] inline uint32_t word(int64_t column, int64_t i) const {
-    return read<uint32_t>(from + column * stride + i);
-  }
-};
-
-/// Words that are pairs of bfloat16, rounded from `From`.
-template <typename From>
-struct PairWords {
-  const From* from;
-  int64_t stride, inner, whole_steps;
-  [[gnu::always_inline]] inline void block(int64_t column, int64_t pair, BlockRow& to) const {
-    const From* x = from + column * stride + 2 * pair;
-    for (int64_t p = 0; p < kBlock; ++p) to[p] = rounded(x[2 * p]) >> 16U | rounded(x[2 * p + 1]);
-  }
-  [[gnu::always_inline]] inline uint32_t word(int64_t column, int64_t pair) const {
-    const From* x = from + column * stride + 2 * pair;
-    return rounded(x[0]) >> 16U | (2 * pair + 1 < inner ? rounded(x[1]) : 0U);
-  }
-};
-
-void pack_transposed_float32(int64_t inner, int64_t columns, const float* from, int64_t stride, float* panel) {
-  transpose_words(inner, columns, FloatWords{from, stride, inner}, reinterpret_cast<uint32_t*>(panel));
-}
-
-template <typename From>
-void pack_transposed_pairs(int64_t inner, int64_t columns, const From* from, int64_t stride, c10::BFloat16* panel) {
-  transpose_words((inner + 1) / 2, columns, PairWords<From>{from, stride, inner, inner / 2},
-                  reinterpret_cast<uint32_t*>(panel));
-}
-
-void widen_float32(int64_t inner, const int8_t* from, float* panel) {
-  for (int64_t i = 0; i < inner * kPanelColumns; ++i) panel[i] = static_cast<float>(from[i]);
-}
-
-void widen_pairs(int64_t inner, const int8_t* from, c10::BFloat16* panel) {
-  auto* words = reinterpret_cast<uint32_t*>(panel);
-  for (int64_t i = 0; i < inner; i += 2) {
-    const int8_t *even = from + i * kPanelColumns, *odd = even + kPanelColumns;
-    const uint32_t keep = i + 1 < inner ? 0xffff0000U : 0U;
-    for (int64_t c = 0; c < kPanelColumns; ++c) {
-      const float low = even[c], high = keep != 0 ? odd[c] : 0.0F;
-      words[i / 2 * kPanelColumns + c] = read<uint32_t>(&low) >> 16U | (read<uint32_t>(&high) & keep);
-    }
-  }
-}
-
-void round_rows(int64_t rows, int64_t columns, const float* from, c10::BFloat16* to, int64_t to_row) {
-  for (int64_t r = 0; r < rows; ++r) {
-    auto* row = reinterpret_cast<uint16_t*>(to + r * to_row);
-    for (int64_t c = 0; c < columns; ++c) row[c] = static_cast<uint16_t>(rounded(from[r * kPanelColumns + c]) >> 16U);
-  }
+LeftFactor<c10::BFloat16> transposed_left(int64_t inner, int64_t rows, const From* from, int64_t stride,
+                                          c10::BFloat16* room) {
+  pack_pairs(inner, rows, from, stride, room);
+  return {room, 2, 2 * kPanelColumns};
 }
 
 }  // namespace
@@ -329,6 +259,8 @@ const PanelKernels& MFORMER_KERNELS() {
                                          pack_transposed_float32,
                                          pack_transposed_pairs<float>,
                                          pack_transposed_pairs<c10::BFloat16>,
+                                         transposed_left<c10::BFloat16>,
+                                         transposed_left<float>,
                                          widen_float32,
                                          widen_pairs,
                                          round_rows};

@@ -13,12 +13,13 @@ namespace {
 using c10::BFloat16;
 using mformer::testing::relative_error;
 
-/// Rows around a tile of six, inner sums odd and even, columns around a vector and a panel.
+/// Rows around tiles of six and of 16, inner sums odd, even and longer than a pass, columns around a vector and a
+/// panel.
 struct Sizes {
   std::int64_t rows, inner, columns;
 };
-const Sizes kSizes[] = {{1, 1, 1},    {2, 3, 5},   {5, 16, 16},   {6, 17, 31},  {7, 64, 33},
-                        {13, 33, 48}, {11, 2, 63}, {18, 130, 64}, {19, 257, 64}};
+const Sizes kSizes[] = {{1, 1, 1},   {2, 3, 5},     {5, 16, 16},   {6, 17, 31},  {7, 64, 33},   {13, 33, 48},
+                        {11, 2, 63}, {18, 130, 64}, {19, 257, 64}, {32, 31, 64}, {33, 512, 48}, {64, 600, 32}};
 
 class PanelProduct : public ::testing::TestWithParam<const PanelKernels*> {
  protected:
@@ -90,6 +91,27 @@ TEST_P(PanelProduct, MultipliesBFloat16FromFourKindsOfMatrices) {
   }
 }
 
+TEST_P(PanelProduct, TransposesALeftFactorOfBFloat16AndAddsToWhatIsThere) {
+  for (const auto [rows, inner, columns] : kSizes) {
+    const at::Tensor x = at::randn({inner, rows}), narrow = x.to(at::kBFloat16), b = at::randn({inner, columns});
+    at::Tensor panel = empty_panel(inner, at::kBFloat16), c = at::ones({rows, kPanelColumns});
+    kernels().pack_rounded(inner, columns, b.data_ptr<float>(), columns, panel.data_ptr<BFloat16>());
+    at::Tensor room = at::full({transposed_room(inner)}, std::numeric_limits<float>::quiet_NaN(), at::kBFloat16);
+    const auto check = [&](const LeftFactor<BFloat16>& left, const char* how) {
+      c.fill_(1.0F);
+      kernels().bfloat16(rows, inner, whole_vectors(columns), left, panel.data_ptr<BFloat16>(),
+                         {c.data_ptr<float>(), kPanelColumns, true});
+      EXPECT_LE(relative_error(c.narrow(1, 0, columns), expected(narrow.t(), b.to(at::kBFloat16)) + 1),
+                testing::kFloat32)
+          << how << " " << rows << " " << inner << " " << columns;
+      room.fill_(std::numeric_limits<float>::quiet_NaN());
+    };
+    auto* to = room.data_ptr<BFloat16>();
+    check(kernels().transposed_left(inner, rows, narrow.data_ptr<BFloat16>(), rows, to), "bfloat16");
+    check(kernels().transposed_left_rounded(inner, rows, x.data_ptr<float>(), rows, to), "rounded");
+  }
+}
+
 TEST_P(PanelProduct, MultipliesInt8AndWidensItExactly) {
   for (const auto [rows, inner, columns] : kSizes) {
     const at::Tensor a = at::randint(-50, 51, {rows, inner}).to(at::kFloat);
@@ -111,6 +133,18 @@ TEST_P(PanelProduct, ARowDoesNotDependOnItsNeighbours) {
   const at::Tensor all = float32(a, panel, 64);
   for (std::int64_t r = 0; r < a.size(0); ++r) {
     EXPECT_TRUE(at::equal(all[r], float32(a.narrow(0, r, 1).contiguous(), panel, 64)[0])) << r;
+  }
+}
+
+TEST_P(PanelProduct, ARowOfBFloat16DoesNotDependOnItsNeighbours) {
+  const at::Tensor a = at::randn({50, 1090}).to(at::kBFloat16), panel = at::randn({1090, 64}).to(at::kBFloat16);
+  const at::Tensor all = bfloat16(a, panel, 64);
+  for (const std::int64_t first : {0, 15, 16, 33, 49}) {
+    for (const std::int64_t rows : {1, 5, 17}) {
+      if (first + rows > a.size(0)) continue;
+      EXPECT_TRUE(at::equal(all.narrow(0, first, rows), bfloat16(a.narrow(0, first, rows), panel, 64)))
+          << first << " " << rows;
+    }
   }
 }
 
