@@ -6,11 +6,19 @@
 #include <ATen/ops/full.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "kernels/cpu/linear_cross_entropy.h"
 #include "kernels/device/linear_cross_entropy.h"
 
 namespace mformer::kernels {
 namespace {
+
+/// Logits at a time, 104 MB of float32 at most: each chunk reads and writes the whole gradient of the weights, so there
+/// are few of them, and memory still does not grow with the batch.
+constexpr int64_t kLogitsPerChunk = 26'000'000;
+/// Tiles of the products have 6 rows, or 32.
+constexpr int64_t kWholeTiles = 96;
 
 void check(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
   TORCH_CHECK(hidden.dim() == 2, "hidden must be [tokens, in], got ", hidden.sizes());
@@ -86,6 +94,14 @@ at::Tensor linear_cross_entropy_losses(const at::Tensor& hidden, const at::Tenso
   const at::NoGradGuard no_gradients;
   at::Tensor none;
   return compute(hidden.contiguous(), weight.contiguous(), targets.contiguous(), 1, none, none);
+}
+
+int64_t tokens_per_chunk(int64_t tokens, int64_t vocab) {
+  if (tokens == 0) return 1;
+  const int64_t most = std::clamp<int64_t>(kLogitsPerChunk / vocab, 48, 528), chunks = (tokens + most - 1) / most;
+  // Equal ones, for a last one of a few tokens would read and write as much.
+  const int64_t equal = (tokens + chunks - 1) / chunks;
+  return std::min(most, (equal + kWholeTiles - 1) / kWholeTiles * kWholeTiles);
 }
 
 }  // namespace mformer::kernels

@@ -27,4 +27,7 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
 /// Each token's own, without gradients: [tokens] float32, 0 where the target is −100.
 at::Tensor linear_cross_entropy_losses(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
 
+/// Of how many of `tokens` the CPU makes the logits at a time.
+int64_t tokens_per_chunk(int64_t tokens, int64_t vocab);
+
 }  // namespace mformer::kernels

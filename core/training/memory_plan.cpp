@@ -4,12 +4,13 @@
 #include <limits>
 
 #include "core/model/placement.h"
+#include "kernels/linear_cross_entropy.h"
 
 namespace mformer {
 namespace {
 
 // As in the kernels: logits and scores at a time, and weights that the optimiser updates together.
-constexpr std::int64_t kLogitsOnCpu = 8'000'000, kLogitsOnDevice = 1 << 26;
+constexpr std::int64_t kLogitsOnDevice = 1 << 26;
 constexpr std::int64_t kScoresOnDevice = 1 << 24, kTensorsOfScores = 8;
 constexpr std::int64_t kWeightsTogether = 1 << 24, kTensorsOfWeights = 3;
 
@@ -92,7 +93,10 @@ class Activations {
     const std::int64_t conversions = element_ == 4                                                 ? 0
                                      : bank.kind == Kind::att && model_.config.has_kv_projection() ? 3
                                                                                                    : 1;
-    const std::int64_t hidden = !bank.routed ? 0 : config_.gate_type == GateType::mlp ? 8 : config_.gate_type == GateType::gmm ? 12 : 0;
+    const std::int64_t hidden = !bank.routed                         ? 0
+                                : config_.gate_type == GateType::mlp ? 8
+                                : config_.gate_type == GateType::gmm ? 12
+                                                                     : 0;
     return (8 + conversions * element_) * config_.n_embd + hidden * config_.gating_size;
   }
 
@@ -113,8 +117,8 @@ class Activations {
 
 /// Logits, their gradient, and that in the products' dtype.
 std::int64_t logits_block(std::int64_t tokens, std::int64_t vocab, bool bfloat16, bool on_cpu) {
-  const std::int64_t step = on_cpu ? std::clamp<std::int64_t>(kLogitsOnCpu / vocab / 6 * 6, 48, 510)
-                                   : std::max<std::int64_t>(128, kLogitsOnDevice / vocab);
+  const std::int64_t step =
+      on_cpu ? kernels::tokens_per_chunk(tokens, vocab) : std::max<std::int64_t>(128, kLogitsOnDevice / vocab);
   const std::int64_t once = std::min(tokens, step) * vocab * 4;
   return on_cpu ? once : 2 * once + (bfloat16 ? once / 2 : 0);
 }

@@ -15,14 +15,6 @@ namespace {
 
 using Order = RightMatrix::Order;
 
-/// Logits at a time, 32 MB of float32 at most: each chunk reads and writes the whole gradient of the weights, so there
-/// are few of them, and memory still does not grow with the batch.
-constexpr int64_t kLogitsPerChunk = 8'000'000;
-
-int64_t tokens_per_chunk(int64_t vocab) {
-  return std::clamp<int64_t>(kLogitsPerChunk / vocab / 6 * 6, 48, 510);  // six rows a tile
-}
-
 /// One chunk's tokens; `x` and `dx` are of `dtype`.
 struct Chunk {
   int64_t tokens;
@@ -66,7 +58,7 @@ class Pass {
     panels_ = at::empty({panels_bytes(in_, vocab_, dtype_)}, at::kByte);
     write_panels({weight.const_data_ptr(), weight.scalar_type(), in_, vocab_, Order::transposed}, dtype_,
                  panels_.mutable_data_ptr());
-    logits_ = at::empty({tokens_per_chunk(vocab_), vocab_}, at::kFloat);
+    logits_ = at::empty({tokens_per_chunk(hidden.size(0), vocab_), vocab_}, at::kFloat);
     if (dtype_ == at::kBFloat16 && gradient()) gradients_ = at::empty_like(logits_, dtype_);
   }
 
@@ -111,7 +103,7 @@ class Pass {
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
                                 int64_t divisor, at::Tensor& dh, at::Tensor& dw) {
-  const int64_t tokens = hidden.size(0), step = tokens_per_chunk(weight.size(0));
+  const int64_t tokens = hidden.size(0), step = tokens_per_chunk(tokens, weight.size(0));
   const auto* target = targets.const_data_ptr<int64_t>();
   const float scale = 1.0F / static_cast<float>(divisor);
   at::Tensor losses = at::empty({tokens}, at::kFloat);

@@ -15,13 +15,9 @@ namespace {
 using c10::BFloat16;
 
 /// Rows that share one packing of a panel: many enough to make it cheap, few enough to stay in the second-level cache.
-constexpr int64_t kRowsPerTask = 512;
+constexpr int64_t kRowsPerTask = 1024;
 /// Rows of a panel at a time: 256 KB of float32 in the second-level cache. A multiple of two.
 constexpr int64_t kInnerPerBlock = 1024;
-/// Rows of a weight gradient's factors at a time; columns and rows of the gradient that share a packing of the factors.
-constexpr int64_t kRowsPerChunk = 256;
-constexpr int64_t kPanelsPerTask = 4;
-constexpr int64_t kGradientRowsPerTask = 512;
 
 // What scratch() buffers are for.
 enum Buffer { kPanelBuffer, kSumBuffer, kLeftBuffer, kTermBuffer };
@@ -176,11 +172,10 @@ void run(const Product& p, int64_t first_row, int64_t column) {
   if (!direct) finish(p, column, rows, columns, sums, y);
 }
 
-/// Where a task begins in its product, or in its weight gradient.
+/// Where a task begins and ends in its product.
 struct Task {
   size_t product;
-  int64_t row, column;
-  int64_t end_column = 0;  ///< Of a product.
+  int64_t row, column, end_column;
 };
 
 /// Neighbouring panels that a task reads one after the other where rows are few and all waits for memory: the longer a
@@ -190,74 +185,6 @@ int64_t panels_per_task(const std::vector<Product>& list) {
   int64_t panels = 0;
   for (const Product& p : list) panels += p.rows <= kFewRows ? panels_of(p.w.columns) : 0;
   return std::clamp<int64_t>(panels / (kTasksPerThread * at::get_num_threads()), 1, kMost);
-}
-
-/// A chunk of a weight gradient's rows for one task: dw[i, columns] from rows [row, row + rows).
-template <typename T>
-struct OuterChunk {
-  const OuterProduct& p;
-  int64_t row, rows, first_column, end_column;
-  T* panels;  // of dy
-
-  const T* x() const { return static_cast<const T*>(p.x) + row * p.in; }
-  T* panel(int64_t column) const {
-    return panels + (column - first_column) / kPanelColumns * panel_size<T>(kRowsPerChunk);
-  }
-  void pack_dy() const {
-    const RightMatrix dy{static_cast<const T*>(p.dy), std::is_same_v<T, float> ? at::kFloat : at::kBFloat16, p.rows,
-                         p.out};
-    for (int64_t c = first_column; c < end_column; c += kPanelColumns) pack(dy, c, row, rows, panel(c));
-  }
-};
-
-/// Columns [i, i + columns) of x as the rows of a left factor: float32 where they lie.
-LeftFactor<float> left_rows(const OuterChunk<float>& chunk, int64_t i, int64_t /*columns*/) {
-  return {chunk.x() + i, 1, chunk.p.in};
-}
-/// In bfloat16 the sum runs over pairs of rows, which must be neighbours: a copy.
-LeftFactor<BFloat16> left_rows(const OuterChunk<BFloat16>& chunk, int64_t i, int64_t columns) {
-  BFloat16* left = scratch<BFloat16, kLeftBuffer>(transposed_room(kRowsPerChunk));
-  return panel_kernels().transposed_left(chunk.rows, columns, chunk.x() + i, chunk.p.in, left);
-}
-
-void add_rows(int64_t rows, int64_t columns, const float* sums, bool add, float* dw, int64_t dw_row) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; ++c) {
-      dw[r * dw_row + c] = sums[r * kPanelColumns + c] + (add ? dw[r * dw_row + c] : 0.0F);
-    }
-  }
-}
-
-/// Up to 64 rows of dw.
-template <typename T>
-void run_outer_rows(const OuterChunk<T>& chunk, int64_t i, int64_t ins, bool add) {
-  const OuterProduct& p = chunk.p;
-  const LeftFactor<T> left = left_rows(chunk, i, ins);
-  float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
-  for (int64_t column = chunk.first_column; column < chunk.end_column; column += kPanelColumns) {
-    const int64_t columns = std::min(kPanelColumns, chunk.end_column - column), width = whole_vectors(columns);
-    float* dw = p.dw + i * p.out + column;
-    if (width == columns) {
-      multiply(ins, chunk.rows, width, left, chunk.panel(column), {dw, p.out, add});
-    } else {
-      multiply(ins, chunk.rows, width, left, chunk.panel(column), {sums, kPanelColumns});
-      add_rows(ins, columns, sums, add, dw, p.out);
-    }
-  }
-}
-
-template <typename T>
-void run_outer(const OuterProduct& p, int64_t first_in, int64_t first_column) {
-  const int64_t end_in = std::min(first_in + kGradientRowsPerTask, p.in);
-  const int64_t end_column = std::min(first_column + kPanelsPerTask * kPanelColumns, p.out);
-  T* panels = scratch<T, kPanelBuffer>(kPanelsPerTask * panel_size<T>(kRowsPerChunk));
-  for (int64_t row = 0; row < p.rows; row += kRowsPerChunk) {
-    const OuterChunk<T> chunk{p, row, std::min(kRowsPerChunk, p.rows - row), first_column, end_column, panels};
-    chunk.pack_dy();
-    for (int64_t i = first_in; i < end_in; i += kPanelColumns) {
-      run_outer_rows(chunk, i, std::min(kPanelColumns, end_in - i), p.add || row > 0);
-    }
-  }
 }
 
 }  // namespace
@@ -288,26 +215,6 @@ void products(at::ScalarType dtype, const std::vector<Product>& list) {
       } else {
         run<BFloat16, BFloat16>(product, task.row, column);
       }
-    }
-  });
-}
-
-void outer_products(at::ScalarType dtype, const std::vector<OuterProduct>& list) {
-  std::vector<Task> tasks;
-  int64_t operations = 0;
-  for (size_t p = 0; p < list.size(); ++p) {
-    for (int64_t in = 0; in < list[p].in; in += kGradientRowsPerTask) {
-      for (int64_t column = 0; column < list[p].out; column += kPanelsPerTask * kPanelColumns) {
-        tasks.push_back({p, in, column});
-      }
-    }
-    operations += 2 * list[p].rows * list[p].in * list[p].out;
-  }
-  for_each_task(static_cast<int64_t>(tasks.size()), operations, [&](int64_t i) {
-    if (dtype == at::kFloat) {
-      run_outer<float>(list[tasks[i].product], tasks[i].row, tasks[i].column);
-    } else {
-      run_outer<BFloat16>(list[tasks[i].product], tasks[i].row, tasks[i].column);
     }
   });
 }
