@@ -3,8 +3,10 @@
     peers.py reference train --clone CLONE --context 512 --bfloat16 --steps 3
     peers.py dense-1.4b prefill --batch 4 --tokens 512
     peers.py reference decode --clone CLONE --batch 1 --tokens 32
+    peers.py pretrained train --folder CHECKPOINT --weights bfloat16 [--lora 32]
 
-Needs torch and transformers, and for the reference a clone of https://github.com/IBM/ModuleFormer. Weights are random.
+Needs torch and transformers, for the reference a clone of https://github.com/IBM/ModuleFormer, for --lora PEFT. Weights
+are random, but for "pretrained".
 Prints one JSON line with the fields of model_benchmark.cpp: each sample is the seconds of one step, pass or token.
 The environment (allocator, OpenMP) is the caller's: contenders.py has the settings that were best.
 """
@@ -72,8 +74,23 @@ def make_dense(options):
                                            attn_implementation=options.attention)
 
 
+def make_pretrained(options):
+    """A checkpoint of any family, with LoRA matrices on all its linear maps if asked for."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=getattr(torch, options.weights),
+                                                 attn_implementation=options.attention)
+    if options.lora == 0:
+        return model
+    from peft import LoraConfig, get_peft_model
+    return get_peft_model(model, LoraConfig(r=options.lora, lora_alpha=2 * options.lora, target_modules="all-linear",
+                                            task_type="CAUSAL_LM"))
+
+
 def make_model(options):
     torch.manual_seed(1)
+    if options.model == "pretrained":
+        return make_pretrained(options)
     dtype = torch.bfloat16 if options.bfloat16 and options.work != "train" else torch.float32
     torch.set_default_dtype(dtype)
     with QuickRandom():
@@ -91,7 +108,8 @@ def timed(work):
 def train(model, options):
     """AdamW and gradient clipping as `mformer train` does them; bfloat16 by autocast. One sample a step."""
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     rows = options.tokens_per_step // options.context
     mixed = torch.autocast("cpu", torch.bfloat16) if options.bfloat16 else contextlib.nullcontext()
 
@@ -100,14 +118,15 @@ def train(model, options):
         with mixed:
             loss = model(ids, labels=ids, use_cache=False).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item())
 
     losses = []
     samples = [timed(step) for _ in range(options.warm_up + options.steps)]
-    return samples[options.warm_up:], options.tokens_per_step, {"losses": losses}
+    return samples[options.warm_up:], options.tokens_per_step, {
+        "losses": losses, "trained_parameters": sum(p.numel() for p in trained)}
 
 
 @torch.inference_mode()
@@ -136,10 +155,13 @@ def decode(model, options):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=["reference", *DENSE])
+    parser.add_argument("model", choices=["reference", "pretrained", *DENSE])
     parser.add_argument("work", choices=["train", "prefill", "decode"])
     parser.add_argument("--clone", help="folder of the reference's clone")
-    parser.add_argument("--bfloat16", action="store_true")
+    parser.add_argument("--folder", help="checkpoint folder of the pretrained model")
+    parser.add_argument("--weights", choices=["float32", "bfloat16"], default="float32", help="of the pretrained model")
+    parser.add_argument("--lora", type=int, default=0, metavar="RANK", help="train LoRA matrices of the pretrained model")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast in training, the weights otherwise")
     parser.add_argument("--context", type=int, default=512, help="tokens of a training sequence")
     parser.add_argument("--tokens-per-step", type=int, default=2048)
     parser.add_argument("--batch", type=int, default=1)
@@ -149,10 +171,13 @@ def parse(arguments):
     parser.add_argument("--warm-up", type=int, default=1, help="steps, passes or tokens before the clock counts")
     parser.add_argument("--layers", type=int, default=0, help="of the model; 0 = all")
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="eager",
-                        help="of the dense models; eager was the faster one in bfloat16 on the machine of README.md")
+                        help="of the dense models (eager was the faster one in bfloat16 on the machine of README.md) and of the "
+                             "pretrained one")
     options = parser.parse_args(arguments)
     if options.model == "reference" and not options.clone:
         parser.error("the reference needs --clone")
+    if options.model == "pretrained" and (not options.folder or options.work != "train"):
+        parser.error("the pretrained model needs --folder, and is only trained")
     return options
 
 
