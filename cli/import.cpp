@@ -40,9 +40,11 @@ void run_import(const ImportFlags& flags, const GlobalOptions& global) {
 
 void setup_import(CLI::App& parent, const GlobalOptions& global) {
   auto flags = std::make_shared<ImportFlags>();
-  CLI::App* command = add_command(parent, {"import", groups::model, "Bring a checkpoint folder into the workspace",
-                                           "mformer import checkpoint/ --name other"});
-  command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors")->required();
+  CLI::App* command =
+      add_command(parent, {"import", groups::model, "Bring a checkpoint folder or a GGUF file into the workspace",
+                           "mformer import checkpoint/ --name other"});
+  command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors, or a .gguf file")
+      ->required();
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
   add_tokenizer_file(*command, flags->options);
   add_slices(*command, flags->options);

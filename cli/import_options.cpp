@@ -9,7 +9,7 @@ namespace mformer::cli {
 CLI::Option* add_tokenizer_file(CLI::App& command, InitOptions& options) {
   return command
       .add_option("--tokenizer", options.tokenizer,
-                  "A tokenizer.json or tokenizer.model; default: the checkpoint's own")
+                  "A tokenizer.json, tokenizer.model or .gguf file; default: the checkpoint's own")
       ->type_name("FILE");
 }
 

@@ -137,7 +137,9 @@ void setup_tokenizer_train(CLI::App& group, const GlobalOptions& global) {
 }
 
 void add_tokenizer_option(CLI::App& command, CodeFlags& flags) {
-  command.add_option("--tokenizer", flags.tokenizer, "A tokenizer.json or tokenizer.model; default: the model's own")
+  command
+      .add_option("--tokenizer", flags.tokenizer,
+                  "A tokenizer.json, tokenizer.model or .gguf file; default: the model's own")
       ->type_name("FILE");
 }
 

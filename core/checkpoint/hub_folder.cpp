@@ -1,7 +1,10 @@
 #include "core/checkpoint/hub_folder.h"
 
+#include <optional>
+#include <regex>
 #include <utility>
 
+#include "core/families/gguf_model.h"
 #include "core/formats/chat_format.h"
 #include "core/formats/generation_config.h"
 #include "core/formats/quoted_name.h"
@@ -23,7 +26,7 @@ bool is_file(const fs::path& path) {
 void check_folder(const fs::path& folder) {
   std::error_code error;
   if (fs::is_directory(folder, error)) return;
-  const std::string hint = "name a folder with config.json and model.safetensors";
+  const std::string hint = "name a folder with config.json and model.safetensors, or a .gguf file";
   throw Error("'" + folder.string() + (fs::exists(folder, error) ? "' is not a folder" : "' does not exist"), hint);
 }
 
@@ -38,12 +41,45 @@ HubConfig read_config(const fs::path& path, const ReadOptions& options) {
   return read;
 }
 
+/// The one GGUF model in the folder, by its first file; nothing where there is none.
+std::optional<fs::path> gguf_file_in(const fs::path& folder) {
+  static const std::regex kLaterPart(R"(.*-(?!00001)\d{5}-of-\d{5}\.gguf)");
+  std::optional<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".gguf" || !is_file(entry.path()) || std::regex_match(name, kLaterPart)) continue;
+    if (found) {
+      throw Error("'" + folder.string() + "' holds several GGUF models: " + quoted_name(found->filename().string()) +
+                      " and " + quoted_name(name),
+                  "name the file that is meant");
+    }
+    found = entry.path();
+  }
+  return found;
+}
+
 }  // namespace
 
+HubFolder HubFolder::open_gguf(const fs::path& file, const ReadOptions& options) {
+  HubFolder opened;
+  opened.path_ = file;
+  opened.files_.gguf = open_gguf_files(file);
+  HubConfig read = read_gguf_config(opened.files_.gguf, options);
+  opened.config_ = std::move(read.config);
+  opened.layout_ = read.layout;
+  if (has_gguf_tokenizer(opened.gguf()->metadata())) opened.tokenizer_path_ = file;
+  for (const GgufFile& part : opened.files_.gguf) {
+    for (const GgufTensor& tensor : part.tensors()) opened.names_.push_back(tensor.name);
+  }
+  return opened;
+}
+
 HubFolder open_hub_folder(const fs::path& folder, const ReadOptions& options) {
+  if (is_gguf_path(folder)) return HubFolder::open_gguf(folder, options);
   check_folder(folder);
   const fs::path config_path = folder / "config.json";
   if (!is_file(config_path)) {
+    if (const auto file = gguf_file_in(folder)) return HubFolder::open_gguf(*file, options);
     throw Error("'" + folder.string() + "' has no config.json", "name a folder with config.json and model.safetensors");
   }
   HubFolder opened;
@@ -97,8 +133,8 @@ void HubFolder::add_shared(const WeightNames& names) {
 
 const TensorInfo* HubFolder::info(std::string_view name) const {
   if (const TensorView* tensor = find(name)) return tensor;
-  const StoredPickle tensor = find_pickled(name);
-  return tensor.tensor;
+  if (const StoredPickle tensor = find_pickled(name); tensor.tensor != nullptr) return tensor.tensor;
+  return find_gguf(name).tensor;
 }
 
 const TensorView* HubFolder::find(std::string_view name) const {
@@ -108,6 +144,13 @@ const TensorView* HubFolder::find(std::string_view name) const {
     if (const TensorView* tensor = file.find(stored->second)) return tensor;
   }
   return nullptr;
+}
+
+HubFolder::StoredGguf HubFolder::find_gguf(std::string_view name) const {
+  for (const GgufFile& file : files_.gguf) {
+    if (const GgufTensor* tensor = file.find(name)) return {&file, tensor};
+  }
+  return {};
 }
 
 HubFolder::StoredPickle HubFolder::find_pickled(std::string_view name) const {

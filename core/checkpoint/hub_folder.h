@@ -16,7 +16,7 @@
 
 namespace mformer {
 
-/// A checkpoint folder as on the Hugging Face hub, opened for reading. Copies share the open files.
+/// A checkpoint folder as on the Hugging Face hub, or a GGUF file, opened for reading. Copies share the open files.
 class HubFolder {
  public:
   const std::filesystem::path& path() const { return path_; }
@@ -26,7 +26,7 @@ class HubFolder {
 
   /// Where the weights are: safetensors, or else pickles (weight_files.h).
   const WeightFiles& files() const { return files_; }
-  /// Where tokenizer.json is, or else tokenizer.model, if there is one.
+  /// Where tokenizer.json is, or else tokenizer.model, if there is one; the GGUF file itself where it holds one.
   const std::optional<std::filesystem::path>& tokenizer_path() const { return tokenizer_path_; }
 
   /// Names of all stored tensors, file by file, each in file order, without the prefix of a wrapper (weight_names.h).
@@ -47,8 +47,20 @@ class HubFolder {
   /// The same for folders of pickles; nulls for all tensors of others.
   StoredPickle find_pickled(std::string_view name) const;
 
+  struct StoredGguf {
+    const GgufFile* file = nullptr;
+    const GgufTensor* tensor = nullptr;
+  };
+  /// The same for GGUF files; nulls for all tensors of folders.
+  StoredGguf find_gguf(std::string_view name) const;
+  /// The GGUF file, of several the one with the metadata; null for folders.
+  const GgufFile* gguf() const { return files_.gguf.empty() ? nullptr : files_.gguf.data(); }
+  /// What says of which shapes the tensors are, for messages.
+  const char* config_name() const { return gguf() == nullptr ? "config.json" : "the metadata"; }
+
  private:
   friend HubFolder open_hub_folder(const std::filesystem::path& folder, const ReadOptions& options);
+  static HubFolder open_gguf(const std::filesystem::path& file, const ReadOptions& options);
   void name_tensors();
   void add_shared(const WeightNames& names);
 
@@ -64,7 +76,8 @@ class HubFolder {
 /// Opens and checks a folder: config.json, with the chat template of the files beside it (chat_format.h), then the
 /// weights as open_weight_files() does. Throws Error when the folder, the config or the weights are missing or broken,
 /// or are a Git LFS pointer or a web page (stand_in.h). Whether the tensors fit the config is check_parameters()'s
-/// question (parameter_layout.h).
+/// question (parameter_layout.h). A GGUF file stands for a folder, by its own path or by that of a folder that
+/// has no config.json and holds the files of one GGUF model.
 HubFolder open_hub_folder(const std::filesystem::path& folder, const ReadOptions& options = {});
 
 struct HubWriteOptions {

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/checkpoint/gguf_elements.h"
 #include "core/checkpoint/hub_domains.h"
 #include "core/checkpoint/parameter_layout.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/families/gguf_model.h"
 #include "core/model/outline.h"
 #include "modules_registry/error.h"
 
@@ -15,6 +17,9 @@ namespace mformer {
 namespace {
 
 at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
+  if (const HubFolder::StoredGguf stored = folder.find_gguf(name); stored.tensor != nullptr) {
+    return gguf_elements(stored, gguf_interleaved_rows(folder.config(), name), 0, stored.tensor->shape);
+  }
   const HubFolder::StoredPickle pickled = folder.find_pickled(name);
   return pickled.tensor != nullptr ? to_tensor(*pickled.file, *pickled.tensor) : to_tensor(folder.get(name));
 }
@@ -22,6 +27,9 @@ at::Tensor read_tensor(const HubFolder& folder, const std::string& name) {
 /// `shape` of the tensor's elements from number `first` on, in the order of its rows. Nothing where they do not lie so.
 std::optional<at::Tensor> read_elements(const HubFolder& folder, const std::string& name, std::int64_t first,
                                         const std::vector<std::int64_t>& shape) {
+  if (const HubFolder::StoredGguf stored = folder.find_gguf(name); stored.tensor != nullptr) {
+    return gguf_elements(stored, gguf_interleaved_rows(folder.config(), name), first, shape);
+  }
   const HubFolder::StoredPickle pickled = folder.find_pickled(name);
   if (pickled.tensor != nullptr && !is_contiguous(*pickled.tensor)) return std::nullopt;
   at::Tensor tensor = at::empty(shape, scalar_type(folder.info(name)->dtype));
@@ -70,12 +78,31 @@ at::ScalarType widest_dtype(const HubFolder& folder, const std::vector<StoredTen
   return widest.value_or(at::kFloat);
 }
 
+/// Of GGUF files: norms and routers are float32 there, whatever the model was. They do not count where their numbers
+/// are the same in the type of the others.
+at::ScalarType gguf_dtype(const HubFolder& folder, const std::vector<StoredTensor>& stored) {
+  const auto is_float = [&](const StoredTensor& tensor) {
+    return folder.find_gguf(tensor.name).tensor->type == GgufType::F32;
+  };
+  std::vector<StoredTensor> others;
+  std::ranges::copy_if(stored, std::back_inserter(others), [&](const auto& tensor) { return !is_float(tensor); });
+  const at::ScalarType type = widest_dtype(folder, others);
+  if (type == at::kFloat) return type;
+  const bool exact = std::ranges::all_of(stored, [&](const StoredTensor& tensor) {
+    if (!is_float(tensor)) return true;
+    const at::Tensor values = read_tensor(folder, tensor.name);
+    return values.to(type).to(at::kFloat).eq(values).logical_or(values.ne(values)).all().item<bool>();
+  });
+  return exact ? type : at::kFloat;
+}
+
 }  // namespace
 
 HubParameters::HubParameters(const HubFolder& folder) : folder_(folder) {
   require_readable(folder);
   stored_ = folder.layout().tensors(folder.config());
-  outline_ = outline_model(folder.config(), widest_dtype(folder, stored_));
+  const at::ScalarType type = folder.gguf() == nullptr ? widest_dtype(folder, stored_) : gguf_dtype(folder, stored_);
+  outline_ = outline_model(folder.config(), type);
   for (const StoredTensor& stored : stored_) {
     for (const Piece& piece : stored.pieces) sources_[piece.parameter].push_back({&stored, &piece});
   }

@@ -54,17 +54,24 @@ void check_scales(const TensorView& tensor, const std::string& where) {
   }
 }
 
+/// GGUF files may hold a vector as a matrix of one row.
+bool is_row_of(const TensorInfo& tensor, const ParameterSpec& expected, const HubFolder& folder) {
+  return folder.gguf() != nullptr && tensor.shape == std::vector<std::int64_t>{1, expected.shape.front()} &&
+         expected.shape.size() == 1;
+}
+
 void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
   const std::string where = folder.path().string();
   const TensorInfo* tensor = folder.info(expected.name);
   if (tensor == nullptr) {
     throw Error(where + ": the parameter '" + expected.name + "' is missing",
-                "the weights do not belong to this config.json, or the export was not complete");
+                std::string("the weights do not belong to ") + folder.config_name() +
+                    ", or the file or export was not complete");
   }
-  if (tensor->shape != expected.shape) {
-    throw Error(where + ": '" + expected.name + "' has the shape " + shape_text(tensor->shape) +
-                    ", but config.json asks for " + shape_text(expected.shape),
-                "the weights do not belong to this config.json");
+  if (tensor->shape != expected.shape && !is_row_of(*tensor, expected, folder)) {
+    throw Error(where + ": '" + expected.name + "' has the shape " + shape_text(tensor->shape) + ", but " +
+                    folder.config_name() + " asks for " + shape_text(expected.shape),
+                std::string("the weights do not belong to ") + folder.config_name());
   }
   if (!may_be(tensor->dtype, expected.type)) {
     throw Error(where + ": '" + expected.name + "' is stored as " + std::string(dtype_name(tensor->dtype)),

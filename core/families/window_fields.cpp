@@ -14,8 +14,9 @@ constexpr const char* kFull = "full_attention";
 constexpr const char* kSliding = "sliding_attention";
 
 bool slides(const json& type, const HubFields& hub) {
-  if (type == kSliding) return true;
-  if (type == kFull) return false;
+  const std::string name = type.is_string() ? type.get<std::string>() : "";
+  if (name == kSliding) return true;
+  if (name == kFull) return false;
   hub.fail("'layer_types' has the entry " + shortened(type.dump(), 40),
            std::string("mformer computes ") + kFull + " and " + kSliding);
 }

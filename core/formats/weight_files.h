@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "core/formats/gguf_file.h"
 #include "core/formats/safetensors.h"
 #include "core/formats/torch_file.h"
 
@@ -12,6 +13,7 @@ namespace mformer {
 struct WeightFiles {
   std::vector<SafetensorsFile> safetensors;  ///< In the order of their names.
   std::vector<TorchFile> pickles;            ///< Empty when there are safetensors.
+  std::vector<GgufFile> gguf;                ///< Of a model that is no folder but a GGUF file: nothing else.
 };
 
 /// Opens the weights of a checkpoint folder: `model.safetensors`, or the shards that `model.safetensors.index.json`

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/text/chat_template.h"
+#include "core/text/gguf_tokenizer.h"
 #include "core/text/sentencepiece_json.h"
 #include "core/text/tokenizer_data.h"
 #include "modules_registry/error.h"
@@ -22,6 +23,7 @@ Tokenizer Tokenizer::from_json(std::string json, const std::string& name) {
 
 Tokenizer Tokenizer::load(const std::filesystem::path& file) {
   const bool sentencepiece = file.extension() == ".model";
+  if (!sentencepiece && is_gguf_path(file)) return from_json(convert_gguf_tokenizer(file), file.string());
   return from_json(sentencepiece ? convert_sentencepiece_file(file) : read_file(file), file.string());
 }
 

@@ -52,9 +52,9 @@ struct TokenFrame {
 class Tokenizer {
  public:
   /// Reads `file`, a tokenizer.json or, by the ending ".model", a BPE model of sentencepiece with the settings in the
-  /// files beside it, which then becomes a tokenizer.json (sentencepiece_json.h). Throws Error naming the file and the
-  /// field when it can't be read, is neither, contradicts itself, or asks for something that is not supported
-  /// (docs/tokenizer.md lists what is).
+  /// files beside it, or a GGUF file, which then become a tokenizer.json (sentencepiece_json.h, gguf_tokenizer.h).
+  /// Throws Error naming the file and the field when it can't be read, is neither, contradicts itself, or asks for
+  /// something that is not supported (docs/tokenizer.md lists what is).
   static Tokenizer load(const std::filesystem::path& file);
 
   /// The same from the text of such a file; `name` stands for it in errors.
