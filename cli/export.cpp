@@ -55,6 +55,10 @@ void report_cost(terminal::Report& report, const QuantizationCost& cost, bool ev
 
 /// Who can load it, and what else to write for others.
 void report_readers(terminal::Report& report, const ExportReport& result, const ExportOptions& options) {
+  if (options.format == "gguf") {
+    report.text() << "llama.cpp and the programs around it run it; mformer import reads it again\n";
+    return;
+  }
   if (result.loadable_by_reference) return;
   if (result.loadable_by_transformers) {
     report.text() << "transformers loads it with the file beside the weights: AutoModelForCausalLM.from_pretrained(\""
@@ -80,7 +84,8 @@ void report_dry_run(terminal::Report& report, Workspace& workspace, const Export
 
 /// Only what int8 costs is computed.
 Session& session_of(Workspace& workspace, const ExportOptions& options) {
-  return options.quantize.empty() ? workspace.streaming_session() : workspace.computing_session();
+  const bool measures = !options.quantize.empty() && options.format.empty();
+  return measures ? workspace.computing_session() : workspace.streaming_session();
 }
 
 void run_export(const ExportFlags& flags, const GlobalOptions& global) {
@@ -121,7 +126,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command = add_command(parent, {"export", groups::model, "Write a checkpoint folder as on the hub",
                                            "mformer export checkpoint/ --dtype bfloat16"});
   ExportOptions& options = flags->options;
-  command->add_option("DIR", options.folder, "Folder to write; must not exist, or be empty")->required();
+  command->add_option("DIR", options.folder, "Folder to write; must not exist, or be empty. Of GGUF the file")
+      ->required();
   command
       ->add_option("--dtype", options.dtype,
                    "float32, bfloat16 or float16; default: as the model is stored, with --quantize bfloat16")
@@ -129,14 +135,22 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   CLI::Option* quantize =
       command
           ->add_option("--quantize", options.quantize,
-                       "int8: the modules' weights in one byte each, the rest in --dtype; says what it costs")
+                       "int8: the modules' weights in one byte each, the rest in --dtype; says what it costs. Of GGUF "
+                       "q8_0, q4_0 or q4_1: all matrices in 8 or 4 bits")
           ->type_name("NAME");
-  command->add_flag("--no-eval", flags->no_eval, "With --quantize: do not measure the loss")->needs(quantize);
+  CLI::Option* format =
+      command->add_option("--format", options.format, "gguf: one file for llama.cpp instead of a folder")
+          ->type_name("NAME");
+  command->add_flag("--no-eval", flags->no_eval, "With --quantize: do not measure the loss")
+      ->needs(quantize)
+      ->excludes(format);
   command->add_option("--max-tokens", options.max_tokens, "With --quantize: held-out tokens per task for the loss")
       ->check(positive_integer())
-      ->needs(quantize);
+      ->needs(quantize)
+      ->excludes(format);
   command->add_option("--max-shard-size", options.max_shard_bytes, "Bytes a file, beyond which the weights are split")
-      ->check(positive_integer());
+      ->check(positive_integer())
+      ->excludes(format);
   command->add_flag("--overwrite", options.overwrite,
                     "Replace the export in the folder; a folder with anything else in it is never replaced");
   command
@@ -145,7 +159,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   command
       ->add_option("--for", options.layout,
                    "transformers: any model, with the Python file that runs it there; default: as its family's are")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->excludes(format);
   add_dry_run(*command, flags->dry_run);
   command->callback([flags, &global] { run_export(*flags, global); });
 }

@@ -14,6 +14,7 @@
 #include "core/history/provenance.h"
 #include "core/model/domains.h"
 #include "core/model/outline.h"
+#include "core/workflows/export_gguf.h"
 #include "core/workflows/reader_files.h"
 #include "core/workspace/version_parameters.h"
 #include "modules_registry/error.h"
@@ -44,6 +45,7 @@ const char* name_of(at::ScalarType dtype) {
 }
 
 std::int64_t bytes_in(const std::filesystem::path& folder) {
+  if (fs::is_regular_file(folder)) return static_cast<std::int64_t>(fs::file_size(folder));
   std::int64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.is_regular_file()) bytes += static_cast<std::int64_t>(entry.file_size());
@@ -89,6 +91,10 @@ void require_apart(const Registry& registry, const fs::path& target) {
                     "', '" + data.string() + "'",
                 hint);
   }
+}
+
+bool is_gguf(const ExportOptions& options) {
+  return options.format == "gguf";
 }
 
 bool for_transformers(const ExportOptions& options) {
@@ -215,6 +221,11 @@ void write(const Registry& registry, const VersionRecord& version, LoadedVersion
 }  // namespace
 
 void ExportOptions::validate() const {
+  if (!format.empty() && format != "gguf") throw UsageError("unknown format '" + format + "'", "known: gguf");
+  if (is_gguf(*this)) {
+    gguf_type_of(*this, at::kFloat);
+    return;
+  }
   dtype_of(*this, at::kFloat);
   if (!quantize.empty() && quantize != "int8") {
     throw UsageError("unknown quantisation '" + quantize + "'", "known: int8");
@@ -230,6 +241,7 @@ void require_export_target(const Registry& registry, const ExportOptions& option
   }
   const fs::path target = real_path(options.folder);
   require_apart(registry, target);
+  if (is_gguf(options)) return require_gguf_target(target, options.overwrite);
   require_replaceable(target, options.overwrite);
 }
 
@@ -237,6 +249,10 @@ std::int64_t weights_to_export(const Registry& registry, const VersionRecord& ve
   options.validate();
   require_export_target(registry, options);
   Model model = source_of(registry, version, options.domain).version.model;
+  if (is_gguf(options)) {
+    require_gguf_model(model);
+    return size_of(model).weights;
+  }
   model.config.quantization = options.quantize;
   require_writable(model, for_transformers(options));
   return size_of(model).weights;
@@ -249,9 +265,17 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   options.folder = real_path(asked.folder).string();  // "." is another folder once it was replaced
   Exported exported = source_of(session.registry, version, options.domain);
   LoadedVersion& loaded = exported.version;
-  const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
   ExportReport report;
   report.folder = asked.folder;
+  if (is_gguf(options)) {
+    const GgufType type = gguf_type_of(options, loaded.model.wte.scalar_type());
+    loaded.model = outline_of(loaded.model, at::kFloat, "");
+    WrittenParameters numbers(loaded.model.config, std::move(exported.parameter), at::kFloat, false);
+    export_gguf(session.registry, version, loaded, std::ref(numbers), options, type);
+    report.bytes = bytes_in(options.folder);
+    return report;
+  }
+  const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
   loaded.model = outline_of(loaded.model, dtype, options.quantize);
   WrittenParameters written(loaded.model.config, std::move(exported.parameter), dtype, !options.quantize.empty());
   write(session.registry, version, loaded, std::ref(written), options);

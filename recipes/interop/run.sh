@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Checks against Hugging Face transformers: that what mformer exports is loaded there and computes the same, with
-# transformers' own classes or with our modelling file. Makes a Python for it once (python.sh), builds the program and
-# runs tests/interop. Can be run again at any time.
+# transformers' own classes or with our modelling file; and against llama.cpp, that it runs exported GGUF files alike.
+# Makes a Python for each once (python.sh, llama.sh), builds the program and runs tests/interop. Can be run again at any
+# time.
 #   recipes/interop/run.sh [test files' names]     for example: recipes/interop/run.sh modeling
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 recipes/interop/python.sh | sed '$d'
+[ $# -gt 0 ] && [[ " $* " != *" llama_cpp "* ]] || recipes/interop/llama.sh | sed '$d'
 recipes/build.sh
 export MFORMER_BIN=$PWD/build/release/bin/mformer
 failed=()
