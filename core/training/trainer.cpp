@@ -84,6 +84,7 @@ class Run {
       std::filesystem::create_directories(task.run_folder);
       first_ = load_snapshot(task.run_folder, optimizer_).value_or(0);
     }
+    if (task.resumed) task.resumed(first_);
   }
 
   TrainResult all_steps() {
@@ -132,6 +133,7 @@ class Run {
   StepReport one_step(std::int64_t step, BatchPrefetcher& batches) {
     const Clock::time_point start = Clock::now();
     const std::vector<Batch> parts = batches_of(step, batches);
+    if (task_.before_step) task_.before_step(step);
     optimizer_.clear_gradients();
     StepLoss loss;
     std::int64_t targets = 0, tokens = 0;

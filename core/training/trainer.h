@@ -71,6 +71,10 @@ struct TrainTask {
   /// Added to cross-entropy + aux_loss_weight · balance loss; may be empty. Gets the forward pass and the batch. What
   /// is a sum over targets divides by Batch::counted, what is a mean over tokens multiplies by Batch::share.
   std::function<at::Tensor(const ForwardOutput&, const Batch&)> extra_loss;
+  /// Called once the weights are as `steps` steps left them: 0 of a new run, more of one that goes on. May be empty.
+  std::function<void(std::int64_t steps)> resumed;
+  /// Called before step `step`, from 0, is taken; may change the model in place. May be empty.
+  std::function<void(std::int64_t step)> before_step;
   bool balance = true;               ///< Whether the balance loss is part of the total, over each batch as a whole.
   PoolOptions pools;                 ///< Of pretraining; off by default.
   std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.

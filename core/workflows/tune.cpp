@@ -110,7 +110,9 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
   training.model = &copy.model();
   training.parameters = make_trainable(copy.model(), tuning.filter);
   training.batches = shuffled_batches(training_windows(tuning.task, context), options.seed, options.batch_size);
-  training.balance = false;
+  training.balance = tuning.balance;
+  if (tuning.resumed) training.resumed = [&](std::int64_t steps) { tuning.resumed(copy.model(), steps); };
+  if (tuning.before_step) training.before_step = [&](std::int64_t step) { tuning.before_step(copy.model(), step); };
   std::vector<ExtraLoss> terms;
   if (tuning.loss.concentrate > 0 || tuning.loss.sharpen > 0) {
     terms.push_back(concentration(tuning.loss, options.steps));

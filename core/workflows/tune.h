@@ -44,9 +44,13 @@ struct Tuning {
   TrainFilter filter;
   const TuneLoss& loss;
   const Teacher& teacher;
+  bool balance = false;  ///< Whether the balance loss is part of the total.
+  /// As TrainTask's, with the model that is trained, which on another device is not the one above.
+  std::function<void(Model& model, std::int64_t steps)> resumed = {};
+  std::function<void(Model& model, std::int64_t step)> before_step = {};
 };
 
-/// Trains without the balance loss. The run is found again by the session's arguments, base, teacher and data.
+/// Trains, without the balance loss unless it is asked for. The run is found again by the session's arguments, base, teacher and data.
 TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand& command, const Tuning& tuning,
                  const std::filesystem::path& folder);
 
