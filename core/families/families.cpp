@@ -99,4 +99,28 @@ std::string hub_config_json(const ModelConfig& config) {
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+std::optional<std::string> family_that_holds(const ModelConfig& config) {
+  const auto holds = [&config](const Family& family) {
+    if (family.write == nullptr) return false;
+    ModelConfig wanted = config;
+    wanted.family = family.model_type;
+    try {
+      ModelConfig read = read_hub_config(hub_config_json(wanted), "the config").config;
+      read.extra = wanted.extra;
+      return read == wanted;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  if (holds(family_of(config))) return config.family;
+  for (const Family* family : families()) {
+    if (holds(*family)) return std::string(family->model_type);
+  }
+  return std::nullopt;
+}
+
+void settle_family(ModelConfig& config) {
+  config.family = family_that_holds(config).value_or(config.family);
+}
+
 }  // namespace mformer

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,5 +85,11 @@ HubConfig read_hub_config(std::string_view text, const std::string& source, cons
 
 /// The config.json of the config's family; throws Error where the family has no such models.
 std::string hub_config_json(const ModelConfig& config);
+
+/// A family of transformers' whose config.json says all that this config does, the config's own before others: what is
+/// written is read back as it was. Nothing where there is none.
+std::optional<std::string> family_that_holds(const ModelConfig& config);
+/// The config's family becomes that one, or stays.
+void settle_family(ModelConfig& config);
 
 }  // namespace mformer

@@ -24,6 +24,7 @@ void read_dense(HubFields& hub, ModelConfig& config, double default_eps, std::in
 }
 
 void write_dense(const ModelConfig& config, nlohmann::json& hub) {
+  if (config.form.unrouted_layers != all_layers(config)) refuse_export(config, "its feed-forward layers have routers");
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   hub["intermediate_size"] = dense_width(config);

@@ -23,6 +23,7 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
+  if (config.form.shared_hidden == 0) refuse_export(config, "it has no expert that every token takes");
   write_trunk(config, hub);
   write_dense_attention(config, hub);
   hub["qkv_bias"] = config.form.in_bias_att;

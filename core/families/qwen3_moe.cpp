@@ -39,6 +39,7 @@ void write_mixture(const ModelConfig& config, nlohmann::json& hub) {
   hub["mlp_only_layers"] = config.form.unrouted_layers;
   hub["decoder_sparse_step"] = 1;
   if (!config.form.unrouted_layers.empty()) hub["intermediate_size"] = dense_width(config);
+  if (!hub.contains("intermediate_size")) hub["intermediate_size"] = config.ffd_hidden;  // readers want the field
   write_used_window(config, hub);
 }
 
