@@ -20,6 +20,7 @@ void setup_freeze(CLI::App& parent, const GlobalOptions& global);
 void setup_unfreeze(CLI::App& parent, const GlobalOptions& global);
 void setup_finetune(CLI::App& parent, const GlobalOptions& global);
 void setup_prune(CLI::App& parent, const GlobalOptions& global);
+void setup_upcycle(CLI::App& parent, const GlobalOptions& global);
 void setup_graft(CLI::App& parent, const GlobalOptions& global);
 void setup_merge(CLI::App& parent, const GlobalOptions& global);
 void setup_drop(CLI::App& parent, const GlobalOptions& global);
@@ -57,6 +58,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_unfreeze(root, global);
   setup_finetune(root, global);
   setup_prune(root, global);
+  setup_upcycle(root, global);
   setup_graft(root, global);
   setup_merge(root, global);
   setup_drop(root, global);

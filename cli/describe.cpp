@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <filesystem>
@@ -54,6 +55,13 @@ std::string utc_time(std::int64_t ms) {
 
 std::string birth_name(const ModuleRecord& module) {
   return module.born_task.empty() ? module.born_command : module.born_command + ':' + module.born_task;
+}
+
+std::string origin_name(const ModuleRecord& module) {
+  if (module.copied_from.empty()) return "-";
+  const auto more = std::count(module.copied_from.begin(), module.copied_from.end(), ',');
+  const std::string first = module.copied_from.substr(0, module.copied_from.find(','));
+  return more == 0 ? first : first + " and " + std::to_string(more) + " more";
 }
 
 std::string private_parts_text(const std::vector<PrivateChange>& changes) {

@@ -36,6 +36,9 @@ std::string utc_time(std::int64_t ms);
 /// Which operation bore the module: "init", or with its task "extend:de", as the selector born= takes it.
 std::string birth_name(const ModuleRecord& module);
 
+/// What the module was copied from, or made of: "-", "3f2a9c01d2e4", "3f2a9c01d2e4 and 7 more".
+std::string origin_name(const ModuleRecord& module);
+
 /// "32 private parts of domain german, 590 kB", "3 private parts of domain german changed": all domains in which
 /// anything changed, separated by "; "; empty where nothing did.
 std::string private_parts_text(const std::vector<PrivateChange>& changes);

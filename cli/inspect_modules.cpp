@@ -55,7 +55,7 @@ class Listing {
                                       std::to_string(index),
                                       record.uid,
                                       birth_name(record),
-                                      record.copied_from.empty() ? "-" : record.copied_from,
+                                      origin_name(record),
                                       module.frozen ? "frozen" : "",
                                       format_bytes(static_cast<std::uint64_t>(bytes))};
     for (const auto& [task, shares] : shares_) {

@@ -106,7 +106,10 @@ void report_module(Report& report, const Registry& registry, const ModuleRecord&
   report.text() << "module " << module.uid << ": " << to_string(module.kind) << ", layer " << module.layer
                 << ", born by " << birth_name(module) << " at " << utc_time(module.created_ms) << " UTC (operation "
                 << module.born_operation << ")";
-  if (!module.copied_from.empty()) report.text() << ", copied from " << module.copied_from;
+  if (!module.copied_from.empty()) {
+    const bool several = module.copied_from.find(',') != std::string::npos;
+    report.text() << (several ? ", made of " : ", copied from ") << module.copied_from;
+  }
   report.text() << '\n';
   auto& now = report.data()["now_in"] = ordered_json::array();
   for (const auto& [version, place] : places_now(registry, module)) {

@@ -47,7 +47,7 @@ class CommandsTest : public ::testing::Test {
 
 TEST_F(CommandsTest, EveryOptionThatCanChangeAResultIsAmongTheArguments) {
   std::size_t tried = 0;
-  for (const char* name : {"train", "extend", "finetune", "prune", "merge", "graft", "drop"}) {
+  for (const char* name : {"train", "extend", "finetune", "prune", "upcycle", "merge", "graft", "drop"}) {
     CLI::App* command = app_.get_subcommand(name);
     for (CLI::Option* option : command->get_options()) {
       const auto before = arguments_of(*command);

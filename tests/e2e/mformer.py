@@ -36,6 +36,11 @@ TIMEOUT_S = 240
 QUICK = ("--batch", "2", "--context", "32", "--eval-tokens", "600")
 
 
+# A small dense model, as a config.json for `init --config`.
+DENSE = {"model_type": "llama", "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2,
+         "intermediate_size": 48, "max_position_embeddings": 64, "initializer_range": 0.1, "tie_word_embeddings": True, "vocab_size": 1}
+
+
 class Result:
     """What one run of the program printed, and its exit code."""
 
@@ -122,6 +127,11 @@ class Folder:
 
     def check_sound(self):
         self.run("fsck")
+
+    def make_dense(self, **changes):
+        """Adds the model `dense`, a small Llama with fresh weights."""
+        (self / "dense.json").write_text(json.dumps({**DENSE, **changes}))
+        self.run("init", "--config", "dense.json", "--tokenizer", "tokenizer.json", "--name", "dense")
 
     def versions(self):
         """The names of the models' current versions."""

@@ -13,7 +13,7 @@ TRAIN = ("--steps", "2", *mformer.QUICK)
 LINES = (
     ("train", "--data", "german", *TRAIN), ("extend", "--data", "german", *TRAIN), ("finetune", "--data", "german", *TRAIN),
     ("prune", "--data", "german", "--keep", "0.5", "--eval-tokens", "600"), ("freeze", "layer=0"), ("unfreeze", "layer=0"),
-    ("graft", "small", "--onto", "base@2"), ("merge", "left", "right"), ("drop", "--model", "left", "--born", "extend"),
+    ("upcycle", "--model", "dense", "--slices", "4", "--k", "2", "--data", "german", *TRAIN), ("graft", "small", "--onto", "base@2"), ("merge", "left", "right"), ("drop", "--model", "left", "--born", "extend"),
     ("import", "checkpoint", "--name", "other"), ("export", "out"), ("task", "add", "german", "--data", "german"),
     ("use", "base@1"), ("undo",), ("gc", "--grace", "0"), ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "new"),
     ("task", "rename", "english", "more"), ("task", "remove", "english"), ("task", "move", "english", "--data", "moved"),
@@ -40,6 +40,7 @@ class DryRunTest(mformer.EndToEndTest):
         work.run("extend", "--task", "english", "--into", "left", *TRAIN)
         work.run("extend", "--data", "qa", "--into", "right", *TRAIN)
         shutil.copytree(work / "english", work / "moved")
+        work.make_dense()
         return work
 
     def contents(self, work):

@@ -20,6 +20,7 @@ LINES = (
     ("drop", "--born", "extend:qa", "--model", "both", "--eval-tokens", "100"), ("unfreeze", "layer=0"),
     ("finetune", "--data", "german", *TRAIN), PRUNE, (*PRUNE, "--dry-run"),
     (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
+    ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--eval-tokens", "100"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
     ("eval", "--matrix", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
@@ -53,6 +54,7 @@ class JsonContractTest(mformer.EndToEndTest):
         (work / "elsewhere").mkdir()
         (work / "chat.jinja").write_text("{{ messages[0].content }}")
         (work / "chat.json").write_text('[{"role": "user", "content": "Hello"}]')
+        work.make_dense()
         tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
         return work
 

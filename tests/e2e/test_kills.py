@@ -6,15 +6,21 @@ import unittest
 
 import mformer
 
-POINTS = 6  # for each of four commands
+POINTS = 6  # for each of five commands
 LEAST_S = 0.05
 
 
 class KillTest(mformer.EndToEndTest):
-    def kill_over_the_run(self, *arguments):
+    def prepared(self, name, dense):
+        work = self.workspace(name)
+        if dense:
+            work.make_dense()
+        return work
+
+    def kill_over_the_run(self, *arguments, dense=False):
         """Kills the command at random moments over its whole run, then lets it finish."""
-        work = self.workspace()
-        before, whole = work.versions(), self.duration(*arguments)
+        work = self.prepared("work", dense)
+        before, whole = work.versions(), self.duration(*arguments, dense=dense)
         moments = random.Random(" ".join(map(str, arguments)))
         for point in range(POINTS):
             with self.subTest(point=point):
@@ -23,12 +29,12 @@ class KillTest(mformer.EndToEndTest):
                 process.kill()
                 process.communicate()
                 if self.check_whole(work, before):
-                    work = self.workspace(f"after-{point}")  # the kill came too late: it had committed
+                    work = self.prepared(f"after-{point}", dense)  # the kill came too late: it had committed
         work.run(*arguments)
         self.assertNotEqual(work.versions(), before)
 
-    def duration(self, *arguments):
-        work = self.workspace("timed")
+    def duration(self, *arguments, dense):
+        work = self.prepared("timed", dense)
         start = time.monotonic()
         work.run(*arguments)
         return time.monotonic() - start
@@ -53,6 +59,10 @@ class KillTest(mformer.EndToEndTest):
 
     def test_prune(self):
         self.kill_over_the_run("prune", "--task", "english", "--keep", "0.5")
+
+    def test_upcycle(self):
+        self.kill_over_the_run("upcycle", "--experts", "3", "--k", "2", "--model", "dense", "--noise", "0.1", "--eval-tokens", "600",
+                               dense=True)
 
     def test_import(self):
         # Weights that the workspace has not got yet: the same ones would write no object.

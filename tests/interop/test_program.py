@@ -42,11 +42,11 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
         super().setUpClass()
         interop.InteropTest.setUpClass()
 
-    def started(self, family):
+    def started(self, family, name=None, **changes):
         """A workspace whose model `base` is a checkpoint that transformers wrote."""
-        work = self.workspace(family)  # for its corpora and tokenizer
+        work = self.workspace(name or family)  # for its corpora and tokenizer
         torch.manual_seed(len(family))
-        config = transformers.AutoConfig.for_model(family, **{**COMMON, **FAMILIES[family]})
+        config = transformers.AutoConfig.for_model(family, **{**COMMON, **FAMILIES[family], **changes})
         AutoModelForCausalLM.from_config(config).eval().save_pretrained(work / "published")
         work.run("import", "published", "--name", family, "--tokenizer", "tokenizer.json")
         work.run("use", family)
@@ -167,6 +167,28 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
                 self.check_export(work, "both", "--model", "both", "--for", "transformers", probe=("--model", "both"))
                 work.run("drop", "domain=german", "--model", "both", "--eval-tokens", "600")
                 self.check_export(work, "one", "--model", "both", "--for", "transformers", probe=("--model", "both"))
+
+    def test_an_upcycled_model_is_a_mixture_of_transformers_with_the_logits_of_the_dense_one(self):
+        for name, flags in (("copies", ("--experts", "3", "--k", "2")), ("all", ("--slices", "4", "--k", "4")),
+                            ("fewer", ("--slices", "4", "--k", "2", "--task", "english", *QUICK))):
+            with self.subTest(name):
+                work = self.started("llama", name, intermediate_size=32)  # its grouped products want rows of 16 bytes
+                dense = self.probed(work)["logits"]
+                work.run("upcycle", *flags)
+                if name != "fewer":
+                    self.assertAgrees(self.probed(work)["logits"], dense)
+                model = self.check_export(work, "out")
+                self.assertEqual(model.config.model_type, "mixtral")
+                self.check_generate(work, work / "out", model)
+                self.check_generate(work, work / "ours", self.check_export(work, "ours", "--for", "transformers"))
+
+    def test_an_upcycled_model_that_no_published_family_holds_runs_by_our_file(self):
+        work = self.started("llama", attention_bias=True)
+        dense = self.probed(work)["logits"]
+        work.run("upcycle", "--experts", "3", "--k", "2")
+        work.refuses("export", "out", code=1, says="have routers", hint="--for transformers")
+        self.check_export(work, "ours", "--for", "transformers")
+        self.assertAgrees(self.probed(work)["logits"], dense)
 
     def test_what_transformers_saves_of_it_is_imported_again(self):
         work = self.started("qwen3_moe")
