@@ -12,11 +12,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "study")]
 import report  # noqa: E402
 from program import Failed, Interrupted, Program  # noqa: E402
 
-EVAL_TOKENS, STAT_TOKENS = 8192, 8192
-STEPS, BATCH, CONTEXT = 40, 4, 512
+EVAL_TOKENS, STAT_TOKENS = 4096, 4096
+STEPS, BATCH, CONTEXT = 30, 4, 512
 TRAINING = ("--steps", STEPS, "--batch", BATCH, "--context", CONTEXT, "--snapshot-every", 10)
-CURVE = {8: (8, 7, 6, 4), 32: (31, 30, 28, 24, 16)}  # slices: how many of them a token takes
-DISTILLED = {8: (6,), 32: (28, 24)}
+CURVE = {8: (7, 6, 4), 32: (31, 30, 28, 24)}  # slices: how many of them a token takes
+DISTILLED = {8: (6,), 32: (28,)}
 PARTS = ("exact", "trained", "curve", "distilled")
 
 
