@@ -156,7 +156,8 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
     report.text() << "leak      " << terminal::format_percent(task.mean) << " of the slots of '" << task.task
                   << "' go to new modules\n";
   }
-  if (!result.leak.empty()) {
+  // Of a domain whole windows are read, in every layer alike.
+  if (!result.leak.empty() && result.domain.empty()) {
     report.text() << "\nrouter leak by layer and kind\n" << leak_table(result.leak, report.style());
   }
 }

@@ -46,7 +46,7 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
   const LoadedVersion version = workspace.load();
   const std::vector<TaskRouting> tasks = workspace.run(
       [&] { return inspect_routing(workspace.computing_session(), version, options, mode == OpenMode::read_write); });
-  const RoutingPicture picture(workspace.registry(), version.record.hash);
+  const RoutingPicture picture(workspace.registry(), version.record.hash, version.model);
   Report report("inspect routing", global.json);
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;
@@ -55,8 +55,12 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
                 << ": share of the slots of each layer, held-out text\n\n";
   for (const TaskRouting& routing : tasks) {
     rows.push_back(task_json(picture, routing));
-    report.text() << picture.draw(routing.task, routing.stats, report.style()) << "90 % of the slots of "
-                  << routing.task << " go to " << format_percent(routing.ninety_percent) << " of the modules\n\n";
+    report.text() << picture.draw(routing.task, routing.stats, report.style());
+    if (picture.any_chosen()) {
+      report.text() << "90 % of the slots of " << routing.task << " go to " << format_percent(routing.ninety_percent)
+                    << " of the modules\n";
+    }
+    report.text() << '\n';
   }
   report_divergence(report, tasks);
   report.print();

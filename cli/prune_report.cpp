@@ -1,6 +1,8 @@
 #include "cli/prune_report.h"
 
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "cli/describe.h"
 #include "cli/memory_report.h"
@@ -48,22 +50,36 @@ ordered_json kept_json(const LoadedVersion& base, const ModuleSelection& kept) {
   return rows;
 }
 
+/// "0" or, of several, "0-29".
+std::string layers_text(std::size_t first, std::size_t last) {
+  return std::to_string(first) + (first == last ? "" : "-" + std::to_string(last));
+}
+
+/// Neighbouring layers that keep as many share a row.
 std::string kept_table(const LoadedVersion& base, const ModuleSelection& kept, const Style& style) {
-  Table table({{"layer", Align::left}, {"att kept", Align::right}, {"mlp kept", Align::right}});
-  std::size_t before[2] = {0, 0}, after[2] = {0, 0};
-  const auto of = [](std::size_t some, std::size_t all) { return std::to_string(some) + " of " + std::to_string(all); };
-  for (std::size_t layer = 0; layer < base.model.blocks.size(); ++layer) {
-    std::vector<std::string> cells = {std::to_string(layer)};
+  using Counts = std::array<std::size_t, 2>;
+  const auto of = [](const Counts& some, const Counts& all, Kind kind) {
+    const auto k = static_cast<std::size_t>(kind);
+    return std::to_string(some[k]) + " of " + std::to_string(all[k]);
+  };
+  const std::size_t layers = base.model.blocks.size();
+  std::vector<std::pair<Counts, Counts>> counts(layers);  // kept, before
+  Counts after{}, before{};
+  for (std::size_t layer = 0; layer < layers; ++layer) {
     for (const Kind kind : kinds) {
-      const std::size_t all = base.model.blocks[layer].bank(kind).modules.size(), some = kept.of(kind)[layer].size();
-      before[static_cast<int>(kind)] += all;
-      after[static_cast<int>(kind)] += some;
-      cells.push_back(of(some, all));
+      const auto k = static_cast<std::size_t>(kind);
+      after[k] += counts[layer].first[k] = kept.of(kind)[layer].size();
+      before[k] += counts[layer].second[k] = base.model.blocks[layer].bank(kind).modules.size();
     }
-    table.add_row(cells);
+  }
+  Table table({{"layer", Align::left}, {"att kept", Align::right}, {"mlp kept", Align::right}});
+  for (std::size_t first = 0, last = 0; first < layers; first = last + 1) {
+    for (last = first; last + 1 < layers && counts[last + 1] == counts[first];) ++last;
+    const auto& [some, all] = counts[first];
+    table.add_row({layers_text(first, last), of(some, all, Kind::att), of(some, all, Kind::mlp)});
   }
   table.add_rule();
-  table.add_row({"all", of(after[0], before[0]), of(after[1], before[1])});
+  table.add_row({"all", of(after, before, Kind::att), of(after, before, Kind::mlp)});
   return table.str(style);
 }
 

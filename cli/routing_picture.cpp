@@ -8,10 +8,15 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Slots of each (layer, kind), all its modules together.
-std::map<std::pair<int, Kind>, double> totals_of(const std::vector<RoutingStat>& stats) {
+double slots_of(const RoutingStat& stat) {
+  return static_cast<double>(stat.slots);
+}
+
+/// What each (layer, kind) has of something, all its modules together.
+template <typename Amount>
+std::map<std::pair<int, Kind>, double> totals_of(const std::vector<RoutingStat>& stats, const Amount& amount) {
   std::map<std::pair<int, Kind>, double> totals;
-  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += static_cast<double>(stat.slots);
+  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += amount(stat);
   return totals;
 }
 
@@ -26,7 +31,13 @@ char mark_of(std::size_t extension) {
 
 }  // namespace
 
-RoutingPicture::RoutingPicture(const Registry& registry, const std::string& version) {
+RoutingPicture::RoutingPicture(const Registry& registry, const std::string& version, const Model& model) {
+  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (!model.blocks[layer].bank(kind).routed) all_taken_.insert({static_cast<int>(layer), kind});
+      ++banks_;
+    }
+  }
   std::map<std::string, char> marks;
   std::map<std::pair<int, Kind>, std::int64_t> next_index;
   for (const ModuleRecord& module : registry.modules(version)) {
@@ -45,21 +56,28 @@ std::string RoutingPicture::draw(const std::string& task, const std::vector<Rout
          draw_kind(Kind::mlp, task + ": feed-forward modules", stats, style);
 }
 
+double RoutingPicture::weight_of(const RoutingStat& stat) const {
+  return all_taken_.count({stat.layer, stat.kind}) != 0 ? stat.weighted_output_norm : slots_of(stat);
+}
+
 std::string RoutingPicture::draw_kind(Kind kind, const std::string& title, const std::vector<RoutingStat>& stats,
                                       const terminal::Style& style) const {
-  const auto totals = totals_of(stats);
+  const auto weight = [this](const RoutingStat& stat) { return weight_of(stat); };
+  const auto totals = totals_of(stats, weight);
   std::map<int, std::vector<double>> layers;
   std::string marks;
+  bool all_taken = false;
   for (const RoutingStat& stat : stats) {
     if (stat.kind != kind) continue;
     std::vector<double>& row = layers[stat.layer];
     const char mark = places_.at(stat.module_uid).mark;
     if (marks.size() <= row.size()) marks.resize(row.size() + 1, ' ');
     if (mark != ' ') marks[row.size()] = mark;
-    row.push_back(part_of(static_cast<double>(stat.slots), totals.at({stat.layer, stat.kind})));
+    row.push_back(part_of(weight(stat), totals.at({stat.layer, stat.kind})));
+    all_taken = all_taken || all_taken_.count({stat.layer, stat.kind}) != 0;
   }
   terminal::Heatmap map;
-  map.title = title;
+  map.title = title + (all_taken ? " (all are taken: share of the norms of what they put out)" : "");
   map.row_name = "layer";
   map.as_percent = true;
   map.marks = marks;
@@ -71,11 +89,11 @@ std::string RoutingPicture::draw_kind(Kind kind, const std::string& title, const
 }
 
 ordered_json RoutingPicture::modules_json(const std::vector<RoutingStat>& stats) const {
-  const auto totals = totals_of(stats);
+  const auto totals = totals_of(stats, slots_of);
   ordered_json rows = ordered_json::array();
   for (const RoutingStat& stat : stats) {
     const Place& place = places_.at(stat.module_uid);
-    const double slots = static_cast<double>(stat.slots);
+    const double slots = slots_of(stat);
     rows.push_back({{"layer", stat.layer},
                     {"kind", to_string(stat.kind)},
                     {"index", place.index},

@@ -49,7 +49,7 @@ ProgressOptions progress_options(bool quiet, std::string unit) {
 Progress::Progress(std::string label, std::int64_t total, ProgressOptions options)
     : label_(printable(label)), total_(total), options_(std::move(options)) {
   if (options_.out == nullptr) options_.out = &std::cerr;
-  start_time_ = now();
+  start_time_ = last_update_ = now();
 }
 
 Progress::~Progress() {
@@ -66,7 +66,7 @@ void Progress::update(std::int64_t done, double loss, double rate) {
   if (start_done_ < 0) start_done_ = done;
   if (!std::isnan(loss)) loss_ = loss;
   if (!std::isnan(rate)) rate_ = rate;
-  const double time = now();
+  const double time = last_update_ = now();
   if (options_.style.terminal) {
     if (time - last_shown_ >= redraw_seconds) redraw(time);
   } else if (plain_line_is_due(time)) {
@@ -87,8 +87,9 @@ void Progress::finish() {
   if (options_.quiet || finished_) return;
   erase();
   finished_ = true;
-  if (!options_.style.terminal && now() - start_time_ < silent_seconds) return;
-  std::string line = label_ + ": done in " + format_duration(now() - start_time_);
+  const double seconds = last_update_ - start_time_;  // what came after it was other work
+  if (!options_.style.terminal && seconds < silent_seconds) return;
+  std::string line = label_ + ": done in " + format_duration(seconds);
   if (!std::isnan(rate_)) line += ", " + format_rate(rate_, options_.unit);
   if (!std::isnan(loss_)) line += ", loss " + format_fixed(loss_);
   *options_.out << line << std::endl;

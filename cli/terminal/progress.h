@@ -49,7 +49,7 @@ class Progress {
   /// Takes the bar away while something else is shown; the next update brings it back.
   void hide() { erase(); }
 
-  /// Replaces the bar by a last line with the whole time. Later calls of any kind do nothing.
+  /// Replaces the bar by a last line with the time up to the last update. Later calls of any kind do nothing.
   void finish();
 
  private:
@@ -67,6 +67,7 @@ class Progress {
   double loss_ = unknown;
   double rate_ = unknown;
   double start_time_;
+  double last_update_;
   std::int64_t start_done_ = -1;  // -1 before the first update
   double last_shown_ = -std::numeric_limits<double>::infinity();
   std::int64_t last_tenth_ = -1;

@@ -80,6 +80,7 @@ void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options
     const std::int64_t first = number * options.batch_size, end = std::min(used, first + options.batch_size);
     return batch_of(windows, {measured.begin() + first, measured.begin() + end});
   };
+  if (options.progress) options.progress(0, used);  // one batch of a large model can take a while
   BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
   for (std::int64_t first = 0; first < used; first += options.batch_size) {
     if (options.should_stop && options.should_stop())

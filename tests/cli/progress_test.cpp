@@ -153,8 +153,8 @@ TEST_F(ProgressTest, AnErrorThatUnwindsFindsACleanLine) {
 
 TEST_F(ProgressTest, FinishSummarisesOnce) {
   Progress progress("train", 10, options(true));
-  progress.update(10, 3.2, 1310);
   time_ += 80;
+  progress.update(10, 3.2, 1310);
   progress.finish();
   progress.finish();
   progress.update(10);
@@ -195,7 +195,7 @@ TEST_F(StagesTest, ValidationDoesNotRestartTheClockOfATraining) {
   stages.update("evaluate german", 0, 2);
   EXPECT_THAT(out_.str(), HasSubstr("train: done in 1 min 30 s\n"));  // the first 20 s were before its first step
   EXPECT_EQ(out_.str().find("train: done"), out_.str().rfind("train: done"));
-  EXPECT_THAT(out_.str(), HasSubstr("evaluate german: done in 7.5 s\n"));
+  EXPECT_THAT(out_.str(), HasSubstr("evaluate german: done in 5.0 s\n"));
 }
 
 TEST_F(StagesTest, AStageOfTheSameNameBeginsAnewWhenTheFirstHasEnded) {
@@ -211,6 +211,16 @@ TEST_F(StagesTest, AStageOfTheSameNameBeginsAnewWhenTheFirstHasEnded) {
   stages.update("evaluate", 2, 2);
   stages.update("other", 0, 2);
   EXPECT_THAT(out_.str(), EndsWith("evaluate: done in 5.0 s\n"));
+}
+
+TEST_F(StagesTest, WhatIsDoneBeforeTheNextStageSpeaksIsNoTimeOfTheOneThatEnded) {
+  Stages stages(options(false));
+  stages.update("tokenise qa", 0, 2);
+  time_ += 2;
+  stages.update("tokenise qa", 2, 2);
+  time_ += 14;
+  stages.update("evaluate qa", 0, 2);
+  EXPECT_THAT(out_.str(), EndsWith("tokenise qa: done in 2.0 s\n"));
 }
 
 TEST_F(StagesTest, ABarIsTakenAwayForAnotherAndComesBack) {

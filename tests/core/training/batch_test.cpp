@@ -189,10 +189,10 @@ TEST(Evaluate, CanBeInterruptedAndReportsItsProgress) {
     seen.push_back(done);
   };
   evaluate(tiny_model(), windows, options);
-  EXPECT_EQ(seen, (std::vector<std::int64_t>{8, 16, 20}));
-  options.should_stop = [&] { return seen.size() >= 4; };
+  EXPECT_EQ(seen, (std::vector<std::int64_t>{0, 8, 16, 20}));
+  options.should_stop = [&] { return seen.size() >= 6; };
   EXPECT_THROW(evaluate(tiny_model(), windows, options), EvaluationInterrupted);
-  EXPECT_EQ(seen.size(), 4U);
+  EXPECT_EQ(seen.size(), 6U);
 }
 
 }  // namespace
