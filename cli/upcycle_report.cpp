@@ -17,7 +17,7 @@ using nlohmann::ordered_json;
 
 constexpr const char* kDense = "dense";
 
-double tokens_per_second(const UpcycleMeasure& measure) {
+double measured_speed(const UpcycleMeasure& measure) {
   return static_cast<double>(measure.tokens) / std::max(measure.seconds, 1e-9);
 }
 
@@ -26,11 +26,11 @@ ordered_json measure_json(const std::optional<UpcycleMeasure>& measure) {
   return {{"loss", measure->loss},
           {"tokens", measure->tokens},
           {"seconds", measure->seconds},
-          {"tokens_per_second", tokens_per_second(*measure)}};
+          {"tokens_per_second", measured_speed(*measure)}};
 }
 
-void fill_data(ordered_json& data, const LoadedVersion& base, const UpcycleCommand& command,
-               const UpcycleReport& result) {
+void fill_upcycle_data(ordered_json& data, const LoadedVersion& base, const UpcycleCommand& command,
+                       const UpcycleReport& result) {
   const auto pair = [](auto before, auto after) { return ordered_json{{"before", before}, {"after", after}}; };
   data["dry_run"] = !result.version.has_value();
   data["base"] = to_string(base.record);
@@ -78,7 +78,7 @@ std::string stages_table(const UpcycleReport& result, const Style& style) {
     if (!measure) return;
     const double change = measure->loss - result.dense->loss;
     table.add_row({name, format_fixed(measure->loss), name == kDense ? "" : format_signed(change),
-                   format_count(static_cast<std::int64_t>(tokens_per_second(*measure)))});
+                   format_count(static_cast<std::int64_t>(measured_speed(*measure)))});
   };
   add(kDense, result.dense);
   add("in modules, exact", result.exact);
@@ -92,7 +92,7 @@ std::string readers_text(const UpcycleReport& result) {
   return "export      no family that other programs load has such layers beside its attention: --for transformers\n";
 }
 
-void training_text(std::ostream& text, const UpcycleReport& result) {
+void upcycle_training_text(std::ostream& text, const UpcycleReport& result) {
   if (!result.training) return;
   text << "trained     " << format_count(result.trainable.total()) << " parameters on "
        << format_count(result.training->tokens) << " tokens at "
@@ -104,7 +104,7 @@ void training_text(std::ostream& text, const UpcycleReport& result) {
 
 void report_upcycling(Report& report, const LoadedVersion& base, const UpcycleCommand& command,
                       const UpcycleReport& result) {
-  fill_data(report.data(), base, command, result);
+  fill_upcycle_data(report.data(), base, command, result);
   std::ostream& text = report.text();
   if (result.version) {
     text << "made " << to_string(*result.version) << " from " << to_string(base.record)
@@ -116,10 +116,10 @@ void report_upcycling(Report& report, const LoadedVersion& base, const UpcycleCo
   text << "layers      " << result.layers << " dense feed-forward layers became " << plan.modules
        << (command.copies() ? " copies each, of which a token takes " : " slices each, of which a token takes ")
        << plan.k << '\n'
-       << sizes_text(result) << "logits      differ by at most " << written(result.difference)
-       << " (the largest is " << format_fixed(result.largest_logit) << ") before anything is told apart\n"
+       << sizes_text(result) << "logits      differ by at most " << written(result.difference) << " (the largest is "
+       << format_fixed(result.largest_logit) << ") before anything is told apart\n"
        << readers_text(result);
-  training_text(text, result);
+  upcycle_training_text(text, result);
   if (!result.version && result.memory) {
     text << "\nwould then train " << format_count(result.trainable.total()) << " parameters\n";
     report_memory(report, *result.memory);
