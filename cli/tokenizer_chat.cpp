@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/report.h"
+#include "cli/terminal/text.h"
 #include "cli/workspace.h"
 #include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
@@ -92,7 +93,8 @@ void run_chat(const ShowChatFlags& flags, const GlobalOptions& global) {
   if (!flags.ask && std::ranges::any_of(messages, &ChatMessage::counts)) {
     for (const std::string& part : learned(chat.document(messages))) report.data()["learned"].push_back(part);
   }
-  report.print_unchanged(written.text);
+  // A conversation from elsewhere can hold escape sequences: a terminal must not obey them.
+  report.print_unchanged(report.style().terminal ? terminal::printable_lines(written.text) : written.text);
   report.print();
 }
 

@@ -99,6 +99,18 @@ class ChatTemplatesTest(mformer.EndToEndTest):
                 different = {what[0] for what in self.differences(self.folder(name), template)}
                 self.assertEqual(different, set(CONVERSATIONS) if name in FOR_TOOLS else set())
 
+    def test_an_export_brings_its_template_along(self):
+        work = self.workspace()
+        (work / "checkpoint" / "chat_template.jinja").write_text(SMOLLM, encoding="utf-8")
+        work.run("import", "checkpoint", "--name", "chatty")
+        for name, how in (("plain", ()), ("native", ("--for", "transformers"))):
+            work.run("export", name, "--model", "chatty", *how)
+            tokenizer = AutoTokenizer.from_pretrained(work / name)
+            self.assertEqual(tokenizer.chat_template, SMOLLM)
+            asked = work.run("generate", "--chat", "--model", "chatty", "--prompt", USER["content"], "--max-tokens", "1", "--json")
+            theirs = tokenizer.apply_chat_template([USER], tokenize=False, add_generation_prompt=True)
+            self.assertEqual(asked.json["prompt"], theirs)
+
     def test_names_of_special_tokens_in_what_is_said_are_text(self):
         work = self.folder()
         tokenizer = self.tokenizer(work, SMOLLM)

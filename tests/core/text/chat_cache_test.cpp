@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
 #include <cctype>
+#include <cerrno>
 
 #include "core/text/chat_template.h"
 #include "core/text/token_cache.h"
@@ -13,8 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-Tokenizer chatting(const char* text = kChatMl, const std::map<std::string, std::string>& tokens = {}) {
-  const Tokenizer tokenizer = chat_tokenizer();
+Tokenizer chatting(const char* text = kChatMl, const std::map<std::string, std::string>& tokens = {},
+                   const Tokenizer& tokenizer = chat_tokenizer()) {
   return tokenizer.chatting_by(std::make_shared<ChatTemplate>(ChatFormat{text, tokens}, tokenizer));
 }
 
@@ -56,6 +59,29 @@ TEST(ChatCacheTest, ConversationsAreTokensOfTheModelsOwnTemplate) {
             "<|im_start|>system\nHelp.<|im_end|>\n<|im_start|>user\nNumber ?<|im_end|>\n"
             "<|im_start|>assistant\n⟦It is <|im_end|> one.<|im_end|>⟧\n<|endoftext|>");
   EXPECT_EQ(std::ranges::count(first, static_cast<uint32_t>(tokenizer.id_of("<|im_end|>").value())), 1);
+}
+
+TEST(ChatCacheTest, WhatTheTokenizerPutsAroundATextIsTheTemplatesBusiness) {
+  auto file = nlohmann::json::parse(chat_tokenizer().to_json());
+  file["post_processor"] = nlohmann::json::parse(R"({"type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "</s>"}}],
+    "special_tokens": {"<s>": {"ids": [1003]}, "</s>": {"ids": [1004]}}})");
+  const Tokenizer tokenizer = Tokenizer::from_json(file.dump(), "tokenizer.json");
+  const TemporaryFolder folder;
+  write_chats(folder, 200);
+  const auto ids =
+      build_token_cache(folder / "chats", chatting(kChatMl, {}, tokenizer), folder / "cache").train.document(0);
+  EXPECT_EQ(std::ranges::count_if(ids, [](uint32_t id) { return (id & TokenData::kIdMask) == 1003; }), 0);
+  EXPECT_EQ(std::ranges::count_if(ids, [](uint32_t id) { return (id & TokenData::kIdMask) == 1004; }), 0);
+}
+
+TEST(ChatCacheTest, TheProcessOfTheTemplateIsGoneBeforeAnythingIsTrained) {
+  const TemporaryFolder folder;
+  write_chats(folder, 50);
+  const Tokenizer tokenizer = chatting();
+  build_token_cache(folder / "chats", tokenizer, folder / "cache");
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);  // this process has no other
+  EXPECT_EQ(errno, ECHILD);
 }
 
 TEST(ChatCacheTest, TheTemplateNamesTheFilesAndNeitherSplitsNorTheContent) {
