@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -63,9 +62,15 @@ ChatWriter open_writer(const ShowChatFlags& flags, const GlobalOptions& global) 
   return writer;
 }
 
-/// The stretches on which the loss is; a cut at which it goes on ends none.
-std::vector<std::string> learned(const ChatDocument& document) {
+/// The stretches on which the loss is; a cut at which it goes on ends none. None where no answer can be learned from.
+std::vector<std::string> learned(const ChatTemplate& chat, const std::vector<ChatMessage>& messages) {
   std::vector<std::string> parts;
+  ChatDocument document;
+  try {
+    document = chat.document(messages);
+  } catch (const JinjaRefusal&) {
+    return parts;
+  }
   std::size_t last = std::string::npos;
   for (std::size_t i = 0; i < document.edges.size(); i += 2) {
     const std::size_t begin = document.edges[i];
@@ -90,9 +95,7 @@ void run_chat(const ShowChatFlags& flags, const GlobalOptions& global) {
                    {"ids", encode_chat(writer.tokenizer, written)},
                    {"turn_end", chat.turn_end()},
                    {"learned", nlohmann::ordered_json::array()}};
-  if (!flags.ask && std::ranges::any_of(messages, &ChatMessage::counts)) {
-    for (const std::string& part : learned(chat.document(messages))) report.data()["learned"].push_back(part);
-  }
+  if (!flags.ask) report.data()["learned"] = learned(chat, messages);
   // A conversation from elsewhere can hold escape sequences: a terminal must not obey them.
   report.print_unchanged(report.style().terminal ? terminal::printable_lines(written.text) : written.text);
   report.print();

@@ -122,6 +122,7 @@ class ChatTest(mformer.EndToEndTest):
         self.assertEqual((shown["text"], shown["learned"]), (f"<user>Hi{END}<assistant>Hello{END}", ["Hello" + END]))
         self.assertEqual((shown["turn_end"], len(shown["ids"])), (END, len("<user>Hi<assistant>Hello") + 2))
         self.assertEqual(self.shown(work, [QUESTION], "--ask")["text"], f"<user>Hi{END}<assistant>")
+        self.assertEqual(self.shown(work, [QUESTION])["learned"], [])
         self.assertEqual(work.run("tokenizer", "chat", stdin=json.dumps([QUESTION]).encode()).out, f"<user>Hi{END}")
 
     def write_chats(self, work, *refused):
