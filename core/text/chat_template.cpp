@@ -18,7 +18,7 @@ using std::string;
 
 /// Raised when the same template and conversation give another text, or other edges, than before.
 constexpr int kChatRules = 1;
-constexpr std::string_view kSpaces = " \t\r\n";
+constexpr std::string_view kBlanks = " \t\r\n";
 
 /// The noncharacters U+FDD0 to U+FDEF, in UTF-8.
 constexpr int kMarkCharacters = 32;
@@ -40,7 +40,7 @@ ChatText without_marks(const string& text, const string& mark) {
 }
 
 /// What no turn's words may stand for: the tokenizer's special tokens, and those that the format names.
-std::vector<string> special_names(const Tokenizer& tokenizer, const ChatFormat& format) {
+std::vector<string> names_to_guard(const Tokenizer& tokenizer, const ChatFormat& format) {
   std::vector<string> names = tokenizer.special_tokens();
   for (const auto& [role, name] : format.tokens) {
     if (tokenizer.id_of(name) && std::ranges::find(names, name) == names.end()) names.push_back(name);
@@ -66,7 +66,7 @@ ChatDocument with_edges(ChatText plain, const std::vector<std::size_t>& edges, s
 
 ChatTemplate::ChatTemplate(const ChatFormat& format, const Tokenizer& tokenizer, string source, std::int64_t date)
     : format_(format),
-      special_(special_names(tokenizer, format)),
+      special_(names_to_guard(tokenizer, format)),
       date_(date),
       process_(format.template_text, std::move(source)) {}
 
@@ -133,7 +133,7 @@ string ChatTemplate::find_turn_end() const {
     return "";  // the template takes no such conversation: what ends a turn is not to be known
   }
   if (!text.starts_with(asked)) return "";
-  const std::size_t end = text.find_last_not_of(kSpaces) + 1;
+  const std::size_t end = text.find_last_not_of(kBlanks) + 1;
   string longest;
   for (const string& name : special_) {
     const bool ends = end >= asked.size() + name.size() && text.compare(end - name.size(), name.size(), name) == 0;
