@@ -21,12 +21,18 @@ void pack_pairs(int64_t inner, int64_t columns, const From* from, int64_t stride
   for (int64_t i = 0; i < inner; i += 2) {
     const From *even = from + i * stride, *odd = even + stride;
     uint32_t* row = words + i / 2 * kPanelColumns;
+    int64_t c = 0;
     if (i + 1 < inner) {
-      for (int64_t c = 0; c < columns; ++c) row[c] = rounded(even[c]) >> 16U | rounded(odd[c]);
+      for (; c + kBlock <= columns; c += kBlock) {
+        BlockRow pairs;
+        join_rows(even + c, odd + c, pairs);
+        __builtin_memcpy(row + c, &pairs, sizeof pairs);
+      }
+      for (; c < columns; ++c) row[c] = rounded(even[c]) >> 16U | rounded(odd[c]);
     } else {
-      for (int64_t c = 0; c < columns; ++c) row[c] = rounded(even[c]) >> 16U;
+      for (; c < columns; ++c) row[c] = rounded(even[c]) >> 16U;
     }
-    for (int64_t c = columns; c < kPanelColumns; ++c) row[c] = 0;
+    for (; c < kPanelColumns; ++c) row[c] = 0;
   }
 }
 
@@ -79,17 +85,15 @@ struct FloatWords {
   }
 };
 
-/// As rounded() above, in all lanes.
-MFORMER_INLINE void round_words(BlockRow& bits) {
-  const BlockRow nearest = bits + 0x7fffU + ((bits >> 16U) & 1U);
-  const BlockRow is_nan = (BlockRow)((bits & 0x7fffffffU) > 0x7f800000U);
-  bits = ((nearest & ~is_nan) | (is_nan & 0x7fc00000U)) & 0xffff0000U;
-}
-
 /// The neighbours from `x` on as words of two.
 MFORMER_INLINE void read_pairs(const c10::BFloat16* x, BlockRow& to) {
   __builtin_memcpy(&to, x, sizeof to);
 }
+#ifdef __AVX512BF16__
+MFORMER_INLINE void read_pairs(const float* x, BlockRow& to) {
+  to = (BlockRow)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + kBlock), _mm512_loadu_ps(x));
+}
+#else
 MFORMER_INLINE void read_pairs(const float* x, BlockRow& to) {
   BlockRow first, second;
   __builtin_memcpy(&first, x, sizeof first);
@@ -108,6 +112,7 @@ MFORMER_INLINE void read_pairs(const float* x, BlockRow& to) {
   round_words(odd);
   to = (even >> 16U) | odd;
 }
+#endif
 
 /// Words that are pairs of bfloat16, rounded from `From`.
 template <typename From>
@@ -152,7 +157,9 @@ void widen_pairs(int64_t inner, const int8_t* from, c10::BFloat16* panel) {
 void round_rows(int64_t rows, int64_t columns, const float* from, c10::BFloat16* to, int64_t to_row) {
   for (int64_t r = 0; r < rows; ++r) {
     auto* row = reinterpret_cast<uint16_t*>(to + r * to_row);
-    for (int64_t c = 0; c < columns; ++c) row[c] = static_cast<uint16_t>(rounded(from[r * kPanelColumns + c]) >> 16U);
+    int64_t c = 0;
+    for (; c + kBlock <= columns; c += kBlock) round_block(from + r * kPanelColumns + c, row + c);
+    for (; c < columns; ++c) row[c] = static_cast<uint16_t>(rounded(from[r * kPanelColumns + c]) >> 16U);
   }
 }
 

@@ -170,7 +170,7 @@ template <typename From>
 #pragma GCC unroll 16
     for (int64_t p = 0; p < kBlock; ++p) {
       const From *even = from + 2 * p * stride, *odd = even + stride;
-      for (int64_t r = 0; r < kBlock; ++r) words[p][r] = rounded(even[r]) >> 16U | rounded(odd[r]);
+      join_rows(even, odd, words[p]);
     }
     return;
   }

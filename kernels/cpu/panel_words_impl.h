@@ -4,6 +4,10 @@
 
 #include "kernels/cpu/panel_product.h"
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 namespace mformer::kernels::cpu {
 namespace {
 
@@ -29,6 +33,43 @@ MFORMER_INLINE uint32_t rounded(c10::BFloat16 x) {
 /// Transposed in one go: as many words as a register has lanes.
 constexpr int64_t kBlock = MFORMER_LANES;
 using BlockRow [[gnu::vector_size(4 * kBlock)]] = uint32_t;
+
+/// As rounded(), in all lanes.
+MFORMER_INLINE void round_words(BlockRow& bits) {
+  const BlockRow nearest = bits + 0x7fffU + ((bits >> 16U) & 1U);
+  const BlockRow is_nan = (BlockRow)((bits & 0x7fffffffU) > 0x7f800000U);
+  bits = ((nearest & ~is_nan) | (is_nan & 0x7fc00000U)) & 0xffff0000U;
+}
+
+// Two rows as words of two, and a block of one row. With instructions for it two to three times as fast; numbers below
+// 1.2e-38 are zero then.
+#ifdef __AVX512BF16__
+MFORMER_INLINE void join_rows(const float* even, const float* odd, BlockRow& to) {
+  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(odd), _mm512_loadu_ps(even));
+  const BlockRow places = {0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007,
+                           0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d, 0x1e000e, 0x1f000f};
+  to = (BlockRow)_mm512_permutexvar_epi16((__m512i)places, halves);
+}
+MFORMER_INLINE void round_block(const float* from, uint16_t* to) {
+  const __m256bh halves = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
+  __builtin_memcpy(to, &halves, sizeof halves);
+}
+#else
+MFORMER_INLINE void join_rows(const float* even, const float* odd, BlockRow& to) {
+  BlockRow upper;
+  __builtin_memcpy(&to, even, sizeof to);
+  __builtin_memcpy(&upper, odd, sizeof upper);
+  round_words(to);
+  round_words(upper);
+  to = to >> 16U | upper;
+}
+MFORMER_INLINE void round_block(const float* from, uint16_t* to) {
+  for (int64_t i = 0; i < kBlock; ++i) to[i] = static_cast<uint16_t>(rounded(from[i]) >> 16U);
+}
+#endif
+MFORMER_INLINE void join_rows(const c10::BFloat16* even, const c10::BFloat16* odd, BlockRow& to) {
+  for (int64_t i = 0; i < kBlock; ++i) to[i] = rounded(even[i]) >> 16U | rounded(odd[i]);
+}
 
 /// Interleaves the lower halves of two rows, and the upper ones.
 MFORMER_INLINE void interleave(const BlockRow& a, const BlockRow& b, BlockRow& lower, BlockRow& upper) {
