@@ -7,6 +7,7 @@
 
 #include "cli/interrupt.h"
 #include "core/device/device.h"
+#include "core/training/recycled_memory.h"
 #include "core/training/retain_memory.h"
 #include "modules_registry/error.h"
 
@@ -52,7 +53,7 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
 Workspace::~Workspace() = default;
 
 Session& Workspace::streaming_session() {
-  return_freed_memory();
+  recycle_tensor_memory();
   return *session_;
 }
 

@@ -120,7 +120,7 @@ template <class Take>
 void for_each_block(const fs::path& path, Take take) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) throw_file_error("read", path, errno);
-  std::vector<std::byte> block(1U << 20);
+  std::vector<std::byte> block(1U << 16);  // small, so that what was read is still in the cache
   while (true) {
     const ssize_t size = ::read(file.get(), block.data(), block.size());
     if (size < 0 && errno == EINTR) continue;

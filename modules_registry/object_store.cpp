@@ -124,6 +124,8 @@ bool ObjectStore::verify(const std::string& hash) const {
 
 fs::path ObjectStore::verified_path(const std::string& hash) const {
   if (!contains(hash)) size(hash);  // throws: it is missing
+  const auto stamp = ahead_ == nullptr ? std::nullopt : ahead_->result(hash);
+  if (stamp) verified_[hash] = *stamp;
   if (!is_verified(hash)) {
     if (!verify(hash)) {
       throw Error("object " + hash + " is damaged: the bytes of '" + path(hash).string() + "' have another hash",
@@ -135,19 +137,21 @@ fs::path ObjectStore::verified_path(const std::string& hash) const {
   return path(hash);
 }
 
-std::optional<ObjectStore::Stamp> ObjectStore::stamp(const std::string& hash) const {
-  struct stat status {};
-  if (::stat(place(hash).c_str(), &status) != 0) return std::nullopt;
-  return Stamp{status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+void ObjectStore::verify_ahead(const std::vector<std::string>& hashes) const {
+  std::vector<HashesAhead::File> files;
+  for (const std::string& hash : hashes) {
+    if (!is_verified(hash)) files.push_back({hash, path(hash)});
+  }
+  ahead_ = std::make_shared<HashesAhead>(std::move(files));
 }
 
 bool ObjectStore::is_verified(const std::string& hash) const {
   const auto known = verified_.find(hash);
-  return known != verified_.end() && stamp(hash) == known->second;
+  return known != verified_.end() && stamp_of(place(hash)) == known->second;
 }
 
 void ObjectStore::remember_as_verified(const std::string& hash) const {
-  if (const auto now = stamp(hash)) verified_[hash] = *now;
+  if (const auto now = stamp_of(place(hash))) verified_[hash] = *now;
 }
 
 bool ObjectStore::remove(const std::string& hash) {

@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "modules_registry/files.h"
+#include "modules_registry/hashes_ahead.h"
 
 namespace mformer {
 
@@ -46,6 +48,10 @@ class ObjectStore {
   /// time of change. Throws Error if it is missing or damaged.
   std::filesystem::path verified_path(const std::string& hash) const;
 
+  /// Begins to check these objects on another thread, in this order, for the calls of verified_path() to come: reading
+  /// and hashing them takes longer than most of what is done with them. Instead of those of an earlier call.
+  void verify_ahead(const std::vector<std::string>& hashes) const;
+
   /// Where the object lies or would lie, unchecked.
   std::filesystem::path path(const std::string& hash) const;
 
@@ -69,24 +75,15 @@ class ObjectStore {
   const std::filesystem::path& root() const { return root_; }
 
  private:
-  /// What tells one state of a file from another.
-  struct Stamp {
-    std::uint64_t inode = 0;
-    std::int64_t size = 0;
-    std::int64_t changed_s = 0;
-    std::int64_t changed_ns = 0;
-    bool operator==(const Stamp&) const = default;
-  };
-
   std::filesystem::path place(const std::string& hash) const;
-  std::optional<Stamp> stamp(const std::string& hash) const;
   bool is_verified(const std::string& hash) const;
   void remember_as_verified(const std::string& hash) const;
 
   std::filesystem::path root_;
   Sync sync_;
   mutable std::map<std::string, std::filesystem::path> unnamed_;  ///< put, not flushed: hash to temporary file
-  mutable std::map<std::string, Stamp> verified_;                 ///< files whose bytes were read and right
+  mutable std::map<std::string, FileStamp> verified_;             ///< files whose bytes were read and right
+  mutable std::shared_ptr<HashesAhead> ahead_;
   mutable bool is_synced_ = true;  ///< false: an object that was kept may not have reached the disk yet
 };
 

@@ -1,19 +1,40 @@
 #include "core/checkpoint/finite.h"
 
-#include <ATen/ops/aminmax.h>
+#include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 
 #include "core/families/family.h"
 
 namespace mformer {
+namespace {
 
-// Least and largest of numbers are finite only where all of them are.
+/// Whether no element has all bits of its exponent, which is what infinities and what is no number have.
+template <class Word>
+bool has_no_full_exponent(const at::Tensor& tensor, Word exponent) {
+  const auto* const words = static_cast<const Word*>(tensor.const_data_ptr());
+  const std::int64_t count = tensor.numel();
+  Word any = 0;
+  for (std::int64_t i = 0; i < count; ++i) any |= static_cast<Word>((words[i] & exponent) == exponent);
+  return any == 0;
+}
+
+}  // namespace
+
 bool is_finite(const at::Tensor& tensor) {
   if (!tensor.defined() || !tensor.is_floating_point() || tensor.numel() == 0) return true;
-  const auto [least, most] = at::aminmax(tensor.detach());
-  return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
+  const at::Tensor lying = tensor.detach().cpu().contiguous();
+  switch (lying.scalar_type()) {
+    case at::kBFloat16:
+      return has_no_full_exponent<std::uint16_t>(lying, 0x7F80);
+    case at::kHalf:
+      return has_no_full_exponent<std::uint16_t>(lying, 0x7C00);
+    case at::kFloat:
+      return has_no_full_exponent<std::uint32_t>(lying, 0x7F800000);
+    default:
+      return lying.isfinite().all().item<bool>();
+  }
 }
 
 std::vector<std::string> tensors_with(const Model& outline, const std::set<std::string>& parameters) {

@@ -11,6 +11,7 @@
 #include "core/checkpoint/tensor_io.h"
 #include "core/families/gguf_model.h"
 #include "core/model/outline.h"
+#include "kernels/matrix_copy.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -146,14 +147,14 @@ at::Tensor HubParameters::operator()(const std::string& name) {
     const at::Tensor only = part(sources->second.front());
     // A part of what is kept must not keep the rest of it.
     if (only.sizes() == wanted.sizes()) {
-      const at::Tensor own = only.to(wanted.scalar_type()).contiguous();
+      const at::Tensor own = kernels::contiguous_as(only, wanted.scalar_type());
       return own.storage().nbytes() == own.nbytes() ? own : own.clone();
     }
   }
   at::Tensor parameter = at::empty(wanted.sizes(), wanted.scalar_type());
   for (const Source& source : sources->second) {
     const at::Tensor part = this->part(source);
-    own_part(parameter, *source.piece, part.size(-1)).copy_(part);
+    kernels::copy_matrix(own_part(parameter, *source.piece, part.size(-1)), part.to(wanted.scalar_type()));
   }
   return parameter;
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/matrix_copy.h"
+
 namespace mformer {
 namespace {
 
@@ -41,7 +43,7 @@ at::Tensor assemble(const StoredTensor& stored, const ByParameter& parameter) {
     const at::Tensor own = parameter(piece.parameter);
     if (!whole.defined()) whole = at::empty(stored.shape, own.options());
     const at::Tensor part = stored_part(whole, piece);
-    part.copy_(own_part(own, piece, part.size(-1)));
+    kernels::copy_matrix(part, own_part(own, piece, part.size(-1)));
   }
   return whole;
 }

@@ -12,10 +12,4 @@ void retain_freed_memory() {
 #endif
 }
 
-void return_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);  // said once, it no longer grows with what is freed
-#endif
-}
-
 }  // namespace mformer

@@ -147,7 +147,21 @@ at::Tensor VersionParameters::read_row(const Place& place) {
   return rows_.select(0, place.row).clone();
 }
 
+void VersionParameters::check_ahead() {
+  std::vector<std::string> objects;
+  for (const TrunkPart& part : outline_.manifest.parts) objects.push_back(part.object_hash);
+  for (const LayerManifest& layer : outline_.manifest.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (!layer.router(kind).empty()) objects.push_back(layer.router(kind));
+      for (const ManifestModule& module : layer.modules(kind)) objects.push_back(module.object_hash);
+    }
+  }
+  registry_.objects().verify_ahead(objects);
+  checks_ahead_ = true;
+}
+
 at::Tensor VersionParameters::operator()(const std::string& name) {
+  if (!checks_ahead_) check_ahead();
   const auto found = places_.find(name);
   if (found == places_.end()) return {};
   const Place& place = found->second;

@@ -41,6 +41,7 @@ class VersionParameters {
   void put(const std::string& parameter, const Place& place);
   [[noreturn]] void refuse(const std::string& what) const;
   at::ScalarType dtype_of_embedding();
+  void check_ahead();
   void find_trunk();
   void find_bank(std::int64_t layer, Kind kind);
   void read_private_parts();
@@ -56,6 +57,7 @@ class VersionParameters {
   std::set<std::pair<std::string, std::string>> known_;  ///< Objects and the tensors that may be in them.
   std::string opened_;  ///< The object that was opened last, since its other tensors are often next.
   std::optional<SafetensorsFile> file_;
+  bool checks_ahead_ = false;
   std::string rows_of_;  ///< The object whose rows these are.
   at::Tensor rows_;
 };

@@ -2,33 +2,38 @@
 
 #include <ATen/ops/stack.h>
 
+#include <functional>
 #include <set>
+#include <utility>
 
 #include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/parameter_names.h"
 #include "core/workspace/object_parts.h"
+#include "core/workspace/parts_ahead.h"
 #include "core/workspace/version_outline.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
 
-using NamedParts = std::vector<std::pair<std::string, at::Tensor>>;
-
 std::string put(Registry& registry, const NamedParts& parts) {
-  std::vector<at::Tensor> contiguous;  // keeps the bytes alive until they are written
   std::vector<TensorToWrite> to_be_written;
-  for (const auto& [name, tensor] : parts) {
-    if (!tensor.defined()) continue;
-    contiguous.push_back(tensor.detach().contiguous());
-    to_be_written.push_back(to_write(name, contiguous.back()));
-  }
+  for (const auto& [name, tensor] : parts) to_be_written.push_back(to_write(name, tensor));
   const SafetensorsPieces pieces = safetensors_pieces(to_be_written);
   std::vector<Bytes> object{as_bytes(pieces.header)};
   object.insert(object.end(), pieces.data.begin(), pieces.data.end());
   return registry.objects().put(object);
+}
+
+/// Those that there are, as they can be written.
+NamedParts writable(NamedParts parts) {
+  NamedParts kept;
+  for (auto& [name, tensor] : parts) {
+    if (tensor.defined()) kept.emplace_back(std::move(name), tensor.detach().contiguous());
+  }
+  return kept;
 }
 
 /// The parts of a model's trunk, each with the names of the parameters in it.
@@ -43,23 +48,81 @@ std::vector<std::pair<std::string, std::vector<std::string>>> trunk_parts(Model&
   return parts;
 }
 
-/// The hash of the router's object; empty where there is no router.
-std::string put_router(Registry& registry, std::int64_t layer, const ModuleBank& bank, const ByParameter& parameter) {
-  if (!bank.routed) return "";
+NamedParts router_parts(std::int64_t layer, Kind kind, std::int64_t modules, const ByParameter& parameter) {
   NamedParts parts;
   for (const char* tensor : kRouterTensors) {
-    parts.emplace_back(tensor, parameter(names::bank(layer, bank.kind) + ".router." + tensor));
+    parts.emplace_back(tensor, parameter(names::bank(layer, kind) + ".router." + tensor));
   }
   std::vector<at::Tensor> rows;
-  for (std::int64_t i = 0; i < bank.size(); ++i) rows.push_back(parameter(names::module(layer, bank.kind, i) + ".row"));
+  for (std::int64_t i = 0; i < modules; ++i) rows.push_back(parameter(names::module(layer, kind, i) + ".row"));
   parts.emplace_back("rows", at::stack(rows));
-  return put(registry, parts);
+  return parts;
 }
 
-std::string put_module(Registry& registry, const std::string& name, const ByParameter& parameter) {
+NamedParts module_parts(const std::string& name, const ByParameter& parameter) {
   NamedParts parts;
   for (const char* tensor : kModuleTensors) parts.emplace_back(tensor, parameter(name + "." + tensor));
-  return put(registry, parts);
+  return parts;
+}
+
+/// The objects of a version, in the order in which they are made.
+class ObjectList {
+ public:
+  /// `named` learns the object's hash.
+  void add(PartsAhead::Make make, std::function<void(std::string)> named) {
+    make_.push_back([make = std::move(make)] { return writable(make()); });
+    named_.push_back(std::move(named));
+  }
+
+  void put_all(Registry& registry) {
+    PartsAhead parts(std::move(make_));
+    for (const auto& named : named_) named(put(registry, parts.next()));
+  }
+
+ private:
+  std::vector<PartsAhead::Make> make_;
+  std::vector<std::function<void(std::string)>> named_;
+};
+
+void list_parts(Model& outline, const ByParameter& parameter, Manifest& manifest, ObjectList& objects) {
+  const auto list = [&](const std::string& part, PartsAhead::Make make) {
+    const std::size_t i = manifest.parts.size();
+    manifest.parts.push_back({part, ""});
+    objects.add(std::move(make), [&manifest, i](std::string hash) { manifest.parts[i].object_hash = std::move(hash); });
+  };
+  for (const auto& [part, parameters] : trunk_parts(outline)) {
+    list(part, [&parameter, parameters] {
+      NamedParts tensors;
+      for (const std::string& name : parameters) tensors.emplace_back(part_of_trunk(name).tensor, parameter(name));
+      return tensors;
+    });
+  }
+  for (const Domain& domain : outline.domains) {
+    for (const PrivatePart& part : domain.parts) {
+      list(std::string(kPrivatePrefix) + domain.name + "/" + part.name, [&part] {
+        return NamedParts{{"value", part.value}, {"rows", part.rows}};
+      });
+    }
+  }
+}
+
+void list_bank(std::int64_t layer, ModuleBank& bank, const ByParameter& parameter, LayerManifest& manifest,
+               ObjectList& objects) {
+  const Kind kind = bank.kind;
+  if (bank.routed) {
+    objects.add(
+        [layer, kind, modules = bank.size(), &parameter] { return router_parts(layer, kind, modules, parameter); },
+        [&manifest, kind](std::string hash) { manifest.router(kind) = std::move(hash); });
+  }
+  for (std::int64_t i = 0; i < bank.size(); ++i) {
+    Module& module = bank.modules[static_cast<std::size_t>(i)];
+    if (module.uid.empty()) module.uid = random_uid();
+    manifest.modules(kind).push_back({module.uid, "", module.frozen});
+    objects.add([name = names::module(layer, kind, i), &parameter] { return module_parts(name, parameter); },
+                [&manifest, kind, i](std::string hash) {
+                  manifest.modules(kind)[static_cast<std::size_t>(i)].object_hash = std::move(hash);
+                });
+  }
 }
 
 }  // namespace
@@ -88,31 +151,15 @@ Manifest store_outline(Registry& registry, Model& outline, const ByParameter& pa
   Manifest manifest;
   manifest.config_json = config_with_domains(outline).to_json();
   manifest.tokenizer_object = tokenizer_object;
-  for (const auto& [part, parameters] : trunk_parts(outline)) {
-    NamedParts tensors;
-    for (const std::string& name : parameters) tensors.emplace_back(part_of_trunk(name).tensor, parameter(name));
-    manifest.parts.push_back({part, put(registry, tensors)});
-  }
-  for (const Domain& domain : outline.domains) {
-    for (const PrivatePart& part : domain.parts) {
-      manifest.parts.push_back({std::string(kPrivatePrefix) + domain.name + "/" + part.name,
-                                put(registry, {{"value", part.value}, {"rows", part.rows}})});
-    }
-  }
-  for (std::int64_t l = 0; l < static_cast<std::int64_t>(outline.blocks.size()); ++l) {
-    LayerManifest layer;
+  ObjectList objects;
+  list_parts(outline, parameter, manifest, objects);
+  manifest.layers.resize(outline.blocks.size());
+  for (std::size_t l = 0; l < outline.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      ModuleBank& bank = outline.blocks[l].bank(kind);
-      layer.router(kind) = put_router(registry, l, bank, parameter);
-      for (std::int64_t i = 0; i < bank.size(); ++i) {
-        Module& module = bank.modules[i];
-        if (module.uid.empty()) module.uid = random_uid();
-        layer.modules(kind).push_back(
-            {module.uid, put_module(registry, names::module(l, kind, i), parameter), module.frozen});
-      }
+      list_bank(static_cast<std::int64_t>(l), outline.blocks[l].bank(kind), parameter, manifest.layers[l], objects);
     }
-    manifest.layers.push_back(std::move(layer));
   }
+  objects.put_all(registry);
   return manifest;
 }
 

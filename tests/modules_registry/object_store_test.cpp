@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <thread>
 
 #include "registry_fixture.h"
 
@@ -106,6 +107,31 @@ TEST_F(ObjectStoreTest, ADamagedOrMissingObjectIsNotGivenOut) {
               AllOf(HasSubstr("object " + hash + " is damaged"), HasSubstr("importing the same checkpoint again")));
   store_.remove(hash);
   EXPECT_THAT(error_of([&] { store_.verified_path(hash); }), HasSubstr("is missing"));
+}
+
+TEST_F(ObjectStoreTest, ObjectsThatAreCheckedAheadAreCheckedNoLess) {
+  std::vector<std::string> hashes;
+  for (int i = 0; i < 50; ++i) hashes.push_back(store_.put(as_bytes("object " + std::to_string(i))));
+  store_.flush();
+  overwrite(hashes[7], "object 8");
+  store_.remove(hashes[9]);
+  store_.verify_ahead(hashes);
+  for (int i = 49; i >= 0; --i) {  // not in their order
+    if (i == 7 || i == 9) {
+      EXPECT_THAT(error_of([&] { store_.verified_path(hashes[i]); }), HasSubstr(i == 7 ? "is damaged" : "is missing"));
+    } else {
+      EXPECT_EQ(store_.verified_path(hashes[i]), store_.path(hashes[i]));
+    }
+  }
+  EXPECT_EQ(read_file(store_.verified_path(store_.put(as_bytes("another")))), "another") << "of which nothing was said";
+}
+
+TEST_F(ObjectStoreTest, AnObjectThatIsDamagedAfterItWasCheckedAheadIsNotGivenOut) {
+  const std::string hash = store_.put(as_bytes("abc"));
+  store_.verify_ahead({hash});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  overwrite(hash, "abd");
+  EXPECT_THAT(error_of([&] { store_.verified_path(hash); }), HasSubstr("is damaged"));
 }
 
 TEST_F(ObjectStoreTest, BytesAreOnDiskBeforeNamesAndNamesBeforeFlushReturns) {

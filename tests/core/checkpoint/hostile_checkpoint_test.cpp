@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -35,6 +36,28 @@ Model model_with_domain() {
   Model model = tiny_model();
   testing::add_domain(model, "german", testing::tuned_for_domain(model, 5));
   return model;
+}
+
+TEST(IsFinite, NoticesWhatIsNotFiniteInEveryTypeAtEveryPlaceAndNothingElse) {
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf, at::kFloat, at::kDouble}) {
+    at::Tensor matrix = at::zeros({9, 11}, type);
+    matrix[0][0] = type == at::kHalf ? 65504.0 : 3e38;  // near the largest
+    matrix[0][1] = type == at::kHalf ? -65504.0 : -3e38;
+    matrix[0][2] = 1e-40;  // none of the normal numbers, or zero
+    EXPECT_TRUE(is_finite(matrix)) << type;
+    for (const double value : {HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+      for (const std::int64_t place : {0, 50, 98}) {
+        at::Tensor broken = matrix.clone();
+        broken.view({-1})[place] = value;
+        EXPECT_FALSE(is_finite(broken)) << type << " " << value;
+        EXPECT_FALSE(is_finite(broken.t())) << type << " " << value;
+        EXPECT_TRUE(is_finite(broken.slice(0, place / 11 == 0 ? 1 : 0, place == 98 ? 8 : 9).slice(1, 7, 8))) << type;
+      }
+    }
+  }
+  EXPECT_TRUE(is_finite(at::Tensor()));
+  EXPECT_TRUE(is_finite(at::empty({0, 3})));
+  EXPECT_TRUE(is_finite(at::full({3}, 127, at::kChar)));
 }
 
 class HostileCheckpoint : public ::testing::Test {
