@@ -54,7 +54,8 @@ void add_gradients(std::vector<NamedTensor>& all, Model& model) {
 /// One document under the mixture: [tokens, vocab] and [tokens, hypotheses], float64, on the CPU.
 struct MixedDocument {
   at::Tensor log_probs, weights;
-  double loss = 0;  ///< Summed over its tokens.
+  double loss = 0;  ///< Summed over its tokens that were predicted, and are no padding.
+  std::int64_t predicted = 0;
 };
 
 /// `ids` [1, tokens].
@@ -67,13 +68,17 @@ MixedDocument mix(const std::vector<Model>& views, const at::Tensor& ids, const 
   MixedDocument document;
   document.weights = at::zeros({ids.size(1), hypotheses}, at::kDouble);
   Posterior posterior(views.size() - 1, {});
+  const auto is_token = [&](std::int64_t t) {
+    return !how.attention_mask.has_value() || (*how.attention_mask)[0][t].item<bool>();
+  };
   for (std::int64_t t = 0; t < ids.size(1); ++t) {
+    for (std::int64_t h = 0; h < hypotheses; ++h) document.weights[t][h] = posterior.weights()[h];
+    // Padding is no evidence, and nothing predicted the first token after it.
+    if (t + 1 == ids.size(1) || !is_token(t) || !is_token(t + 1)) continue;
     std::vector<double> next;
-    for (std::int64_t h = 0; h < hypotheses; ++h) {
-      document.weights[t][h] = posterior.weights()[h];
-      if (t + 1 < ids.size(1)) next.push_back(log_probs[h][t][ids[0][t + 1]].item<double>());
-    }
-    if (!next.empty()) document.loss += posterior.observe(next);
+    for (std::int64_t h = 0; h < hypotheses; ++h) next.push_back(log_probs[h][t][ids[0][t + 1]].item<double>());
+    document.loss += posterior.observe(next);
+    ++document.predicted;
   }
   at::Tensor mixed = at::zeros_like(log_probs[0]);
   for (std::int64_t h = 0; h < hypotheses; ++h) {
@@ -96,6 +101,7 @@ ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const Forwa
   const at::Tensor logits = at::zeros({batch, tokens, model.config.vocab_size});
   const at::Tensor weights = at::zeros({batch, tokens, static_cast<std::int64_t>(views.size())}, at::kDouble);
   double sum = 0;
+  std::int64_t predicted = 0;
   for (std::int64_t row = 0; row < batch; ++row) {
     ForwardOptions of_row = how;
     if (how.attention_mask.has_value()) of_row.attention_mask = how.attention_mask->narrow(0, row, 1);
@@ -103,8 +109,9 @@ ProbeReport probe_mixture(const Model& model, const at::Tensor& ids, const Forwa
     logits[row].copy_(document.log_probs);
     weights[row].copy_(document.weights);
     sum += document.loss;
+    predicted += document.predicted;
   }
-  const double loss = sum / static_cast<double>(batch * (tokens - 1));
+  const double loss = predicted == 0 ? 0.0 : sum / static_cast<double>(predicted);
   std::vector<NamedTensor> tensors;
   add_probed(tensors, "logits", logits);
   add_probed(tensors, "weights", weights);
@@ -124,7 +131,13 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   }
   ForwardOptions how;
   how.hidden_states = true;
-  if (file.find("attention_mask") != nullptr) how.attention_mask = to_tensor(file.get("attention_mask")).ne(0);
+  if (file.find("attention_mask") != nullptr) {
+    how.attention_mask = to_tensor(file.get("attention_mask")).ne(0);
+    if (how.attention_mask->sizes() != ids.sizes()) {
+      throw Error(options.input + ": attention_mask must have the shape of input_ids",
+                  "leave it out where nothing is padded");
+    }
+  }
   Model model = original;
   if (options.float64) {
     dequantize(model, at::kDouble);

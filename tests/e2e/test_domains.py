@@ -113,6 +113,30 @@ class DomainsTest(mformer.EndToEndTest):
         work.refuses("probe", "--input", "ids.safetensors", "--out", "out.safetensors", "--gradients", code=2,
                      says="mixture", hint="--domain")
 
+    def test_padding_is_no_evidence_for_a_domain_on_either_side(self):
+        work = self.extended()
+        tokens, padding = 20, 4
+        rows = [[(7 * i + 50 * row) % 300 + 1 for i in range(tokens)] for row in range(2)]
+        mask = [0] * padding + [1] * tokens, [1] * tokens + [0] * padding
+        padded = [5] * padding + rows[0], rows[1] + [5] * padding
+        tensors.write(work / "plain.safetensors", {"input_ids": tensors.Tensor([2, tokens], sum(rows, []))})
+        shape = [2, tokens + padding]
+        tensors.write(work / "padded.safetensors", {"input_ids": tensors.Tensor(shape, sum(padded, [])),
+                                                    "attention_mask": tensors.Tensor(shape, sum(mask, []))})
+        plain, there = (self.probed(work, name) for name in ("plain.safetensors", "padded.safetensors"))
+        for name, width in (("weights", 2), ("logits", plain["logits"].shape[2])):
+            for row, first in enumerate((padding, 0)):
+                begin = (row * (tokens + padding) + first) * width
+                theirs = there[name].values[begin:begin + tokens * width]
+                ours = plain[name].values[row * tokens * width:(row + 1) * tokens * width]
+                self.assertLess(max(abs(a - b) for a, b in zip(ours, theirs)), 1e-4, f"{name} {row}")
+        self.assertAlmostEqual(plain["loss"].values[0], there["loss"].values[0], delta=1e-5)
+        self.assertGreater(max(abs(w - 0.5) for w in plain["weights"].values), 0.01, "the text says something")
+
+    def probed(self, work, file):
+        work.run("probe", "--input", file, "--out", "out.safetensors")
+        return tensors.read(work / "out.safetensors")
+
     def test_generate_decides_by_the_prompt_or_as_told(self):
         work = self.extended()
         made = work.run("generate", "--prompt", "Die Datei", "--max-tokens", "4", "--json").json

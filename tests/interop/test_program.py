@@ -149,6 +149,19 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
                     with torch.no_grad():
                         self.assertAgrees(model(IDS, domain=domain).logits, self.probed(work, "--domain", domain)["logits"])
 
+    def test_padding_is_no_evidence_for_a_domain_here_as_there(self):
+        work = self.started("qwen3_moe")
+        work.run("extend", "--data", "german", "--steps", "8", "--lr", "0.01", *mformer.QUICK)
+        mask = torch.ones_like(IDS)
+        mask[0, :5], mask[1, -7:] = 0, 0
+        model = self.load(self.exported(work, "ours", "--for", "transformers"))
+        with torch.no_grad():
+            theirs = model(IDS, attention_mask=mask)
+        save_file({"input_ids": IDS, "attention_mask": mask}, work / "ids.safetensors")
+        ours, real = self.probed(work), mask.bool()
+        self.assertAgrees(theirs.weights[real], ours["weights"][real].double())
+        self.assertAgrees(theirs.logits[real], ours["logits"][real])
+
     def test_one_domain_of_equal_counts_is_the_familys_own(self):
         for family in FAMILIES:
             with self.subTest(family):
