@@ -7,6 +7,7 @@
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
 #include "cli/workspace.h"
+#include "core/workspace/module_share.h"
 #include "core/workspace/selector.h"
 #include "core/workspace/selector_syntax.h"
 
@@ -16,17 +17,13 @@ namespace {
 using namespace terminal;
 using nlohmann::ordered_json;
 
-/// Share of its bank's slots that each module has, for one task.
+/// Share of its bank's work that each module has, for one task.
 using Shares = std::map<std::string, double>;
 
 Shares shares_of(const std::vector<RoutingStat>& stats) {
-  std::map<std::pair<int, Kind>, double> totals;
-  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += static_cast<double>(stat.slots);
+  const std::vector<ModuleShare> each = module_shares(stats);
   Shares shares;
-  for (const RoutingStat& stat : stats) {
-    const double total = totals[{stat.layer, stat.kind}];
-    shares[stat.module_uid] = total > 0 ? static_cast<double>(stat.slots) / total : 0.0;
-  }
+  for (std::size_t i = 0; i < stats.size(); ++i) shares[stats[i].module_uid] = each[i].value;
   return shares;
 }
 

@@ -1,5 +1,8 @@
 #include "core/workflows/inspect.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -9,6 +12,7 @@
 #include "cli/terminal/table.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
+#include "core/workspace/module_share.h"
 
 namespace mformer::cli {
 namespace {
@@ -22,6 +26,19 @@ ordered_json task_json(const RoutingPicture& picture, const TaskRouting& routing
           {"tokens", routing.stats.empty() ? 0 : routing.stats.front().tokens},
           {"ninety_percent", routing.ninety_percent},
           {"modules", picture.modules_json(routing.stats)}};
+}
+
+/// What shares are shares of, in words, and what is said of most of it.
+struct Work {
+  const char *what, *goes;
+};
+
+Work work_of(const std::vector<RoutingStat>& stats) {
+  const std::vector<ModuleShare> shares = module_shares(stats);
+  const auto norms = std::count_if(shares.begin(), shares.end(), [](const ModuleShare& one) { return one.of_norm; });
+  if (norms == 0) return {"the slots", "go to"};
+  if (norms == std::ssize(shares)) return {"the output norm", "come from"};
+  return {"the slots (where all modules are taken: the output norm)", "come from"};
 }
 
 /// Every pair of tasks once.
@@ -46,21 +63,19 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
   const LoadedVersion version = workspace.load();
   const std::vector<TaskRouting> tasks = workspace.run(
       [&] { return inspect_routing(workspace.computing_session(), version, options, mode == OpenMode::read_write); });
-  const RoutingPicture picture(workspace.registry(), version.record.hash, version.model);
+  const RoutingPicture picture(workspace.registry(), version.record.hash);
   Report report("inspect routing", global.json);
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;
   auto& rows = report.data()["tasks"] = ordered_json::array();
   report.text() << "routing of " << to_string(version.record)
-                << ": share of the slots of each layer, held-out text\n\n";
+                << ": share of " << work_of(tasks.front().stats).what << " of each layer, held-out text\n\n";
   for (const TaskRouting& routing : tasks) {
     rows.push_back(task_json(picture, routing));
-    report.text() << picture.draw(routing.task, routing.stats, report.style());
-    if (picture.any_chosen()) {
-      report.text() << "90 % of the slots of " << routing.task << " go to " << format_percent(routing.ninety_percent)
-                    << " of the modules\n";
-    }
-    report.text() << '\n';
+    const Work work = work_of(routing.stats);
+    report.text() << picture.draw(routing.task, routing.stats, report.style()) << "90 % of " << work.what << " of "
+                  << routing.task << ' ' << work.goes << ' ' << format_percent(routing.ninety_percent)
+                  << " of the modules\n\n";
   }
   report_divergence(report, tasks);
   report.print();

@@ -2,22 +2,25 @@
 
 #include "cli/describe.h"
 #include "cli/terminal/heatmap.h"
+#include "core/workspace/module_share.h"
 
 namespace mformer::cli {
 namespace {
 
 using nlohmann::ordered_json;
 
-double slots_of(const RoutingStat& stat) {
-  return static_cast<double>(stat.slots);
-}
-
-/// What each (layer, kind) has of something, all its modules together.
-template <typename Amount>
-std::map<std::pair<int, Kind>, double> totals_of(const std::vector<RoutingStat>& stats, const Amount& amount) {
-  std::map<std::pair<int, Kind>, double> totals;
-  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += amount(stat);
-  return totals;
+/// Which rows are no shares of slots, to follow the picture's title; empty where all are.
+std::string meaning_of(const std::map<int, bool>& of_norm) {
+  std::string layers;
+  std::size_t count = 0;
+  for (const auto& [layer, is_norm] : of_norm) {
+    if (!is_norm) continue;
+    layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
+    ++count;
+  }
+  if (count == 0) return "";
+  const std::string where = count == of_norm.size() ? "" : (count == 1 ? " in layer " : " in layers ") + layers;
+  return "; all are taken" + where + ": share of the output norm";
 }
 
 double part_of(double some, double all) {
@@ -31,13 +34,7 @@ char mark_of(std::size_t extension) {
 
 }  // namespace
 
-RoutingPicture::RoutingPicture(const Registry& registry, const std::string& version, const Model& model) {
-  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
-    for (const Kind kind : {Kind::att, Kind::mlp}) {
-      if (!model.blocks[layer].bank(kind).routed) all_taken_.insert({static_cast<int>(layer), kind});
-      ++banks_;
-    }
-  }
+RoutingPicture::RoutingPicture(const Registry& registry, const std::string& version) {
   std::map<std::string, char> marks;
   std::map<std::pair<int, Kind>, std::int64_t> next_index;
   for (const ModuleRecord& module : registry.modules(version)) {
@@ -56,28 +53,24 @@ std::string RoutingPicture::draw(const std::string& task, const std::vector<Rout
          draw_kind(Kind::mlp, task + ": feed-forward modules", stats, style);
 }
 
-double RoutingPicture::weight_of(const RoutingStat& stat) const {
-  return all_taken_.count({stat.layer, stat.kind}) != 0 ? stat.weighted_output_norm : slots_of(stat);
-}
-
 std::string RoutingPicture::draw_kind(Kind kind, const std::string& title, const std::vector<RoutingStat>& stats,
                                       const terminal::Style& style) const {
-  const auto weight = [this](const RoutingStat& stat) { return weight_of(stat); };
-  const auto totals = totals_of(stats, weight);
+  const std::vector<ModuleShare> shares = module_shares(stats);
   std::map<int, std::vector<double>> layers;
+  std::map<int, bool> of_norm;
   std::string marks;
-  bool all_taken = false;
-  for (const RoutingStat& stat : stats) {
+  for (std::size_t i = 0; i < stats.size(); ++i) {
+    const RoutingStat& stat = stats[i];
     if (stat.kind != kind) continue;
+    of_norm[stat.layer] = shares[i].of_norm;
     std::vector<double>& row = layers[stat.layer];
     const char mark = places_.at(stat.module_uid).mark;
     if (marks.size() <= row.size()) marks.resize(row.size() + 1, ' ');
     if (mark != ' ') marks[row.size()] = mark;
-    row.push_back(part_of(weight(stat), totals.at({stat.layer, stat.kind})));
-    all_taken = all_taken || all_taken_.count({stat.layer, stat.kind}) != 0;
+    row.push_back(shares[i].value);
   }
   terminal::Heatmap map;
-  map.title = title + (all_taken ? " (all are taken: share of the norms of what they put out)" : "");
+  map.title = title + meaning_of(of_norm);
   map.row_name = "layer";
   map.as_percent = true;
   map.marks = marks;
@@ -89,18 +82,20 @@ std::string RoutingPicture::draw_kind(Kind kind, const std::string& title, const
 }
 
 ordered_json RoutingPicture::modules_json(const std::vector<RoutingStat>& stats) const {
-  const auto totals = totals_of(stats, slots_of);
+  const std::vector<ModuleShare> shares = module_shares(stats);
   ordered_json rows = ordered_json::array();
-  for (const RoutingStat& stat : stats) {
+  for (std::size_t i = 0; i < stats.size(); ++i) {
+    const RoutingStat& stat = stats[i];
     const Place& place = places_.at(stat.module_uid);
-    const double slots = slots_of(stat);
+    const double slots = static_cast<double>(stat.slots);
     rows.push_back({{"layer", stat.layer},
                     {"kind", to_string(stat.kind)},
                     {"index", place.index},
                     {"uid", stat.module_uid},
                     {"born", place.birth},
                     {"slots", stat.slots},
-                    {"share", part_of(slots, totals.at({stat.layer, stat.kind}))},
+                    {"share", shares[i].value},
+                    {"share_of", shares[i].of_norm ? "output norm" : "slots"},
                     {"mean_gate", part_of(stat.gate_mass, static_cast<double>(stat.tokens))},
                     {"mean_weighted_output_norm", part_of(stat.weighted_output_norm, slots)}});
   }

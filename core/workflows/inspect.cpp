@@ -3,6 +3,8 @@
 #include <cmath>
 #include <map>
 
+#include "core/workspace/module_share.h"
+
 namespace mformer {
 namespace {
 
@@ -11,12 +13,10 @@ constexpr std::int64_t kTokensPerTask = 65536;  // of a task, where nothing else
 using BankShares = std::map<std::pair<int, Kind>, std::map<std::string, double>>;
 
 BankShares shares(const std::vector<RoutingStat>& stats) {
+  const std::vector<ModuleShare> each = module_shares(stats);
   BankShares banks;
-  std::map<std::pair<int, Kind>, double> totals;
-  for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += static_cast<double>(stat.slots);
-  for (const RoutingStat& stat : stats) {
-    const double total = totals[{stat.layer, stat.kind}];
-    banks[{stat.layer, stat.kind}][stat.module_uid] = total > 0 ? static_cast<double>(stat.slots) / total : 0.0;
+  for (std::size_t i = 0; i < stats.size(); ++i) {
+    banks[{stats[i].layer, stats[i].kind}][stats[i].module_uid] = each[i].value;
   }
   return banks;
 }

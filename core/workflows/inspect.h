@@ -29,8 +29,8 @@ struct TaskRouting {
 std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
                                          const InspectRoutingCommand& command, bool keep);
 
-/// Divergence of two tasks' routing: mean over (layer, kind) of the Jensen-Shannon divergence of their slot shares, in
-/// bits; 0 = the same modules, 1 = none in common.
+/// Divergence of two tasks' routing: mean over (layer, kind) of the Jensen-Shannon divergence of their modules' shares
+/// (core/workspace/module_share.h), in bits; 0 = the same modules, 1 = none in common.
 double routing_divergence(const std::vector<RoutingStat>& a, const std::vector<RoutingStat>& b);
 
 }  // namespace mformer

@@ -13,6 +13,7 @@
 #include "core/model/domains.h"
 #include "core/model/placement.h"
 #include "core/training/evaluate_posterior.h"
+#include "core/workspace/module_share.h"
 
 namespace mformer {
 namespace {
@@ -44,9 +45,10 @@ at::Tensor token_positions(const Batch& batch) {
 
 using BankKey = std::pair<int, Kind>;
 
-std::map<BankKey, std::vector<std::int64_t>> slots_by_bank(const std::vector<RoutingStat>& stats) {
-  std::map<BankKey, std::vector<std::int64_t>> banks;
-  for (const RoutingStat& stat : stats) banks[{stat.layer, stat.kind}].push_back(stat.slots);
+std::map<BankKey, std::vector<double>> shares_by_bank(const std::vector<RoutingStat>& stats) {
+  const std::vector<ModuleShare> shares = module_shares(stats);
+  std::map<BankKey, std::vector<double>> banks;
+  for (std::size_t i = 0; i < stats.size(); ++i) banks[{stats[i].layer, stats[i].kind}].push_back(shares[i].value);
   return banks;
 }
 
@@ -185,14 +187,13 @@ double mean_leak(const std::vector<LeakRow>& leak) {
 
 double ninety_percent_share(const std::vector<RoutingStat>& stats) {
   double sum = 0;
-  const auto banks = slots_by_bank(stats);
-  for (auto [key, slots] : banks) {
-    std::sort(slots.rbegin(), slots.rend());
-    std::int64_t all = 0, covered = 0;
-    for (const std::int64_t n : slots) all += n;
+  const auto banks = shares_by_bank(stats);
+  for (auto [key, shares] : banks) {
+    std::sort(shares.rbegin(), shares.rend());
+    double covered = 0;
     std::size_t needed = 0;
-    while (needed < slots.size() && 10 * covered < 9 * all) covered += slots[needed++];
-    sum += static_cast<double>(needed) / static_cast<double>(slots.size());
+    while (needed < shares.size() && shares[needed] > 0 && covered < 0.9 - 1e-12) covered += shares[needed++];
+    sum += static_cast<double>(needed) / static_cast<double>(shares.size());
   }
   return banks.empty() ? 0.0 : sum / static_cast<double>(banks.size());
 }

@@ -31,8 +31,8 @@ std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const st
 /// Mean of the rows' shares.
 double mean_leak(const std::vector<LeakRow>& leak);
 
-/// How concentrated the routing is: the fewest modules of each (layer, kind) that take 90 % of the slots, as a share
-/// of its modules, averaged over the banks.
+/// How concentrated the routing is: the fewest modules of each (layer, kind) that have 90 % of its work
+/// (module_share.h), as a share of its modules, averaged over the banks.
 double ninety_percent_share(const std::vector<RoutingStat>& stats);
 
 }  // namespace mformer

@@ -8,6 +8,7 @@
 
 #include "core/checkpoint/domain_config.h"
 #include "core/model/domains.h"
+#include "core/workspace/module_share.h"
 #include "core/workspace/selector_syntax.h"
 #include "modules_registry/error.h"
 #include "modules_registry/suggest.h"
@@ -33,7 +34,7 @@ class Lookup {
  public:
   Lookup(const Registry& registry, const std::string& version) : registry_(registry), version_(version) {}
 
-  /// Share of the top-k slots of its bank, by uid.
+  /// Share of its bank's work (module_share.h), by uid.
   const Shares& shares(const std::string& task) {
     if (const auto known = shares_.find(task); known != shares_.end()) return known->second;
     registry_.task(task);  // an unknown task names its neighbours
@@ -42,17 +43,13 @@ class Lookup {
       throw Error("task '" + task + "' has no routing statistics for this version",
                   "record them first: mformer inspect routing --task " + task);
     }
-    std::map<std::pair<int, Kind>, double> totals;
-    for (const RoutingStat& stat : stats) totals[{stat.layer, stat.kind}] += static_cast<double>(stat.slots);
+    const std::vector<ModuleShare> each = module_shares(stats);
     Shares& result = shares_[task];
-    for (const RoutingStat& stat : stats) {
-      const double total = totals[{stat.layer, stat.kind}];
-      result[stat.module_uid] = total > 0 ? static_cast<double>(stat.slots) / total : 0.0;
-    }
+    for (std::size_t i = 0; i < stats.size(); ++i) result[stats[i].module_uid] = each[i].value;
     return result;
   }
 
-  /// The uids of the fewest most-used modules of each bank that together take `wanted` of its slots.
+  /// The uids of the fewest most-used modules of each bank that together have `wanted` of its work.
   std::set<std::string> top_share(const std::string& task, double wanted) {
     const Shares& share = shares(task);
     std::map<std::pair<int, Kind>, std::vector<std::pair<double, std::string>>> banks;

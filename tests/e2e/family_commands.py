@@ -58,8 +58,9 @@ class FamilyCommandsTest(mformer.EndToEndTest):
         self.assertEqual(self.losses(work, "--domain", "base", "--task", "english")["english"], before["english"])
         picture = work.run("inspect", "routing").out
         self.assertIn("german", picture)
-        self.assertEqual("all are taken: share of the norms" in picture, FAMILY != "jetmoe")
+        self.assertEqual("all are taken" in picture, FAMILY != "jetmoe")
         self.assertEqual("90 % of the slots" in picture, "num_experts_per_tok" in self.config)
+        self.check_shares(work)
         work.run("inspect", "modules", "domain=german")
         work.run("eval", "--matrix")
         work.run("diff", "small@2", "small@3")
@@ -71,6 +72,23 @@ class FamilyCommandsTest(mformer.EndToEndTest):
         work.run("drop", "--born", "extend:german")
         self.assertEqual(self.losses(work, "--task", "english")["english"], before["english"])
         work.run("undo")
+
+    def check_shares(self, work):
+        """Where a router chooses shares are of slots, elsewhere of the output norm."""
+        kinds = {}
+        for module in work.run("inspect", "routing", "--json").json["tasks"][0]["modules"]:
+            kinds.setdefault((module["layer"], module["kind"]), []).append(module)
+        for bank in kinds.values():
+            self.assertAlmostEqual(sum(module["share"] for module in bank), 1, places=9)
+            if bank[0]["share_of"] == "slots":
+                self.assertNotEqual([module["mean_gate"] for module in bank], [1] * len(bank))
+            else:
+                self.assertEqual({module["share_of"] for module in bank}, {"output norm"})
+                self.assertGreater(len({round(module["share"], 6) for module in bank}), 1, "equal shares say nothing")
+        said = {module["share_of"] for bank in kinds.values() for module in bank}
+        self.assertEqual("share of the output norm" in work.run("inspect", "routing").out, "output norm" in said)
+        self.assertEqual(said, {"jetmoe": {"slots"}, "moduleformer": {"slots"}}.get(
+            FAMILY, {"output norm"} if "num_experts_per_tok" not in self.config else {"slots", "output norm"}))
 
     def test_a_task_keeps_what_it_uses_and_goes_back_into_the_full_model(self):
         work = self.start()

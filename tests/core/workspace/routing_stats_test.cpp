@@ -4,15 +4,18 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/workflows/inspect.h"
+#include "core/workspace/module_share.h"
 #include "tests/support/tiny_data.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::TinyWorkspace;
 
 /// A task whose tokens were never text.
@@ -108,6 +111,60 @@ TEST(NinetyPercentShare, IsTheFewestModulesThatTakeNineTenths) {
   EXPECT_DOUBLE_EQ(ninety_percent_share(bank(0, Kind::mlp, {25, 25, 25, 25})), 1.0);
   EXPECT_DOUBLE_EQ(ninety_percent_share(bank(0, Kind::mlp, {90, 10}) + bank(1, Kind::mlp, {5, 5})), 0.75);
   EXPECT_EQ(ninety_percent_share({}), 0.0);
+}
+
+/// A bank whose modules are all taken by all of 10 tokens, with these sums of output norms.
+std::vector<RoutingStat> unrouted(int layer, const std::vector<double>& norms) {
+  std::vector<RoutingStat> stats;
+  for (std::size_t i = 0; i < norms.size(); ++i) {
+    stats.push_back({layer, Kind::mlp, std::to_string(i), 10, 10, norms[i], 10});
+  }
+  return stats;
+}
+
+std::vector<double> values(const std::vector<ModuleShare>& shares, bool of_norm) {
+  std::vector<double> values;
+  for (const ModuleShare& share : shares) {
+    EXPECT_EQ(share.of_norm, of_norm);
+    values.push_back(share.value);
+  }
+  return values;
+}
+
+TEST(ModuleShares, AreOfSlotsWhereARouterChoosesAndOfOutputNormsWhereAllAreTaken) {
+  std::vector<RoutingStat> routed = bank(0, Kind::mlp, {6, 2, 2, 0});
+  for (RoutingStat& stat : routed)
+    stat.gate_mass = 0.4 * static_cast<double>(stat.slots), stat.weighted_output_norm = 1;
+  EXPECT_THAT(values(module_shares(routed), false), ElementsAre(0.6, 0.2, 0.2, 0));
+  EXPECT_THAT(values(module_shares(unrouted(0, {6, 3, 1})), true), ElementsAre(0.6, 0.3, 0.1));
+  const auto both = module_shares(routed + unrouted(1, {3, 1}));
+  EXPECT_FALSE(both[3].of_norm);
+  EXPECT_TRUE(both[4].of_norm);
+  EXPECT_EQ(both[4].value, 0.75);
+}
+
+TEST(ModuleShares, TellOneModuleOfGateOneATokenFromAllOfThem) {
+  std::vector<RoutingStat> top_1 = bank(0, Kind::mlp, {7, 2, 1});
+  for (RoutingStat& stat : top_1) stat.gate_mass = static_cast<double>(stat.slots), stat.weighted_output_norm = 1;
+  EXPECT_THAT(values(module_shares(top_1), false), ElementsAre(0.7, 0.2, 0.1));
+  // All of a routed bank, and an unrouted one of which a domain's module ran over some windows only.
+  std::vector<RoutingStat> all = unrouted(0, {3, 1});
+  for (RoutingStat& stat : all) stat.gate_mass = 5;
+  EXPECT_THAT(values(module_shares(all), true), ElementsAre(0.75, 0.25));
+  std::vector<RoutingStat> extended = unrouted(0, {5, 3, 2});
+  extended[2].slots = 4, extended[2].gate_mass = 4;
+  EXPECT_THAT(values(module_shares(extended), true), ElementsAre(0.5, 0.3, 0.2));
+  EXPECT_THAT(values(module_shares(unrouted(0, {0, 0})), false), ElementsAre(0.5, 0.5)) << "nothing came out of them";
+}
+
+TEST(NinetyPercentShare, CountsOutputNormsWhereAllModulesAreTaken) {
+  EXPECT_DOUBLE_EQ(ninety_percent_share(unrouted(0, {60, 30, 9, 1})), 0.5);
+  EXPECT_DOUBLE_EQ(ninety_percent_share(unrouted(0, {1, 1, 1, 1})), 1.0);
+}
+
+TEST(RoutingDivergence, ComparesOutputNormsWhereAllModulesAreTaken) {
+  EXPECT_DOUBLE_EQ(routing_divergence(unrouted(0, {4, 2}), unrouted(0, {2, 1})), 0.0);
+  EXPECT_DOUBLE_EQ(routing_divergence(unrouted(0, {5, 0}), unrouted(0, {0, 5})), 1.0);
 }
 
 TEST(RoutingDivergence, RunsFromZeroForTheSameToOneForNothingInCommon) {
