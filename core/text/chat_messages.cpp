@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/text/lenient_json.h"
-#include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -46,7 +46,7 @@ string role_of(const json& message) {
   if (name == "human") return "user";
   if (name == "gpt") return "assistant";
   constexpr std::size_t kMost = 40;
-  throw MessageProblem{"has a message of the role '" + escaped(name.substr(0, kMost)) +
+  throw MessageProblem{"has a message of the role '" + printable(name.substr(0, kMost)) +
                        (name.size() > kMost ? "…'" : "'") + ", which is not read"};
 }
 

@@ -9,6 +9,7 @@
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -56,7 +57,7 @@ class Lister {
       ++out_.skipped.other_skipped;
       const char* const what = entry.is_symlink(failed) ? "is a link, but to no file" : "is neither file nor folder";
       if (out_.skipped.examples.size() < kNamed) {
-        out_.skipped.examples.push_back("'" + escaped(prefix + name) + "' " + what);
+        out_.skipped.examples.push_back("'" + printable(prefix + name) + "' " + what);
       }
     }
   }
@@ -72,7 +73,7 @@ CorpusListing list_corpus(const fs::path& data) {
   std::error_code failed;
   const fs::file_status status = fs::status(data, failed);
   if (status.type() == fs::file_type::not_found) {
-    throw Error("there is no data at '" + escaped(data.string()) + "'", "give a folder of text files, or one file");
+    throw Error("there is no data at '" + printable(data.string()) + "'", "give a folder of text files, or one file");
   }
   if (failed) throw_file_error("read", data, failed.value());
   if (fs::is_directory(status)) {
@@ -80,12 +81,12 @@ CorpusListing list_corpus(const fs::path& data) {
   } else if (fs::is_regular_file(status)) {
     lister.add_file(data, data.filename().string());
   } else {
-    throw Error("'" + escaped(data.string()) + "' is neither a folder nor a file",
+    throw Error("'" + printable(data.string()) + "' is neither a folder nor a file",
                 "save what it holds as a file: it is read more than once");
   }
   std::ranges::sort(listing.files, {}, &CorpusFile::relative_path);
   if (listing.files.empty()) {
-    throw Error("there are no files in '" + escaped(data.string()) + "'",
+    throw Error("there are no files in '" + printable(data.string()) + "'",
                 "put UTF-8 text or .jsonl files there; names that start with a dot are skipped");
   }
   return listing;

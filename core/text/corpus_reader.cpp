@@ -10,6 +10,7 @@
 #include "core/text/text_pieces.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -18,7 +19,7 @@ constexpr size_t kBinaryProbe = 8UL << 10U;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string shown(const std::filesystem::path& path) {
-  return "'" + escaped(path.string()) + "'";
+  return "'" + printable(path.string()) + "'";
 }
 
 /// UTF-16 and UTF-32 begin with this, as other systems write them.
@@ -188,7 +189,7 @@ void CorpusReader::finish(const CorpusFile& file, const Tally& tally, bool may_h
   summary_.bad_records += tally.bad;
   if (tally.bad > 0) {
     const std::string others = tally.bad > 1 ? ", and " + std::to_string(tally.bad - 1) + " more" : "";
-    example("'" + escaped(file.relative_path) + "': " + tally.first_problem + others);
+    example("'" + printable(file.relative_path) + "': " + tally.first_problem + others);
   }
 }
 
@@ -213,7 +214,7 @@ void CorpusReader::emit(std::string_view text, std::vector<size_t> edges, std::s
 
 void CorpusReader::leave_out(int64_t CorpusSummary::*count, const CorpusFile& file, const std::string& why) {
   ++(summary_.*count);
-  example("'" + escaped(file.relative_path) + "' " + why);
+  example("'" + printable(file.relative_path) + "' " + why);
 }
 
 void CorpusReader::example(const std::string& what) {

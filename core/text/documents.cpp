@@ -6,6 +6,7 @@
 #include "core/text/corpus_reader.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -61,7 +62,7 @@ CorpusSummary for_each_document(const std::filesystem::path& data, const Documen
   if (summary.documents > 0) return summary;
   const std::string left_out = left_out_text(summary);
   const std::string first = summary.examples.empty() ? "" : " (" + summary.examples.front() + ")";
-  throw Error("there is no readable text at '" + escaped(data.string()) + "'" +
+  throw Error("there is no readable text at '" + printable(data.string()) + "'" +
                   (left_out.empty() ? "" : ": " + left_out + first),
               "put UTF-8 text or .jsonl files there; to train on another file as it stands, name it .txt");
 }

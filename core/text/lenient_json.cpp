@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/text/utf8.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -119,7 +120,7 @@ LenientJson parse(std::string_view text) {
   result.value =
       json::parse(text, [&](int depth, json::parse_event_t event, json& value) { return watch(depth, event, value); });
   if (watch.too_deep) result.problem = "is nested more than " + std::to_string(kDeepest) + " deep";
-  if (!watch.twice.empty()) result.problem = "has the field '" + escaped(watch.twice.substr(0, 40)) + "' twice";
+  if (!watch.twice.empty()) result.problem = "has the field '" + printable(watch.twice.substr(0, 40)) + "' twice";
   return result;
 }
 
@@ -127,7 +128,7 @@ LenientJson parse(std::string_view text) {
 std::string shown_at(std::string_view text, size_t at) {
   if (at >= text.size()) return "is not JSON: it ends too early";
   const size_t length = std::max<size_t>(1, utf8_length(text.substr(at)));
-  return "is not JSON at '" + escaped(text.substr(at, length)) + "'";
+  return "is not JSON at '" + printable(text.substr(at, length)) + "'";
 }
 
 }  // namespace

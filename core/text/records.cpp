@@ -8,6 +8,7 @@
 #include "core/text/chat_messages.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -36,7 +37,7 @@ bool holds(const std::vector<string>& names, const string& name) {
 
 string quoted(const string& name) {
   constexpr size_t kMost = 40;
-  return "'" + escaped(name.substr(0, kMost)) + (name.size() > kMost ? "…'" : "'");
+  return "'" + printable(name.substr(0, kMost)) + (name.size() > kMost ? "…'" : "'");
 }
 
 /// Why a record is not read. Thrown and caught inside this file.

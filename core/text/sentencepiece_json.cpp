@@ -13,6 +13,7 @@
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -34,7 +35,7 @@ void check_kind(const SentencePieceModel& model, const std::string& name) {
   if (!model.escape_whitespaces) refuse("keeps spaces as they are (escape_whitespaces)");
   if (model.whitespace_as_suffix) refuse("has spaces behind words (treat_whitespace_as_suffix)");
   for (const auto& piece : model.pieces) {
-    if (piece.type == PieceType::unused) refuse("has the unused piece '" + cut(escaped(piece.text), 60) + "'");
+    if (piece.type == PieceType::unused) refuse("has the unused piece '" + cut(printable(piece.text), 60) + "'");
     // The library keeps such spaces in a text and takes all others away.
     const bool keeps_spaces = piece.type == PieceType::user_defined && piece.text.find("▁▁") != std::string::npos;
     if (model.remove_extra_whitespaces && keeps_spaces) refuse("removes extra spaces, and has a piece of several");
@@ -50,7 +51,7 @@ void rename_pieces(SentencePieceModel& model, const SentencePieceSettings& setti
   std::unordered_set<std::string_view> names;
   for (const auto& piece : model.pieces) {
     if (names.insert(piece.text).second) continue;
-    throw Error("'" + name + "' has the piece '" + cut(escaped(piece.text), 60) + "' twice with its added tokens",
+    throw Error("'" + name + "' has the piece '" + cut(printable(piece.text), 60) + "' twice with its added tokens",
                 "look at added_tokens_decoder in tokenizer_config.json");
   }
 }
@@ -200,7 +201,7 @@ class Frame {
     for (const auto& [id, added] : settings_.added) {
       if (added.content == token) return id;
     }
-    throw Error("'" + name_ + "' has no token '" + cut(escaped(token), 60) + "', which is to stand around each text",
+    throw Error("'" + name_ + "' has no token '" + cut(printable(token), 60) + "', which is to stand around each text",
                 std::string("say \"") + flag + "\": false in tokenizer_config.json, or name the token there");
   }
 

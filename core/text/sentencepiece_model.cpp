@@ -8,6 +8,7 @@
 #include "core/text/json_fields.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -137,7 +138,7 @@ SentencePieceModel read_model_proto(std::string_view bytes) {
     if (field->number == 1) {
       model.pieces.push_back(read_piece(field->bytes));
       const std::string& text = model.pieces.back().text;
-      if (!names.insert(text).second) throw Error("holds the piece '" + cut(escaped(text), 60) + "' twice");
+      if (!names.insert(text).second) throw Error("holds the piece '" + cut(printable(text), 60) + "' twice");
     }
     if (field->number == 2) read_trainer(field->bytes, model);
     if (field->number == 3) read_normalizer_spec(field->bytes, model);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text/utf8.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -14,7 +15,7 @@ constexpr std::size_t kBlockBytes = 256UL << 10U;
 TextStream::TextStream(const std::filesystem::path& file, bool gzip) : file_(InputFile::open(file)) {
   if (!gzip) return;
   gzip_ = std::make_unique<GzipReader>([this](std::span<std::byte> to) { return read_file(to); },
-                                       "'" + escaped(file.string()) + "'");
+                                       "'" + printable(file.string()) + "'");
 }
 
 std::size_t TextStream::read_file(std::span<std::byte> to) {

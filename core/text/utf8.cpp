@@ -98,30 +98,6 @@ size_t utf8_valid_prefix(std::string_view text) {
   return at;
 }
 
-std::string escaped(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  while (!text.empty()) {
-    const size_t length = utf8_length(text);
-    const uint8_t byte = byte_at(text, 0);
-    // U+0080 to U+009F are control characters too: terminals obey U+009B as they do ESC [.
-    const bool control = byte < 0x20 || byte == 0x7F || (length == 2 && byte == 0xC2 && byte_at(text, 1) < 0xA0);
-    const size_t bytes = std::max<size_t>(1, length);
-    if (length > 0 && !control) {
-      out += text.substr(0, bytes);
-    } else if (byte == '\n' || byte == '\t' || byte == '\r') {
-      out += byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r";
-    } else {
-      const uint8_t code = byte_at(text, bytes - 1);
-      out += "\\x";
-      out += kDigits[code >> 4U];
-      out += kDigits[code & 0xFU];
-    }
-    text.remove_prefix(bytes);
-  }
-  return out;
-}
-
 std::string replace_invalid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

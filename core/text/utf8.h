@@ -18,10 +18,6 @@ void utf8_append(std::string& out, char32_t character);
 /// Bytes from the start of `text` that are well-formed.
 size_t utf8_valid_prefix(std::string_view text);
 
-/// `text`, fit for a one-line message and for JSON: control characters and bytes that are no UTF-8 are written as \n,
-/// \t or \x1b. For names from outside.
-std::string escaped(std::string_view text);
-
 /// `text` with each maximal ill-formed part replaced by U+FFFD, as Rust's from_utf8_lossy and web browsers do.
 std::string replace_invalid_utf8(std::string_view text);
 

@@ -185,11 +185,5 @@ TEST(CorpusMemo, KeepsWhatWasLeftOutAndTellsWhatWasReadWithOtherFieldsApart) {
   EXPECT_FALSE(other.load().has_value());
 }
 
-TEST(Escaped, NamesKeepTheirLettersAndLoseTheirControls) {
-  EXPECT_EQ(escaped("käse.txt"), "käse.txt");
-  EXPECT_EQ(escaped("a\x1b[31m\n\t\r\x7f"), "a\\x1b[31m\\n\\t\\r\\x7f");
-  EXPECT_EQ(escaped("\xE9\xC2\x9B\xC2\xA0"), "\\xe9\\x9b\xC2\xA0");
-}
-
 }  // namespace
 }  // namespace mformer
