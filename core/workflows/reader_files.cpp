@@ -24,7 +24,9 @@ std::string tokenizer_config(const Tokenizer& tokenizer, const ModelConfig& conf
   const std::vector<std::int32_t> ends = end_tokens(tokenizer, config);
   nlohmann::ordered_json document = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                                      {"model_max_length", config.block_size},
-                                     {"clean_up_tokenization_spaces", false}};
+                                     {"clean_up_tokenization_spaces", false},
+                                     // Transformers 4 would also give token_type_ids, which no such model takes.
+                                     {"model_input_names", {"input_ids", "attention_mask"}}};
   if (const auto end = ends.empty() ? std::nullopt : token_name(tokenizer, ends.front())) document["eos_token"] = *end;
   if (const auto begin = token_name(tokenizer, config.bos_token_id)) document["bos_token"] = *begin;
   if (const auto format = chat_format_of(config)) {
