@@ -45,6 +45,13 @@ void read(HubFields& hub, ModelConfig& config) {
 }
 
 void write(const ModelConfig& config, nlohmann::json& hub) {
+  const std::int64_t heads = equal_count(config, Kind::att, false) * config.n_head;
+  if (config.n_embd % heads != 0) {
+    refuse_export(config,
+                  "its width, " + std::to_string(config.n_embd) + ", is no multiple of its " + std::to_string(heads) +
+                      " attention heads, as transformers wants of this family whatever their size",
+                  "--for transformers writes it in mformer's own layout");
+  }
   write_dense(config, hub);
   hub["attention_bias"] = config.form.in_bias_att;
   hub["mlp_bias"] = config.form.in_bias_mlp;

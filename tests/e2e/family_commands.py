@@ -17,7 +17,7 @@ LLAMA = {"architectures": ["X"], "hidden_size": 32, "num_attention_heads": 4, "n
 SPARSE = {"num_experts_per_tok": 2}
 # What each family has beside that; heads as many as a pruned model may lose and still be one of the family.
 OWN = {
-    "llama": {"intermediate_size": 48, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "llama": {"hidden_size": 48, "intermediate_size": 48, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                                                         "original_max_position_embeddings": 32}},
     "mistral": {"intermediate_size": 48, "sliding_window": 16},
     "qwen2": {"intermediate_size": 48, "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1},

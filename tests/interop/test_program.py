@@ -170,7 +170,21 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
                 self.check_export(work, "out", "--domain", "german", probe=("--domain", "german"))
                 self.check_export(work, "base", "--domain", "base", probe=("--domain", "base"))
 
-    def test_grafted_merged_and_dropped_models_run_by_our_file(self):
+    def test_a_grafted_model_runs_by_our_file_and_its_hypotheses_as_the_familys_own(self):
+        for family in ("mixtral", "qwen3_moe", "jetmoe", "llama"):
+            with self.subTest(family):
+                work = self.started(family)
+                work.run("prune", "--task", "german", "--data", "german", "--keep", "0.5", "--equal", "--tune-steps", "4",
+                         "--stat-tokens", "2000", "--into", "small", *mformer.QUICK)
+                work.run("graft", "small", "--onto", family, "--eval-tokens", "600")
+                self.check_export(work, "ours", "--for", "transformers")
+                self.check_export(work, "base", "--domain", "base", probe=("--domain", "base"))
+                self.check_export(work, "written", "--domain", "german", probe=("--domain", "german"))
+                small = self.probed(work, "--model", "small")["logits"]
+                with torch.no_grad():
+                    self.assertAgrees(AutoModelForCausalLM.from_pretrained(work / "written")(IDS).logits, small, "as it was")
+
+    def test_merged_and_dropped_models_run_by_our_file_and_what_is_plain_as_the_familys_own(self):
         for family in ("mixtral", "jetmoe", "llama"):
             with self.subTest(family):
                 work = self.started(family)
@@ -180,6 +194,24 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
                 self.check_export(work, "both", "--model", "both", "--for", "transformers", probe=("--model", "both"))
                 work.run("drop", "domain=german", "--model", "both", "--eval-tokens", "600")
                 self.check_export(work, "one", "--model", "both", "--for", "transformers", probe=("--model", "both"))
+                work.run("drop", "domain=qa", "--model", "both", "--eval-tokens", "600")
+                self.check_export(work, "none", "--model", "both", probe=("--model", "both"))
+
+    def test_a_llama_whose_heads_do_not_divide_its_width_runs_by_our_file_alone(self):
+        work = self.started("llama")
+        work.run("extend", "--data", "german", "--single-mask", "--rehearse", "0", "--experts", "1", "--heads", "1", *QUICK)
+        work.refuses("export", "out", code=1, says="no multiple of its 6 attention heads", hint="--for transformers")
+        self.check_export(work, "ours", "--for", "transformers")
+
+    def test_a_model_merged_of_modules_for_everybody_is_the_familys_own(self):
+        for family in ("mixtral", "jetmoe", "llama"):
+            with self.subTest(family):
+                work = self.started(family)
+                for data in ("german", "qa"):
+                    work.run("extend", "--data", data, "--single-mask", "--rehearse", "0", "--experts", "2", "--heads", "1", "--into",
+                             data[:2], *QUICK)
+                work.run("merge", "ge", "qa", "--into", "both", "--eval-tokens", "600")
+                self.check_export(work, "both", "--model", "both", probe=("--model", "both"))
 
     def test_an_upcycled_model_is_a_mixture_of_transformers_with_the_logits_of_the_dense_one(self):
         for name, flags in (("copies", ("--experts", "3", "--k", "2")), ("all", ("--slices", "4", "--k", "4")),
