@@ -20,7 +20,7 @@ using testing::TinyWorkspace;
 
 /// A task whose tokens were never text.
 TaskData task_of(TokenData tokens) {
-  TaskData task{{}, {tokens, tokens, tokens, {}, false, "memory"}};
+  TaskData task{{}, {tokens, tokens, tokens, {}, false, 0, "", "memory"}};
   task.record.name = "numbers";
   return task;
 }
