@@ -1,6 +1,6 @@
 """What llama.cpp makes of a GGUF file, for test_llama_cpp.py, in the Python that has it. JSON in, JSON out:
 {"model": FILE, "ids": [...]}        the logits after each of the tokens
-{"model": FILE, "prompt": TEXT, "tokens": N}    the likeliest continuation, and the ids of the prompt"""
+{"model": FILE, "prompt": TEXT, "tokens": N}    the ids of the prompt and of the likeliest continuation"""
 
 import json
 import sys
@@ -17,8 +17,9 @@ def main():
         model.eval(asked["ids"])
         answer = {"logits": model.scores[: len(asked["ids"])].tolist()}
     else:
-        made = model.create_completion(asked["prompt"], max_tokens=asked["tokens"], temperature=0.0)
-        answer = {"text": made["choices"][0]["text"], "ids": model.tokenize(asked["prompt"].encode(), special=True)}
+        prompt = model.tokenize(asked["prompt"].encode(), special=True)
+        made = [token for token, _ in zip(model.generate(prompt, temp=0.0, repeat_penalty=1.0), range(asked["tokens"]))]
+        answer = {"ids": prompt, "made": made}
     json.dump(answer, sys.stdout)
 
 

@@ -77,8 +77,11 @@ class LlamaCppTest(mformer.EndToEndTest, interop.InteropTest):
         answer = self.answered(work, file, prompt=prompt, tokens=12)
         encoded = work.run("tokenizer", "encode", "--text", prompt, *model).out.split()
         self.assertEqual(answer["ids"], [int(one) for one in encoded])
-        text = work.run("generate", "--prompt", prompt, "--temperature", "0", "--max-tokens", "12", "--json", *model).json["text"]
-        self.assertEqual(answer["text"].rstrip("\ufffd"), text.rstrip("\ufffd"))
+        written = work.run("generate", "--prompt", prompt, "--temperature", "0", "--max-tokens", "12", "--json", *model).json
+        theirs = " ".join(map(str, answer["made"][:written["tokens"]])).encode()
+        self.assertGreaterEqual(written["tokens"], 1)
+        self.assertEqual(work.run("tokenizer", "decode", *model, stdin=theirs).out.replace("\ufffd", ""),
+                         written["text"].replace("\ufffd", ""))
 
     def test_computes_and_writes_what_the_program_does_with_every_family(self):
         for name in FAMILIES:
