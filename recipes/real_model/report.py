@@ -54,6 +54,8 @@ class Measured:
     def rise(self, method, task, length):
         """At the end of the sequence: of what the model knew over the base, of a new domain since it was learned."""
         after = self.loss(method, f"{self.last(method)}-{length}", task)
+        if self.last(method) == f"after-{task}":
+            return None  # nothing came after it
         before = self.base(task, length) if task in self.settings.old else self.learned(method, task)
         return None if after is None or before is None else after - before
 

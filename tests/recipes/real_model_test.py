@@ -111,6 +111,7 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(measured.rise("domains", "english", s.long), 0.01)
         self.assertAlmostEqual(measured.rise("domains", "german", s.long), 0.02)
         self.assertIsNone(measured.rise("domains", "code", s.long))
+        self.assertIsNone(measured.rise("domains", "qa", s.long))  # nothing came after it
         self.assertIn("| 62% |", report.learning(measured))  # 3 of 4 of German, 1 of 2 of questions
 
 
