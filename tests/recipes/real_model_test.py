@@ -93,6 +93,14 @@ class Recipe(unittest.TestCase):
         self.assertRegex(table, r"on disk +\S+ kB +\S+ kB more +\S+ kB\n")
 
 
+class Arguments(unittest.TestCase):
+
+    def test_a_misspelt_option_of_the_quickstart_is_refused_before_anything_is_built(self):
+        done = run("bash", ROOT / "recipes/quickstart/run.sh", "--smaple")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, "error: unknown argument: --smaple\nhint: known: --sample; without it, a real model is downloaded\n")
+
+
 class Figures(unittest.TestCase):
 
     def test_a_share_is_of_what_tuning_everything_improves_and_a_rise_of_what_was_just_learned(self):
