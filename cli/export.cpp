@@ -21,8 +21,22 @@ struct ExportFlags {
   bool dry_run = false;
 };
 
+/// "int8" or "int4".
+std::string short_name(const QuantizationCost& cost) {
+  return cost.method.substr(0, 4);
+}
+
+std::string what_is_quantised(const QuantizationCost& cost) {
+  if (cost.method == "int8") return "the modules are int8 with a scale for each output channel";
+  if (cost.method == "int8_groups") return "all matrices but the routers' are int8 with a scale for each group of 32";
+  return "all matrices but the routers' are int4 with a scale and a minimum for each group of 32; embedding and head "
+         "are "
+         "int8";
+}
+
 ordered_json cost_json(const QuantizationCost& cost) {
-  return {{"method", "int8"},
+  return {{"method", short_name(cost)},
+          {"groups", cost.method != "int8"},
           {"compared_with", cost.dtype},
           {"weight_bytes", {{"before", cost.weight_bytes_before}, {"after", cost.weight_bytes_after}}},
           {"tasks", tasks_json(cost.tasks)}};
@@ -31,7 +45,7 @@ ordered_json cost_json(const QuantizationCost& cost) {
 std::string cost_table(const QuantizationCost& cost, const terminal::Style& style) {
   const auto loss = [](const std::optional<double>& value) { return value ? format_fixed(*value) : "-"; };
   const auto bytes = [](std::int64_t count) { return terminal::format_bytes(static_cast<std::uint64_t>(count)); };
-  terminal::Table table({{""}, {cost.dtype}, {"int8"}, {"change"}, {"tokens"}});
+  terminal::Table table({{""}, {cost.dtype}, {short_name(cost)}, {"change"}, {"tokens"}});
   const double ratio = static_cast<double>(cost.weight_bytes_after) / static_cast<double>(cost.weight_bytes_before);
   table.add_row({"weights", bytes(cost.weight_bytes_before), bytes(cost.weight_bytes_after),
                  terminal::format_percent_change(ratio - 1), ""});
@@ -45,7 +59,7 @@ std::string cost_table(const QuantizationCost& cost, const terminal::Style& styl
 
 void report_cost(terminal::Report& report, const QuantizationCost& cost, bool evaluated) {
   report.data()["quantization"] = cost_json(cost);
-  report.text() << "the modules are int8 with a scale for each output channel\n\n" << cost_table(cost, report.style());
+  report.text() << what_is_quantised(cost) << "\n\n" << cost_table(cost, report.style());
   if (!cost.tasks.empty()) {
     report.text() << "losses on held-out text, in nats per token: less is better; - = the task has no such text\n";
   } else if (evaluated) {
@@ -65,12 +79,14 @@ void report_readers(terminal::Report& report, const ExportReport& result, const 
                   << options.folder << "\", trust_remote_code=True)\n";
     return;
   }
-  const bool int8 = result.quantization.has_value();
+  const bool quantised = result.quantization.has_value();
   const std::string what = result.domains > 0
                                ? std::to_string(result.domains) + (result.domains == 1 ? " domain" : " domains")
-                           : int8 ? "int8 modules"
-                                  : "layers that differ in their number of modules";
+                           : quantised ? short_name(*result.quantization) + " weights"
+                                       : "layers that differ in their number of modules";
+  const bool int4 = quantised && short_name(*result.quantization) == "int4";
   report.text() << what << ": only mformer reads this; for transformers: --for transformers"
+                << (int4 ? " with --quantize int8" : "")
                 << (result.domains > 0 ? ", or one hypothesis: --domain NAME" : "") << '\n';
 }
 
@@ -82,7 +98,7 @@ void report_dry_run(terminal::Report& report, Workspace& workspace, const Export
                 << options.folder << '\n';
 }
 
-/// Only what int8 costs is computed.
+/// Only what quantisation costs is computed.
 Session& session_of(Workspace& workspace, const ExportOptions& options) {
   const bool measures = !options.quantize.empty() && options.format.empty();
   return measures ? workspace.computing_session() : workspace.streaming_session();
@@ -135,8 +151,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   CLI::Option* quantize =
       command
           ->add_option("--quantize", options.quantize,
-                       "int8: the modules' weights in one byte each, the rest in --dtype; says what it costs. Of GGUF "
-                       "q8_0, q4_0 or q4_1: all matrices in 8 or 4 bits")
+                       "int8 or int4: 8 or 4 bits a weight of all matrices but the routers', the rest in --dtype; says "
+                       "what it costs. Of GGUF q8_0, q4_0 or q4_1")
           ->type_name("NAME");
   CLI::Option* format =
       command->add_option("--format", options.format, "gguf: one file for llama.cpp instead of a folder")

@@ -111,7 +111,7 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--stop", options->stop, "Stop before any of these texts appears")->type_name("TEXT");
   command
       ->add_option("--dtype", options->dtype,
-                   "Compute in float32, bfloat16 or int8 (one byte a weight of modules and head, a little less exact); "
+                   "Compute in float32, bfloat16, int8 or int4 (8 or 4 bits a weight, less exact and faster); "
                    "default: as the model is stored")
       ->type_name("NAME");
   command

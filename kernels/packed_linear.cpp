@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/block_product.h"
 #include "kernels/cpu/matrix_products.h"
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/tasks.h"
+#include "kernels/quantised_blocks.h"
 
 namespace mformer::kernels {
 namespace {
@@ -40,7 +42,8 @@ cpu::RightMatrix right_matrix(const PackedWeight& w) {
           w.in,
           w.out,
           Order::panels,
-          w.scale.defined() ? w.scale.const_data_ptr<float>() : nullptr};
+          w.scale.defined() ? w.scale.const_data_ptr<float>() : nullptr,
+          w.bits};
 }
 
 void check_left(const at::Tensor& x, const PackedWeight& w, const char* weight) {
@@ -50,8 +53,9 @@ void check_left(const at::Tensor& x, const PackedWeight& w, const char* weight) 
   TORCH_CHECK(x.device().is_cpu() && x.is_contiguous() && x.dim() >= 1 && x.size(-1) == w.in,
               "x must be contiguous [..., ", w.in, "] on the CPU, got ", x.sizes());
   const at::ScalarType type = x.scalar_type();
-  TORCH_CHECK(type == w.dtype || (w.dtype == at::kChar && (type == at::kFloat || type == at::kBFloat16)),
-              "x must have the dtype of ", weight, ", ", w.dtype, ", got ", type);
+  const bool codes = w.dtype == at::kChar || w.bits != 0;
+  TORCH_CHECK(type == w.dtype || (codes && (type == at::kFloat || type == at::kBFloat16)), "x must have the dtype of ",
+              weight, ", ", w.dtype, ", got ", type);
 }
 
 }  // namespace
@@ -85,6 +89,72 @@ PackedWeight pack_int8(const at::Tensor& codes, const at::Tensor& scale) {
       uint8_t* row = to + column * in + i * kPanelColumns;
       std::memcpy(row, from + i * out + column, columns);
       std::memset(row + columns, 0, kPanelColumns - columns);
+    }
+  });
+  return packed;
+}
+
+namespace {
+
+/// A block of 8 bits → its place in a group of a panel. −128 has no counterpart: it counts as −127.
+void place_block8(const uint8_t* block, int64_t column, uint8_t* group) {
+  uint8_t codes[kGroupSize];
+  for (int64_t i = 0; i < kGroupSize; ++i) codes[i] = std::max<uint8_t>(block[2 + i] ^ 0x80U, 1);
+  for (int64_t i = 0; i < kGroupSize; i += 4) std::memcpy(group + i * kPanelColumns + 4 * column, codes + i, 4);
+  std::memcpy(group + kGroupSize * kPanelColumns + 2 * column, block, 2);
+}
+
+void place_block4(const uint8_t* block, int64_t column, uint8_t* group) {
+  constexpr uint32_t kHalves = 0x0f0f0f0fU;
+  uint32_t words[4];
+  std::memcpy(words, block + 4, sizeof words);
+  const uint32_t steps[4] = {(words[0] & kHalves) | (words[1] & kHalves) << 4U,
+                             (words[2] & kHalves) | (words[3] & kHalves) << 4U,
+                             (words[0] >> 4U & kHalves) | (words[1] >> 4U & kHalves) << 4U,
+                             (words[2] >> 4U & kHalves) | (words[3] >> 4U & kHalves) << 4U};
+  for (int64_t s = 0; s < 4; ++s) std::memcpy(group + s * 4 * kPanelColumns + 4 * column, &steps[s], 4);
+  uint8_t* scales = group + kGroupSize / 2 * kPanelColumns;
+  std::memcpy(scales + 2 * column, block, 2);
+  std::memcpy(scales + 2 * (kPanelColumns + column), block + 2, 2);
+}
+
+}  // namespace
+
+PackedWeight pack_blocks(const at::Tensor& blocks, int64_t in) {
+  return pack_blocks(std::vector<at::Tensor>{blocks}, in, false);
+}
+
+PackedWeight pack_blocks(const std::vector<at::Tensor>& pieces, int64_t in, bool below) {
+  TORCH_CHECK(!pieces.empty(), "pieces must not be empty");
+  const int bits = bits_of(pieces.front());
+  const auto count = static_cast<int64_t>(pieces.size());
+  const int64_t rows = pieces.front().size(0), piece_groups = pieces.front().size(1), bytes = pieces.front().size(2);
+  const int64_t out = below ? rows : rows * count, groups = below ? piece_groups * count : piece_groups;
+  TORCH_CHECK(groups == groups_of(in), "blocks of ", groups, " groups hold no row of ", in);
+  std::vector<at::Tensor> all;
+  for (const at::Tensor& piece : pieces) {
+    TORCH_CHECK(piece.device().is_cpu() && piece.sizes() == pieces.front().sizes(), "pieces must have one shape");
+    all.push_back(piece.contiguous());
+  }
+  // Where the blocks of a row begin in the piece that has this group.
+  const auto blocks_from = [&](int64_t row, int64_t group) {
+    const at::Tensor& piece = all[below ? group / piece_groups : row / rows];
+    return piece.const_data_ptr<uint8_t>() + row % rows * piece_groups * bytes;
+  };
+  const int64_t panels = (out + kPanelColumns - 1) / kPanelColumns, group_size = cpu::group_bytes(bits);
+  PackedWeight packed{in, out, at::kByte, at::empty({panels * groups * group_size}, at::kByte), {}, bits};
+  auto* to = packed.panels.mutable_data_ptr<uint8_t>();
+  cpu::for_each_task(panels, out * in, [&](int64_t panel) {
+    const int64_t first = panel * kPanelColumns, columns = std::min(kPanelColumns, out - first);
+    uint8_t* group = to + panel * groups * group_size;
+    if (columns < kPanelColumns) std::memset(group, 0, groups * group_size);
+    const uint8_t* from[kPanelColumns];
+    for (int64_t g = 0; g < groups; ++g, group += group_size) {
+      const int64_t at = g % piece_groups;
+      for (int64_t c = 0; c < columns; ++c) {
+        if (at == 0) from[c] = blocks_from(first + c, g);
+        (bits == 8 ? place_block8 : place_block4)(from[c] + at * bytes, c, group);
+      }
     }
   });
   return packed;

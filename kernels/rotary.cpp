@@ -5,10 +5,12 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/rotary.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/tasks.h"
 #include "kernels/device/operations.h"
 
 namespace mformer::kernels {
@@ -88,6 +90,37 @@ RotaryTable rotary_table(const std::vector<double>& inverse_frequencies, double 
     }
   });
   return table;
+}
+
+namespace {
+
+template <typename T>
+void turn_rows(at::Tensor& x, const RotaryTable& table, std::int64_t heads) {
+  const std::int64_t tokens = x.size(1), rows = x.size(2), width = x.size(3), half = table.cos.size(1);
+  const auto *cos = table.cos.const_data_ptr<float>(), *sin = table.sin.const_data_ptr<float>();
+  T* all = x.mutable_data_ptr<T>();
+  cpu::for_each_row(x.size(0) * tokens, rows * width, [&](std::int64_t t) {
+    T* before = cpu::scratch<T, 0>(2 * half * heads);
+    const std::int64_t angles = t % tokens * half;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      T* row = all + (t * rows + r) * width;
+      std::copy_n(row, 2 * half * heads, before);
+      cpu::rotate_heads(before, heads, half, cos + angles, sin + angles, false, row);
+    }
+  });
+}
+
+}  // namespace
+
+void rotate_in_place(at::Tensor& x, const RotaryTable& table, std::int64_t heads) {
+  TORCH_CHECK(x.dim() == 4 && x.is_contiguous() && x.device().is_cpu() &&
+                  (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16),
+              "x must be contiguous float32 or bfloat16 [batch, tokens, rows, width] on the CPU, got ", x.scalar_type(),
+              " ", x.sizes());
+  TORCH_CHECK(table.cos.size(0) >= x.size(1), "table has ", table.cos.size(0), " positions, x needs ", x.size(1));
+  TORCH_CHECK(heads >= 0 && 2 * table.cos.size(1) * heads <= x.size(3), "rows of ", x.size(3), " hold no ", heads,
+              " heads of ", 2 * table.cos.size(1));
+  x.scalar_type() == at::kFloat ? turn_rows<float>(x, table, heads) : turn_rows<c10::BFloat16>(x, table, heads);
 }
 
 at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, std::int64_t first_position) {

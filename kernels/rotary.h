@@ -31,4 +31,9 @@ RotaryTable rotary_table(const std::vector<double>& inverse_frequencies, double 
 /// in x. Throws c10::Error naming the argument on any mismatch.
 at::Tensor rotate(const at::Tensor& x, const RotaryTable& table, std::int64_t first_position);
 
+/// The same in place, of the first `heads` heads of every row: x [batch, tokens, rows, width], contiguous float32 or
+/// bfloat16 on the CPU, width at least heads · size; the table's first position is that of the first token. No
+/// gradients.
+void rotate_in_place(at::Tensor& x, const RotaryTable& table, std::int64_t heads);
+
 }  // namespace mformer::kernels

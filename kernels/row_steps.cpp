@@ -9,6 +9,7 @@
 #include "kernels/cpu/row_steps.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/gated_activation.h"
+#include "kernels/quantised_blocks.h"
 
 namespace mformer::kernels {
 namespace {
@@ -155,14 +156,17 @@ void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleD
   });
 }
 
-at::Tensor embedding(const at::Tensor& table, const at::Tensor& ids) {
-  check("table", table, true);
+at::Tensor embedding(const at::Tensor& table, int64_t width, const at::Tensor& ids) {
+  const bool blocks = is_blocks(table);
+  if (!blocks) check("table", table, true);
+  TORCH_CHECK(blocks || table.size(1) == width, "table must be [size, ", width, "], got ", table.sizes());
   TORCH_CHECK(ids.scalar_type() == at::kLong && ids.is_contiguous() && ids.dim() == 1, "ids must be int64 [tokens]");
-  const int64_t tokens = ids.size(0), width = table.size(1);
+  const int64_t tokens = ids.size(0);
   const auto* id = ids.const_data_ptr<int64_t>();
   for (int64_t t = 0; t < tokens; ++t) {
     TORCH_CHECK(id[t] >= 0 && id[t] < table.size(0), "ids must be in 0 … ", table.size(0) - 1, ", got ", id[t]);
   }
+  if (blocks) return dequantize_blocks(table.index_select(0, ids), width, at::kFloat);
   at::Tensor x = at::empty({tokens, width}, at::kFloat);
   float* to = x.mutable_data_ptr<float>();
   with_values(table, [&](const auto* from) {

@@ -47,7 +47,8 @@ Choice choose(at::Tensor& logits, int64_t k, ChoiceForm form = {});
 void add_combined(const at::Tensor& rows, const at::Tensor& gates, const ModuleDispatch& dispatch, at::Tensor& x,
                   double factor = 1);
 
-/// Rows `ids` [tokens], int64, in range, of table [size, width], float32 or bfloat16. Returns [tokens, width], float32.
-at::Tensor embedding(const at::Tensor& table, const at::Tensor& ids);
+/// Rows `ids` [tokens], int64, in range, of table [size, width], float32 or bfloat16, or its blocks
+/// (kernels/quantised_blocks.h). Returns [tokens, width], float32.
+at::Tensor embedding(const at::Tensor& table, int64_t width, const at::Tensor& ids);
 
 }  // namespace mformer::kernels

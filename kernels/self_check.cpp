@@ -19,6 +19,8 @@
 #include "kernels/grouped_linear.h"
 #include "kernels/linear_cross_entropy.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/packed_linear.h"
+#include "kernels/quantised_blocks.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
 #include "kernels/softmax_attention.h"
@@ -162,6 +164,32 @@ SelfCheck check_row_passes(at::Generator& generator) {
                  gated_activation(turned.view({-1, size}), Activation::silu), y);
 }
 
+/// Weights and rows that codes of 8 and 4 bits and bfloat16 hold exactly, so that whatever path the processor takes has
+/// nothing to round but its sums.
+SelfCheck check_blocks(at::Generator& generator) {
+  constexpr int64_t rows = 17, in = 64, out = 70;  // enough for the tiles, where there are some
+  const auto whole = [&](int64_t least, int64_t most, at::IntArrayRef sizes) {
+    at::Tensor x = at::randint(least, most + 1, sizes, generator, at::TensorOptions(at::kFloat));
+    for (int64_t group = 0; group < in; group += kGroupSize) {
+      x.select(1, group).fill_(static_cast<double>(most));  // decides the scale
+      x.select(1, group + 1).fill_(static_cast<double>(least));
+    }
+    return x;
+  };
+  const at::Tensor x = whole(-127, 127, {rows, in}), eight = whole(-127, 127, {out, in}) / 64,
+                   four = whole(0, 15, {out, in}) / 8;
+  const at::Tensor rounded = x.to(at::kBFloat16), one = rounded.narrow(0, 0, 1).contiguous();
+  std::vector<at::Tensor> ours, loops;
+  for (const auto& [weight, bits] : {std::pair(eight, 8), std::pair(four, 4)}) {
+    const PackedWeight packed = pack_blocks(quantize_blocks(weight, bits), in);
+    for (const at::Tensor& some : {rounded, one}) {
+      ours.push_back(packed_linear(some, packed, {}, /*float32=*/true));
+      loops.push_back(some.to(at::kDouble).matmul(weight.to(at::kDouble).t()));
+    }
+  }
+  return compare("products with 8 and 4 bits", at::cat(ours), at::cat(loops));
+}
+
 SelfCheck check_cross_entropy(at::Generator& generator) {
   constexpr int64_t tokens = 9, in = 21, vocab = 70;
   const at::Tensor hidden = random(generator, {tokens, in}), head = random(generator, {vocab, in});
@@ -182,7 +210,8 @@ std::vector<SelfCheck> self_check() {
   const at::NoGradGuard no_grad;
   at::Generator generator = at::detail::createCPUGenerator(1);
   return {check_grouped_linear(generator),    check_dispatch(generator),   check_attention(generator),
-          check_softmax_attention(generator), check_row_passes(generator), check_cross_entropy(generator)};
+          check_softmax_attention(generator), check_row_passes(generator), check_blocks(generator),
+          check_cross_entropy(generator)};
 }
 
 std::vector<DeviceSelfCheck> self_check(const at::Device& device) {

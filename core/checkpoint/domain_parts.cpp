@@ -8,6 +8,7 @@
 #include "core/formats/quoted_name.h"
 #include "core/formats/safetensors_header.h"
 #include "core/model/domains.h"
+#include "kernels/quantised_blocks.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -33,7 +34,9 @@ class PartsChecker {
     for (const PrivatePart& part : domain_.parts) {
       part_ = &part;
       if (!seen.insert(part.name).second) fail("is there twice");
-      if (!part.value.is_floating_point()) fail("is no tensor of floating-point numbers");
+      if (!part.value.is_floating_point() && !kernels::is_blocks(part.value)) {
+        fail("is no tensor of floating-point numbers");
+      }
       if (part.name.ends_with(".rows")) {
         check_router_rows();
       } else {
@@ -61,6 +64,10 @@ class PartsChecker {
       wanted[0] = part_->rows.size(0);
     }
     require_shape(wanted);
+    if (kernels::is_blocks(place->second) != kernels::is_blocks(part_->value)) fail("is not quantised as the model is");
+    if (!part_->value.is_meta() && kernels::is_blocks(part_->value) && !kernels::are_sound(part_->value)) {
+      fail("holds a scale or a minimum that is not finite");
+    }
   }
 
   void check_row_numbers(std::int64_t count) const {

@@ -97,7 +97,7 @@ void save_hub_model(const std::filesystem::path& folder, const Model& outline, c
   require_writable(outline, options.native);  // before much is done
   const Family& layout = layout_to_write(outline, options.native);
   ModelConfig config = config_with_domains(outline);
-  config.torch_dtype = dtype_text(outline.wte.scalar_type());
+  config.torch_dtype = dtype_text(outline.ln_f.weight.scalar_type());
   HubWriteOptions how = options;
   if (!outline.domains.empty()) how.extra_files[kDomainsFile] = domains_file(outline);
   const std::vector<StoredTensor> all = layout.tensors(outline.config);

@@ -62,7 +62,8 @@ void require_equal_when_tied(const HubFolder& folder) {
 
 void require_readable(const HubFolder& folder) {
   if (!folder.files().pickles.empty() && folder.config().is_quantized()) {
-    throw Error(folder.path().string() + ": int8 modules in pickled weights", "int8 is read from safetensors only");
+    throw Error(folder.path().string() + ": quantised matrices in pickled weights",
+                "they are read from safetensors only");
   }
   check_parameters(folder);
   require_equal_when_tied(folder);

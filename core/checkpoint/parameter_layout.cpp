@@ -1,10 +1,14 @@
 #include "core/checkpoint/parameter_layout.h"
 
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "core/formats/quoted_name.h"
 #include "core/formats/safetensors_header.h"
+#include "kernels/quantised_blocks.h"
 #include "modules_registry/error.h"
 #include "modules_registry/suggest.h"
 
@@ -12,9 +16,10 @@ namespace mformer {
 namespace {
 
 ParameterType type_of(StoredTensor::Type type) {
-  return type == StoredTensor::Type::codes   ? ParameterType::codes
-         : type == StoredTensor::Type::scale ? ParameterType::scale
-                                             : ParameterType::floating;
+  return type == StoredTensor::Type::codes    ? ParameterType::codes
+         : type == StoredTensor::Type::scale  ? ParameterType::scale
+         : type == StoredTensor::Type::blocks ? ParameterType::blocks
+                                              : ParameterType::floating;
 }
 
 bool is_ignored(std::string_view name, const HubFolder& folder) {
@@ -28,6 +33,8 @@ bool may_be(DType stored, ParameterType type) {
       return stored == DType::I8;
     case ParameterType::scale:
       return stored == DType::F32;
+    case ParameterType::blocks:
+      return stored == DType::U8;
     default:
       return stored == DType::F32 || stored == DType::BF16 || stored == DType::F16;
   }
@@ -39,6 +46,8 @@ const char* dtype_hint(ParameterType type) {
       return "config.json says that the modules are int8: the weights must be I8";
     case ParameterType::scale:
       return "scales are F32: export the checkpoint again";
+    case ParameterType::blocks:
+      return "config.json says that the matrices are quantised in groups: they must be U8";
     default:
       return "weights are read as F32, BF16 or F16: convert them first";
   }
@@ -60,6 +69,21 @@ bool is_row_of(const TensorInfo& tensor, const ParameterSpec& expected, const Hu
          expected.shape.size() == 1;
 }
 
+/// Reads some rows of the tensor after the other: a matrix may be larger than the memory that is left.
+void check_blocks(const TensorView& tensor, const std::string& where) {
+  const std::int64_t row = tensor.shape[1] * tensor.shape[2];
+  const std::int64_t together = std::max<std::int64_t>(1, (1 << 24) / std::max<std::int64_t>(1, row));
+  for (std::int64_t first = 0; row > 0 && first < tensor.shape[0]; first += together) {
+    const std::int64_t rows = std::min(together, tensor.shape[0] - first);
+    const at::Tensor blocks = at::empty({rows, tensor.shape[1], tensor.shape[2]}, at::kByte);
+    tensor.read(static_cast<std::size_t>(first * row),
+                {static_cast<std::byte*>(blocks.mutable_data_ptr()), blocks.nbytes()});
+    if (kernels::are_sound(blocks)) continue;
+    throw Error(where + ": '" + tensor.name + "' holds a scale or a minimum that is not finite",
+                "fetch or export the checkpoint again");
+  }
+}
+
 void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
   const std::string where = folder.path().string();
   const TensorInfo* tensor = folder.info(expected.name);
@@ -78,6 +102,7 @@ void check_parameter(const HubFolder& folder, const ParameterSpec& expected) {
                 dtype_hint(expected.type));
   }
   if (expected.type == ParameterType::scale) check_scales(folder.get(expected.name), where);
+  if (expected.type == ParameterType::blocks) check_blocks(folder.get(expected.name), where);
 }
 
 }  // namespace

@@ -14,8 +14,9 @@ namespace mformer {
 /// What a parameter may be stored as.
 enum class ParameterType {
   floating,  ///< F32, BF16 or F16.
-  codes,     ///< I8: the matrices of a quantised module.
-  scale      ///< F32, finite and above 0: what an output channel of codes is multiplied by.
+  codes,     ///< I8: the matrices of a module that is quantised by output channel.
+  scale,     ///< F32, finite and above 0: what an output channel of codes is multiplied by.
+  blocks     ///< U8: a matrix quantised in groups, whose scales and minima are finite.
 };
 
 /// One parameter of a checkpoint.

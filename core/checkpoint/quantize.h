@@ -17,11 +17,18 @@ void quantize(Model& model);
 /// The same of one matrix [in, out]: its codes and their scales [out].
 std::pair<at::Tensor, at::Tensor> quantized(const at::Tensor& matrix);
 
-/// The reverse: code · scale, rounded to `dtype` once. A model without int8 modules stays as it is.
+/// The reverse: numbers of `dtype`, each rounded once, for all matrices that are quantised, by output channel or in
+/// groups, those of domains too. A model without such stays as it is.
 void dequantize(Model& model, at::ScalarType dtype);
 
-/// One matrix of a module as numbers: codes [in, out] · scale [out] in `dtype`, or, where `scale` is undefined (the
-/// module is not quantised), `matrix` itself.
-at::Tensor dequantized(const at::Tensor& matrix, const at::Tensor& scale, at::ScalarType dtype);
+/// One matrix of a module as numbers [in, out]: codes · scale [out], or what blocks of `inputs` inputs hold, in
+/// `dtype`; `matrix` itself where it is neither.
+at::Tensor dequantized(const at::Tensor& matrix, const at::Tensor& scale, std::int64_t inputs, at::ScalarType dtype);
+
+/// A parameter of the config's model, quantised as its shape (core/formats/parameter_shapes.h) says: blocks of 8 or 4
+/// bits. Throws Error, with a hint, where a weight is not finite or beyond what blocks hold.
+at::Tensor quantized_parameter(const at::Tensor& parameter, const ParameterShape& shape);
+/// The reverse, as the model's own matrix.
+at::Tensor dequantized_parameter(const at::Tensor& blocks, const ParameterShape& shape, at::ScalarType dtype);
 
 }  // namespace mformer

@@ -25,6 +25,7 @@ constexpr std::size_t kMostAtOnce = 256;
 /// What prepare_for_inference() is on the CPU, before the model is taken apart into views, which so share their
 /// tensors.
 Model ready_on(at::Device device, Model model, at::ScalarType dtype) {
+  if (dtype != at::kFloat) dtype = at::kBFloat16;  // codes of 8 and 4 bits are for the CPU
   dequantize(model, dtype);
   convert(model, at::kFloat);
   if (dtype == at::kBFloat16) make_matrices_bfloat16(model);

@@ -37,7 +37,8 @@ struct StoredTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   std::vector<Piece> pieces;
-  enum class Type { floating, codes, scale } type = Type::floating;  ///< codes, scale: of int8 modules.
+  /// codes, scale: of matrices that are int8 by output channel; blocks: of those quantised in groups.
+  enum class Type { floating, codes, scale, blocks } type = Type::floating;
 };
 
 struct Family {

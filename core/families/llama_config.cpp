@@ -134,7 +134,7 @@ void read_experts(HubFields& hub, ModelConfig& config, const std::vector<const c
 }
 
 void write_trunk(const ModelConfig& config, json& hub) {
-  if (config.is_quantized()) refuse_export(config, "its modules are int8");
+  if (config.is_quantized()) refuse_export(config, "its weights are quantised");
   hub["vocab_size"] = config.vocab_size;
   hub["hidden_size"] = config.n_embd;
   hub["num_hidden_layers"] = config.n_layer;

@@ -10,7 +10,7 @@ namespace {
 
 void add_matrices(TensorTable& table, const std::string& name, std::int64_t layer, Kind kind, const std::string& map) {
   table.stacked(name, layer, kind, map, false);
-  if (table.config().is_quantized()) table.stacked(name + "_scale", layer, kind, map + "_scale", false);
+  if (table.config().quantization == "int8") table.stacked(name + "_scale", layer, kind, map + "_scale", false);
 }
 
 void add_router(TensorTable& table, const std::string& gate, std::int64_t layer, Kind kind) {

@@ -9,7 +9,8 @@ namespace mformer {
 
 TensorTable::TensorTable(const ModelConfig& config) : config_(config) {
   for (ParameterShape& parameter : parameter_shapes(config)) {
-    types_[parameter.name] = parameter.codes                          ? StoredTensor::Type::codes
+    types_[parameter.name] = parameter.bits != 0                      ? StoredTensor::Type::blocks
+                             : parameter.codes                        ? StoredTensor::Type::codes
                              : parameter.role == ParameterRole::scale ? StoredTensor::Type::scale
                                                                       : StoredTensor::Type::floating;
     shapes_[parameter.name] = std::move(parameter.shape);

@@ -75,10 +75,20 @@ void take_model_type(json& document, ModelConfig& config, const std::string& sou
   for (const char* field : {"family", "form", "auto_map"}) document.erase(field);
 }
 
-const json& int8_description() {
-  static const json description = {
-      {"quant_method", "mformer_int8"}, {"weight_dtype", "int8"}, {"scale", "per output channel"}};
-  return description;
+/// What the file says of each way of quantising.
+const std::map<std::string, json>& quantisations() {
+  const auto groups = [](const char* weights, const char* blocks) -> json {
+    return {{"quant_method", "mformer_blocks"},
+            {"weight_dtype", weights},
+            {"embedding_dtype", "int8"},
+            {"group_size", 32},
+            {"blocks", blocks}};
+  };
+  static const std::map<std::string, json> all = {
+      {"int8", {{"quant_method", "mformer_int8"}, {"weight_dtype", "int8"}, {"scale", "per output channel"}}},
+      {"int8_groups", groups("int8", "Q8_0")},
+      {"int4_groups", groups("int4", "Q4_1")}};
+  return all;
 }
 
 /// What `quantization` is in a file; takes the field out of it.
@@ -88,9 +98,11 @@ std::string take_quantization(json& document, const std::string& source) {
   const json description = *found;
   document.erase(found);
   if (description.is_null()) return "";
-  if (description == int8_description()) return "int8";
+  for (const auto& [name, known] : quantisations()) {
+    if (description == known) return name;
+  }
   throw Error(source + ": the weights are quantised in a way that is unknown: " + shortened(description.dump(), 80),
-              "only what mformer export --quantize int8 writes can be read; take the checkpoint that is not quantised");
+              "only what mformer export --quantize writes can be read; take the checkpoint that is not quantised");
 }
 
 }  // namespace
@@ -152,7 +164,7 @@ json fields_of(const ModelConfig& config) {
     }
   });
   if (!config.more_eos_token_ids.empty()) document["eos_token_id"] = config.end_tokens();
-  if (config.is_quantized()) document["quantization_config"] = int8_description();
+  if (config.is_quantized()) document["quantization_config"] = quantisations().at(config.quantization);
   return document;
 }
 

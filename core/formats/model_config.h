@@ -65,8 +65,10 @@ struct ModelConfig {
   /// Further tokens that end a text: the file then has a list as `eos_token_id`, the one above first.
   std::vector<std::int64_t> more_eos_token_ids;
   std::string torch_dtype = "float32";  ///< Of the weights on disk: "float32", "bfloat16" or "float16".
-  /// "int8": the two matrices of every module are int8 codes with a float32 scale for each output channel, in the file
-  /// `quantization_config`; empty = they are of torch_dtype too.
+  /// How matrices are quantised, in the file `quantization_config`; empty = they are of torch_dtype too.
+  /// "int8_groups", "int4_groups": all but the routers' are blocks of 8 bits a weight, or of 4 (embedding and head 8),
+  /// with a scale for each group of 32 inputs (kernels/quantised_blocks.h). "int8": the two matrices of every module
+  /// are int8 codes with a float32 scale for each output channel.
   std::string quantization;
   nlohmann::json extra = nlohmann::json::object();  ///< Fields that mformer does not know, kept for the round trip.
 
@@ -134,8 +136,10 @@ struct ModelConfig {
   /// The reverse. Repeated ones are taken once.
   void set_end_tokens(const std::vector<std::int64_t>& ids);
 
-  /// Whether the modules' matrices are int8.
+  /// Whether matrices are quantised, in groups or by output channel.
   bool is_quantized() const { return !quantization.empty(); }
+  /// Bits a weight of the matrices that are blocks: 8, 4, or 0 where none is. Embedding and head have 8 beside 4.
+  int block_bits() const { return quantization == "int8_groups" ? 8 : quantization == "int4_groups" ? 4 : 0; }
 
   /// All weights of the model, scales aside; the head counts once where it is tied.
   std::int64_t parameter_count() const;

@@ -132,7 +132,9 @@ class Validator {
 
   void choices() const {
     choice("torch_dtype", config_.torch_dtype, std::array{"float32", "bfloat16", "float16"});
-    if (config_.is_quantized()) choice("quantization", config_.quantization, std::array{"int8"});
+    if (config_.is_quantized()) {
+      choice("quantization", config_.quantization, std::array{"int8", "int8_groups", "int4_groups"});
+    }
   }
 
   void positive(const char* field, double value) const {

@@ -25,7 +25,26 @@ class ShapeList {
   std::int64_t width() const { return config_.n_embd; }
 
   void add(std::string name, std::vector<std::int64_t> shape, Role role, bool codes = false) {
-    shapes_.push_back({std::move(name), std::move(shape), role, codes});
+    ParameterShape added{std::move(name), std::move(shape), role, codes};
+    if (config_.block_bits() != 0 && is_matrix(role)) make_blocks(added);
+    shapes_.push_back(std::move(added));
+  }
+
+  /// Whether quantisation in groups takes matrices of this role.
+  static bool is_matrix(Role role) {
+    return role == Role::embedding || role == Role::head || role == Role::projection || role == Role::shared_map ||
+           role == Role::map_in || role == Role::map_out;
+  }
+
+  void make_blocks(ParameterShape& matrix) const {
+    constexpr std::int64_t kGroup = 32, kBytes8 = 34, kBytes4 = 20;
+    const bool eight = matrix.role == Role::embedding || matrix.role == Role::head || config_.block_bits() == 8;
+    const bool by_output =
+        matrix.role == Role::embedding || matrix.role == Role::head || matrix.role == Role::projection;
+    const std::int64_t outputs = matrix.shape[by_output ? 0 : 1];
+    matrix.inputs = matrix.shape[by_output ? 1 : 0];
+    matrix.bits = eight ? 8 : 4;
+    matrix.shape = {outputs, (matrix.inputs + kGroup - 1) / kGroup, eight ? kBytes8 : kBytes4};
   }
 
   void add_norm(const std::string& name) {
@@ -74,7 +93,7 @@ class ShapeList {
   void add_module(std::int64_t layer, Kind kind, std::int64_t position) {
     const std::string module = names::module(layer, kind, position);
     const std::int64_t columns = config_.in_width(kind, layer);
-    const bool routed = config_.routed(kind, layer), codes = config_.is_quantized();
+    const bool routed = config_.routed(kind, layer), codes = config_.quantization == "int8";
     const std::int64_t row = config_.gate_type == GateType::linear ? width() : config_.gating_size;
     add(module + ".in", {width(), columns}, Role::map_in, codes);
     add(module + ".out", {config_.hidden(kind, layer), width()}, Role::map_out, codes);
@@ -99,6 +118,7 @@ class ShapeList {
 }  // namespace
 
 std::int64_t ParameterShape::count() const {
+  if (bits != 0) return shape.front() * inputs;
   std::int64_t product = 1;
   for (const std::int64_t dimension : shape) product *= dimension;
   return product;

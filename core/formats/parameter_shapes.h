@@ -24,7 +24,7 @@ enum class ParameterRole {
   row,            ///< [gating_size] or [n_embd]: a module's row of the router.
   module_bias,    ///< [columns] of a module, added after `in`.
   head_norm,      ///< [att_hidden + head size] of an attention module: its part of the norms of queries and of keys.
-  scale           ///< Of an int8 matrix.
+  scale           ///< Of a matrix that is int8 by output channel.
 };
 
 /// One parameter of a model under mformer's own name (parameter_names.h).
@@ -32,8 +32,12 @@ struct ParameterShape {
   std::string name;
   std::vector<std::int64_t> shape;
   ParameterRole role;
-  bool codes = false;  ///< int8.
+  bool codes = false;  ///< int8, with a scale for each output channel.
+  /// 8 or 4: blocks, uint8 [outputs, groups of 32 inputs, bytes] (kernels/quantised_blocks.h), of this many inputs.
+  int bits = 0;
+  std::int64_t inputs = 0;
 
+  /// Weights that it holds.
   std::int64_t count() const;
 };
 

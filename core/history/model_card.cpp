@@ -26,6 +26,12 @@ std::string code(const std::string& text) {
   return "`" + safe + "`";
 }
 
+/// What the table of a card says after the weights' dtype.
+std::string quantised_in(const ModelConfig& config) {
+  if (config.block_bits() != 0) return config.block_bits() == 8 ? ", matrices in int8" : ", matrices in int4";
+  return config.is_quantized() ? ", modules in int8" : "";
+}
+
 std::string counted(std::size_t count, const char* noun) {
   return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
 }
@@ -118,7 +124,7 @@ class Card {
           << grouped(config.active_parameter_count()) << " |\n| layers, width | " << config.n_layer << ", "
           << config.n_embd << " |\n| attention modules | " << bank(Kind::att) << " |\n| feed-forward modules | "
           << bank(Kind::mlp) << " |\n| context | " << grouped(config.block_size) << " tokens |\n| weights | "
-          << config.torch_dtype << (config.is_quantized() ? ", modules in int8" : "") << " |\n";
+          << config.torch_dtype << quantised_in(config) << " |\n";
   }
 
   void domains() {

@@ -11,6 +11,7 @@
 
 #include "kernels/linear.h"
 #include "kernels/linear_cross_entropy.h"
+#include "kernels/quantised_blocks.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -84,6 +85,9 @@ at::Tensor rows_at(const Model& model, const at::Tensor& hidden, const at::Tenso
 
 /// The logits of a distribution are never rounded to bfloat16, whatever the head is kept in.
 at::Tensor head_of(const Model& model) {
+  if (kernels::is_blocks(model.lm_head)) {
+    return kernels::dequantize_blocks(model.lm_head, model.config.n_embd, model.ln_f.weight.scalar_type());
+  }
   return model.bfloat16_matrices ? model.lm_head.to(at::kFloat) : model.lm_head;
 }
 

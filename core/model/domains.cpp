@@ -54,7 +54,7 @@ at::Tensor rows_of(const ModuleBank& bank, std::size_t count) {
 
 /// The rows in which two matrices differ, int64.
 at::Tensor differing_rows(const at::Tensor& a, const at::Tensor& b) {
-  return a.ne(b).any(1).nonzero().squeeze(1);
+  return a.ne(b).flatten(1).any(1).nonzero().squeeze(1);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
 #include "kernels/linear.h"
+#include "kernels/quantised_blocks.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -32,6 +33,21 @@ at::Tensor head_input(const Model& model, const at::Tensor& hidden, bool bfloat1
   return bfloat16 || model.bfloat16_matrices ? divided.to(at::kBFloat16) : divided;
 }
 
+at::Tensor head_for(const Model& model, const at::Tensor& rows) {
+  return kernels::as_numbers(model.lm_head, model.config.n_embd, rows.scalar_type());
+}
+
+namespace {
+
+at::Tensor embedding_of(const Model& model, const at::Tensor& ids) {
+  if (!kernels::is_blocks(model.wte)) return at::embedding(model.wte, ids);
+  const at::Tensor rows = model.wte.index_select(0, ids.flatten());
+  const at::Tensor values = kernels::dequantize_blocks(rows, model.config.n_embd, model.ln_f.weight.scalar_type());
+  return values.view({ids.size(0), ids.size(1), -1});
+}
+
+}  // namespace
+
 ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOptions& asked) {
   if (!model.domains.empty())
     throw Error("a model with domains is run as one of its views", "see core/model/domains.h");
@@ -49,7 +65,7 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
   ForwardOutput output;
   output.routing.resize(model.blocks.size());
   // The residual stream has the norms' dtype: float32 also where the matrices are bfloat16.
-  const at::Tensor embedded = at::embedding(model.wte, input_ids).to(model.ln_f.weight.scalar_type());
+  const at::Tensor embedded = embedding_of(model, input_ids).to(model.ln_f.weight.scalar_type());
   at::Tensor x = layers::dropout(scaled(embedded, form.embedding_scale), config.embd_pdrop, options);
   const layers::Positions positions = positions_of(config, options, key_mask, x);
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
@@ -69,7 +85,8 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
 }
 
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16) {
-  const at::Tensor logits = kernels::linear(head_input(model, hidden, bfloat16), model.lm_head, {});
+  const at::Tensor rows = head_input(model, hidden, bfloat16);
+  const at::Tensor logits = kernels::linear(rows, head_for(model, rows), {});
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }
 

@@ -99,6 +99,9 @@ ForwardOutput forward(const Model& model, const at::Tensor& input_ids, const For
 /// where that or the model asks for it.
 at::Tensor head_input(const Model& model, const at::Tensor& hidden, bool bfloat16);
 
+/// The head, as numbers of the rows' dtype where it is quantised.
+at::Tensor head_for(const Model& model, const at::Tensor& rows);
+
 /// hidden [..., n_embd] → logits [..., vocab_size], float32.
 at::Tensor logits_of(const Model& model, const at::Tensor& hidden, bool bfloat16 = false);
 

@@ -17,12 +17,17 @@ struct PreparedBank {
   at::Tensor router_bias;        ///< [gating_size] float32 or undefined
   kernels::PackedWeight rows;    ///< [gating_size or n_embd, modules]; the centroids of a gmm gate at unit length
   float temperature = 1;         ///< Logits are multiplied by it.
-  std::vector<kernels::PackedWeight> in, out;  ///< Of each module.
-  at::Tensor in_bias;                          ///< [modules, columns of in] float32 or undefined
-  at::Tensor query_norm, key_norm;             ///< QkNorm::whole: of all modules side by side, float32
+  std::vector<kernels::PackedWeight> in, out;  ///< Of each module; empty where `whole_in` and `whole_out` hold them.
+  /// All modules of an unrouted bank as the dense layer that they are: their `in` side by side, [n_embd, modules ·
+  /// columns], their `out` one below the other, [modules · rows, n_embd]. Not packed where modules are apart: where a
+  /// router chooses, and where views of one model share some of them.
+  kernels::PackedWeight whole_in, whole_out;
+  at::Tensor in_bias;               ///< [modules, columns of in] float32 or undefined
+  at::Tensor query_norm, key_norm;  ///< QkNorm::whole: of all modules side by side, float32
   bool routed = true;
+  std::int64_t modules = 0;
 
-  std::int64_t size() const { return static_cast<std::int64_t>(in.size()); }
+  std::int64_t size() const { return modules; }
 };
 
 struct PreparedBlock {
@@ -43,7 +48,7 @@ struct PreparedModel {
   at::ScalarType dtype = at::kFloat;  ///< float32 or bfloat16: of the factors of products, keys and values. Sums, the
                                       ///< residual stream, norms and softmax are float32.
   kernels::Activation activation = kernels::Activation::gelu;
-  at::Tensor wte;  ///< [vocab_size, n_embd]
+  at::Tensor wte;  ///< [vocab_size, n_embd], or blocks of 8 bits (kernels/quantised_blocks.h)
   std::vector<PreparedBlock> blocks;
   Affine ln_f;  ///< float32
   kernels::PackedWeight head;
@@ -58,6 +63,8 @@ void for_each_packed(const PreparedModel& prepared, const Visit& visit) {
       visit(bank->router);
       for (const kernels::PackedWeight& weight : bank->in) visit(weight);
       for (const kernels::PackedWeight& weight : bank->out) visit(weight);
+      visit(bank->whole_in);
+      visit(bank->whole_out);
     }
     for (const kernels::PackedWeight* weight : {&block.k_proj, &block.v_proj, &block.shared_in, &block.shared_out}) {
       visit(*weight);
@@ -66,10 +73,15 @@ void for_each_packed(const PreparedModel& prepared, const Visit& visit) {
   visit(prepared.head);
 }
 
+/// What prepare_for_inference() takes for four bits a weight.
+inline constexpr at::ScalarType kInt4 = at::kQUInt4x2;
+
 /// The model made ready for inference on the CPU in `dtype`, float32 or bfloat16. The matrices are packed and let go
-/// one by one, so that there are never two copies of all, unless other models hold them. Quantised modules stay int8.
-/// With dtype int8 the others and the head are quantised, too (kernels::quantize_int8), and the rest is bfloat16.
-/// Throws Error for any other dtype.
+/// one by one (those of an unrouted bank together), so that there are never two copies of all, unless other models hold
+/// them. Modules in int8 by output channel stay int8; blocks of 8 and 4 bits become numbers of `dtype`.
+/// With dtype int8 or kInt4 all matrices but the routers' are blocks (kernels/quantised_blocks.h): those that are
+/// blocks already as they are, the others quantised to 8 bits, or with kInt4 to 4, and the head to 8; the rest is
+/// bfloat16. Throws Error for any other dtype, and where a weight has no block.
 PreparedModel prepare_for_inference(Model model, at::ScalarType dtype);
 
 /// The same for the views of a model with domains: what they share is packed once.

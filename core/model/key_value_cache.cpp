@@ -1,5 +1,7 @@
 #include <ATen/ops/empty.h>
 
+#include <cstring>
+
 #include "core/model/forward.h"
 #include "modules_registry/error.h"
 
@@ -16,6 +18,29 @@ at::Tensor with_room(const at::Tensor& room, const at::Tensor& like, std::int64_
   return larger;
 }
 
+/// Writes `fresh` to the positions from `first` on. A decoded token is so little that a copy by LibTorch, with what it
+/// looks at beforehand, would take longer than all else that is done with it.
+void put(const at::Tensor& fresh, std::int64_t first, const at::Tensor& room) {
+  const std::int64_t tokens = fresh.size(1);
+  const bool plain = fresh.device().is_cpu() && fresh.stride(3) == 1 && fresh.scalar_type() == room.scalar_type();
+  if (!plain) {
+    room.narrow(1, first, tokens).copy_(fresh.detach());
+    return;
+  }
+  const auto bytes = static_cast<std::int64_t>(fresh.element_size());
+  const auto* from = static_cast<const char*>(fresh.const_data_ptr());
+  auto* to = static_cast<char*>(room.mutable_data_ptr());
+  for (std::int64_t b = 0; b < fresh.size(0); ++b) {
+    for (std::int64_t h = 0; h < fresh.size(2); ++h) {
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        const std::int64_t at = b * room.stride(0) + (first + t) * room.stride(1) + h * room.stride(2);
+        const std::int64_t source = b * fresh.stride(0) + t * fresh.stride(1) + h * fresh.stride(2);
+        std::memcpy(to + at * bytes, from + source * bytes, static_cast<std::size_t>(fresh.size(3) * bytes));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::pair<at::Tensor, at::Tensor> KeyValueCache::append(std::size_t layer, const at::Tensor& key,
@@ -29,7 +54,7 @@ std::pair<at::Tensor, at::Tensor> KeyValueCache::append(std::size_t layer, const
   const std::int64_t tokens = key.size(1), total = length_ + tokens, needed = std::max(total, positions_);
   const auto append_to = [&](at::Tensor& stored, const at::Tensor& fresh) {
     stored = with_room(stored, fresh, length_, needed);
-    stored.narrow(1, length_, tokens).copy_(fresh.detach());
+    put(fresh, length_, stored);
     return stored.narrow(1, 0, total);
   };
   const at::Tensor keys = append_to(room.key, key);

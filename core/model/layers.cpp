@@ -16,6 +16,7 @@
 #include "kernels/gated_activation.h"
 #include "kernels/grouped_linear.h"
 #include "kernels/linear.h"
+#include "kernels/quantised_blocks.h"
 #include "kernels/rms_norm.h"
 #include "modules_registry/error.h"
 
@@ -26,9 +27,15 @@ at::Tensor in_dtype(const at::Tensor& x, const ForwardOptions& options) {
   return options.bfloat16 ? x.to(at::kBFloat16) : x;
 }
 
-/// The matrix `which`; that of a quantised module as `dtype`, or just its shape where no row uses it.
-at::Tensor floating(const Module& module, at::Tensor Module::*which, at::ScalarType dtype, bool used) {
+/// The matrix `which`, of `inputs` inputs; that of a quantised module as `dtype`, or just its shape where no row uses
+/// it.
+at::Tensor floating(const Module& module, at::Tensor Module::*which, std::int64_t inputs, at::ScalarType dtype,
+                    bool used) {
   const at::Tensor& weight = module.*which;
+  if (kernels::is_blocks(weight)) {
+    if (used) return kernels::dequantize_blocks(weight, inputs, dtype).t().contiguous();
+    return at::zeros({}, weight.options().dtype(dtype)).expand({inputs, weight.size(0)});
+  }
   if (weight.scalar_type() != at::kChar) return weight;
   if (!used) return at::zeros({}, weight.options().dtype(dtype)).expand(weight.sizes());
   const at::Tensor& scale = which == &Module::in ? module.in_scale : module.out_scale;
@@ -44,7 +51,9 @@ at::Tensor norm(NormKind kind, const at::Tensor& x, const Affine& norm, double e
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   const ForwardOptions& options) {
-  return kernels::linear(in_dtype(x, options), weight, bias.defined() ? bias.to(weight.scalar_type()) : bias);
+  const at::Tensor input = in_dtype(x, options);
+  const at::Tensor numbers = kernels::as_numbers(weight, x.size(-1), input.scalar_type());
+  return kernels::linear(input, numbers, bias.defined() ? bias.to(numbers.scalar_type()) : bias);
 }
 
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options) {
@@ -77,14 +86,14 @@ struct Maps {
   c10::intrusive_ptr<kernels::FrozenPanels> frozen;
 };
 
-Maps maps_of(const ModuleBank& bank, at::Tensor Module::*which, at::ScalarType dtype,
+Maps maps_of(const ModuleBank& bank, at::Tensor Module::*which, const at::Tensor& rows,
              const kernels::ModuleDispatch& dispatch, const ForwardOptions& options) {
   Maps maps;
   maps.weights.reserve(bank.modules.size());
   bool lasting = true;  // dequantised weights are gone after the product
   for (std::size_t m = 0; m < bank.modules.size(); ++m) {
     const bool used = dispatch.offset[m + 1] > dispatch.offset[m];
-    maps.weights.push_back(floating(bank.modules[m], which, dtype, used));
+    maps.weights.push_back(floating(bank.modules[m], which, rows.size(1), rows.scalar_type(), used));
     lasting = lasting && maps.weights.back().is_same(bank.modules[m].*which);
   }
   if (lasting) maps.frozen = options.frozen_panels;
@@ -106,13 +115,13 @@ kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision
 
 at::Tensor through_first_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                               const ForwardOptions& options) {
-  const Maps maps = maps_of(bank, &Module::in, rows.scalar_type(), dispatch, options);
+  const Maps maps = maps_of(bank, &Module::in, rows, dispatch, options);
   return kernels::grouped_linear(rows, dispatch.offset, maps.weights, maps.frozen);
 }
 
 at::Tensor through_second_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                                const ForwardOptions& options, BankTrace& trace) {
-  const Maps maps = maps_of(bank, &Module::out, rows.scalar_type(), dispatch, options);
+  const Maps maps = maps_of(bank, &Module::out, rows, dispatch, options);
   if (dispatch.to_all && !options.norms) {
     return kernels::grouped_linear_sum(rows, dispatch.offset, maps.weights, maps.frozen);
   }
@@ -142,12 +151,19 @@ at::Tensor between_maps(const ModelConfig& config, const at::Tensor& rows) {
                            : activate(activation_of(config.activation_function), rows);
 }
 
+/// A matrix of the shared expert [in, out] for these rows.
+at::Tensor shared_map(const at::Tensor& map, const at::Tensor& rows) {
+  if (!kernels::is_blocks(map)) return map;
+  return kernels::dequantize_blocks(map, rows.size(-1), rows.scalar_type()).t().contiguous();
+}
+
 /// The shared expert on x [tokens, n_embd], as a bank of one module that all tokens take.
 at::Tensor shared_expert(const ModelConfig& config, const SharedExpert& shared, const at::Tensor& x,
                          const ForwardOptions& options) {
   const std::vector<std::int64_t> all = {0, x.size(0)};
-  const at::Tensor hidden = between_maps(config, kernels::grouped_linear(in_dtype(x, options), all, {shared.in}));
-  const at::Tensor out = kernels::grouped_linear(hidden, all, {shared.out});
+  const at::Tensor input = in_dtype(x, options);
+  const at::Tensor hidden = between_maps(config, kernels::grouped_linear(input, all, {shared_map(shared.in, input)}));
+  const at::Tensor out = kernels::grouped_linear(hidden, all, {shared_map(shared.out, hidden)});
   if (!shared.gate.defined()) return out;
   return out *
          at::sigmoid(kernels::linear(x.to(shared.gate.scalar_type()), shared.gate.unsqueeze(0))).to(out.scalar_type());

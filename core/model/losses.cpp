@@ -148,13 +148,13 @@ at::Tensor cross_entropy(const Model& model, const at::Tensor& hidden, const at:
   const at::Tensor rows = head_rows(model, hidden, bfloat16);
   const at::Tensor wanted = targets.flatten().to(hidden.device());
   if (!is_chunked(rows)) return sum_over(logits_of(model, hidden), wanted, divisor);
-  return kernels::linear_cross_entropy(rows, model.lm_head, wanted, divisor);
+  return kernels::linear_cross_entropy(rows, head_for(model, rows), wanted, divisor);
 }
 
 at::Tensor token_losses(const Model& model, const at::Tensor& hidden, const at::Tensor& targets, bool bfloat16) {
   const at::Tensor rows = head_rows(model, hidden, bfloat16);
   const at::Tensor wanted = targets.flatten().to(hidden.device());
-  if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, model.lm_head, wanted);
+  if (is_chunked(rows)) return kernels::linear_cross_entropy_losses(rows, head_for(model, rows), wanted);
   return at::cross_entropy_loss(logits_of(model, hidden.reshape({-1, hidden.size(-1)})), wanted, {},
                                 at::Reduction::None, -100);
 }

@@ -6,6 +6,7 @@
 
 #include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
+#include "kernels/quantised_blocks.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -114,11 +115,23 @@ std::vector<ParameterRef> parameters(Model& model) {
   return all;
 }
 
+namespace {
+
+/// Blocks have as many weights as the matrix that they stand for.
+std::int64_t weights_in(const at::Tensor& tensor, const ModelConfig& config, const ParameterRef& ref) {
+  if (!kernels::is_blocks(tensor)) return tensor.numel();
+  const bool by_hidden = ref.role == Role::map_out;
+  if (ref.role == Role::shared_map && ref.name.ends_with(".out")) return tensor.size(0) * config.form.shared_hidden;
+  return tensor.size(0) * (by_hidden ? config.hidden(ref.kind, ref.layer) : config.n_embd);
+}
+
+}  // namespace
+
 ModelSize size_of(const Model& model) {
   ModelSize size;
   Model handles = model;
   for_each_parameter(handles, [&](const ParameterRef& ref) {
-    size.weights += ref.role == Role::scale ? 0 : ref.tensor->numel();
+    size.weights += ref.role == Role::scale ? 0 : weights_in(*ref.tensor, handles.config, ref);
     size.bytes += static_cast<std::int64_t>(ref.tensor->nbytes());
   });
   return size;

@@ -22,8 +22,9 @@ struct Module {
                    ///< undefined in an unrouted bank.
   at::Tensor in_bias;    ///< [columns] added after `in`; undefined where the form has none.
   at::Tensor head_norm;  ///< [att_hidden + head size]: its part of the weights of QkNorm::whole, queries then keys.
-  /// [hidden] of `in` and [n_embd] of `out`, float32; defined only where those are int8, in a quantised module: the
-  /// value of a weight is its code times the scale of its column (kernels/packed_linear.h).
+  /// [hidden] of `in` and [n_embd] of `out`, float32; defined only where those are int8 by output channel: the value of
+  /// a weight is its code times the scale of its column (kernels/packed_linear.h). A module that is quantised in groups
+  /// has the blocks of the transposes as `in` and `out` (kernels/quantised_blocks.h), and no scales beside them.
   at::Tensor in_scale, out_scale;
   std::string uid;      ///< Lasting identity in the registry; empty for a model that no registry knows.
   bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
@@ -31,7 +32,7 @@ struct Module {
   std::vector<std::string> hidden_from = {};  ///< Of a base module: domains that have a copy in its place.
 };
 
-/// Number of a module's weights, scales aside.
+/// Number of a module's weights, scales aside; of blocks those of whole groups.
 std::int64_t weights_of(const Module& module);
 
 /// `to` gets the tensors of `from`, and stays what it is otherwise.

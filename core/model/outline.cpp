@@ -14,7 +14,8 @@ class Outline {
  public:
   Outline(const ModelConfig& config, at::ScalarType dtype) {
     for (ParameterShape& parameter : parameter_shapes(config)) {
-      const at::ScalarType type = parameter.codes                          ? at::kChar
+      const at::ScalarType type = parameter.bits != 0                      ? at::kByte
+                                  : parameter.codes                        ? at::kChar
                                   : parameter.role == ParameterRole::scale ? at::kFloat
                                                                            : dtype;
       tensors_[std::move(parameter.name)] = at::empty(parameter.shape, at::TensorOptions(type).device(at::kMeta));

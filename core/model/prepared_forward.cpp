@@ -36,7 +36,7 @@ class Pass {
         options_(options),
         batch_(input_ids.size(0)),
         tokens_(input_ids.size(1)),
-        x_(kernels::embedding(model.wte, input_ids.contiguous().view({-1}))) {
+        x_(kernels::embedding(model.wte, model.config.n_embd, input_ids.contiguous().view({-1}))) {
     if (key_mask.defined()) key_mask_ = key_mask;
     if (form_.embedding_scale != 1) x_.mul_(form_.embedding_scale);
     if (form_.rotary.kind == RotaryKind::none) return;
@@ -136,6 +136,16 @@ class Pass {
     }
   }
 
+  // An unrouted bank as one dense layer: a token's modules are side by side in its row.
+
+  static at::Tensor raise_whole(const PreparedBank& bank, const at::Tensor& x) {
+    return kernels::packed_linear(x, bank.whole_in, bank.in_bias.defined() ? bank.in_bias.flatten() : at::Tensor());
+  }
+
+  void add_whole(const PreparedBank& bank, const at::Tensor& rows) {
+    x_.add_(kernels::packed_linear(rows, bank.whole_out, {}, /*float32=*/true), form_.residual_scale);
+  }
+
   void add_bias(const at::Tensor& bias) {
     if (bias.defined()) x_.add_(bias, form_.residual_scale);
   }
@@ -149,7 +159,10 @@ class Pass {
   void feed_forward(const PreparedBlock& block, const Input& input, RouterDecision& decision) {
     const at::Tensor& x = input.x;
     const PreparedBank& bank = block.mlp;
-    if (bank.size() > 0) {
+    if (bank.whole_in.defined()) {
+      const at::Tensor hidden = between_maps(raise_whole(bank, x).view({x.size(0) * bank.size(), -1}));
+      add_whole(bank, hidden.view({x.size(0), -1}));
+    } else if (bank.size() > 0) {
       const kernels::Choice choice = route(bank, config_.k_mlp, input.router, decision);
       const auto dispatch = dispatch_of(bank, choice);
       add_second_maps(bank, between_maps(raise(bank, x, dispatch)), choice, dispatch);
@@ -178,7 +191,7 @@ class Pass {
   }
 
   Heads module_heads(const PreparedBlock& block, const at::Tensor& flat) const {
-    const at::Tensor slots = flat.view({batch_, tokens_, flat.size(1), -1});
+    const at::Tensor slots = flat.view({batch_, tokens_, flat.size(-2), -1});
     if (form_.qk_norm != QkNorm::whole) return own_heads(config_, slots, block.q_norm, block.k_norm);
     return own_heads(config_, slots, block.att.query_norm, block.att.key_norm);
   }
@@ -187,6 +200,16 @@ class Pass {
     const at::Tensor& x = input.x;
     const PreparedBank& bank = block.att;
     if (bank.size() == 0) return add_bias(block.att_bias);
+    if (bank.whole_in.defined()) {
+      at::Tensor slots = raise_whole(bank, x).view({batch_, tokens_, bank.size(), -1});
+      // Turned where they lie: a decoded token would notice two copies more.
+      const bool in_place = rotary_.has_value() && form_.qk_norm == QkNorm::none && form_.clip_qkv <= 0;
+      if (in_place) kernels::rotate_in_place(slots, *rotary_, config_.n_head + 1);
+      const at::Tensor read = attend(config_, layer, module_heads(block, slots), in_place ? std::nullopt : rotary_,
+                                     key_mask_, options_.cache);
+      add_whole(bank, read.view({x.size(0), -1}));
+      return add_bias(block.att_bias);
+    }
     const kernels::Choice choice = route(bank, config_.k_att, input.router, decision);
     const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);

@@ -205,8 +205,9 @@ ModuleScore score_by(Criterion criterion, const Model& model, const std::vector<
   if (criterion != Criterion::norm) return statistic_score(criterion, model, stats);
   return [&model](std::int64_t layer, Kind kind, std::int64_t position) {
     const Module& module = model.blocks[layer].bank(kind).modules[position];
-    return frobenius(dequantized(module.in, module.in_scale, at::kFloat)) *
-           frobenius(dequantized(module.out, module.out_scale, at::kFloat));
+    const std::int64_t hidden = model.config.hidden(kind, layer);
+    return frobenius(dequantized(module.in, module.in_scale, model.config.n_embd, at::kFloat)) *
+           frobenius(dequantized(module.out, module.out_scale, hidden, at::kFloat));
   };
 }
 

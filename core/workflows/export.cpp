@@ -7,6 +7,7 @@
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/modeling_file.h"
 #include "core/checkpoint/quantize.h"
+#include "core/checkpoint/written_parameters.h"
 #include "core/formats/chat_format.h"
 #include "core/formats/staged_folder.h"
 #include "core/history/commit.h"
@@ -58,7 +59,8 @@ void make_floating(Model& model, at::ScalarType dtype) {
   convert(model, dtype);
 }
 
-/// Losses of the version in `dtype` and of the int8 checkpoint that was written, one model in memory after the other.
+/// Losses of the version in `dtype` and of the quantised checkpoint that was written, one model in memory after the
+/// other.
 std::vector<TaskChange> compare(Session& session, const VersionRecord& version, const ExportOptions& options,
                                 at::ScalarType dtype) {
   LoadedVersion base = load_version(session.registry, version);
@@ -112,6 +114,7 @@ bool is_of_transformers(const ModelConfig& config) {
 
 CardReaders readers_of(const Model& written, const ExportOptions& options) {
   if (for_transformers(options)) return CardReaders::transformers_code;
+  if (written.config.block_bits() != 0) return CardReaders::mformer;
   if (is_of_transformers(written.config)) return CardReaders::family;  // or it is not written
   const bool family = has_equal_counts(written.config) && !written.config.is_quantized() && written.domains.empty();
   return family ? CardReaders::family : CardReaders::mformer;
@@ -135,42 +138,16 @@ Exported source_of(const Registry& registry, const VersionRecord& version, const
   return exported;
 }
 
-/// The weights in `dtype`, but for the codes and scales that are to be written.
-class WrittenParameters {
- public:
-  WrittenParameters(const ModelConfig& config, ByParameter stored, at::ScalarType dtype, bool quantize)
-      : stored_(std::move(stored)), dtype_(dtype), quantize_(quantize) {
-    for (const ParameterShape& parameter : parameter_shapes(config)) roles_[parameter.name] = parameter.role;
-  }
+/// ModelConfig::quantization of what is written. Modules that are int8 by output channel keep their bits.
+std::string quantisation_of(const ModelConfig& stored, const ExportOptions& options) {
+  if (options.quantize != "int8") return options.quantize.empty() ? "" : "int4_groups";
+  return for_transformers(options) || stored.quantization == "int8" ? "int8" : "int8_groups";
+}
 
-  at::Tensor operator()(const std::string& name) {
-    const auto found = roles_.find(name);
-    if (found == roles_.end()) return {};
-    if (found->second == ParameterRole::scale) return scale(name);
-    const bool is_map = found->second == ParameterRole::map_in || found->second == ParameterRole::map_out;
-    const at::Tensor tensor = stored_(name);
-    if (!is_map) return tensor.defined() ? tensor.to(dtype_) : tensor;
-    if (!quantize_) return dequantized(tensor, stored_(name + "_scale"), dtype_).to(dtype_);
-    if (tensor.scalar_type() == at::kChar) return tensor;
-    const auto [codes, scale] = quantized(tensor);
-    scales_[name + "_scale"] = scale;
-    return codes;
-  }
-
- private:
-  at::Tensor scale(const std::string& name) {
-    if (const at::Tensor stored = stored_(name); stored.defined()) return stored;
-    const auto made = scales_.find(name);  // scales follow their codes
-    if (made != scales_.end()) return made->second;
-    return quantized(stored_(name.substr(0, name.size() - std::string_view("_scale").size()))).second;
-  }
-
-  ByParameter stored_;
-  at::ScalarType dtype_;
-  bool quantize_;
-  std::map<std::string, ParameterRole> roles_;
-  std::map<std::string, at::Tensor> scales_;
-};
+/// Whether mformer's own layout is written: what it alone can hold is, too.
+bool is_native(const ModelConfig& written, const ExportOptions& options) {
+  return for_transformers(options) || written.block_bits() != 0;
+}
 
 /// The model that is written, without its weights.
 Model outline_of(const Model& stored, at::ScalarType dtype, const std::string& quantization) {
@@ -178,8 +155,13 @@ Model outline_of(const Model& stored, at::ScalarType dtype, const std::string& q
   config.quantization = quantization;
   Model outline = outline_model(config, dtype);
   outline.domains = stored.domains;
+  const auto shapes = shapes_by_name(config), stored_shapes = shapes_by_name(stored.config);
   for (Domain& domain : outline.domains) {
-    for (PrivatePart& part : domain.parts) part.value = part.value.to(dtype);
+    for (PrivatePart& part : domain.parts) {
+      const auto shape = shapes.find(part.name);  // none of a bank's rows
+      part.value = shape == shapes.end() ? part.value.to(dtype)
+                                         : rewritten(part.value, shape->second, stored_shapes.at(part.name), dtype);
+    }
   }
   for (std::size_t l = 0; l < outline.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
@@ -204,14 +186,14 @@ void write(const Registry& registry, const VersionRecord& version, LoadedVersion
     how.tokenizer_path = registry.objects().verified_path(loaded.manifest.tokenizer_object);
   }
   how.extra_files = reader_files(loaded);
-  loaded.model.config.torch_dtype = name_of(loaded.model.wte.scalar_type());
+  loaded.model.config.torch_dtype = name_of(loaded.model.ln_f.weight.scalar_type());
   const std::string card = model_card(registry, version, loaded.model, readers_of(loaded.model, options));
   how.extra_files["README.md"] = card;
   how.extra_files["mformer_provenance.json"] = provenance_json(registry, version, loaded.model, card);
-  how.native = for_transformers(options);
+  how.native = is_native(loaded.model.config, options);
   remove_chat_format(loaded.model.config);      // reader_files() holds it
   loaded.model.config.extra.erase("auto_map");  // of an imported checkpoint: its Python files are not written
-  if (how.native) {
+  if (for_transformers(options)) {
     how.extra_files[kModelingFile] = modeling_file();
     loaded.model.config.extra["auto_map"] = auto_map();
   }
@@ -227,8 +209,12 @@ void ExportOptions::validate() const {
     return;
   }
   dtype_of(*this, at::kFloat);
-  if (!quantize.empty() && quantize != "int8") {
-    throw UsageError("unknown quantisation '" + quantize + "'", "known: int8");
+  if (!quantize.empty() && quantize != "int8" && quantize != "int4") {
+    throw UsageError("unknown quantisation '" + quantize + "'", "known: int8, int4");
+  }
+  if (quantize == "int4" && layout == "transformers") {
+    throw UsageError("--for transformers writes no int4",
+                     "--quantize int8 --for transformers does; mformer reads both");
   }
   if (!layout.empty() && layout != "transformers") {
     throw UsageError("unknown reader '" + layout + "'", "known: transformers");
@@ -253,8 +239,8 @@ std::int64_t weights_to_export(const Registry& registry, const VersionRecord& ve
     require_gguf_model(model);
     return size_of(model).weights;
   }
-  model.config.quantization = options.quantize;
-  require_writable(model, for_transformers(options));
+  model.config.quantization = quantisation_of(model.config, options);
+  require_writable(model, is_native(model.config, options));
   return size_of(model).weights;
 }
 
@@ -265,19 +251,20 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   options.folder = real_path(asked.folder).string();  // "." is another folder once it was replaced
   Exported exported = source_of(session.registry, version, options.domain);
   LoadedVersion& loaded = exported.version;
+  const ModelConfig stored = loaded.model.config;
   ExportReport report;
   report.folder = asked.folder;
   if (is_gguf(options)) {
-    const GgufType type = gguf_type_of(options, loaded.model.wte.scalar_type());
+    const GgufType type = gguf_type_of(options, loaded.model.ln_f.weight.scalar_type());
     loaded.model = outline_of(loaded.model, at::kFloat, "");
-    WrittenParameters numbers(loaded.model.config, std::move(exported.parameter), at::kFloat, false);
+    WrittenParameters numbers(loaded.model.config, stored, std::move(exported.parameter), at::kFloat);
     export_gguf(session.registry, version, loaded, std::ref(numbers), options, type);
     report.bytes = bytes_in(options.folder);
     return report;
   }
-  const at::ScalarType dtype = dtype_of(options, loaded.model.wte.scalar_type());
-  loaded.model = outline_of(loaded.model, dtype, options.quantize);
-  WrittenParameters written(loaded.model.config, std::move(exported.parameter), dtype, !options.quantize.empty());
+  const at::ScalarType dtype = dtype_of(options, loaded.model.ln_f.weight.scalar_type());
+  loaded.model = outline_of(loaded.model, dtype, quantisation_of(stored, options));
+  WrittenParameters written(loaded.model.config, stored, std::move(exported.parameter), dtype);
   write(session.registry, version, loaded, std::ref(written), options);
   const ModelConfig& config = loaded.model.config;
   report.bytes = bytes_in(options.folder);
@@ -290,7 +277,7 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
   if (options.quantize.empty()) return report;
   const ModelSize size = size_of(loaded.model);
   const auto element = static_cast<std::int64_t>(c10::elementSize(dtype));
-  report.quantization = {name_of(dtype), size.weights * element, size.bytes, {}};
+  report.quantization = {config.quantization, name_of(dtype), size.weights * element, size.bytes, {}};
   if (options.evaluate) {
     report.cut_off = after_commit([&] { report.quantization->tasks = compare(session, version, options, dtype); });
   }

@@ -15,9 +15,11 @@ struct ExportOptions {
   std::string layout;  ///< "transformers": any model, with the Python file that runs it there; empty = its family's.
   std::string domain;  ///< Write this hypothesis alone, a plain model: "base" or a domain's name; empty = all there is.
   std::string dtype;   ///< "float32", "bfloat16" or "float16"; empty = as stored, or, with `quantize`, "bfloat16".
-  std::string quantize;  ///< "int8": the modules' matrices; `dtype` is then that of everything else. Empty = none. Of a
-                         ///< GGUF file "q8_0", "q4_0" or "q4_1": all matrices; its cost is not measured.
-  bool evaluate = true;  ///< With `quantize`: measure what it costs.
+  /// "int8", "int4": all matrices but the routers' in groups (of int4 embedding and head in 8 bits), in mformer's own
+  /// layout; for transformers, int8 alone: the modules' matrices by output channel. `dtype` is then that of the rest.
+  /// Empty = none. Of a GGUF file "q8_0", "q4_0" or "q4_1": all matrices; its cost is not measured.
+  std::string quantize;
+  bool evaluate = true;            ///< With `quantize`: measure what it costs.
   std::int64_t max_tokens = 8192;  ///< Held-out tokens per task for that, spread evenly; 0 = all.
   std::int64_t max_shard_bytes = 5'000'000'000;
   bool overwrite = false;  ///< Replace an export; see require_export_target().
@@ -26,8 +28,9 @@ struct ExportOptions {
   void validate() const;
 };
 
-/// What int8 changes against the same version written in `dtype` without it.
+/// What the codes change against the same version written in `dtype` without it.
 struct QuantizationCost {
+  std::string method;  ///< ModelConfig::quantization of what was written.
   std::string dtype;
   std::int64_t weight_bytes_before = 0, weight_bytes_after = 0;  ///< Of all weights, scales included.
   std::vector<TaskChange> tasks;  ///< Losses of the two; every task that can be read, none if it was not asked for.
@@ -41,7 +44,8 @@ struct ExportReport {
   bool loadable_by_reference = false;     ///< By the family's own model class.
   bool loadable_by_transformers = false;  ///< By that, or by the Python file beside the weights.
   std::optional<QuantizationCost> quantization;
-  std::string cut_off;  ///< Why what int8 costs is not measured; see after_commit(). The folder is written and whole.
+  std::string
+      cut_off;  ///< Why what the codes cost is not measured; see after_commit(). The folder is written and whole.
 };
 
 /// Throws Error unless the folder (of GGUF: the file) may be written without a loss: it is new or empty, or an export

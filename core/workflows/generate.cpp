@@ -12,6 +12,7 @@
 #include "core/decoding/next_token.h"
 #include "core/decoding/text_stream.h"
 #include "core/model/domains.h"
+#include "core/model/inference.h"
 #include "core/text/utf8.h"
 #include "core/training/retain_memory.h"
 #include "modules_registry/error.h"
@@ -24,6 +25,8 @@ constexpr std::int64_t kMostPositionsReserved = 4096;
 
 /// bfloat16 weights are computed with as they are, all others in float32, if the user does not say otherwise.
 at::ScalarType inference_dtype(const Model& model, const std::string& name) {
+  if (name.empty() && model.config.block_bits() != 0) return at::kChar;
+  if (name == "int4") return kInt4;
   if (name.empty()) return model.wte.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
   return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
@@ -63,9 +66,10 @@ void GenerateOptions::validate() const {
   require(top_k >= 0, "--top-k must not be negative", "0 = no limit");
   require(top_p > 0 && top_p <= 1, "--top-p must be above 0 and at most 1", "1 = no limit");
   for (const std::string& one : stop) require(!one.empty(), "--stop must not be empty", "for example --stop '###'");
-  require(dtype.empty() || dtype == "float32" || dtype == "bfloat16" || dtype == "int8",
-          "--dtype must be float32, bfloat16 or int8", "without it the model computes as it is stored");
-  require(dtype != "int8" || device.is_cpu(), "--dtype int8 is for the CPU",
+  const bool codes = dtype == "int8" || dtype == "int4";
+  require(dtype.empty() || dtype == "float32" || dtype == "bfloat16" || codes,
+          "--dtype must be float32, bfloat16, int8 or int4", "without it the model computes as it is stored");
+  require(!codes || device.is_cpu(), "--dtype int8 and int4 are for the CPU",
           "on a GPU --dtype bfloat16 is the smallest");
 }
 

@@ -20,8 +20,8 @@ struct GenerateOptions {
   double top_p = 0.95;            ///< … among the fewest tokens that hold this probability.
   std::vector<std::string> stop;  ///< Stop before any of these appears.
   std::uint64_t seed = 0;
-  std::string
-      dtype;  ///< "float32", "bfloat16" or, on the CPU, "int8" (MixtureDecoder); empty = as the model is stored.
+  std::string dtype;  ///< "float32", "bfloat16" or, on the CPU, "int8" or "int4" (MixtureDecoder); empty = as the model
+                      ///< is stored.
 
   at::Device device = at::kCPU;
   std::string domain;  ///< One hypothesis of a model with domains; empty = the posterior over births decides.

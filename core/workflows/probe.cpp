@@ -147,7 +147,7 @@ ProbeReport probe(const Model& original, const ProbeOptions& options) {
   if (!model.domains.empty()) return probe_mixture(model, ids, how, options);
   if (options.gradients) {
     if (model.config.is_quantized()) {
-      throw Error("int8 modules have no gradients", "add --float64: the values of their weights have");
+      throw Error("quantised weights have no gradients", "add --float64: the values of their weights have");
     }
     model = clone(model);
     for_each_parameter(model, [](const ParameterRef& ref) { ref.tensor->set_requires_grad(true); });

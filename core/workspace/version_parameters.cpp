@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kSeeFsck = "mformer fsck says more";
 
 bool fits(const at::Tensor& x, const ParameterShape& wanted) {
-  const bool type = wanted.codes                          ? x.scalar_type() == at::kChar
+  const bool type = wanted.bits != 0                      ? x.scalar_type() == at::kByte
+                    : wanted.codes                        ? x.scalar_type() == at::kChar
                     : wanted.role == ParameterRole::scale ? x.scalar_type() == at::kFloat
                                                           : x.is_floating_point();
   return type && x.sizes() == at::IntArrayRef(wanted.shape);
@@ -40,7 +41,7 @@ VersionParameters::VersionParameters(const Registry& registry, const VersionReco
     for (const Kind kind : {Kind::att, Kind::mlp}) find_bank(layer, kind);
   }
   find_trunk();
-  convert(outline_.model, dtype_of_embedding());
+  convert(outline_.model, dtype_of_numbers());
   take_domains(outline_.model, source);
   read_private_parts();
   require_views(outline_.model, "the objects of " + to_string(version));
@@ -62,12 +63,14 @@ void VersionParameters::take_chat_template(const ModelConfig& config, const std:
       tokenizer.chatting_by(std::make_shared<ChatTemplate>(named, tokenizer, "the chat template of " + version));
 }
 
-at::ScalarType VersionParameters::dtype_of_embedding() {
-  const Place& place = places_.at(std::string(names::kEmbedding));
-  const TensorView* embedding = open(place.object).find(place.tensor);
-  if (embedding == nullptr) refuse(std::string(names::kEmbedding));
-  const at::ScalarType type = scalar_type(embedding->dtype);
-  if (!at::isFloatingType(type)) refuse(std::string(names::kEmbedding));
+at::ScalarType VersionParameters::dtype_of_numbers() {
+  const bool blocks = outline_.model.config.block_bits() != 0;
+  const std::string name = blocks ? std::string(names::kFinalNorm) + ".weight" : std::string(names::kEmbedding);
+  const Place& place = places_.at(name);
+  const TensorView* numbers = open(place.object).find(place.tensor);
+  if (numbers == nullptr) refuse(name);
+  const at::ScalarType type = scalar_type(numbers->dtype);
+  if (!at::isFloatingType(type)) refuse(name);
   return type;
 }
 

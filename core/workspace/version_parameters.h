@@ -23,7 +23,7 @@ class VersionParameters {
   VersionParameters(const Registry& registry, const VersionRecord& version);
 
   /// The version without the weights of its model: tensors on at::kMeta, but for the private parts of its domains. All
-  /// are said to have the dtype of the embedding.
+  /// are said to have the dtype of the embedding, or of the last norm where that is quantised.
   const LoadedVersion& outline() const { return outline_; }
 
   /// The parameter of this name, a tensor of its own in the dtype in which it is stored; undefined where the model has
@@ -40,7 +40,7 @@ class VersionParameters {
   };
   void put(const std::string& parameter, const Place& place);
   [[noreturn]] void refuse(const std::string& what) const;
-  at::ScalarType dtype_of_embedding();
+  at::ScalarType dtype_of_numbers();
   void check_ahead();
   void find_trunk();
   void find_bank(std::int64_t layer, Kind kind);

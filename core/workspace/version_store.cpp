@@ -137,7 +137,7 @@ const Tokenizer& require_tokenizer(const LoadedVersion& version) {
 
 void require_trainable(const LoadedVersion& version) {
   if (!version.model.config.is_quantized()) return;
-  throw Error("the modules of " + to_string(version.record) + " are int8, which can't be trained",
+  throw Error("the weights of " + to_string(version.record) + " are quantised, which can't be trained",
               "train the version that they were made from; or write them as bfloat16 with mformer export DIR, and "
               "import that");
 }

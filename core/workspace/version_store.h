@@ -11,10 +11,11 @@
 
 namespace mformer {
 
-/// A version in memory. Objects are safetensors files: a module holds `in` and `out`, where these are int8 `in_scale` and
-/// `out_scale`, and what else its form has (`in_bias`, `head_norm`); a router `rows` (its modules' rows, stacked) and, as
-/// its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and maybe `bias` (a shared expert `in`,
-/// `out`, `gate`); a domain's private part `value` and maybe `rows`. An unrouted bank has no router.
+/// A version in memory. Objects are safetensors files: a module holds `in` and `out`, where these are int8 by output
+/// channel `in_scale` and `out_scale`, and what else its form has (`in_bias`, `head_norm`); a router `rows` (its
+/// modules' rows, stacked) and, as its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and
+/// maybe `bias` (a shared expert `in`, `out`, `gate`); a domain's private part `value` and maybe `rows`. An unrouted
+/// bank has no router.
 struct LoadedVersion {
   VersionRecord record;
   Manifest manifest;
@@ -31,7 +32,7 @@ LoadedVersion load_version(const Registry& registry, const VersionRecord& versio
 /// The tokenizer, or Error with a hint if the version has none.
 const Tokenizer& require_tokenizer(const LoadedVersion& version);
 
-/// Throws Error with a hint if the version's modules are int8: no trainer changes those.
+/// Throws Error with a hint if the version's weights are quantised: no trainer changes those.
 void require_trainable(const LoadedVersion& version);
 
 /// Puts the model's parts into the object store (what is there already is not written again) and returns its manifest.

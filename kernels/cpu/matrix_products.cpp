@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/cpu/block_matrix.h"
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/row_steps.h"
 #include "kernels/cpu/tasks.h"
@@ -119,9 +120,16 @@ void multiply_int8(const RightMatrix& w, int64_t column, int64_t rows, const T* 
 /// Rows up to which int8 is widened in registers.
 constexpr int64_t kFewRows = 6;
 
+BlockMatrix blocks_of(const RightMatrix& w) {
+  return {static_cast<const uint8_t*>(w.data), w.bits, w.inner, w.columns};
+}
+
 /// Rows of x times one panel, up to its scale, into `to`.
 template <typename T>
-void multiply_panel(const T* x, const RightMatrix& w, int64_t rows, int64_t column, Target to) {
+void multiply_panel(const Term& term, int64_t first_row, int64_t rows, int64_t column, Target to) {
+  const RightMatrix& w = term.w;
+  if (w.bits != 0) return multiply_blocks(term.x, term.codes, blocks_of(w), first_row, rows, column, to);
+  const T* x = static_cast<const T*>(term.x) + first_row * w.inner;
   const int64_t width = whole_vectors(std::min(kPanelColumns, w.columns - column));
   if (w.dtype == at::kChar && rows <= kFewRows) return multiply_int8(w, column, rows, x, to);
   for (int64_t first = 0; first < w.inner; first += kInnerPerBlock) {
@@ -138,13 +146,12 @@ void add_terms(const Product& p, int64_t first_row, int64_t rows, int64_t column
   const int64_t columns = std::min(kPanelColumns, p.w.columns - column);
   to.add = true;
   for (const Term& term : p.more) {
-    const T* x = static_cast<const T*>(term.x) + first_row * term.w.inner;
     if (term.w.scale == nullptr) {
-      multiply_panel(x, term.w, rows, column, to);
+      multiply_panel<T>(term, first_row, rows, column, to);
       continue;
     }
     float* sums = scratch<float, kTermBuffer>(kRowsPerTask * kPanelColumns);
-    multiply_panel(x, term.w, rows, column, {sums, kPanelColumns});
+    multiply_panel<T>(term, first_row, rows, column, {sums, kPanelColumns});
     scale_sums(rows, columns, term.w.scale + column, sums);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < columns; ++c) to.data[r * to.row + c] += sums[r * kPanelColumns + c];
@@ -157,16 +164,16 @@ template <typename T, typename Y>
 void run(const Product& p, int64_t first_row, int64_t column) {
   const int64_t rows = std::min(kRowsPerTask, p.rows - first_row);
   const int64_t columns = std::min(kPanelColumns, p.w.columns - column);
-  const T* x = static_cast<const T*>(p.x) + first_row * p.w.inner;
   Y* y = static_cast<Y*>(p.y) + first_row * p.w.columns + column;
   float* sums = scratch<float, kSumBuffer>(kRowsPerTask * kPanelColumns);
   Target to{sums, kPanelColumns};
   bool direct = false;
   if constexpr (std::is_same_v<Y, float>) {
-    direct = p.w.scale == nullptr && p.bias == nullptr && whole_vectors(columns) == columns && p.w.dtype != at::kChar;
+    const int64_t written = p.w.bits != 0 ? kPanelColumns : whole_vectors(columns);
+    direct = p.w.scale == nullptr && p.bias == nullptr && written == columns && p.w.dtype != at::kChar;
     if (direct) to = {y, p.w.columns};
   }
-  multiply_panel(x, p.w, rows, column, to);
+  multiply_panel<T>({p.x, p.w, p.codes}, first_row, rows, column, to);
   if (p.w.scale != nullptr) scale_sums(rows, columns, p.w.scale + column, sums);
   add_terms<T>(p, first_row, rows, column, to);
   if (!direct) finish(p, column, rows, columns, sums, y);
@@ -187,9 +194,7 @@ int64_t panels_per_task(const std::vector<Product>& list) {
   return std::clamp<int64_t>(panels / (kTasksPerThread * at::get_num_threads()), 1, kMost);
 }
 
-}  // namespace
-
-void products(at::ScalarType dtype, const std::vector<Product>& list) {
+void products_of(at::ScalarType dtype, const std::vector<Product>& list) {
   const int64_t together = panels_per_task(list);
   std::vector<Task> tasks;
   int64_t operations = 0;
@@ -217,6 +222,32 @@ void products(at::ScalarType dtype, const std::vector<Product>& list) {
       }
     }
   });
+}
+
+/// Gives every product with quantised weights its rows as codes, which lie in `rows`.
+std::vector<Product> with_codes(at::ScalarType dtype, std::vector<Product> list, BlockRows& rows) {
+  const auto codes_of = [&](const void* x, int64_t count, const RightMatrix& w) {
+    return w.bits == 0 ? QuantisedRows{} : rows.get(dtype, x, count, w.inner);
+  };
+  for (Product& p : list) {
+    p.codes = codes_of(p.x, p.rows, p.w);
+    for (Term& term : p.more) term.codes = codes_of(term.x, p.rows, term.w);
+  }
+  return list;
+}
+
+bool has_blocks(const std::vector<Product>& list) {
+  return std::any_of(list.begin(), list.end(), [](const Product& p) {
+    return p.w.bits != 0 || std::any_of(p.more.begin(), p.more.end(), [](const Term& t) { return t.w.bits != 0; });
+  });
+}
+
+}  // namespace
+
+void products(at::ScalarType dtype, const std::vector<Product>& list) {
+  if (!has_blocks(list)) return products_of(dtype, list);
+  BlockRows rows;
+  products_of(dtype, with_codes(dtype, list, rows));
 }
 
 int64_t panels_bytes(int64_t inner, int64_t columns, at::ScalarType dtype) {

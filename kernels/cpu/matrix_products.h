@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cpu/block_product.h"
+
 namespace mformer::kernels::cpu {
 
 /// The right factor of a product: a matrix [inner, columns].
@@ -19,12 +21,14 @@ struct RightMatrix {
   int64_t inner, columns;
   Order order = Order::rows;
   const float* scale = nullptr;  ///< [columns] what a column of int8 is multiplied by.
+  int bits = 0;                  ///< 8 or 4: panels of quantised groups (block_product.h), whose dtype is uint8.
 };
 
 /// What else is added to a product: x [rows, inner] · w, contiguous.
 struct Term {
   const void* x;
   RightMatrix w;
+  QuantisedRows codes{};  ///< Of x, where w is quantised: products() makes them.
 };
 
 /// y [rows, columns] = x [rows, inner] · w + terms, in order, + bias; x and y contiguous, of one dtype, float32 or
@@ -37,6 +41,7 @@ struct Product {
   const float* bias = nullptr;  ///< [columns]
   bool float32 = false;         ///< y is float32 whatever x is: the sums as they are.
   std::vector<Term> more{};     ///< Terms beside the first; all w have the same number of columns.
+  QuantisedRows codes{};        ///< Of x, where w is quantised: products() makes them.
 };
 
 /// All products, in one parallel region. `dtype`: that of x; w's values are rounded to it where they are finer, and

@@ -32,6 +32,7 @@ struct Target {
 /// One implementation, for one kind of processor. columns ≤ 64, a multiple of 16 in the products.
 struct PanelKernels {
   const char* name;
+  bool tiles;  ///< bfloat16 is multiplied in the tiles of AMX, many times faster than anything else.
 
   /// c [rows, columns] (+)= a [rows, inner] · b [inner, columns]; row i of b at b + i · b_row.
   void (*float32)(int64_t rows, int64_t inner, int64_t columns, const LeftFactor<float>& a, const float* b,

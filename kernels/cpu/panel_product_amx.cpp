@@ -38,6 +38,8 @@ void configure(int64_t first, int64_t second) {
   const auto upper = static_cast<uint8_t>(first), lower = static_cast<uint8_t>(second);
   const uint8_t rows[8] = {upper, upper, lower, lower, upper, lower, kTileRows, kTileRows};
   __builtin_memcpy(to.rows, rows, sizeof rows);
+  // GCC takes the instruction to read eight bytes: what is written to the others must not seem to be for nothing.
+  __asm__ volatile("" : : "r"(&to) : "memory");
   _tile_loadconfig(&to);
 }
 
@@ -214,6 +216,7 @@ const PanelKernels& panel_kernels_amx() {
   static const PanelKernels kernels = [] {
     PanelKernels of_amx = panel_kernels_avx512_bf16();
     of_amx.name = "AVX-512, bfloat16 in AMX tiles";
+    of_amx.tiles = true;
     of_amx.bfloat16 = product_bfloat16_in_tiles;
     of_amx.transposed_left = transposed_left<BFloat16>;
     of_amx.transposed_left_rounded = transposed_left<float>;

@@ -250,6 +250,7 @@ LeftFactor<c10::BFloat16> transposed_left(int64_t inner, int64_t rows, const Fro
 
 const PanelKernels& MFORMER_KERNELS() {
   static constexpr PanelKernels kKernels{MFORMER_NAME,
+                                         /*tiles=*/false,
                                          product_float32,
                                          product_bfloat16,
                                          product_int8,

@@ -65,7 +65,9 @@ ReadyModel make_ready(const ModelChoice& choice) {
   ReadyModel ready;
   ready.model = prepare_for_inference(choice.from.empty() ? random_model(config_of(choice), dtype_of(choice))
                                                           : load_hub_model(open_hub_folder(choice.from)),
-                                      choice.dtype == "int8" ? at::kChar : dtype_of(choice));
+                                      choice.dtype == "int8"   ? at::kChar
+                                      : choice.dtype == "int4" ? kInt4
+                                                               : dtype_of(choice));
   ready.seconds = watch.lap();
   ready.peak_memory = peak_memory();
   return ready;
@@ -100,7 +102,8 @@ double bank_bytes(const PreparedBank& bank, std::int64_t chosen) {
   for (const auto* weights : {&bank.in, &bank.out}) {
     for (const kernels::PackedWeight& weight : *weights) modules += static_cast<double>(weight.bytes());
   }
-  const auto share = static_cast<double>(chosen) / static_cast<double>(bank.in.size());
+  const auto share = static_cast<double>(chosen) / static_cast<double>(bank.size());
+  if (!bank.routed) return modules + static_cast<double>(bank.whole_in.bytes() + bank.whole_out.bytes());
   return static_cast<double>(bank.router.bytes() + bank.rows.bytes()) + share * modules;
 }
 
@@ -129,8 +132,10 @@ void run_prefill(const PrefillWork& work) {
   const at::NoGradGuard no_grad;
   const ReadyModel ready = make_ready(work.model);
   const at::Tensor ids = random_ids(ready.model, work.batch, work.tokens);
-  const std::vector<double> samples =
-      time_repeats(work.warm_up, work.steps, [&] { logits_of(ready.model, forward(ready.model, ids).hidden); });
+  const std::vector<double> samples = time_repeats(work.warm_up, work.steps, [&] {
+    const at::Tensor hidden = forward(ready.model, ids).hidden;
+    logits_of(ready.model, work.last_only ? hidden.narrow(1, work.tokens - 1, 1) : hidden);
+  });
   print_report(describe("prefill", ready), samples, work.batch * work.tokens);
 }
 

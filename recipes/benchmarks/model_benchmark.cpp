@@ -52,7 +52,7 @@ void add_model_options(CLI::App& command, ModelChoice& model) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command.add_option("--dtype", model.dtype, "Of the weights")
-      ->check(CLI::IsMember({"bfloat16", "float32", "int8"}))
+      ->check(CLI::IsMember({"bfloat16", "float32", "int8", "int4"}))
       ->capture_default_str();
   command.add_option("--from", model.from, "A checkpoint folder instead of random weights");
 }
@@ -65,6 +65,7 @@ void setup_prefill(CLI::App& app) {
   command->add_option("--tokens", work->tokens, "Of each prompt")->capture_default_str();
   command->add_option("--steps", work->steps, "Passes to time")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--warm-up", work->warm_up, "Passes before the clock counts")->capture_default_str();
+  command->add_flag("--last-only", work->last_only, "Logits of the last token alone, as before generating");
   command->callback([work] { run_prefill(*work); });
 }
 

@@ -40,6 +40,7 @@ struct PrefillWork {
   std::int64_t tokens = 512;
   std::int64_t steps = 5;
   std::int64_t warm_up = 1;
+  bool last_only = false;  ///< Logits of the last token alone.
 };
 void run_prefill(const PrefillWork& work);
 

@@ -10,8 +10,8 @@ import mformer
 import tensors
 
 QUANTIZE = ("--quantize", "int8", "--max-tokens", "600")
-SCALE = "transformer.h.1.mlpf.output_experts.weight_scale"
-CODES = "transformer.h.1.mlpf.output_experts.weight"
+BLOCKS = "h.1.mlp.2.out"  # of its transpose, in mformer's own layout
+SCALE, CODES = BLOCKS + "_scale", BLOCKS  # int8 by output channel, as for transformers
 
 
 def losses(rows, field):
@@ -60,22 +60,33 @@ class QuantizeTest(mformer.EndToEndTest):
         alone.run("init", "--preset", "tiny", "--no-tokenizer")
         self.assertIn("no loss was measured", alone.run("export", "int8", "--quantize", "int8").out)
 
-    def test_every_weight_is_within_half_a_scale(self):
+    def test_every_weight_is_within_half_a_scale_in_8_bits_and_a_step_in_4(self):
         work = self.workspace()
-        work.run("export", "int8", *QUANTIZE)
-        before, after = (mformer.read_safetensors(work / name / "model.safetensors") for name in ("checkpoint", "int8"))
-
-        def numbers(file, name, code):
-            values = array.array(code)
-            values.frombytes(file[1][slice(*file[0][name]["data_offsets"])])
-            return values
-
-        weights, codes, scales = numbers(before, CODES, "f"), numbers(after, CODES, "b"), numbers(after, SCALE, "f")
-        modules, inner, columns = after[0][CODES]["shape"]
-        self.assertEqual((after[0][CODES]["dtype"], after[0][SCALE]["shape"]), ("I8", [modules, columns]))
-        for at, (weight, code) in enumerate(zip(weights, codes)):
-            scale = scales[at // (inner * columns) * columns + at % columns]
-            self.assertLessEqual(abs(weight - code * scale), 0.5001 * scale)
+        header, body = mformer.read_safetensors(work / "checkpoint" / "model.safetensors")
+        name = "transformer.h.1.mlpf.output_experts.weight"
+        modules, inner, columns = header[name]["shape"]
+        values = array.array("f")
+        values.frombytes(body[slice(*header[name]["data_offsets"])])
+        weights = values[2 * inner * columns:3 * inner * columns]
+        for kind, size in (("int8", 34), ("int4", 20)):
+            work.run("export", kind, "--quantize", kind, "--no-eval")
+            header, body = mformer.read_safetensors(work / kind / "model.safetensors")
+            groups = -(-inner // 32)
+            self.assertEqual((header[BLOCKS]["dtype"], header[BLOCKS]["shape"]), ("U8", [columns, groups, size]))
+            data = body[slice(*header[BLOCKS]["data_offsets"])]
+            for column in range(columns):
+                for group in range(groups):
+                    block = data[(column * groups + group) * size:][:size]
+                    own = [weights[i * columns + column] for i in range(32 * group, min(inner, 32 * group + 32))]
+                    for at, weight in enumerate(own):
+                        if kind == "int8":
+                            scale, code = struct.unpack("<e", block[:2])[0], struct.unpack("b", block[2 + at:3 + at])[0]
+                            self.assertLessEqual(abs(weight - scale * code), 0.5001 * scale)
+                        else:
+                            scale, least = struct.unpack("<ee", block[:4])
+                            code = block[4 + at % 16] >> (4 if at >= 16 else 0) & 15
+                            step = (max(own) - min(own)) / 15
+                            self.assertLessEqual(abs(weight - scale * code - least), 1.001 * step + abs(least) / 2048)
 
     def test_quantised_again_is_the_same_file_and_without_it_its_values(self):
         work = self.quantized()
@@ -107,15 +118,16 @@ class QuantizeTest(mformer.EndToEndTest):
         for line in (("train", "--task", "english"), ("finetune", "--task", "english"), ("extend", "--data", "german"),
                      ("prune", "--task", "english", "--keep", "0.5", "--heal-steps", "2")):
             with self.subTest(command=line):
-                work.refuses("--model", "q", *line, code=1, says="int8, which can't be trained", hint="mformer export")
+                work.refuses("--model", "q", *line, code=1, says="quantised, which can't be trained", hint="mformer export")
         tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
         work.refuses("--model", "q", "probe", "--input", "ids.safetensors", "--out", "out", "--gradients", code=1,
-                     says="int8 modules have no gradients", hint="--float64")
+                     says="quantised weights have no gradients", hint="--float64")
 
     def test_options_without_a_meaning_are_refused(self):
         work = self.workspace()
-        work.refuses("export", "x", "--quantize", "int4", code=2, says="int4", hint="int8")
-        work.refuses("export", "x", "--quantize", "int4", "--dry-run", code=2, says="int4", hint="int8")
+        work.refuses("export", "x", "--quantize", "int3", code=2, says="int3", hint="int8, int4")
+        work.refuses("export", "x", "--quantize", "int3", "--dry-run", code=2, says="int3", hint="int8, int4")
+        work.refuses("export", "x", "--quantize", "int4", "--for", "transformers", code=2, says="no int4", hint="int8")
         work.refuses("export", "x", "--quantize", "int8", "--dtype", "float8", code=2, says="float8", hint="bfloat16")
         work.refuses("export", "x", "--no-eval", code=2, says="--quantize")
         work.refuses("export", "x", "--max-tokens", "5", code=2, says="--quantize")
@@ -123,8 +135,55 @@ class QuantizeTest(mformer.EndToEndTest):
         work.refuses("export", "checkpoint", "--quantize", "int8", code=1, says="not empty", hint="--overwrite")
         self.assertFalse((work / "x").exists())
 
-    def test_damaged_checkpoints_are_refused(self):
-        work = self.quantized()
+    def test_damaged_blocks_are_refused(self):
+        work = self.workspace()
+        work.run("export", "int4", "--quantize", "int4", "--no-eval")
+        file = work / "int4" / "model.safetensors"
+        header, body = mformer.read_safetensors(file)
+        begin, end = header[BLOCKS]["data_offsets"]
+        entry = header[BLOCKS]
+
+        def refused(says, changed=entry, body=body):
+            mformer.write_safetensors(file, {**header, BLOCKS: changed}, body)
+            work.refuses("import", "int4", "--name", "other", code=1, says=says)
+
+        for at in (0, 2, 20 * 7):
+            for half in (math.inf, -math.inf, math.nan):
+                value = struct.pack("<e", half)
+                refused(f"'{BLOCKS}' holds a scale or a minimum that is not finite",
+                        body=body[:begin + at] + value + body[begin + at + 2:])
+        columns, groups, size = entry["shape"]
+        refused(f"'{BLOCKS}' has the shape", {**entry, "shape": [columns * groups, size]})
+        refused(f"'{BLOCKS}' has the shape", {**entry, "shape": [columns, size, groups]})
+        refused(f"'{BLOCKS}' is stored as I8", {**entry, "dtype": "I8"})
+        mformer.write_safetensors(file, header, body)
+        work.run("import", "int4", "--name", "other")
+        config_file = work / "int4" / "config.json"
+        config = json.loads(config_file.read_text())
+        config["quantization_config"]["group_size"] = 64
+        config_file.write_text(json.dumps(config))
+        work.refuses("import", "int4", "--name", "third", code=1, says="quantised in a way that is unknown",
+                     hint="--quantize")
+
+    def test_domains_keep_their_private_parts_in_8_bits(self):
+        work = self.workspace()
+        work.run("extend", "--data", "german", "--steps", "2", *mformer.QUICK)
+        work.run("export", "int8", *QUANTIZE)
+        header, _ = mformer.read_safetensors(work / "int8" / "mformer_domains.safetensors")
+        for name, entry in header.items():
+            if name.endswith(("/wte", "/lm_head", "_proj.weight")):
+                self.assertEqual(entry["dtype"], "U8")
+        work.run("import", "int8", "--name", "q")
+        work.run("--model", "q", "export", "again", *QUANTIZE)
+        for name in ("model.safetensors", "mformer_domains.safetensors"):
+            self.assertEqual((work / "again" / name).read_bytes(), (work / "int8" / name).read_bytes())
+        for domain in (("--domain", "german"), ("--domain", "base"), ()):
+            work.run("--model", "q", "generate", "--prompt", "Der", "--max-tokens", "4", *domain)
+        work.run("--model", "q", "eval", "--max-tokens", "600")
+
+    def test_damaged_checkpoints_of_codes_by_output_channel_are_refused(self):
+        work = self.workspace()
+        work.run("export", "int8", *QUANTIZE, "--for", "transformers")
         file = work / "int8" / "model.safetensors"
         header, body = mformer.read_safetensors(file)
 
@@ -136,7 +195,7 @@ class QuantizeTest(mformer.EndToEndTest):
         for scale in (0.0, -1.0, math.inf, math.nan):
             refused(f"'{SCALE}' holds the scale", body=body[:begin] + struct.pack("<f", scale) + body[begin + 4:])
         shape = header[SCALE]["shape"]
-        refused(f"'{SCALE}' has the shape", {**header, SCALE: {**header[SCALE], "shape": [shape[0] * shape[1]]}})
+        refused(f"'{SCALE}' has the shape", {**header, SCALE: {**header[SCALE], "shape": [*shape, 1]}})
         refused(f"'{SCALE}' is stored as I32", {**header, SCALE: {**header[SCALE], "dtype": "I32"}})
         refused(f"'{CODES}' is stored as U8", {**header, CODES: {**header[CODES], "dtype": "U8"}})
         renamed = {name: entry for name, entry in header.items() if name != SCALE}
@@ -148,7 +207,7 @@ class QuantizeTest(mformer.EndToEndTest):
         for other in ({"quant_method": "gptq", "bits": 4}, {**config["quantization_config"], "scale": "per tensor"}):
             config_file.write_text(json.dumps({**config, "quantization_config": other}))
             work.refuses("import", "int8", "--name", "other", code=1, says="quantised in a way that is unknown",
-                         hint="--quantize int8")
+                         hint="--quantize")
         del config["quantization_config"]
         config_file.write_text(json.dumps(config))
         work.refuses("import", "int8", "--name", "other", code=1, says="is stored as I8")

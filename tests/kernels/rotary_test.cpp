@@ -160,5 +160,20 @@ TEST(Rotary, RefusesArgumentsThatDoNotFitByName) {
   EXPECT_THAT(refusal([&] { rotary_table({1}, 1, 0); }), HasSubstr("positions must"));
 }
 
+TEST(Rotary, InPlaceTurnsTheFirstHeadsOfEveryRowToTheSameBits) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(4);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const RotaryTable table = rotary_table(frequencies(8), 1, 5);
+    const at::Tensor x = at::randn({2, 5, 3, 4 * 8}).to(dtype);
+    at::Tensor turned = x.clone();
+    rotate_in_place(turned, table, 3);
+    const at::Tensor heads = rotate(x.narrow(3, 0, 24).unflatten(3, {3, 8}), table, 0).flatten(3);
+    EXPECT_TRUE(turned.narrow(3, 0, 24).equal(heads));
+    EXPECT_TRUE(turned.narrow(3, 24, 8).equal(x.narrow(3, 24, 8)));
+    EXPECT_THAT(refusal([&] { rotate_in_place(turned, table, 5); }), HasSubstr("hold no 5 heads"));
+  }
+}
+
 }  // namespace
 }  // namespace mformer::kernels

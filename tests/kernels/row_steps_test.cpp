@@ -91,7 +91,7 @@ TEST_P(RowStepsTest, AddsWhatModulesPutOut) {
 
 TEST_P(RowStepsTest, TakesRowsOfATable) {
   const at::Tensor table = at::randn({9, 33}).to(GetParam()), ids = at::tensor({8, 0, 8}, at::kLong);
-  EXPECT_TRUE(kernels::embedding(table, ids).equal(table.index_select(0, ids).to(at::kFloat)));
+  EXPECT_TRUE(kernels::embedding(table, table.size(1), ids).equal(table.index_select(0, ids).to(at::kFloat)));
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, RowStepsTest, ::testing::Values(at::kFloat, at::kBFloat16),
@@ -144,7 +144,8 @@ TEST(RowSteps, RefuseArgumentsThatDoNotFitByName) {
   EXPECT_THAT(refusal([&] { choose(x, 5, {true, false}); }), HasSubstr("k must be"));
   EXPECT_THAT(refusal([&] { add_combined(at::randn({3, 5}), at::ones({3, 1}), dispatch, x); }), HasSubstr("rows must"));
   EXPECT_THAT(refusal([&] { add_combined(x, at::ones({3, 2}), dispatch, x); }), HasSubstr("gates must"));
-  EXPECT_THAT(refusal([&] { kernels::embedding(x, at::tensor({3}, at::kLong)); }), HasSubstr("ids must be in"));
+  EXPECT_THAT(refusal([&] { kernels::embedding(x, x.size(1), at::tensor({3}, at::kLong)); }),
+              HasSubstr("ids must be in"));
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST(Quantize, KeepsEachWeightWithinHalfAScale) {
         for (const auto& [matrix, scale] :
              {std::pair(&Module::in, &Module::in_scale), std::pair(&Module::out, &Module::out_scale)}) {
           const at::Tensor error =
-              (dequantized(after.*matrix, after.*scale, at::kDouble) - (before.*matrix).to(at::kDouble)).abs();
+              (dequantized(after.*matrix, after.*scale, 0, at::kDouble) - (before.*matrix).to(at::kDouble)).abs();
           // A hair more: weight / scale and code · scale are rounded to float32.
           const at::Tensor most = (after.*scale).to(at::kDouble) * (0.5 + 127 * 1e-6);
           EXPECT_EQ((after.*matrix).scalar_type(), at::kChar);

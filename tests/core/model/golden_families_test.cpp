@@ -8,6 +8,7 @@
 #include <map>
 
 #include "core/checkpoint/hub_model.h"
+#include "core/checkpoint/quantize.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/safetensors.h"
 #include "core/model/forward.h"
@@ -223,6 +224,41 @@ INSTANTIATE_TEST_SUITE_P(Folders, GoldenFamilyTest,
                                            "granitemoe", "granitemoeshared", "olmoe", "qwen2_moe", "qwen3_moe",
                                            "jetmoe"),
                          [](const auto& instance) { return instance.param; });
+
+/// The model with every matrix but the routers' as blocks.
+Model coded(const Model& model, const std::string& quantization) {
+  Model made = model;
+  made.config.quantization = quantization;
+  std::map<std::string, ParameterShape> shapes;
+  for (ParameterShape& shape : parameter_shapes(made.config)) shapes[shape.name] = shape;
+  for_each_parameter(made, [&](const ParameterRef& ref) {
+    if (shapes.at(ref.name).bits != 0) *ref.tensor = quantized_parameter(*ref.tensor, shapes.at(ref.name));
+  });
+  if (made.config.tie_word_embeddings) made.lm_head = made.wte;
+  return made;
+}
+
+TEST(DenseFamilies, AnswerFromBlocksAsFromTheirValuesWhetherSlicesJoinOrNot) {
+  const at::NoGradGuard no_grad;
+  for (const char* name : {"llama", "mistral", "qwen2", "qwen3"}) {
+    const auto folder = std::filesystem::path(MFORMER_TEST_DATA) / "golden-families" / name;
+    for (const std::int64_t slices : {0, 2}) {  // 2: of 32 inputs or more, whole groups
+      const Model model = load_hub_model(open_hub_folder(folder, {slices}));
+      const at::Tensor ids = at::arange(2, 42).remainder(model.config.vocab_size).view({2, 20});
+      const auto logits = [&](const auto& any) { return logits_of(any, forward(any, ids).hidden); };
+      for (const char* quantization : {"int8_groups", "int4_groups"}) {
+        const Model blocks = coded(model, quantization);
+        Model values = blocks;
+        dequantize(values, at::kFloat);
+        EXPECT_EQ(size_of(blocks).weights, size_of(model).weights);
+        EXPECT_LE(relative_error(logits(blocks), logits(values)), kFloat32) << name;
+        EXPECT_LE(relative_error(logits(prepare_for_inference(blocks, at::kFloat)), logits(values)), kFloat32) << name;
+        EXPECT_LE(relative_error(logits(prepare_for_inference(blocks, at::kChar)), logits(values)), testing::kBFloat16)
+            << name << " " << slices << " " << quantization;
+      }
+    }
+  }
+}
 
 }  // namespace
 }  // namespace mformer

@@ -114,11 +114,35 @@ TEST(PreparedModel, QuantisesModulesAndHeadIfAsked) {
   const at::NoGradGuard no_grad;
   const Model model = tiny_model();
   const PreparedModel int8 = prepared(model, at::kChar);
-  EXPECT_EQ(int8.head.dtype, at::kChar);
-  EXPECT_EQ(int8.blocks[0].att.out[3].dtype, at::kChar);
+  EXPECT_EQ(int8.head.bits, 8);
+  EXPECT_EQ(int8.blocks[0].att.out[3].bits, 8);
+  EXPECT_EQ(int8.blocks[0].k_proj.bits, 8);
   EXPECT_EQ(int8.blocks[0].att.router.dtype, at::kBFloat16);
   // An eight-bit code is about as exact as bfloat16's eight bits of mantissa.
   EXPECT_LE(relative_error(logits(int8, tiny_ids(1, 9)), logits(model, tiny_ids(1, 9))), testing::kBFloat16);
+}
+
+TEST(PreparedModel, InFourBitsKeepsTheHeadInEight) {
+  const at::NoGradGuard no_grad;
+  const Model model = tiny_model();
+  const PreparedModel int4 = prepared(model, kInt4);
+  EXPECT_EQ(int4.head.bits, 8);
+  EXPECT_EQ(int4.blocks[1].mlp.in[0].bits, 4);
+  EXPECT_LE(relative_error(logits(int4, tiny_ids(1, 9)), logits(model, tiny_ids(1, 9))), 0.25);
+}
+
+TEST(PreparedModel, RefusesToQuantiseWhatNoCodeStandsFor) {
+  Model model = tiny_model();
+  model.blocks[1].mlp.modules[0].out = model.blocks[1].mlp.modules[0].out.clone();
+  model.blocks[1].mlp.modules[0].out[0][0] = 1e9;
+  for (const at::ScalarType dtype : {at::kChar, kInt4}) {
+    try {
+      prepared(model, dtype);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("no code of"));
+    }
+  }
 }
 
 TEST(PreparedModel, ObeysTheMaskAndKeepsHiddenStates) {
@@ -212,7 +236,7 @@ TEST(PreparedModel, RefusesWhatItCannotDo) {
   norms.norms = true;
   EXPECT_THAT(refusal([&] { forward(model, ids, training); }), HasSubstr("gives no training"));
   EXPECT_THAT(refusal([&] { forward(model, ids, norms); }), HasSubstr("gives no norms"));
-  EXPECT_THAT(refusal([&] { prepared(tiny_model(), at::kHalf); }), HasSubstr("float32, bfloat16 or int8"));
+  EXPECT_THAT(refusal([&] { prepared(tiny_model(), at::kHalf); }), HasSubstr("float32, bfloat16, int8 or int4"));
 }
 
 }  // namespace

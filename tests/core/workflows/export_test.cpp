@@ -1,19 +1,23 @@
-// Exporting as int8 and going on with what was imported from it.
+// Exporting in 8 and 4 bits and going on with what was imported from it: one file, since all begin with that export.
 
 #include "core/workflows/export.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include "core/checkpoint/quantize.h"
 #include "core/model/forward.h"
+#include "core/model/inference.h"
 #include "core/workflows/evaluate_tasks.h"
 #include "core/workflows/extend.h"
 #include "core/workflows/finetune.h"
 #include "core/workflows/probe.h"
 #include "core/workflows/prune.h"
+#include "kernels/quantised_blocks.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
+#include "tests/support/tolerance.h"
 
 namespace mformer {
 namespace {
@@ -69,14 +73,69 @@ class Int8Export : public ::testing::Test {
   TinyWorkspace workspace_;
 };
 
-TEST_F(Int8Export, IsReadBackWithTheSameCodesAndScales) {
-  const LoadedVersion back = imported();
+TEST_F(Int8Export, IsReadBackWithTheBlocksOfEveryMatrixButTheRouters) {
+  for (const int bits : {8, 4}) {
+    const std::string name = bits == 8 ? "int8" : "int4";
+    ExportOptions options = int8();
+    options.quantize = name;
+    write(name, options);
+    import_model(name);
+    Model expected = workspace_.load("base").model, back = workspace_.load(name).model;
+    EXPECT_EQ(size_of(back).weights, size_of(expected).weights);
+    EXPECT_EQ(back.config.torch_dtype, "bfloat16");
+    EXPECT_EQ(back.config.block_bits(), bits);
+    EXPECT_TRUE(back.wte.equal(kernels::quantize_blocks(expected.wte, 8)));
+    EXPECT_TRUE(back.lm_head.equal(kernels::quantize_blocks(expected.lm_head, 8)));
+    const Block &block = back.blocks[1], &from = expected.blocks[1];
+    EXPECT_TRUE(block.k_proj.weight.equal(kernels::quantize_blocks(from.k_proj.weight, bits)));
+    EXPECT_TRUE(block.mlp.modules[2].in.equal(kernels::quantize_blocks(from.mlp.modules[2].in.t(), bits)));
+    EXPECT_TRUE(block.att.modules[0].out.equal(kernels::quantize_blocks(from.att.modules[0].out.t(), bits)));
+    EXPECT_TRUE(block.mlp.router.weight.equal(from.mlp.router.weight.to(at::kBFloat16)));
+  }
+}
+
+TEST_F(Int8Export, ComputesAsTheModelOfItsValuesDoes) {
+  for (const char* name : {"int8", "int4"}) {
+    ExportOptions options = int8();
+    options.quantize = name;
+    options.dtype = "float32";
+    write(name, options);
+    import_model(name);
+    const at::NoGradGuard no_grad;
+    const Model coded = workspace_.load(name).model, before = workspace_.load("base").model;
+    Model values = coded;
+    dequantize(values, at::kFloat);
+    const auto logits = [](const auto& model) { return logits_of(model, forward(model, tiny_ids(2, 20)).hidden); };
+    EXPECT_TRUE(logits(coded).equal(logits(values))) << name;
+    const double distance = testing::relative_error(logits(coded), logits(before));
+    // Half a step of 127 of a group's largest weight, or of 15 of its range, and products of such sums.
+    EXPECT_LE(distance, std::string(name) == "int8" ? 0.02 : 0.25) << name;
+    EXPECT_GT(distance, 0);
+    const PreparedModel packed = prepare_for_inference(coded, at::kChar);
+    EXPECT_EQ(packed.head.bits, 8);
+    EXPECT_EQ(packed.blocks[0].mlp.in[0].bits, std::string(name) == "int8" ? 8 : 4);
+    EXPECT_LE(testing::relative_error(logits(packed), logits(values)), testing::kBFloat16) << name;
+    EXPECT_LE(testing::relative_error(logits(prepare_for_inference(coded, at::kFloat)), logits(values)),
+              testing::kFloat32);
+  }
+}
+
+TEST_F(Int8Export, ForTransformersKeepsTheCodesByOutputChannel) {
+  ExportOptions options = int8();
+  options.layout = "transformers";
+  write("old", options);
+  import_model("old");
+  const LoadedVersion back = workspace_.load("old");
   Model expected = workspace_.load("base").model;
   quantize(expected);
   convert(expected, at::kBFloat16);
   EXPECT_TRUE(same_bits(back.model, expected));
-  EXPECT_EQ(back.model.config.torch_dtype, "bfloat16");
-  EXPECT_TRUE(back.model.config.is_quantized());
+  EXPECT_EQ(back.model.config.quantization, "int8");
+  write("again", int8(), "old");  // in the layout of its family
+  import_model("again");
+  EXPECT_TRUE(same_bits(workspace_.load("again").model, expected));
+  options.quantize = "int4";
+  expect_error<UsageError>([&] { write("x", options); }, "--for transformers writes no int4");
 }
 
 TEST_F(Int8Export, SaysThatOnlyMformerReadsItAndHowManyBytesItSaves) {
@@ -152,7 +211,7 @@ TEST_F(Int8Export, OfInt8ModulesWithoutQuantizeWritesTheirValues) {
   import_model("wide");
   const Module wide = workspace_.load("wide").model.blocks[1].mlp.modules[0];
   const Module coded = workspace_.load("int8").model.blocks[1].mlp.modules[0];
-  EXPECT_TRUE(wide.in.equal(coded.in.to(at::kFloat) * coded.in_scale));
+  EXPECT_TRUE(wide.in.t().equal(kernels::dequantize_blocks(coded.in, wide.in.size(0), at::kFloat)));
 }
 
 TEST_F(Int8Export, StopsWithAWholeCheckpointWhenItsEvaluationIsStopped) {
@@ -169,8 +228,8 @@ TEST_F(Int8Export, StopsWithAWholeCheckpointWhenItsEvaluationIsStopped) {
 
 TEST_F(Int8Export, RefusesOtherMethodsAndTypes) {
   ExportOptions options = int8();
-  options.quantize = "int4";
-  EXPECT_EQ(expect_error<UsageError>([&] { write("x", options); }, "int4"), "known: int8");
+  options.quantize = "int3";
+  EXPECT_EQ(expect_error<UsageError>([&] { write("x", options); }, "int3"), "known: int8, int4");
   options = int8();
   options.dtype = "float8";
   expect_error<UsageError>([&] { write("x", options); }, "float8");
@@ -205,7 +264,7 @@ TEST_F(Int8Export, IsNotTrained) {
   const LoadedVersion base = imported();
   const auto refused = [&](const auto& work) {
     Session session = workspace_.session("train");
-    const std::string hint = expect_error<Error>([&] { work(session); }, "int8, which can't be trained");
+    const std::string hint = expect_error<Error>([&] { work(session); }, "quantised, which can't be trained");
     EXPECT_NE(hint.find("bfloat16"), std::string::npos);
   };
   refused([&](Session& session) {
