@@ -10,24 +10,24 @@ namespace {
 
 using c10::BFloat16;
 
-enum Buffer { kWidenedRow, kWidenedPanel };
+enum BlockBuffer { kWidenedRow, kWidenedPanel };
 
 /// Rows that a task quantises.
-constexpr int64_t kTogether = 16;
+constexpr int64_t kQuantisedTogether = 16;
 
 /// Rows from which on widening a panel for the tiles costs less than they save.
 constexpr int64_t kRowsForTiles = 16;
 
 /// Rows of a panel that are widened at a time: 128 KB of bfloat16 in the second-level cache.
-constexpr int64_t kInnerPerBlock = 1024;
+constexpr int64_t kWidenedInner = 1024;
 
 /// Rows times one panel, widened in scratch.
 void multiply_by_tiles(const BFloat16* x, const BlockMatrix& w, const uint8_t* panel, int64_t rows, int64_t columns,
                        Target to) {
   const auto widen = w.bits == 8 ? block_kernels().widen8 : block_kernels().widen4;
-  BFloat16* widened = scratch<BFloat16, kWidenedPanel>(panel_size<BFloat16>(kInnerPerBlock));
-  for (int64_t first = 0; first < w.inner; first += kInnerPerBlock) {
-    const int64_t inner = std::min(kInnerPerBlock, w.inner - first);
+  BFloat16* widened = scratch<BFloat16, kWidenedPanel>(panel_size<BFloat16>(kWidenedInner));
+  for (int64_t first = 0; first < w.inner; first += kWidenedInner) {
+    const int64_t inner = std::min(kWidenedInner, w.inner - first);
     widen(inner / kGroup, panel + first / kGroup * group_bytes(w.bits), widened);
     panel_kernels().bfloat16(rows, inner, columns, {x + first, w.inner, 2}, widened, to);
     to.add = true;
@@ -45,8 +45,8 @@ QuantisedRows BlockRows::get(at::ScalarType dtype, const void* x, int64_t rows, 
   auto* codes = bytes_.emplace_back(all * kGroup).data();
   auto* scale = numbers_.emplace_back(3 * all).data();
   auto* sum = reinterpret_cast<int32_t*>(scale + 2 * all);
-  for_each_task((rows + kTogether - 1) / kTogether, rows * inner * 8, [&](int64_t task) {
-    for (int64_t row = task * kTogether; row < std::min(rows, (task + 1) * kTogether); ++row) {
+  for_each_task((rows + kQuantisedTogether - 1) / kQuantisedTogether, rows * inner * 8, [&](int64_t task) {
+    for (int64_t row = task * kQuantisedTogether; row < std::min(rows, (task + 1) * kQuantisedTogether); ++row) {
       const auto* values = static_cast<const float*>(x) + row * inner;
       if (dtype == at::kBFloat16) {
         float* widened = scratch<float, kWidenedRow>(inner);
