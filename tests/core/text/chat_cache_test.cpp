@@ -93,6 +93,9 @@ TEST(ChatCacheTest, TheTemplateNamesTheFilesAndNeitherSplitsNorTheContent) {
   const TokenCache plain = build(chat_tokenizer()), chat = build(chatting());
   EXPECT_FALSE(chat.reused);
   EXPECT_TRUE(build(chatting()).reused);
+  EXPECT_FALSE(build(chatting("{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}"
+                              "{% if add_generation_prompt %}assistant{% endif %}"))
+                   .reused);
   EXPECT_FALSE(build(chatting(kInstructions, {{"bos_token", "<s>"}, {"eos_token", "</s>"}})).reused);
   EXPECT_EQ(chat.summary.content_hash, plain.summary.content_hash);
   EXPECT_EQ(chat.held_out.documents(), plain.held_out.documents());
