@@ -10,7 +10,7 @@
 
 #include "core/decoding/mixture_decoder.h"
 #include "core/decoding/next_token.h"
-#include "core/decoding/text_stream.h"
+#include "core/decoding/streamed_text.h"
 #include "core/model/domains.h"
 #include "core/model/inference.h"
 #include "core/text/utf8.h"
@@ -97,7 +97,7 @@ Generated generate(LoadedVersion version, const GenerateOptions& options,
   const auto room = std::min(static_cast<std::int64_t>(ids.size()) + options.max_tokens, kMostPositionsReserved);
   MixtureDecoder decoder(std::exchange(version.model, Model()), dtype, room, {}, options.device);
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
-  TextStream stream(options.stop, on_text);
+  StreamedText stream(options.stop, on_text);
   result.stopped_by = "length";
   double bound = 0;
   auto start = std::chrono::steady_clock::now();

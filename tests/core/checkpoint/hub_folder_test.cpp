@@ -80,7 +80,7 @@ class HubFolderTest : public ::testing::Test {
   json index() const { return json::parse(read_file(folder() / "model.safetensors.index.json")); }
   void write_index(const json& index) const { write_text(folder() / "model.safetensors.index.json", index.dump()); }
 
-  ScratchFolder scratch_;
+  TestFolder scratch_;
 };
 
 TEST_F(HubFolderTest, WhatWasWrittenIsReadAsOneFile) {

@@ -82,7 +82,7 @@ TEST(ParameterLayout, OfInt8ModulesHasAScaleForEachOutputChannel) {
 }
 
 std::string complaint(const ModelConfig& config, const std::vector<OwnedTensor>& tensors) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   write_hub_folder(scratch / "m", config, to_write(tensors));
   return error_of([&] { check_parameters(open_hub_folder(scratch / "m")); });
 }

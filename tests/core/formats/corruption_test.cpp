@@ -122,7 +122,7 @@ TEST(CorruptSafetensors, NamesInMessagesAreShortAndPrintable) {
 }
 
 TEST(CorruptSafetensors, AMissingFileAFolderAndAnEmptyFileAreRefused) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   write_text(scratch / "empty", "");
   EXPECT_THAT(error_of([&] { SafetensorsFile::open(scratch / "none"); }), HasSubstr("none"));
   EXPECT_THAT(error_of([&] { SafetensorsFile::open(scratch.path()); }), HasSubstr("is not a file"));

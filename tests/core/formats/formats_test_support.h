@@ -19,16 +19,16 @@
 namespace mformer {
 
 /// An empty folder that goes with the object.
-class ScratchFolder {
+class TestFolder {
  public:
-  ScratchFolder() {
+  TestFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "mformer-formats-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw Error("no temporary folder");
     path_ = name;
   }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~TestFolder() { std::filesystem::remove_all(path_); }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
 
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   const std::filesystem::path& path() const { return path_; }

@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 
 /// What opening a file of these bytes is refused with; "" if it is not.
 std::string refusal_of(const std::string& bytes) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   write_text(folder / "model.gguf", bytes);
   return error_of([&] { GgufFile::open(folder / "model.gguf"); });
 }
@@ -32,7 +32,7 @@ GgufBytes small_file() {
 }
 
 TEST(GgufFile, ReadsMetadataOfEveryKindAndTensorsInRowMajorShapes) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   write_text(folder / "model.gguf", small_file().bytes());
   const GgufFile file = GgufFile::open(folder / "model.gguf");
   EXPECT_EQ(std::get<std::string>(file.metadata().at("general.architecture")), "llama");
@@ -69,7 +69,7 @@ TEST(GgufFile, ReadsPartsOfAQuantisedTensorAcrossItsBlocks) {
   }
   GgufBytes bytes;
   bytes.tensor("codes", {32, 3}, 8, blocks);
-  const ScratchFolder folder;
+  const TestFolder folder;
   write_text(folder / "model.gguf", bytes.bytes());
   const GgufFile file = GgufFile::open(folder / "model.gguf");
   for (const std::size_t first : {0, 1, 31, 32, 60, 95}) {
@@ -180,7 +180,7 @@ TEST(GgufFile, NamesTheElementTypeThatItDoesNotRead) {
 }
 
 TEST(GgufFile, AFileThatIsCutWhileItIsReadGivesASentence) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   write_text(folder / "model.gguf", small_file().bytes());
   const GgufFile file = GgufFile::open(folder / "model.gguf");
   std::filesystem::resize_file(folder / "model.gguf", 100);
@@ -196,7 +196,7 @@ GgufBytes part(std::uint32_t number, std::uint32_t count, const std::string& ten
 }
 
 TEST(GgufFile, OpensAllPartsOfAModelByAnyOfThem) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   write_text(folder / "m-00001-of-00002.gguf", part(0, 2, "a").bytes());
   write_text(folder / "m-00002-of-00002.gguf", part(1, 2, "b").bytes());
   for (const char* name : {"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}) {
@@ -208,7 +208,7 @@ TEST(GgufFile, OpensAllPartsOfAModelByAnyOfThem) {
 }
 
 TEST(GgufFile, RefusesPartsThatDoNotBelongTogether) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   const auto refusal = [&](const char* name) { return error_of([&] { open_gguf_files(folder / name); }); };
   write_text(folder / "m-00001-of-00002.gguf", part(0, 2, "a").bytes());
   EXPECT_THAT(refusal("m-00001-of-00002.gguf"), HasSubstr("'m-00002-of-00002.gguf' is not beside it"));

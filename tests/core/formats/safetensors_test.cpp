@@ -83,7 +83,7 @@ TEST(Safetensors, NamesComeInTheOrderOfTheData) {
 }
 
 TEST(Safetensors, AFileOnDiskEqualsTheSerialisedBytes) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   std::mt19937 random(4);
   const auto tensors = random_tensors(random);
   write_safetensors(scratch / "x.safetensors", to_write(tensors), {{"k", "v"}});
@@ -94,7 +94,7 @@ TEST(Safetensors, AFileOnDiskEqualsTheSerialisedBytes) {
 }
 
 TEST(Safetensors, ViewsOutliveTheObjectTheyWereTakenFromWhileACopyLives) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   const std::vector<std::byte> data{std::byte{42}};
   write_safetensors(scratch / "x.safetensors", {{"a", DType::U8, {1}, data}});
   auto file = std::make_unique<SafetensorsFile>(SafetensorsFile::open(scratch / "x.safetensors"));
@@ -106,7 +106,7 @@ TEST(Safetensors, ViewsOutliveTheObjectTheyWereTakenFromWhileACopyLives) {
 }
 
 TEST(Safetensors, AFileThatIsCutOrWrittenToWhileItIsOpenGivesAnErrorAndNoSignal) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   const std::filesystem::path path = scratch / "x.safetensors";
   const std::vector<std::byte> data(100'000, std::byte{42});
   const auto after = [&](const std::function<void()>& change) {
@@ -153,7 +153,7 @@ TEST(Safetensors, TheWriterRefusesWhatNoReaderWouldAccept) {
 }
 
 TEST(Safetensors, TensorsThatAreMadeInTurnGiveTheSameFile) {
-  const ScratchFolder folder;
+  const TestFolder folder;
   const std::vector<std::byte> half(6, std::byte{1}), full(8, std::byte{2});
   const std::vector<TensorToWrite> tensors{{"half", DType::BF16, {3}, half}, {"full", DType::F32, {2}, full}};
   const std::vector<TensorInfo> infos(tensors.begin(), tensors.end());
@@ -169,7 +169,7 @@ TEST(Safetensors, TensorsThatAreMadeInTurnGiveTheSameFile) {
 }
 
 TEST(Safetensors, AFailedWriteLeavesTheOldFile) {
-  const ScratchFolder scratch;
+  const TestFolder scratch;
   write_text(scratch / "x.safetensors", "old");
   const std::vector<std::byte> data(4);
   EXPECT_NE(error_of([&] { write_safetensors(scratch / "x.safetensors", {{"a", DType::F32, {2}, data}}); }), "");

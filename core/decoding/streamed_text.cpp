@@ -1,4 +1,4 @@
-#include "core/decoding/text_stream.h"
+#include "core/decoding/streamed_text.h"
 
 #include <algorithm>
 
@@ -6,12 +6,12 @@
 
 namespace mformer {
 
-TextStream::TextStream(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text)
+StreamedText::StreamedText(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text)
     : stops_(stops), on_text_(on_text) {
   for (const std::string& stop : stops) longest_ = std::max(longest_, stop.size());
 }
 
-bool TextStream::append(const std::string& bytes) {
+bool StreamedText::append(const std::string& bytes) {
   text_ += bytes;
   std::size_t first = std::string::npos;
   for (const std::string& stop : stops_) {
@@ -26,13 +26,13 @@ bool TextStream::append(const std::string& bytes) {
   return true;
 }
 
-void TextStream::finish() {
+void StreamedText::finish() {
   if (shown_ < text_.size() && on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_)));
   shown_ = text_.size();
 }
 
 /// Shows up to `end`, less an unfinished character at its end.
-void TextStream::show(std::size_t end) {
+void StreamedText::show(std::size_t end) {
   end = character_boundary(end);
   if (end <= shown_) return;
   if (on_text_) on_text_(replace_invalid_utf8(text_.substr(shown_, end - shown_)));
@@ -40,7 +40,7 @@ void TextStream::show(std::size_t end) {
 }
 
 /// `end`, or where the character begins that would go on after it.
-std::size_t TextStream::character_boundary(std::size_t end) const {
+std::size_t StreamedText::character_boundary(std::size_t end) const {
   for (std::size_t back = 1; back <= 3 && back <= end; ++back) {
     const auto byte = static_cast<unsigned char>(text_[end - back]);
     if ((byte & 0xC0U) == 0x80U) continue;

@@ -8,10 +8,10 @@
 namespace mformer {
 
 /// Text as it grows: hands out whole characters, and nothing that may turn into a stop string.
-class TextStream {
+class StreamedText {
  public:
   /// Both must outlive the stream; `on_text` may be empty. What it gets is valid UTF-8.
-  TextStream(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text);
+  StreamedText(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text);
 
   /// False when a stop string has appeared; the text then ends before it.
   bool append(const std::string& bytes);
