@@ -25,6 +25,11 @@ struct TrainedParameter {
 /// AdamW over exactly the parameters given: nothing else has state. Parameters are contiguous; their moments are
 /// float32, or float64 for float64 parameters. kernels/adamw.h has the formula; a step is one pass over memory, plus
 /// one over the gradients for their norm.
+///
+/// A parameter of 16 bits has a float32 *master*, which is what moves; the parameter is the master rounded. Most steps
+/// are smaller than half the distance between two neighbours in bfloat16 (2⁻⁹ of a weight), and would be lost one by
+/// one (arXiv 1710.03740, section 3.1). Whoever changes such a parameter beside the optimiser is overwritten by the
+/// next step.
 class AdamW {
  public:
   AdamW(std::vector<TrainedParameter> parameters, const AdamWOptions& options);
@@ -42,10 +47,11 @@ class AdamW {
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
   std::int64_t steps() const { return steps_; }
-  /// Bytes of the moments.
+  /// Bytes of the moments and masters.
   std::int64_t state_bytes() const;
 
-  /// The moments as (name, tensor), "NAME.exp_avg" and "NAME.exp_avg_sq": handles, to be written or copied into.
+  /// The moments as (name, tensor), "NAME.exp_avg" and "NAME.exp_avg_sq", and "NAME.master" where there is one:
+  /// handles, to be written or copied into.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
   /// Says how many steps the moments in state() stand for, after they were filled from a snapshot.
   void set_steps(std::int64_t steps) { steps_ = steps; }
@@ -56,6 +62,7 @@ class AdamW {
   std::vector<TrainedParameter> parameters_;
   AdamWOptions options_;
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
+  std::vector<at::Tensor> masters_;  ///< Undefined where the parameter itself moves.
   std::int64_t steps_ = 0;
 };
 

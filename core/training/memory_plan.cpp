@@ -140,6 +140,7 @@ MemoryPlan plan_memory(const PlannedTraining& training) {
     if (ref.tensor->requires_grad()) {
       plan.trained_weights += bytes_of(*ref.tensor);
       weights += ref.tensor->numel();
+      if (ref.tensor->element_size() < 4) plan.optimizer += 4 * ref.tensor->numel();  // a master
     } else {
       const bool small = !on_cpu && bfloat16 && is_product_matrix(ref);
       plan.frozen_weights += small ? 2 * ref.tensor->numel() : bytes_of(*ref.tensor);
@@ -151,7 +152,7 @@ MemoryPlan plan_memory(const PlannedTraining& training) {
   if (on_cpu) plan.base_weights = plan.evaluation;
   if (training.teacher != nullptr) plan.teacher_weights = teacher_bytes(*training.teacher, bfloat16, on_cpu);
   plan.gradients = plan.trained_weights;
-  plan.optimizer = 8 * weights;
+  plan.optimizer += 8 * weights;
   const ModelConfig& config = training.model.config;
   const std::int64_t context = training.options.context > 0 ? training.options.context : config.default_context();
   const std::int64_t tokens = training.options.batch_size * context;

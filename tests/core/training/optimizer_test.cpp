@@ -120,7 +120,24 @@ TEST(AdamW, KeepsTwoMomentsForEachTrainedWeightAndNothingElse) {
 TEST(AdamW, KeepsFloat32MomentsForWeightsOfFewerBits) {
   const AdamW optimizer({{"x", at::zeros({3}, at::kBFloat16)}}, {});
   for (const auto& [name, moment] : optimizer.state()) EXPECT_EQ(moment.scalar_type(), at::kFloat) << name;
-  EXPECT_EQ(optimizer.state_bytes(), 2 * 4 * 3);
+  EXPECT_EQ(optimizer.state_bytes(), 3 * 4 * 3);  // two moments and the master
+}
+
+TEST(AdamW, LosesNoStepThatIsSmallerThanWhatSixteenBitsTellApart) {
+  // Neighbours of 1 in bfloat16 are 2⁻⁸ and 2⁻⁷ away; a hundred steps of 10⁻⁴ each, of a gradient that keeps its sign.
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    const at::Tensor narrow = at::ones({4}, type).set_requires_grad(true);
+    const at::Tensor wide = at::ones({4}).set_requires_grad(true);
+    AdamW rounded({{"x", narrow, false}}, {}), exact({{"x", wide, false}}, {});
+    for (int step = 0; step < 100; ++step) {
+      narrow.mutable_grad() = at::ones({4}, type);
+      wide.mutable_grad() = at::ones({4});
+      rounded.step(1e-4);
+      exact.step(1e-4);
+    }
+    EXPECT_TRUE(at::equal(narrow.detach(), wide.detach().to(type))) << narrow;
+    EXPECT_LT(narrow[0].item<double>(), 0.995);
+  }
 }
 
 TEST(AdamW, MakesNoGradientForAParameterThatGotNone) {
