@@ -16,10 +16,10 @@ CLI::Option* add_tokenizer_file(CLI::App& command, InitOptions& options) {
 void add_slices(CLI::App& command, InitOptions& options) {
   command
       .add_option("--slices", options.slices,
-                  "Modules that a dense feed-forward layer is cut into; default: " + std::to_string(kDefaultSlices) +
+                  "Modules that a dense feed-forward layer is cut into; 0: " + std::to_string(kDefaultSlices) +
                       ", or the next fewer that divide its width")
       ->type_name("N")
-      ->check(positive_integer());
+      ->check(non_negative_integer());
 }
 
 CLI::Option* add_allow_not_finite(CLI::App& command, InitOptions& options) {
