@@ -30,7 +30,7 @@ class Settings:
     draws: int  # of the random choice that pruning is compared with
     slices: int  # of each feed-forward layer, in the model that is pruned
     keep: tuple
-    rates: dict  # peak learning rates, chosen by `run.sh --tune`
+    rates: dict  # peak learning rates; `run.sh --tune` compares some
     seed: int = 0
 
     @property
