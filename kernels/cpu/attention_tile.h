@@ -13,7 +13,7 @@ namespace mformer::kernels::cpu {
 inline constexpr int64_t kTileColumns = 64;
 
 /// An inner loop of this many rows is one vector of the widest kind, without a rest.
-inline constexpr int64_t kGroup = 16;
+inline constexpr int64_t kQueryGroup = 16;
 
 template <typename Real>
 struct Exponent;

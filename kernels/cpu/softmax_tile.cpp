@@ -44,13 +44,13 @@ template <typename Real, typename Body>
 MFORMER_TILE_INLINE void for_each_tile_row(const SoftmaxTile<Real>& tile, int64_t key, const Body& body) {
   const Seen seen = seen_of(tile, key);
   if (seen.first == 0 && seen.end == tile.columns) {
-    for (int64_t group = 0; group < tile.columns; group += kGroup) {
-      for (int64_t r = group; r < group + kGroup; ++r) body(r, true);
+    for (int64_t group = 0; group < tile.columns; group += kQueryGroup) {
+      for (int64_t r = group; r < group + kQueryGroup; ++r) body(r, true);
     }
     return;
   }
-  for (int64_t group = 0; group < tile.columns; group += kGroup) {
-    for (int64_t r = group; r < group + kGroup; ++r) {
+  for (int64_t group = 0; group < tile.columns; group += kQueryGroup) {
+    for (int64_t r = group; r < group + kQueryGroup; ++r) {
       const auto row = static_cast<int32_t>(r);
       body(r, (row >= seen.first) & (row < seen.end));
     }

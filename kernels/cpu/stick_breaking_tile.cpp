@@ -26,8 +26,8 @@ template <typename Real, typename Visible>
 [[gnu::always_inline]] inline void break_at_key(int64_t columns, const ToExponent<Real>& exponent,
                                                 const Visible& visible, Real* __restrict z, Real* __restrict rest,
                                                 Real* __restrict beta_out) {
-  for (int64_t group = 0; group < columns; group += kGroup) {
-    for (int64_t r = group; r < group + kGroup; ++r) {
+  for (int64_t group = 0; group < columns; group += kQueryGroup) {
+    for (int64_t r = group; r < group + kQueryGroup; ++r) {
       // σ(z) and 1 − σ(z), each to full relative accuracy.
       const Real t = Exponent<Real>::power(exponent(z[r]));
       const Real inverse = Real(1) / (Real(1) + t);
@@ -80,9 +80,9 @@ template <typename Real>
                                              const Real* __restrict beta, Real* __restrict dw,
                                              Real* __restrict before) {
   for (int64_t j = 0; j < keys; ++j) {
-    for (int64_t group = 0; group < columns; group += kGroup) {
+    for (int64_t group = 0; group < columns; group += kQueryGroup) {
       const int64_t first = j * kTileColumns + group;
-      for (int64_t r = 0; r < kGroup; ++r) {
+      for (int64_t r = 0; r < kQueryGroup; ++r) {
         const Real b = beta[first + r], w = weight[first + r], s = before[group + r];
         const Real above = dw[first + r] - s;
         dw[first + r] = (w - w * b) * above;
