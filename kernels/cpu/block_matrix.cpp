@@ -28,7 +28,7 @@ void multiply_by_tiles(const BFloat16* x, const BlockMatrix& w, const uint8_t* p
   BFloat16* widened = scratch<BFloat16, kWidenedPanel>(panel_size<BFloat16>(kWidenedInner));
   for (int64_t first = 0; first < w.inner; first += kWidenedInner) {
     const int64_t inner = std::min(kWidenedInner, w.inner - first);
-    widen(inner / kGroup, panel + first / kGroup * group_bytes(w.bits), widened);
+    widen(inner / kInputsPerGroup, panel + first / kInputsPerGroup * group_bytes(w.bits), widened);
     panel_kernels().bfloat16(rows, inner, columns, {x + first, w.inner, 2}, widened, to);
     to.add = true;
   }
@@ -37,12 +37,13 @@ void multiply_by_tiles(const BFloat16* x, const BlockMatrix& w, const uint8_t* p
 }  // namespace
 
 QuantisedRows BlockRows::get(at::ScalarType dtype, const void* x, int64_t rows, int64_t inner) {
-  if (dtype == at::kBFloat16 && rows >= kRowsForTiles && inner % kGroup == 0 && panel_kernels().tiles) return {};
+  if (dtype == at::kBFloat16 && rows >= kRowsForTiles && inner % kInputsPerGroup == 0 && panel_kernels().tiles)
+    return {};
   for (const Made& one : made_) {
     if (one.x == x && one.rows == rows && one.inner == inner) return one.codes;
   }
-  const int64_t groups = (inner + kGroup - 1) / kGroup, all = rows * groups;
-  auto* codes = bytes_.emplace_back(all * kGroup).data();
+  const int64_t groups = (inner + kInputsPerGroup - 1) / kInputsPerGroup, all = rows * groups;
+  auto* codes = bytes_.emplace_back(all * kInputsPerGroup).data();
   auto* scale = numbers_.emplace_back(3 * all).data();
   auto* sum = reinterpret_cast<int32_t*>(scale + 2 * all);
   for_each_task((rows + kQuantisedTogether - 1) / kQuantisedTogether, rows * inner * 8, [&](int64_t task) {
@@ -54,7 +55,7 @@ QuantisedRows BlockRows::get(at::ScalarType dtype, const void* x, int64_t rows, 
         values = widened;
       }
       const int64_t at = row * groups;
-      block_kernels().quantise(inner, values, {codes + at * kGroup, scale + at, scale + all + at, sum + at});
+      block_kernels().quantise(inner, values, {codes + at * kInputsPerGroup, scale + at, scale + all + at, sum + at});
     }
   });
   made_.push_back({x, rows, inner, {codes, scale, scale + all, sum, groups}});
@@ -63,7 +64,7 @@ QuantisedRows BlockRows::get(at::ScalarType dtype, const void* x, int64_t rows, 
 
 void multiply_blocks(const void* x, const QuantisedRows& codes, const BlockMatrix& w, int64_t first, int64_t rows,
                      int64_t column, Target to) {
-  const int64_t groups = (w.inner + kGroup - 1) / kGroup;
+  const int64_t groups = (w.inner + kInputsPerGroup - 1) / kInputsPerGroup;
   const uint8_t* panel = w.panels + column / kPanelColumns * groups * group_bytes(w.bits);
   if (codes.groups == 0) {
     const int64_t columns = whole_vectors(std::min(kPanelColumns, w.columns - column));

@@ -21,11 +21,11 @@ namespace mformer::kernels::cpu {
 //   in
 //                        the high half; 64 scales; 64 minima
 
-inline constexpr int64_t kGroup = 32;
+inline constexpr int64_t kInputsPerGroup = 32;
 
 /// Bytes of a group of a panel.
 inline constexpr int64_t group_bytes(int bits) {
-  return bits == 8 ? kPanelColumns * (kGroup + 2) : kPanelColumns * (kGroup / 2 + 4);
+  return bits == 8 ? kPanelColumns * (kInputsPerGroup + 2) : kPanelColumns * (kInputsPerGroup / 2 + 4);
 }
 
 /// Rows in int8. Beyond the end of a row its last group holds zeros.
@@ -37,7 +37,8 @@ struct QuantisedRows {
   int64_t groups;
 
   QuantisedRows from(int64_t row) const {
-    return {codes + row * groups * kGroup, scale + row * groups, offset + row * groups, sum + row * groups, groups};
+    return {codes + row * groups * kInputsPerGroup, scale + row * groups, offset + row * groups, sum + row * groups,
+            groups};
   }
 };
 

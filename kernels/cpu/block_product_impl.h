@@ -19,7 +19,7 @@ void tile8(const QuantisedRows& a, const uint8_t* panel, int64_t column, const T
     }
   }
   const int8_t* codes = a.codes;
-  for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(8), codes += kGroup) {
+  for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(8), codes += kInputsPerGroup) {
     Ints sum[Rows][V];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
@@ -30,7 +30,7 @@ void tile8(const QuantisedRows& a, const uint8_t* panel, int64_t column, const T
       const uint8_t* step = panel + s * kStepBytes + 4 * column;
       Left x[Rows];
 #pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) left(codes + r * a.groups * kGroup + 4 * s, true, x[r]);
+      for (int r = 0; r < Rows; ++r) left(codes + r * a.groups * kInputsPerGroup + 4 * s, true, x[r]);
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) {
         const Words weights = read<Words>(step + 4 * kLanes * v);
@@ -68,15 +68,15 @@ void tile4(const QuantisedRows& a, const uint8_t* panel, int64_t column, const T
     }
   }
   const int8_t* codes = a.codes;
-  for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(4), codes += kGroup) {
+  for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(4), codes += kInputsPerGroup) {
     Ints sum[Rows][V] = {};
     for (int64_t s = 0; s < kSteps / 2; ++s) {
       const uint8_t* step = panel + s * kStepBytes + 4 * column;
       Left low[Rows], high[Rows];
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        left(codes + r * a.groups * kGroup + 8 * s, false, low[r]);
-        left(codes + r * a.groups * kGroup + 8 * s + 4, false, high[r]);
+        left(codes + r * a.groups * kInputsPerGroup + 8 * s, false, low[r]);
+        left(codes + r * a.groups * kInputsPerGroup + 8 * s + 4, false, high[r]);
       }
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) {
@@ -125,7 +125,7 @@ constexpr int kAllVectors = kPanelColumns / kLanes;
 using TileFunction = void (*)(const QuantisedRows&, const uint8_t*, int64_t, const Target&);
 
 MFORMER_INLINE QuantisedRows rows_from(const QuantisedRows& a, int64_t row) {
-  return {a.codes + row * a.groups * kGroup, a.scale + row * a.groups, a.offset + row * a.groups,
+  return {a.codes + row * a.groups * kInputsPerGroup, a.scale + row * a.groups, a.offset + row * a.groups,
           a.sum + row * a.groups, a.groups};
 }
 
@@ -155,35 +155,35 @@ void product4(int64_t rows, const QuantisedRows& a, const uint8_t* panel, const 
   all_rows(rows, a, panel, c, kTiles);
 }
 
-/// x [kGroup] of a row → its codes, scale, offset and sum.
+/// x [kInputsPerGroup] of a row → its codes, scale, offset and sum.
 MFORMER_INLINE void quantise_group(const float* x, int8_t* codes, float& scale, float& offset, int32_t& sum) {
   float most = 0, poison = 0;
-  for (int64_t i = 0; i < kGroup; ++i) {
+  for (int64_t i = 0; i < kInputsPerGroup; ++i) {
     const float magnitude = __builtin_fabsf(x[i]);
     most = magnitude > most ? magnitude : most;
   }
-  for (int64_t i = 0; i < kGroup; ++i) poison += x[i] * 0.0F;  // NaN where x is not finite
+  for (int64_t i = 0; i < kInputsPerGroup; ++i) poison += x[i] * 0.0F;  // NaN where x is not finite
   // Magnitudes below this have no inverse: they are zero to everything they meet.
   const float inverse = most > 1e-36F ? 127.0F / most : 0.0F;
-  int32_t whole[kGroup], total = 0;
-  for (int64_t i = 0; i < kGroup; ++i)
+  int32_t whole[kInputsPerGroup], total = 0;
+  for (int64_t i = 0; i < kInputsPerGroup; ++i)
     whole[i] = static_cast<int32_t>(__builtin_rintf(poison == 0 ? x[i] * inverse : 0.0F));
-  for (int64_t i = 0; i < kGroup; ++i) codes[i] = static_cast<int8_t>(whole[i]);
-  for (int64_t i = 0; i < kGroup; ++i) total += whole[i];
+  for (int64_t i = 0; i < kInputsPerGroup; ++i) codes[i] = static_cast<int8_t>(whole[i]);
+  for (int64_t i = 0; i < kInputsPerGroup; ++i) total += whole[i];
   scale = most / 127.0F + poison;
   sum = total;
   offset = scale * static_cast<float>(total);
 }
 
 void quantise(int64_t inner, const float* x, const QuantisedRowsTo& to) {
-  for (int64_t g = 0; g * kGroup < inner; ++g) {
-    const float* group = x + g * kGroup;
-    float padded[kGroup] = {};
-    if (inner - g * kGroup < kGroup) {
-      for (int64_t i = 0; i < inner - g * kGroup; ++i) padded[i] = group[i];
+  for (int64_t g = 0; g * kInputsPerGroup < inner; ++g) {
+    const float* group = x + g * kInputsPerGroup;
+    float padded[kInputsPerGroup] = {};
+    if (inner - g * kInputsPerGroup < kInputsPerGroup) {
+      for (int64_t i = 0; i < inner - g * kInputsPerGroup; ++i) padded[i] = group[i];
       group = padded;
     }
-    quantise_group(group, to.codes + g * kGroup, to.scale[g], to.offset[g], to.sum[g]);
+    quantise_group(group, to.codes + g * kInputsPerGroup, to.scale[g], to.offset[g], to.sum[g]);
   }
 }
 
@@ -211,7 +211,7 @@ MFORMER_INLINE void write_step(const Words& codes, const Floats& scale, const Fl
 }
 
 void widen8(int64_t groups, const uint8_t* panel, c10::BFloat16* to) {
-  for (int64_t g = 0; g < groups; ++g, panel += group_bytes(8), to += kGroup * kPanelColumns) {
+  for (int64_t g = 0; g < groups; ++g, panel += group_bytes(8), to += kInputsPerGroup * kPanelColumns) {
     for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
       Floats scale;
       halves(panel + kScalesAt8 + 2 * column, scale);
@@ -226,7 +226,7 @@ void widen8(int64_t groups, const uint8_t* panel, c10::BFloat16* to) {
 }
 
 void widen4(int64_t groups, const uint8_t* panel, c10::BFloat16* to) {
-  for (int64_t g = 0; g < groups; ++g, panel += group_bytes(4), to += kGroup * kPanelColumns) {
+  for (int64_t g = 0; g < groups; ++g, panel += group_bytes(4), to += kInputsPerGroup * kPanelColumns) {
     for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
       Floats scale, least;
       halves(panel + kScalesAt4 + 2 * column, scale);

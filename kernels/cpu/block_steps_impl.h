@@ -18,7 +18,7 @@ using Words [[gnu::vector_size(4 * kLanes)]] = uint32_t;
 
 #define MFORMER_INLINE [[gnu::always_inline]] static inline
 
-constexpr int64_t kSteps = kGroup / 4;  ///< Of four inputs.
+constexpr int64_t kSteps = kInputsPerGroup / 4;  ///< Of four inputs.
 constexpr int64_t kStepBytes = 4 * kPanelColumns;
 constexpr int64_t kScalesAt8 = kSteps * kStepBytes;
 constexpr int64_t kScalesAt4 = kScalesAt8 / 2;
