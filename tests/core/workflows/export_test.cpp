@@ -94,6 +94,12 @@ TEST_F(Int8Export, IsReadBackWithTheBlocksOfEveryMatrixButTheRouters) {
   }
 }
 
+/// How far logits [..., vocabulary] of the middle token are off. A router's choice is discrete: where rounding sends a
+/// token to another module, its logits are others, which says nothing of the rounding.
+double middle_error(const at::Tensor& actual, const at::Tensor& expected) {
+  return ((actual - expected).norm(2, -1) / expected.norm(2, -1)).median().item<double>();
+}
+
 TEST_F(Int8Export, ComputesAsTheModelOfItsValuesDoes) {
   for (const char* name : {"int8", "int4"}) {
     ExportOptions options = int8();
@@ -107,14 +113,14 @@ TEST_F(Int8Export, ComputesAsTheModelOfItsValuesDoes) {
     dequantize(values, at::kFloat);
     const auto logits = [](const auto& model) { return logits_of(model, forward(model, tiny_ids(2, 20)).hidden); };
     EXPECT_TRUE(logits(coded).equal(logits(values))) << name;
-    const double distance = testing::relative_error(logits(coded), logits(before));
+    const double distance = middle_error(logits(coded), logits(before));
     // Half a step of 127 of a group's largest weight, or of 15 of its range, and products of such sums.
     EXPECT_LE(distance, std::string(name) == "int8" ? 0.02 : 0.25) << name;
     EXPECT_GT(distance, 0);
     const PreparedModel packed = prepare_for_inference(coded, at::kChar);
     EXPECT_EQ(packed.head.bits, 8);
     EXPECT_EQ(packed.blocks[0].mlp.in[0].bits, std::string(name) == "int8" ? 8 : 4);
-    EXPECT_LE(testing::relative_error(logits(packed), logits(values)), testing::kBFloat16) << name;
+    EXPECT_LE(middle_error(logits(packed), logits(values)), testing::kBFloat16) << name;
     EXPECT_LE(testing::relative_error(logits(prepare_for_inference(coded, at::kFloat)), logits(values)),
               testing::kFloat32);
   }
