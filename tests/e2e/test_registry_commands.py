@@ -132,7 +132,7 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         work = self.workspace_to_damage()
         result = work.run("doctor", "--json").json
         self.assertTrue(result["healthy"])
-        self.assertEqual(len(result["kernels"]), 6)
+        self.assertEqual(len(result["kernels"]), 7)
         self.assertRegex(result["products"], "^(AVX|any processor).*, bfloat16 ")
         self.assertTrue(all(row["passed"] for row in result["kernels"]))
         self.assertIsNone(self.folder("elsewhere").run("doctor", "--json").json["workspace"])
