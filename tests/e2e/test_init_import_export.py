@@ -251,7 +251,7 @@ class LargeModels(mformer.EndToEndTest):
             made, exported = (mformer.read_safetensors(work / name / "model.safetensors")[1] for name in ("made", "out"))
             self.assertEqual(len(made), len(exported))
         for few, many in zip(peaks[1], peaks[7]):
-            self.assertLess(many - few, 50e6)  # of the 151 MB that came with the layers
+            self.assertLess(many - few, 75e6)  # half of the 151 MB that came with the layers: buffers are kept for the next tensors
 
 
 if __name__ == "__main__":
