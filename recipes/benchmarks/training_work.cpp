@@ -19,12 +19,13 @@ Batch random_batch(const ModelConfig& config, std::int64_t rows, std::int64_t st
 /// Freezes what is there and adds modules to every layer.
 void extend(Model& model, const std::vector<std::int64_t>& added) {
   at::Generator generator = at::detail::createCPUGenerator(2);
-  for (Block& block : model.blocks) {
+  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
+    Block& block = model.blocks[layer];
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       ModuleBank& bank = block.bank(kind);
       for (Module& module : bank.modules) module.frozen = true;
       for (std::int64_t i = 0; i < added[kind == Kind::mlp]; ++i) {
-        bank.modules.push_back(make_module(model.config, kind, generator));
+        bank.modules.push_back(make_module(model.config, static_cast<std::int64_t>(layer), kind, generator));
       }
     }
   }
