@@ -59,6 +59,14 @@ function(mformer_library name)
   mformer_flags(${name})
 endfunction()
 
+# mformer_light(<targets>): code that waits for files and for other code. Optimising it takes a quarter of its compiling and
+# is never won back.
+function(mformer_light)
+  foreach(target IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endforeach()
+endfunction()
+
 # mformer_test(<name> SOURCES <files> LINKS <targets> [SHARDS <n>] [LABELS <labels>]): one GoogleTest program; MFORMER_TEST_DATA is
 # tests/data. CTest runs it whole, or in shards of every n-th test: a process for each test would load LibTorch anew.
 # It runs in the clone's own folder: an absolute path among the definitions would keep ccache from hitting elsewhere.
@@ -68,8 +76,7 @@ function(mformer_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
   target_compile_definitions(${name} PRIVATE MFORMER_TEST_DATA="tests/data")
   mformer_flags(${name})
-  # Tests run once: what the compiler spends on optimising them is not won back.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  mformer_light(${name})
   if(NOT ARG_SHARDS)
     set(ARG_SHARDS 1)
   endif()
