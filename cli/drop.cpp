@@ -39,9 +39,7 @@ void report_drop(Report& report, const LoadedVersion& base, const DropReport& re
   report.data()["dry_run"] = !result.version.has_value();
   report.data()["base"] = to_string(base.record);
   if (result.version) {
-    report.data()["model"] = to_string(*result.version);
-    report.data()["hash"] = result.version->hash;
-    report.data()["kept_beside"] = result.kept_beside;
+    fill_made(report.data(), *result.version, result.kept_beside);
     report.text() << "made " << to_string(*result.version) << " from " << to_string(base.record) << '\n';
   }
   report.data()["dropped"] = {{"att", result.dropped_att}, {"mlp", result.dropped_mlp}};

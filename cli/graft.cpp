@@ -31,9 +31,7 @@ void report_graft(terminal::Report& report, const LoadedVersion& full, const Loa
   data["parameters"] = {{"before", result.size_before.weights}, {"after", result.size_after.weights}};
   std::ostream& text = report.text();
   if (result.version) {
-    data["model"] = to_string(*result.version);
-    data["hash"] = result.version->hash;
-    data["kept_beside"] = result.kept_beside;
+    fill_made(data, *result.version, result.kept_beside);
     data["tasks"] = tasks_json(result.tasks);
     data["added_bytes"] = result.added_bytes;
     text << "made " << to_string(*result.version) << " from " << to_string(full.record) << " and "

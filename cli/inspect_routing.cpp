@@ -68,8 +68,8 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;
   auto& rows = report.data()["tasks"] = ordered_json::array();
-  report.text() << "routing of " << to_string(version.record)
-                << ": share of " << work_of(tasks.front().stats).what << " of each layer, held-out text\n\n";
+  report.text() << "routing of " << to_string(version.record) << ": share of " << work_of(tasks.front().stats).what
+                << " of each layer, held-out text\n\n";
   for (const TaskRouting& routing : tasks) {
     rows.push_back(task_json(picture, routing));
     const Work work = work_of(routing.stats);

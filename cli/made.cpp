@@ -18,6 +18,12 @@ void tell(const std::optional<VersionRecord>& made, const std::function<void()>&
   tell(made ? "made " + to_string(*made) : "", made ? "mformer eval --model " + to_string(*made) : "", report);
 }
 
+void fill_made(nlohmann::ordered_json& data, const VersionRecord& made, bool kept_beside) {
+  data["model"] = to_string(made);
+  data["hash"] = made.hash;
+  data["kept_beside"] = kept_beside;
+}
+
 void report_cut_off(terminal::Report& report, const std::optional<VersionRecord>& made, const std::string& cut_off,
                     const GlobalOptions& global) {
   report.data()["cut_off"] = cut_off.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(cut_off);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -26,6 +27,9 @@ void tell(const std::string& done, const std::string& look, const std::function<
 
 /// The same for a version; none = nothing done.
 void tell(const std::optional<VersionRecord>& made, const std::function<void()>& report);
+
+/// The fields that every new version has in JSON; `kept_beside` is that of the workflow's report.
+void fill_made(nlohmann::ordered_json& data, const VersionRecord& made, bool kept_beside);
 
 /// For the end of a report: `cut_off` (core/history/commit.h) as the field of that name, null for "", and as a
 /// sentence that names the command which measures what is missing.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
 #include "cli/train_report.h"
@@ -72,9 +73,7 @@ void report_merge(Report& report, const VersionRecord& a, const VersionRecord& b
   ordered_json& data = report.data();
   data["dry_run"] = !result.version.has_value();
   if (result.version) {
-    data["model"] = to_string(*result.version);
-    data["hash"] = result.version->hash;
-    data["kept_beside"] = result.kept_beside;
+    fill_made(data, *result.version, result.kept_beside);
   }
   data["ancestor"] = version_json(result.ancestor);
   data["a"] = version_json(a);

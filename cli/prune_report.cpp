@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -142,9 +143,7 @@ void fill_data(ordered_json& data, const LoadedVersion& base, const PruneReport&
   data["dry_run"] = !result.version.has_value();
   data["base"] = to_string(base.record);
   if (result.version) {
-    data["model"] = to_string(*result.version);
-    data["hash"] = result.version->hash;
-    data["kept_beside"] = result.kept_beside;
+    fill_made(data, *result.version, result.kept_beside);
   }
   data["parameters"] = pair(result.size_before.weights, result.size_after.weights);
   data["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);

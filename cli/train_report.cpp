@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cli/describe.h"
+#include "cli/made.h"
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -119,9 +120,7 @@ void report_training(terminal::Report& report, const TrainReport& result, std::i
     report_memory(report, result.memory);
     return;
   }
-  data["model"] = to_string(*result.version);
-  data["hash"] = result.version->hash;
-  data["kept_beside"] = result.kept_beside;
+  fill_made(data, *result.version, result.kept_beside);
   data["tasks"] = tasks_json(result.tasks);
   data["training"] = to_json(result.training);
   data["added_bytes"] = result.added_bytes;

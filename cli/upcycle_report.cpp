@@ -4,6 +4,7 @@
 
 #include "cli/describe.h"
 #include "cli/help.h"
+#include "cli/made.h"
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -35,9 +36,7 @@ void fill_upcycle_data(ordered_json& data, const LoadedVersion& base, const Upcy
   data["dry_run"] = !result.version.has_value();
   data["base"] = to_string(base.record);
   if (result.version) {
-    data["model"] = to_string(*result.version);
-    data["hash"] = result.version->hash;
-    data["kept_beside"] = result.kept_beside;
+    fill_made(data, *result.version, result.kept_beside);
   }
   data["form"] = command.copies() ? "copies" : "slices";
   data["layers"] = result.layers;

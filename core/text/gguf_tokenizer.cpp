@@ -8,6 +8,7 @@
 #include "core/formats/quoted_name.h"
 #include "core/text/gguf_pre.h"
 #include "core/text/sentencepiece_json.h"
+#include "core/text/tokenizer_json.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -173,17 +174,7 @@ std::string byte_level_json(const TokenizerKeys& keys) {
       {"pre_tokenizer", pre->pre_tokenizer()},
       {"post_processor", begins || ends ? frame_json(tokens, begins ? bos : -1, ends ? eos : -1) : bytes},
       {"decoder", bytes},
-      {"model",
-       {{"type", "BPE"},
-        {"dropout", nullptr},
-        {"unk_token", nullptr},
-        {"continuing_subword_prefix", nullptr},
-        {"end_of_word_suffix", nullptr},
-        {"fuse_unk", false},
-        {"byte_fallback", false},
-        {"ignore_merges", pre->ignore_merges},
-        {"vocab", vocabulary_json(tokens)},
-        {"merges", merges_json(keys)}}}};
+      {"model", byte_bpe_json(vocabulary_json(tokens), merges_json(keys), pre->ignore_merges)}};
   return file.dump(1) + "\n";
 }
 

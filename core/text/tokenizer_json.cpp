@@ -192,6 +192,20 @@ TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& 
           std::move(added), std::move(frame),      std::move(decoder)};
 }
 
+nlohmann::ordered_json byte_bpe_json(nlohmann::ordered_json vocab, nlohmann::ordered_json merges, bool ignore_merges) {
+  nlohmann::ordered_json model = {{"type", "BPE"},
+                                  {"dropout", nullptr},
+                                  {"unk_token", nullptr},
+                                  {"continuing_subword_prefix", nullptr},
+                                  {"end_of_word_suffix", nullptr},
+                                  {"fuse_unk", false},
+                                  {"byte_fallback", false},
+                                  {"ignore_merges", ignore_merges}};
+  model["vocab"] = std::move(vocab);
+  model["merges"] = std::move(merges);
+  return model;
+}
+
 std::string write_tokenizer_json(const std::vector<std::string>& tokens,
                                  const std::vector<std::pair<std::string, std::string>>& merges,
                                  size_t special_tokens) {
@@ -223,17 +237,7 @@ std::string write_tokenizer_json(const std::vector<std::string>& tokens,
                        {"pre_tokenizer", byte_level},
                        {"post_processor", byte_level},
                        {"decoder", byte_level},
-                       {"model",
-                        {{"type", "BPE"},
-                         {"dropout", nullptr},
-                         {"unk_token", nullptr},
-                         {"continuing_subword_prefix", nullptr},
-                         {"end_of_word_suffix", nullptr},
-                         {"fuse_unk", false},
-                         {"byte_fallback", false},
-                         {"ignore_merges", false},
-                         {"vocab", vocab},
-                         {"merges", merge_list}}}};
+                       {"model", byte_bpe_json(std::move(vocab), std::move(merge_list), false)}};
   return file.dump(1) + "\n";
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct TokenizerParts {
 /// Reads a tokenizer.json of the BPE kind. Whatever the file asks for is either done or refused: throws
 /// Error naming `name`, the field and what was expected.
 TokenizerParts parse_tokenizer_json(const std::string& json, const std::string& name);
+
+/// The "model" of a tokenizer.json of the BPE kind over byte letters: `vocab` and `merges` as the file has them.
+nlohmann::ordered_json byte_bpe_json(nlohmann::ordered_json vocab, nlohmann::ordered_json merges, bool ignore_merges);
 
 /// A tokenizer.json with these tokens (byte letters, by id) and merges, GPT-2's words and no prefix space. The first
 /// `special_tokens` ids are special tokens.

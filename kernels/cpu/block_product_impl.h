@@ -7,17 +7,30 @@
 namespace mformer::kernels::cpu {
 namespace {
 
+template <int Rows, int V>
+MFORMER_INLINE void read_tile(const Target& c, int64_t column, Floats (&total)[Rows][V]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) total[r][v] = read<Floats>(c.data + r * c.row + column + v * kLanes);
+  }
+}
+
+template <int Rows, int V>
+MFORMER_INLINE void write_tile(const Floats (&total)[Rows][V], const Target& c, int64_t column) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v)
+      __builtin_memcpy(c.data + r * c.row + column + v * kLanes, &total[r][v], sizeof(Floats));
+  }
+}
+
 /// Rows × V vectors of columns, from column `column` of the panel on.
 template <int Rows, int V>
 void tile8(const QuantisedRows& a, const uint8_t* panel, int64_t column, const Target& c) {
   Floats total[Rows][V] = {};
-  if (c.add) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) total[r][v] = read<Floats>(c.data + r * c.row + column + v * kLanes);
-    }
-  }
+  if (c.add) read_tile(c, column, total);
   const int8_t* codes = a.codes;
   for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(8), codes += kInputsPerGroup) {
     Ints sum[Rows][V];
@@ -49,24 +62,13 @@ void tile8(const QuantisedRows& a, const uint8_t* panel, int64_t column, const T
       }
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v)
-      __builtin_memcpy(c.data + r * c.row + column + v * kLanes, &total[r][v], sizeof(Floats));
-  }
+  write_tile(total, c, column);
 }
 
 template <int Rows, int V>
 void tile4(const QuantisedRows& a, const uint8_t* panel, int64_t column, const Target& c) {
   Floats total[Rows][V] = {};
-  if (c.add) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) total[r][v] = read<Floats>(c.data + r * c.row + column + v * kLanes);
-    }
-  }
+  if (c.add) read_tile(c, column, total);
   const int8_t* codes = a.codes;
   for (int64_t g = 0; g < a.groups; ++g, panel += group_bytes(4), codes += kInputsPerGroup) {
     Ints sum[Rows][V] = {};
@@ -103,12 +105,7 @@ void tile4(const QuantisedRows& a, const uint8_t* panel, int64_t column, const T
       }
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v)
-      __builtin_memcpy(c.data + r * c.row + column + v * kLanes, &total[r][v], sizeof(Floats));
-  }
+  write_tile(total, c, column);
 }
 
 #if MFORMER_LANES == 16
