@@ -143,8 +143,9 @@ std::string reason_of(const std::string& what) {
 }
 
 constexpr const char* kOtherTemplate =
-    "correct chat_template.jinja beside the checkpoint and import it again; mformer generate --chat takes another "
-    "template: --chat-template FILE";
+    "correct the template (a model's is chat_template.jinja beside its checkpoint, to be imported again), or name "
+    "another "
+    "file: mformer generate --chat --chat-template FILE";
 
 }  // namespace
 
