@@ -144,8 +144,7 @@ std::string reason_of(const std::string& what) {
 
 constexpr const char* kOtherTemplate =
     "correct the template (a model's is chat_template.jinja beside its checkpoint, to be imported again), or name "
-    "another "
-    "file: mformer generate --chat --chat-template FILE";
+    "another file: mformer generate --chat --chat-template FILE";
 
 }  // namespace
 
