@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "core/families/family.h"
+#include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
@@ -35,6 +37,15 @@ bool is_finite(const at::Tensor& tensor) {
     default:
       return lying.isfinite().all().item<bool>();
   }
+}
+
+void require_within(const at::Tensor& numbers, double most, const std::string& name, const std::string& kind) {
+  if (numbers.numel() == 0) return;
+  const double largest = numbers.abs().max().item<double>();
+  if (!std::isfinite(largest) || largest <= most) return;  // what is not finite already is no loss
+  throw Error("'" + name + "' holds the number " + std::to_string(static_cast<std::int64_t>(largest)) +
+                  ", which is too large for " + kind,
+              "choose --dtype bfloat16 or float32, without --quantize");
 }
 
 std::vector<std::string> tensors_with(const Model& outline, const std::set<std::string>& parameters) {

@@ -1,5 +1,6 @@
 #include "core/checkpoint/gguf_file_writer.h"
 
+#include "core/checkpoint/finite.h"
 #include "core/checkpoint/gguf_elements.h"
 #include "core/families/gguf_model.h"
 #include "core/families/gguf_rotary.h"
@@ -54,6 +55,8 @@ void save_gguf_model(const std::filesystem::path& path, const ModelConfig& confi
     if (i == stored.size()) return sink(std::as_bytes(std::span(divisors)));
     const std::int64_t interleaved = gguf_interleaved_rows(config, stored[i].name);
     assemble_in_order(stored[i], parameter, at::kFloat, [&](const at::Tensor& part) {
+      const bool wide = infos[i].type == GgufType::F32 || infos[i].type == GgufType::BF16;
+      if (!wide) require_within(part, kMostOfFloat16, stored[i].name, gguf_type_name(infos[i].type));
       sink_encoded(with_interleaved_rows(part, interleaved).contiguous(), infos[i].type, sink);
     });
   });

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/checkpoint/finite.h"
 #include "core/checkpoint/quantize.h"
 #include "kernels/quantised_blocks.h"
 
@@ -16,9 +17,14 @@ std::map<std::string, ParameterShape> shapes_by_name(const ModelConfig& config) 
 at::Tensor rewritten(const at::Tensor& stored, const ParameterShape& to, const ParameterShape& from,
                      at::ScalarType dtype) {
   const bool blocks = kernels::is_blocks(stored);
-  if (to.bits == 0) return blocks ? dequantized_parameter(stored, from, dtype) : stored.to(dtype);
+  if (to.bits == 0) {
+    if (!blocks && dtype == at::kHalf) require_within(stored, kMostOfFloat16, to.name, "float16");
+    return blocks ? dequantized_parameter(stored, from, dtype) : stored.to(dtype);
+  }
   if (blocks && kernels::bits_of(stored) == to.bits) return stored;
-  return quantized_parameter(blocks ? dequantized_parameter(stored, from, at::kFloat) : stored, to);
+  const at::Tensor numbers = blocks ? dequantized_parameter(stored, from, at::kFloat) : stored;
+  require_within(numbers, kMostOfFloat16, to.name, "the float16 scales of --quantize");
+  return quantized_parameter(numbers, to);
 }
 
 WrittenParameters::WrittenParameters(const ModelConfig& config, const ModelConfig& stored_config, ByParameter stored,

@@ -13,7 +13,8 @@ namespace mformer {
 std::map<std::string, ParameterShape> shapes_by_name(const ModelConfig& config);
 
 /// A stored parameter, numbers or blocks of the shape `from`, as the shape `to` says: numbers of `dtype` or blocks.
-/// Blocks of the same bits stay as they are. Throws as quantized_parameter().
+/// Blocks of the same bits stay as they are. Throws as quantized_parameter(), and where a number is too large for
+/// float16 or for a float16 scale.
 at::Tensor rewritten(const at::Tensor& stored, const ParameterShape& to, const ParameterShape& from,
                      at::ScalarType dtype);
 

@@ -26,6 +26,25 @@ class QuantizeTest(mformer.EndToEndTest):
         work.run("import", "int8", "--name", "q")
         return work
 
+    def test_a_weight_too_large_for_what_is_written_is_refused_and_nothing_is_left(self):
+        work = self.folder()
+        shutil.copytree(mformer.DATA / "golden-families/llama", work / "big")
+        header, body = mformer.read_safetensors(work / "big/model.safetensors")
+        name = "model.layers.0.mlp.up_proj.weight"
+        self.assertEqual(header[name]["dtype"], "F32")
+        begin = header[name]["data_offsets"][0]
+        mformer.write_safetensors(work / "big/model.safetensors", header, body[:begin] + struct.pack("<f", -70000) + body[begin + 4:])
+        work.run("init", "--from", "big", "--name", "m")
+        for number, flags in enumerate((("--dtype", "float16"), ("--quantize", "int8", "--no-eval"), ("--quantize", "int4", "--no-eval"),
+                                        ("--format", "gguf", "--dtype", "float16"), ("--format", "gguf", "--quantize", "q8_0"))):
+            with self.subTest(flags):
+                before = sorted(path.name for path in work.path.iterdir())
+                work.refuses("export", f"out{number}.gguf", *flags, code=1, says="holds the number 70000, which is too large for",
+                             hint="--dtype bfloat16 or float32")
+                self.assertEqual(sorted(path.name for path in work.path.iterdir()), before)
+        for dtype in ("bfloat16", "float32"):
+            work.run("export", dtype, "--dtype", dtype)
+
     def test_reports_the_losses_that_eval_gives_for_the_imported_checkpoints(self):
         work = self.workspace()
         work.run("task", "add", "german", "--data", "german")
