@@ -2,6 +2,7 @@
 // linkage, as there.
 
 #include "kernels/cpu/block_product.h"
+#include "kernels/cpu/inline_impl.h"
 
 #if MFORMER_LANES > 4
 #include <immintrin.h>
@@ -16,20 +17,11 @@ using Floats [[gnu::vector_size(4 * kLanes)]] = float;
 using Ints [[gnu::vector_size(4 * kLanes)]] = int32_t;
 using Words [[gnu::vector_size(4 * kLanes)]] = uint32_t;
 
-#define MFORMER_INLINE [[gnu::always_inline]] static inline
-
 constexpr int64_t kSteps = kInputsPerGroup / 4;  ///< Of four inputs.
 constexpr int64_t kStepBytes = 4 * kPanelColumns;
 constexpr int64_t kScalesAt8 = kSteps * kStepBytes;
 constexpr int64_t kScalesAt4 = kScalesAt8 / 2;
 constexpr uint32_t kHalves = 0x0f0f0f0fU;
-
-template <typename To>
-MFORMER_INLINE To read(const void* from) {
-  To to;
-  __builtin_memcpy(&to, from, sizeof to);
-  return to;
-}
 
 /// The value of a float16.
 MFORMER_INLINE float half(uint16_t bits) {

@@ -2,6 +2,7 @@
 // many a register has. All has internal linkage, and nothing of the standard library is used: no function compiled here
 // may stand in for another file's.
 
+#include "kernels/cpu/inline_impl.h"
 #include "kernels/cpu/panel_product.h"
 
 #ifdef __AVX512BF16__
@@ -10,15 +11,6 @@
 
 namespace mformer::kernels::cpu {
 namespace {
-
-#define MFORMER_INLINE [[gnu::always_inline]] static inline
-
-template <typename To>
-MFORMER_INLINE To read(const void* from) {
-  To to;
-  __builtin_memcpy(&to, from, sizeof to);
-  return to;
-}
 
 /// The bits of x rounded to the nearest bfloat16, ties to even, in the upper half; a NaN stays one.
 MFORMER_INLINE uint32_t rounded(float x) {
