@@ -115,7 +115,7 @@ void report_upcycling(Report& report, const LoadedVersion& base, const UpcycleCo
   text << "layers      " << result.layers << " dense feed-forward layers became " << plan.modules
        << (command.copies() ? " copies each, of which a token takes " : " slices each, of which a token takes ")
        << plan.k << '\n'
-       << sizes_text(result) << "logits      differ by at most " << written(result.difference) << " (the largest is "
+       << sizes_text(result) << "logits      of tokens at random differ by " << written(result.difference) << " (the largest is "
        << format_fixed(result.largest_logit) << ") before anything is told apart\n"
        << readers_text(result);
   upcycle_training_text(text, result);
