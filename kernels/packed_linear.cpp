@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/block_product.h"
 #include "kernels/cpu/matrix_products.h"
+#include "kernels/cpu/packed_matrix.h"
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/quantised_blocks.h"
@@ -36,16 +37,6 @@ PackedWeight pack(const at::Tensor& weight, at::ScalarType dtype, bool transpose
   return packed;
 }
 
-cpu::RightMatrix right_matrix(const PackedWeight& w) {
-  return {w.panels.const_data_ptr(),
-          w.dtype,
-          w.in,
-          w.out,
-          Order::panels,
-          w.scale.defined() ? w.scale.const_data_ptr<float>() : nullptr,
-          w.bits};
-}
-
 void check_left(const at::Tensor& x, const PackedWeight& w, const char* weight) {
   TORCH_CHECK(!at::GradMode::is_enabled() || !x.requires_grad(),
               "x must require no gradient: packed weights give none");
@@ -59,6 +50,16 @@ void check_left(const at::Tensor& x, const PackedWeight& w, const char* weight) 
 }
 
 }  // namespace
+
+cpu::RightMatrix right_matrix(const PackedWeight& w) {
+  return {w.panels.const_data_ptr(),
+          w.dtype,
+          w.in,
+          w.out,
+          Order::panels,
+          w.scale.defined() ? w.scale.const_data_ptr<float>() : nullptr,
+          w.bits};
+}
 
 int64_t PackedWeight::bytes() const {
   return static_cast<int64_t>((panels.defined() ? panels.nbytes() : 0) + (scale.defined() ? scale.nbytes() : 0));

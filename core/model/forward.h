@@ -45,6 +45,14 @@ class KeyValueCache {
   std::int64_t length() const { return length_; }
   /// Appends [batch, tokens, heads, head_size] to layer `layer`; returns views of all keys and values so far.
   std::pair<at::Tensor, at::Tensor> append(std::size_t layer, const at::Tensor& key, const at::Tensor& value);
+  /// What a layer keeps of each token.
+  struct Kind {
+    std::int64_t batch, heads, size;
+    at::TensorOptions options;
+  };
+  /// All room of layer `layer`, [batch, positions, heads, head_size], for keys and for values, of which positions from
+  /// length() on are not written yet; there are at least `tokens` of these.
+  std::pair<at::Tensor, at::Tensor> room(std::size_t layer, const Kind& kind, std::int64_t tokens);
   /// Counts `tokens` as stored, once all layers have appended them.
   void advance(std::int64_t tokens) { length_ += tokens; }
 
@@ -52,6 +60,8 @@ class KeyValueCache {
   struct Layer {
     at::Tensor key, value;
   };
+  Layer& layer_of(std::size_t layer, std::int64_t batch);
+
   std::vector<Layer> layers_;
   std::int64_t positions_;
   std::int64_t length_ = 0;

@@ -10,10 +10,10 @@ namespace {
 
 /// `room` [batch, positions, heads, head_size] with space for `needed` positions, its first `used` positions copied. In
 /// memory the positions of a head are neighbours: threads that read different heads share no page.
-at::Tensor with_room(const at::Tensor& room, const at::Tensor& like, std::int64_t used, std::int64_t needed) {
+at::Tensor with_room(const at::Tensor& room, const KeyValueCache::Kind& kind, std::int64_t used, std::int64_t needed) {
   if (room.defined() && room.size(1) >= needed) return room;
   const std::int64_t positions = std::max<std::int64_t>({needed, 2 * used, 64});
-  at::Tensor larger = at::empty({like.size(0), like.size(2), positions, like.size(3)}, like.options()).transpose(1, 2);
+  at::Tensor larger = at::empty({kind.batch, kind.heads, positions, kind.size}, kind.options).transpose(1, 2);
   if (used > 0) larger.narrow(1, 0, used).copy_(room.narrow(1, 0, used));
   return larger;
 }
@@ -43,17 +43,29 @@ void put(const at::Tensor& fresh, std::int64_t first, const at::Tensor& room) {
 
 }  // namespace
 
-std::pair<at::Tensor, at::Tensor> KeyValueCache::append(std::size_t layer, const at::Tensor& key,
-                                                        const at::Tensor& value) {
+KeyValueCache::Layer& KeyValueCache::layer_of(std::size_t layer, std::int64_t batch) {
   if (layers_.size() <= layer) layers_.resize(layer + 1);
   Layer& room = layers_[layer];
-  if (room.key.defined() && room.key.size(0) != key.size(0)) {
+  if (room.key.defined() && room.key.size(0) != batch) {
     throw Error("the key/value cache holds a batch of " + std::to_string(room.key.size(0)) + ", not " +
-                std::to_string(key.size(0)));
+                std::to_string(batch));
   }
+  return room;
+}
+
+std::pair<at::Tensor, at::Tensor> KeyValueCache::room(std::size_t layer, const Kind& kind, std::int64_t tokens) {
+  Layer& room = layer_of(layer, kind.batch);
+  const std::int64_t needed = std::max(length_ + tokens, positions_);
+  for (at::Tensor* stored : {&room.key, &room.value}) *stored = with_room(*stored, kind, length_, needed);
+  return {room.key, room.value};
+}
+
+std::pair<at::Tensor, at::Tensor> KeyValueCache::append(std::size_t layer, const at::Tensor& key,
+                                                        const at::Tensor& value) {
+  Layer& room = layer_of(layer, key.size(0));
   const std::int64_t tokens = key.size(1), total = length_ + tokens, needed = std::max(total, positions_);
   const auto append_to = [&](at::Tensor& stored, const at::Tensor& fresh) {
-    stored = with_room(stored, fresh, length_, needed);
+    stored = with_room(stored, {fresh.size(0), fresh.size(2), fresh.size(3), fresh.options()}, length_, needed);
     put(fresh, length_, stored);
     return stored.narrow(1, 0, total);
   };

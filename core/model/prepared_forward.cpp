@@ -3,6 +3,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 
+#include "core/model/dense_step.h"
 #include "core/model/heads.h"
 #include "core/model/inference.h"
 #include "core/model/pass_inputs.h"
@@ -39,7 +40,9 @@ class Pass {
         x_(kernels::embedding(model.wte, model.config.n_embd, input_ids.contiguous().view({-1}))) {
     if (key_mask.defined()) key_mask_ = key_mask;
     if (form_.embedding_scale != 1) x_.mul_(form_.embedding_scale);
-    if (form_.rotary.kind == RotaryKind::none) return;
+    at_once_ = batch_ * tokens_ == 1 && options.cache != nullptr && !key_mask_ && !options.hidden_states &&
+               takes_dense_steps(model);
+    if (at_once_ || form_.rotary.kind == RotaryKind::none) return;
     const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
     rotary_ = rotary_positions(form_.rotary, config_.head_size(), cached, tokens_);
   }
@@ -47,13 +50,18 @@ class Pass {
   ForwardOutput run() {
     ForwardOutput output;
     output.routing.resize(prepared_.blocks.size());
+    if (at_once_) {
+      dense_step(prepared_, *options_.cache, x_);
+      output.hidden = last_norm();
+      return output;
+    }
     for (std::size_t l = 0; l < prepared_.blocks.size(); ++l) {
       if (options_.hidden_states) output.hidden_states.push_back(x_.clone().view({batch_, tokens_, -1}));
       const PreparedBlock& block = prepared_.blocks[l];
       attention(block, l, normed(block.ln_1, block.att), output.routing[l].att.decision);
       feed_forward(block, normed(block.ln_2, block.mlp), output.routing[l].mlp.decision);
     }
-    output.hidden = norm(prepared_.ln_f, form_.final_eps, prepared_.dtype).view({batch_, tokens_, -1});
+    output.hidden = last_norm();
     if (options_.hidden_states) output.hidden_states.push_back(output.hidden);
     if (options_.cache != nullptr) options_.cache->advance(tokens_);
     return output;
@@ -63,6 +71,10 @@ class Pass {
   at::Tensor norm(const Affine& affine, double eps, at::ScalarType dtype) const {
     if (form_.norm == NormKind::rms) return kernels::rms_norm(x_, affine.weight, eps, dtype);
     return kernels::layer_norm(x_, affine.weight, affine.bias, dtype);
+  }
+
+  at::Tensor last_norm() const {
+    return norm(prepared_.ln_f, form_.final_eps, prepared_.dtype).view({batch_, tokens_, -1});
   }
 
   /// What a half block reads. A choice is discrete: where a router's rows are multiplied with the input itself, they
@@ -225,6 +237,7 @@ class Pass {
   const PreparedModel& prepared_;
   const ForwardOptions& options_;
   const std::int64_t batch_, tokens_;
+  bool at_once_ = false;  ///< One token, in one go through all layers.
   std::optional<at::Tensor> key_mask_;
   std::optional<kernels::RotaryTable> rotary_;
   at::Tensor x_;  ///< [tokens, n_embd] float32, the residual stream

@@ -179,6 +179,16 @@ void run(const Product& p, int64_t first_row, int64_t column) {
   if (!direct) finish(p, column, rows, columns, sums, y);
 }
 
+void run_as(at::ScalarType dtype, const Product& p, int64_t row, int64_t column) {
+  if (dtype == at::kFloat) {
+    run<float, float>(p, row, column);
+  } else if (p.float32) {
+    run<BFloat16, float>(p, row, column);
+  } else {
+    run<BFloat16, BFloat16>(p, row, column);
+  }
+}
+
 /// Where a task begins and ends in its product.
 struct Task {
   size_t product;
@@ -213,13 +223,7 @@ void products_of(at::ScalarType dtype, const std::vector<Product>& list) {
     const Task& task = tasks[i];
     const Product& product = list[task.product];
     for (int64_t column = task.column; column < task.end_column; column += kPanelColumns) {
-      if (dtype == at::kFloat) {
-        run<float, float>(product, task.row, column);
-      } else if (product.float32) {
-        run<BFloat16, float>(product, task.row, column);
-      } else {
-        run<BFloat16, BFloat16>(product, task.row, column);
-      }
+      run_as(dtype, product, task.row, column);
     }
   });
 }
@@ -248,6 +252,10 @@ void products(at::ScalarType dtype, const std::vector<Product>& list) {
   if (!has_blocks(list)) return products_of(dtype, list);
   BlockRows rows;
   products_of(dtype, with_codes(dtype, list, rows));
+}
+
+void product_panel(at::ScalarType dtype, const Product& p, int64_t column) {
+  run_as(dtype, p, 0, column);
 }
 
 int64_t panels_bytes(int64_t inner, int64_t columns, at::ScalarType dtype) {

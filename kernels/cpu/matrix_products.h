@@ -48,6 +48,10 @@ struct Product {
 /// sums are float32.
 void products(at::ScalarType dtype, const std::vector<Product>& list);
 
+/// The columns of a product of one row from `column`, a multiple of 64, to the end of their panel, in the calling
+/// thread: the bits that products() gives them. p has no further terms, and the codes of x where w is quantised.
+void product_panel(at::ScalarType dtype, const Product& p, int64_t column);
+
 /// dw [in, out] = xᵀ · dy for x [rows, in] and dy [rows, out], all contiguous: the gradient of y = x · w.
 struct OuterProduct {
   const void* x;
