@@ -30,6 +30,7 @@ void setup_inspect_keep_curve(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_modules(CLI::App& parent, const GlobalOptions& global);
 void setup_inspect_lineage(CLI::App& parent, const GlobalOptions& global);
 void setup_eval(CLI::App& parent, const GlobalOptions& global);
+void setup_verify(CLI::App& parent, const GlobalOptions& global);
 void setup_probe(CLI::App& parent, const GlobalOptions& global);
 void setup_generate(CLI::App& parent, const GlobalOptions& global);
 void setup_models(CLI::App& parent, const GlobalOptions& global);
@@ -64,6 +65,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_drop(root, global);
   setup_inspect(root, global);
   setup_eval(root, global);
+  setup_verify(root, global);
   setup_probe(root, global);
   setup_generate(root, global);
   setup_models(root, global);

@@ -14,9 +14,9 @@ namespace {
 void require_unchanged(const Registry& registry, const LoadedVersion& later, const VersionRecord& earlier) {
   const Manifest before = registry.manifest(earlier.hash);
   const auto refuse = [&](const std::string& what) {
-    throw Error(what + " changed between " + to_string(earlier) + " and " + to_string(later.record) +
-                    ": masking can't bring the earlier model back",
-                "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
+    throw NotAnExtension(what + " changed between " + to_string(earlier) + " and " + to_string(later.record) +
+                             ": masking can't bring the earlier model back",
+                         "evaluate it itself: mformer --model " + to_string(earlier) + " eval");
   };
   for (const TrunkPart& part : before.parts) {
     if (part.name == names::kEmbedding || part.name == names::kHead)
@@ -54,8 +54,8 @@ void require_same_routers(const Model& masked, const Model& earlier, const std::
         equal = a.modules[i].uid == b.modules[i].uid && same(a.modules[i].row, b.modules[i].row);
       }
       if (!equal) {
-        throw Error("a router changed since " + name + ": masking can't bring the earlier model back",
-                    "evaluate it itself: mformer --model " + name + " eval");
+        throw NotAnExtension("a router changed since " + name + ": masking can't bring the earlier model back",
+                             "evaluate it itself: mformer --model " + name + " eval");
       }
     }
   }
@@ -66,8 +66,8 @@ void require_same_routers(const Model& masked, const Model& earlier, const std::
 Model masked_as_of(const Registry& registry, const LoadedVersion& version, const std::string& as_of) {
   const VersionRecord earlier = registry.resolve(as_of);
   if (!registry.is_ancestor(earlier.hash, version.record.hash)) {
-    throw Error(to_string(earlier) + " is no ancestor of " + to_string(version.record),
-                "mformer log shows which version came from which");
+    throw NotAnExtension(to_string(earlier) + " is no ancestor of " + to_string(version.record),
+                         "mformer log shows which version came from which");
   }
   require_unchanged(registry, version, earlier);
   const Model before = load_version(registry, earlier).model;

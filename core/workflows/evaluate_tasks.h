@@ -32,10 +32,16 @@ struct EvalReport {
 /// Held-out loss of each task. Without --as-of and with write access the scores are kept in the registry.
 EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const EvalCommand& command, bool keep_scores);
 
+/// Thrown where no mask can bring an earlier version back.
+class NotAnExtension : public Error {
+ public:
+  using Error::Error;
+};
+
 /// `version`'s model with every module and domain born after version `as_of` masked, and with its embedding and head,
 /// of which an extension may have trained rows: with the other parameters unchanged since then, its logits are bit for
-/// bit those of `as_of`. Throws Error if `as_of` is no ancestor, or if something that both share (the trunk, a router,
-/// an old module) changed, since then a mask can't bring the old model back.
+/// bit those of `as_of`. Throws NotAnExtension if `as_of` is no ancestor, or if something that both share (the trunk, a
+/// router, an old module) changed, since then a mask can't bring the old model back.
 Model masked_as_of(const Registry& registry, const LoadedVersion& version, const std::string& as_of);
 
 }  // namespace mformer

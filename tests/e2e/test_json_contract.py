@@ -22,7 +22,7 @@ LINES = (
     (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
     ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--eval-tokens", "100"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
-    ("eval", "--matrix", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("eval", "--matrix", "--max-tokens", "100"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("log",), ("undo",), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "core/model/forward.h"
 #include "core/history/commit.h"
+#include "core/model/forward.h"
 #include "core/workflows/evaluate_tasks.h"
 #include "core/workflows/finetune.h"
 #include "core/workflows/freeze.h"
@@ -88,20 +88,20 @@ TEST_F(AsOfTest, BringsBackEachEarlierVersionOfAModelThatGrewTwice) {
 TEST_F(AsOfTest, IsRefusedWhenTheTrunkChanged) {
   commit(grow);
   commit([](Model& model) { model.blocks[1].ln_2.bias.add_(1e-3); });
-  EXPECT_THAT(expect_error<Error>([&] { masked("base@1"); }, "the trunk's part"), HasSubstr("--model base@1"));
+  EXPECT_THAT(expect_error<NotAnExtension>([&] { masked("base@1"); }, "the trunk's part"), HasSubstr("--model base@1"));
 }
 
 TEST_F(AsOfTest, IsRefusedWhenAnOldModuleChanged) {
   const std::string uid = workspace_.load().model.blocks[1].att.modules[2].uid;
   commit([](Model& model) { model.blocks[1].att.modules[2].in.add_(1e-3); });
-  expect_error<Error>([&] { masked("base@1"); }, "module " + uid + " changed");
+  expect_error<NotAnExtension>([&] { masked("base@1"); }, "module " + uid + " changed");
 }
 
 TEST_F(AsOfTest, IsRefusedWhenARouterChanged) {
   commit([](Model& model) { model.blocks[0].mlp.modules[3].row.add_(1e-3); });
-  expect_error<Error>([&] { masked("base@1"); }, "a router changed");
+  expect_error<NotAnExtension>([&] { masked("base@1"); }, "a router changed");
   commit([](Model& model) { model.blocks[0].mlp.router.bias.add_(1e-3); });
-  expect_error<Error>([&] { masked("base@2"); }, "a router changed");
+  expect_error<NotAnExtension>([&] { masked("base@2"); }, "a router changed");
 }
 
 TEST_F(AsOfTest, IsRefusedWhenAnOldModuleWasRemoved) {
@@ -110,13 +110,13 @@ TEST_F(AsOfTest, IsRefusedWhenAnOldModuleWasRemoved) {
     keep.mlp[0] = {0, 1, 3, 4};
     model = select(model, keep);
   });
-  expect_error<Error>([&] { masked("base@1"); }, "was removed");
+  expect_error<NotAnExtension>([&] { masked("base@1"); }, "was removed");
 }
 
 TEST_F(AsOfTest, IsRefusedForAVersionThatIsNoAncestor) {
   commit(grow);
   take_back();
-  expect_error<Error>([&] { masked("base@2"); }, "is no ancestor");
+  expect_error<NotAnExtension>([&] { masked("base@2"); }, "is no ancestor");
   expect_error<UsageError>([&] { masked("nobody"); }, "nobody");
 }
 

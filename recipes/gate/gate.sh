@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# gate.sh WORKSPACE DATA CANDIDATE RELEASE [OPTION…]
+#
+# Extends the workspace's current model for new data as the model CANDIDATE, and exports it to the folder RELEASE only if
+# nothing is lost that the current model could: every task's loss within its bound (or MAX_RISE nats per token), and all
+# that was there still there, bit for bit. OPTIONs go to `mformer extend`. Exit code 0: released; 1: the gate is shut, or
+# something failed; 2: wrong usage. The current model stays as it is in every case.
+#
+# Environment: MFORMER (the program, default mformer), MAX_RISE, REPORT (a file for the gate's report as JSON).
+set -euo pipefail
+
+if [ $# -lt 4 ]; then
+  echo "usage: gate.sh WORKSPACE DATA CANDIDATE RELEASE [OPTION of mformer extend…]" >&2
+  exit 2
+fi
+workspace=$1 data=$2 candidate=$3 release=$4
+shift 4
+mformer() { "${MFORMER:-mformer}" --workspace "$workspace" --quiet "$@"; }
+limit=()
+if [ -n "${MAX_RISE:-}" ]; then limit=(--max-rise "$MAX_RISE"); fi
+
+mformer tag "before-$candidate"
+mformer extend --data "$data" --into "$candidate" "$@"
+if [ -n "${REPORT:-}" ]; then
+  mformer verify "$candidate" --against "before-$candidate" --unchanged "${limit[@]}" --json > "$REPORT"
+else
+  mformer verify "$candidate" --against "before-$candidate" --unchanged "${limit[@]}"
+fi
+mformer --model "$candidate" export "$release"
