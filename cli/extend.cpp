@@ -15,6 +15,8 @@
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/workspace/parse_range.h"
+#include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer::cli {
 namespace {
@@ -23,7 +25,14 @@ struct ExtendFlags {
   ExtendCommand command;
   std::string start = "copy";
   std::string experts = "auto", heads = "auto";  ///< Or a number.
+  std::string store;                             ///< "int8", or empty: as it is trained.
 };
+
+/// Throws UsageError.
+bool is_in_eight_bits(const std::string& store) {
+  if (store.empty() || store == "int8") return !store.empty();
+  throw UsageError("--store knows int8, not '" + printable(store) + "'", "leave it out: as it is trained");
+}
 
 /// A number of modules per layer; nothing = "auto", as many as the budget allows.
 std::optional<std::int64_t> number_of_modules(const std::string& text) {
@@ -167,6 +176,7 @@ void run_extend(ExtendFlags flags, const nlohmann::ordered_json& arguments, cons
   command.start = new_modules_from_string(flags.start);
   command.experts = number_of_modules(flags.experts);
   command.heads = number_of_modules(flags.heads);
+  command.eight_bits = is_in_eight_bits(flags.store);
   set_seed(flags.command.options, global);
   Workspace workspace(global, "extend", mode_of(command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
@@ -208,6 +218,8 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       "add "
       "nothing at first")
       ->type_name("copy|random|unchanged");
+  add("--store", flags.store, "int8: what the domain has for itself is rounded to 8 bits a weight, and stored in these")
+      ->type_name("int8");
   add("--rehearse", options.rehearse,
       "Single mask: texts written by the model itself that each new sequence is learned with; default: 1, with an "
       "earlier task")

@@ -46,6 +46,10 @@ class EntryReader {
     const nlohmann::json& alone = field("alone");
     if (!alone.is_boolean()) fail("has an 'alone' that is neither true nor false but " + shown(alone));
     domain_.alone = alone.get<bool>();
+    domain_.eight_bits = entry_.contains("stored_as");
+    if (domain_.eight_bits && entry_["stored_as"] != "int8") {
+      fail("is stored as " + shown(entry_["stored_as"]) + ", which this version of mformer does not know");
+    }
     for (const Kind kind : {Kind::att, Kind::mlp}) mark(kind);
     return std::move(domain_);
   }
@@ -113,6 +117,7 @@ ModelConfig config_with_domains(const Model& model) {
   nlohmann::json all = nlohmann::json::array();
   for (const Domain& domain : model.domains) {
     nlohmann::json entry = {{"name", domain.name}, {"alone", domain.alone}};
+    if (domain.eight_bits) entry["stored_as"] = "int8";
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const std::string name(to_string(kind));
       entry[name] = positions_of(model, kind, [&](const Module& m) { return m.domain == domain.name; });

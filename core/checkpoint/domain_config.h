@@ -12,9 +12,10 @@ namespace mformer {
 
 /// The field of config.json that says which modules belong to which domain:
 ///     "mformer_domains": [{"name": "german", "alone": false, "att": [[8, 9], [8]], "mlp": [[16], []],
-///                          "hidden_att": [[3, 5], [0]], "hidden_mlp": [[7], []]}]
-/// with the positions, in each layer, of the domain's modules and of the base modules that it does not see. Absent for
-/// a plain model.
+///                          "hidden_att": [[3, 5], [0]], "hidden_mlp": [[7], []],
+///                          "stored_as": "int8"}]
+/// with the positions, in each layer, of the domain's modules and of the base modules that it does not see; `stored_as`
+/// only where Domain::eight_bits. Absent for a plain model.
 inline constexpr const char* kDomainsField = "mformer_domains";
 
 /// model.config with the field, made from the modules' own marks.

@@ -75,20 +75,10 @@ at::Tensor dequantized(const at::Tensor& matrix, const at::Tensor& scale, std::i
   return scale.defined() ? (matrix.to(at::kFloat) * scale).to(dtype) : matrix;
 }
 
-namespace {
-
-/// Whether rows are inputs.
-bool is_turned(const ParameterShape& shape) {
-  return shape.role == ParameterRole::map_in || shape.role == ParameterRole::map_out ||
-         shape.role == ParameterRole::shared_map;
-}
-
-}  // namespace
-
 at::Tensor quantized_parameter(const at::Tensor& parameter, const ParameterShape& shape) {
   const auto [least, most] = at::aminmax(parameter);
   if (least.item<double>() >= -kernels::kMostInBlocks && most.item<double>() <= kernels::kMostInBlocks) {
-    return kernels::quantize_blocks(is_turned(shape) ? parameter.detach().t() : parameter.detach(), shape.bits);
+    return kernels::quantize_blocks(has_rows_of_inputs(shape.role) ? parameter.detach().t() : parameter.detach(), shape.bits);
   }
   throw Error("'" + shape.name + "' holds a weight that is not finite or beyond ±65000, which no code stands for",
               "the training that made it went astray: go back with mformer undo, or export without --quantize");
@@ -96,7 +86,7 @@ at::Tensor quantized_parameter(const at::Tensor& parameter, const ParameterShape
 
 at::Tensor dequantized_parameter(const at::Tensor& blocks, const ParameterShape& shape, at::ScalarType dtype) {
   const at::Tensor rows = kernels::dequantize_blocks(blocks, shape.inputs, dtype);
-  return is_turned(shape) ? rows.t().contiguous() : rows;
+  return has_rows_of_inputs(shape.role) ? rows.t().contiguous() : rows;
 }
 
 }  // namespace mformer

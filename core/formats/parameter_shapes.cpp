@@ -30,17 +30,10 @@ class ShapeList {
     shapes_.push_back(std::move(added));
   }
 
-  /// Whether quantisation in groups takes matrices of this role.
-  static bool is_matrix(Role role) {
-    return role == Role::embedding || role == Role::head || role == Role::projection || role == Role::shared_map ||
-           role == Role::map_in || role == Role::map_out;
-  }
-
   void make_blocks(ParameterShape& matrix) const {
     constexpr std::int64_t kGroup = 32, kBytes8 = 34, kBytes4 = 20;
     const bool eight = matrix.role == Role::embedding || matrix.role == Role::head || config_.block_bits() == 8;
-    const bool by_output =
-        matrix.role == Role::embedding || matrix.role == Role::head || matrix.role == Role::projection;
+    const bool by_output = !has_rows_of_inputs(matrix.role);
     const std::int64_t outputs = matrix.shape[by_output ? 0 : 1];
     matrix.inputs = matrix.shape[by_output ? 1 : 0];
     matrix.bits = eight ? 8 : 4;
@@ -122,6 +115,14 @@ std::int64_t ParameterShape::count() const {
   std::int64_t product = 1;
   for (const std::int64_t dimension : shape) product *= dimension;
   return product;
+}
+
+bool is_matrix(ParameterRole role) {
+  return has_rows_of_inputs(role) || role == Role::embedding || role == Role::head || role == Role::projection;
+}
+
+bool has_rows_of_inputs(ParameterRole role) {
+  return role == Role::shared_map || role == Role::map_in || role == Role::map_out;
 }
 
 std::vector<ParameterShape> parameter_shapes(const ModelConfig& config) {

@@ -41,6 +41,12 @@ struct ParameterShape {
   std::int64_t count() const;
 };
 
+/// Whether it is a matrix that quantisation in groups takes: all but the routers'.
+bool is_matrix(ParameterRole role);
+
+/// Whether the rows of such a matrix are its inputs; of the others they are its outputs.
+bool has_rows_of_inputs(ParameterRole role);
+
 /// Every parameter that a model of this (validated) config has, in the order of for_each_parameter (core/model/model.h)
 /// without those of domains. A tied head is not among them; scales (of a quantised config) are.
 std::vector<ParameterShape> parameter_shapes(const ModelConfig& config);

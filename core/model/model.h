@@ -102,7 +102,9 @@ struct PrivatePart {
 struct Domain {
   std::string name;
   bool alone = false;  ///< Its hypothesis sees its own modules only, not the base's.
-  std::vector<PrivatePart> parts;
+  std::vector<PrivatePart> parts = {};
+  /// Its matrices were rounded to numbers that 8 bits hold, and are stored so (core/checkpoint/eight_bits.h).
+  bool eight_bits = false;
 };
 
 /// A modular causal language model, a ModuleFormer (arXiv 2306.04640) or of another form: plain data. Copying a Model

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "core/checkpoint/eight_bits.h"
 #include "core/history/commit.h"
 #include "core/model/domains.h"
 #include "core/surgery/domain_extension.h"
@@ -40,6 +41,10 @@ void check(const ExtendCommand& command) {
   if (command.token_rows < 0) throw UsageError("--token-rows must not be negative", "0 = no row of an old token");
   if (!(command.penalty >= 0)) throw UsageError("--penalty must not be negative", "for example --penalty 0.5");
   if (command.review_steps.value_or(0) < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
+  if (command.single_mask && command.eight_bits) {
+    throw UsageError("--store is for what a domain has for itself, and --single-mask makes none",
+                     "leave one of the two out; mformer export --quantize int8 writes a whole model in 8 bits");
+  }
   const bool reviewed = command.review_steps.value_or(0) > 0;
   if (!command.single_mask &&
       (rehearse > 0 || replay > 0 || command.token_rows > 0 || command.penalty > 0 || reviewed)) {
@@ -230,6 +235,10 @@ class Extension {
       report_.domain = free_domain_name(base_.model, task_.record.name);
       without_modules_ = with_domain(base_.model, without_modules_, report_.domain, {}, /*replaced=*/false);
       model_ = with_domain(base_.model, model_, report_.domain, plan_, replaced);
+      if (command_.eight_bits) {
+        round_domain(without_modules_, report_.domain);
+        round_domain(model_, report_.domain);
+      }
     }
     const auto origin = [&](Kind kind, int layer, std::int64_t index) -> std::string {
       if (command_.start == NewModules::random) return "";

@@ -42,6 +42,9 @@ struct ExtendCommand : TrainCommand {
   /// nothing = kBudget, which one module and the private parts may exceed, where these are large: the report says so.
   std::optional<double> budget;
   std::string layers;  ///< "0-3" or "2"; empty = all.
+  /// What the domain has for itself is rounded to 8 bits a weight once it is trained, and stored in these
+  /// (core/checkpoint/eight_bits.h). All reported losses are of what is stored. Not with a single mask.
+  bool eight_bits = false;
   bool equal = false;  ///< As many new modules of a kind in every layer, so that all keep equal counts.
   NewModules start = NewModules::copy;
   // Single mask only.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/checkpoint/domain_config.h"
+#include "core/checkpoint/eight_bits.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/chat_format.h"
 #include "core/formats/parameter_names.h"
@@ -26,6 +27,10 @@ bool fits(const at::Tensor& x, const ParameterShape& wanted) {
   return type && x.sizes() == at::IntArrayRef(wanted.shape);
 }
 
+bool is_of_module(const ParameterShape& shape) {
+  return shape.role == ParameterRole::map_in || shape.role == ParameterRole::map_out;
+}
+
 }  // namespace
 
 VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version)
@@ -41,7 +46,8 @@ VersionParameters::VersionParameters(const Registry& registry, const VersionReco
     for (const Kind kind : {Kind::att, Kind::mlp}) find_bank(layer, kind);
   }
   find_trunk();
-  convert(outline_.model, dtype_of_numbers());
+  dtype_ = dtype_of_numbers();
+  convert(outline_.model, dtype_);
   take_domains(outline_.model, source);
   read_private_parts();
   require_views(outline_.model, "the objects of " + to_string(version));
@@ -119,12 +125,19 @@ void VersionParameters::read_private_parts() {
     const std::size_t slash = part.name.find('/');
     const auto domain = std::find_if(domains.begin(), domains.end(), [&](const Domain& d) { return d.name == owner; });
     for (const char* tensor : {"value", "rows"}) known_.emplace(part.object_hash, tensor);
-    const at::Tensor value = take(part.object_hash, "value");
+    const std::string parameter = slash == std::string::npos ? "" : part.name.substr(slash + 1);
+    const at::Tensor value = private_value(part.object_hash, parameter);
     if (domain == domains.end() || slash == std::string::npos || !value.defined()) {
       throw Error(file_->source() + " is no private part of a domain", kSeeFsck);
     }
-    domain->parts.push_back({part.name.substr(slash + 1), take(part.object_hash, "rows"), value});
+    domain->parts.push_back({parameter, take(part.object_hash, "rows"), value});
   }
+}
+
+at::Tensor VersionParameters::private_value(const std::string& object, const std::string& parameter) {
+  const at::Tensor stored = take(object, "value");
+  const auto shape = shapes_.find(parameter);
+  return shape == shapes_.end() ? stored : from_eight_bits(stored, shape->second, dtype_);
 }
 
 const SafetensorsFile& VersionParameters::open(const std::string& object) {
@@ -168,9 +181,11 @@ at::Tensor VersionParameters::operator()(const std::string& name) {
   const auto found = places_.find(name);
   if (found == places_.end()) return {};
   const Place& place = found->second;
-  const at::Tensor tensor = place.row >= 0 ? read_row(place) : take(place.object, place.tensor);
+  at::Tensor tensor = place.row >= 0 ? read_row(place) : take(place.object, place.tensor);
   if (!tensor.defined()) throw Error(file_->source() + " has no " + place.tensor, kSeeFsck);
-  if (!fits(tensor, shapes_.at(name))) refuse(name);
+  const ParameterShape& shape = shapes_.at(name);
+  if (is_of_module(shape)) tensor = from_eight_bits(tensor, shape, dtype_);
+  if (!fits(tensor, shape)) refuse(name);
   return tensor;
 }
 

@@ -26,7 +26,8 @@ class VersionParameters {
   /// are said to have the dtype of the embedding, or of the last norm where that is quantised.
   const LoadedVersion& outline() const { return outline_; }
 
-  /// The parameter of this name, a tensor of its own in the dtype in which it is stored; undefined where the model has
+  /// The parameter of this name, a tensor of its own in the dtype in which it is stored, what a domain has in 8 bits in
+  /// that of the model; undefined where the model has
   /// none. Throws Error when its object is missing, damaged or does not fit the config.
   at::Tensor operator()(const std::string& name);
 
@@ -41,6 +42,7 @@ class VersionParameters {
   void put(const std::string& parameter, const Place& place);
   [[noreturn]] void refuse(const std::string& what) const;
   at::ScalarType dtype_of_numbers();
+  at::Tensor private_value(const std::string& object, const std::string& parameter);
   void check_ahead();
   void find_trunk();
   void find_bank(std::int64_t layer, Kind kind);
@@ -58,7 +60,8 @@ class VersionParameters {
   std::string opened_;  ///< The object that was opened last, since its other tensors are often next.
   std::optional<SafetensorsFile> file_;
   bool checks_ahead_ = false;
-  std::string rows_of_;  ///< The object whose rows these are.
+  at::ScalarType dtype_ = at::kFloat;  ///< Of what is stored in 8 bits and read as numbers.
+  std::string rows_of_;                ///< The object whose rows these are.
   at::Tensor rows_;
 };
 

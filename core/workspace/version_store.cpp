@@ -3,12 +3,15 @@
 #include <ATen/ops/stack.h>
 
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "core/checkpoint/domain_config.h"
+#include "core/checkpoint/eight_bits.h"
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/tensor_io.h"
+#include "core/checkpoint/written_parameters.h"
 #include "core/formats/parameter_names.h"
 #include "core/workspace/object_parts.h"
 #include "core/workspace/parts_ahead.h"
@@ -65,6 +68,34 @@ NamedParts module_parts(const std::string& name, const ByParameter& parameter) {
   return parts;
 }
 
+/// The matrices that are stored in 8 bits: those of domains that ask for it.
+class EightBits {
+ public:
+  explicit EightBits(const Model& outline) : shapes_(shapes_by_name(outline.config)) {
+    for (const Domain& domain : outline.domains) {
+      if (domain.eight_bits) domains_.insert(domain.name);
+    }
+  }
+
+  NamedParts of_module(const Module& module, const std::string& name, NamedParts parts) const {
+    if (!domains_.contains(module.domain)) return parts;
+    for (auto& [tensor, value] : parts) {
+      const auto shape = shapes_.find(name + "." + tensor);
+      if (shape != shapes_.end()) value = in_eight_bits(value, shape->second);
+    }
+    return parts;
+  }
+
+  at::Tensor of_part(const Domain& domain, const PrivatePart& part) const {
+    const auto shape = shapes_.find(part.name);
+    return domain.eight_bits && shape != shapes_.end() ? in_eight_bits(part.value, shape->second) : part.value;
+  }
+
+ private:
+  std::map<std::string, ParameterShape> shapes_;
+  std::set<std::string> domains_;
+};
+
 /// The objects of a version, in the order in which they are made.
 class ObjectList {
  public:
@@ -84,7 +115,8 @@ class ObjectList {
   std::vector<std::function<void(std::string)>> named_;
 };
 
-void list_parts(Model& outline, const ByParameter& parameter, Manifest& manifest, ObjectList& objects) {
+void list_parts(Model& outline, const ByParameter& parameter, const EightBits& eight_bits, Manifest& manifest,
+                ObjectList& objects) {
   const auto list = [&](const std::string& part, PartsAhead::Make make) {
     const std::size_t i = manifest.parts.size();
     manifest.parts.push_back({part, ""});
@@ -99,15 +131,15 @@ void list_parts(Model& outline, const ByParameter& parameter, Manifest& manifest
   }
   for (const Domain& domain : outline.domains) {
     for (const PrivatePart& part : domain.parts) {
-      list(std::string(kPrivatePrefix) + domain.name + "/" + part.name, [&part] {
-        return NamedParts{{"value", part.value}, {"rows", part.rows}};
+      list(std::string(kPrivatePrefix) + domain.name + "/" + part.name, [&domain, &part, &eight_bits] {
+        return NamedParts{{"value", eight_bits.of_part(domain, part)}, {"rows", part.rows}};
       });
     }
   }
 }
 
-void list_bank(std::int64_t layer, ModuleBank& bank, const ByParameter& parameter, LayerManifest& manifest,
-               ObjectList& objects) {
+void list_bank(std::int64_t layer, ModuleBank& bank, const ByParameter& parameter, const EightBits& eight_bits,
+               LayerManifest& manifest, ObjectList& objects) {
   const Kind kind = bank.kind;
   if (bank.routed) {
     objects.add(
@@ -118,7 +150,8 @@ void list_bank(std::int64_t layer, ModuleBank& bank, const ByParameter& paramete
     Module& module = bank.modules[static_cast<std::size_t>(i)];
     if (module.uid.empty()) module.uid = random_uid();
     manifest.modules(kind).push_back({module.uid, "", module.frozen});
-    objects.add([name = names::module(layer, kind, i), &parameter] { return module_parts(name, parameter); },
+    objects.add([name = names::module(layer, kind, i), &module, &parameter,
+                 &eight_bits] { return eight_bits.of_module(module, name, module_parts(name, parameter)); },
                 [&manifest, kind, i](std::string hash) {
                   manifest.modules(kind)[static_cast<std::size_t>(i)].object_hash = std::move(hash);
                 });
@@ -151,12 +184,14 @@ Manifest store_outline(Registry& registry, Model& outline, const ByParameter& pa
   Manifest manifest;
   manifest.config_json = config_with_domains(outline).to_json();
   manifest.tokenizer_object = tokenizer_object;
+  const EightBits eight_bits(outline);
   ObjectList objects;
-  list_parts(outline, parameter, manifest, objects);
+  list_parts(outline, parameter, eight_bits, manifest, objects);
   manifest.layers.resize(outline.blocks.size());
   for (std::size_t l = 0; l < outline.blocks.size(); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      list_bank(static_cast<std::int64_t>(l), outline.blocks[l].bank(kind), parameter, manifest.layers[l], objects);
+      list_bank(static_cast<std::int64_t>(l), outline.blocks[l].bank(kind), parameter, eight_bits, manifest.layers[l],
+                objects);
     }
   }
   objects.put_all(registry);

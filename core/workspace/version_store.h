@@ -15,7 +15,8 @@ namespace mformer {
 /// channel `in_scale` and `out_scale`, and what else its form has (`in_bias`, `head_norm`); a router `rows` (its
 /// modules' rows, stacked) and, as its gate type has them, `weight`, `bias`, `temperature`; a trunk part `weight` and
 /// maybe `bias` (a shared expert `in`, `out`, `gate`); a domain's private part `value` and maybe `rows`. An unrouted
-/// bank has no router.
+/// bank has no router. Matrices of a domain that is Domain::eight_bits are blocks where these are exact, and read as
+/// the numbers that they were.
 struct LoadedVersion {
   VersionRecord record;
   Manifest manifest;

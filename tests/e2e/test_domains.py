@@ -155,6 +155,24 @@ class DomainsTest(mformer.EndToEndTest):
         work.run("export", "one", "--domain", "german")
         self.assertEqual(self.logits(work, "--from", "one").values, self.logits(work, "--domain", "german").values)
 
+    def test_a_domain_in_8_bits_is_smaller_and_is_what_was_measured(self):
+        work = self.workspace()
+        small = work.run(*EXTEND, "--store", "int8", "--into", "small", "--json").json
+        whole = work.run(*EXTEND, "--into", "whole", "--json").json
+        self.assertLess(small["added_bytes"], 0.7 * whole["added_bytes"])
+        self.assertTrue(small["old"]["unchanged"])
+        told = {task["task"]: task["after"] for task in small["tasks"]}
+        for task in work.run("eval", "--model", "small", "--max-tokens", "600", "--json").json["tasks"]:
+            self.assertAlmostEqual(task["loss"], told[task["task"]], delta=1e-9, msg=task["task"])
+        work.run("export", "out", "--model", "small")
+        work.run("import", "out", "--name", "again")
+        tensors.write(work / "ids.safetensors", IDS)
+        self.assertEqual(self.logits(work, "--model", "again", "--domain", "german").values,
+                         self.logits(work, "--model", "small", "--domain", "german").values)
+        work.run("fsck")
+        work.refuses(*EXTEND, "--store", "int9", code=2, says="int9", hint="leave it out")
+        work.refuses(*EXTEND, "--store", "int8", "--single-mask", code=2, says="--single-mask", hint="export --quantize")
+
     def test_what_would_change_the_base_is_refused(self):
         work = self.extended()
         work.refuses("train", "--task", "english", "--steps", "2", *mformer.QUICK, code=1, says="has domains", hint="--model")
