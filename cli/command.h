@@ -50,6 +50,7 @@ inline constexpr const char* data = "Data";
 inline constexpr const char* learning = "Continual learning";
 inline constexpr const char* inspect = "Inspect";
 inline constexpr const char* registry = "Registry";
+inline constexpr const char* shell = "Shell";
 }  // namespace groups
 
 struct CommandText {

@@ -43,6 +43,8 @@ void setup_gc(CLI::App& parent, const GlobalOptions& global);
 void setup_fsck(CLI::App& parent, const GlobalOptions& global);
 void setup_diff(CLI::App& parent, const GlobalOptions& global);
 void setup_doctor(CLI::App& parent, const GlobalOptions& global);
+void setup_completion(CLI::App& parent, const GlobalOptions& global);
+void setup_man_pages(CLI::App& parent, const GlobalOptions& global);
 
 /// Adds every command to the root app, in the order in which the help lists them.
 /// `global` is read when a command runs, and outlives `root`.
@@ -78,6 +80,8 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_diff(root, global);
   setup_fsck(root, global);
   setup_doctor(root, global);
+  setup_completion(root, global);
+  setup_man_pages(root, global);
 }
 
 }  // namespace mformer::cli

@@ -28,18 +28,6 @@ std::string entry(const std::string& name, const std::string& description) {
   return text;
 }
 
-// CLI11 names the C++ type and, after a colon, what the validator says of itself; the validator knows better.
-std::string value_name(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  size_t colon = 0;
-  for (int brackets = 0; colon < type.size() && (type[colon] != ':' || brackets > 0); ++colon) {
-    brackets += type[colon] == '[' ? 1 : type[colon] == ']' ? -1 : 0;  // COMMAND[:TASK] is one name
-  }
-  if (colon < type.size()) return type.substr(colon + 1);
-  if (type == "INT" || type == "UINT") return "N";
-  return type == "FLOAT" ? "X" : type;
-}
-
 // The value that the option's variable had when the option was added; what a description says of it comes first.
 std::string default_of(const CLI::Option& option) {
   std::string value = option.get_default_str();
@@ -65,18 +53,10 @@ class HelpFormatter : public CLI::Formatter {
     return line + " [OPTIONS]\n";
   }
 
-  std::string make_option(const CLI::Option* option, bool is_positional) const override {
-    std::string name = make_option_name(option, is_positional);
-    // The second name of a flag that says the opposite; the description tells them apart.
-    constexpr std::string_view opposite = "{false}";
-    if (const auto at = name.find(opposite); at != std::string::npos) name.erase(at, opposite.size());
-    const bool takes_value = !is_positional && option->get_expected_max() > 0 && option->get_type_size_max() > 0;
-    if (takes_value) name += ' ' + value_name(*option);
-    if (option->get_expected_max() >= CLI::detail::expected_max_vector_size) name += "...";
-    std::string description = option->get_description() + default_of(*option);
-    if (option->get_required() && !is_positional) description += " (required)";
-    if (!option->get_envname().empty()) description += " (or set " + option->get_envname() + ")";
-    return entry(name, description);
+  std::string make_option(const CLI::Option* option, bool /*is_positional*/) const override {
+    const HelpEntry text = help_entry(*option);
+    return entry(text.names + (text.value.empty() ? "" : ' ' + text.value) + (text.many ? "..." : ""),
+                 text.description);
   }
 
   std::string make_subcommand(const CLI::App* command) const override {
@@ -96,6 +76,33 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 }  // namespace
+
+// CLI11 names the C++ type and, after a colon, what the validator says of itself; the validator knows better.
+std::string value_name(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  size_t colon = 0;
+  for (int brackets = 0; colon < type.size() && (type[colon] != ':' || brackets > 0); ++colon) {
+    brackets += type[colon] == '[' ? 1 : type[colon] == ']' ? -1 : 0;  // COMMAND[:TASK] is one name
+  }
+  if (colon < type.size()) return type.substr(colon + 1);
+  if (type == "INT" || type == "UINT") return "N";
+  return type == "FLOAT" ? "X" : type;
+}
+
+HelpEntry help_entry(const CLI::Option& option) {
+  const bool argument = option.get_positional();
+  HelpEntry text;
+  text.names = option.get_name(argument, !argument);
+  // The second name of a flag that says the opposite; the description tells them apart.
+  constexpr std::string_view opposite = "{false}";
+  if (const auto at = text.names.find(opposite); at != std::string::npos) text.names.erase(at, opposite.size());
+  if (!argument && option.get_expected_max() > 0 && option.get_type_size_max() > 0) text.value = value_name(option);
+  text.many = option.get_expected_max() >= CLI::detail::expected_max_vector_size;
+  text.description = option.get_description() + default_of(option);
+  if (option.get_required() && !argument) text.description += " (required)";
+  if (!option.get_envname().empty()) text.description += " (or set " + option.get_envname() + ")";
+  return text;
+}
 
 std::string written(double number) {
   std::ostringstream out;

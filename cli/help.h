@@ -10,6 +10,18 @@ namespace mformer::cli {
 /// when the option is added is its default and stands behind its description, unless that has a "default: " of its own.
 void use_our_help(CLI::App& root);
 
+/// What help writes of an argument or option: "--seed N", and behind it the description with its default.
+struct HelpEntry {
+  std::string names;        ///< "-n,--limit", or "NAME" of an argument
+  std::string value;        ///< "N"; empty for flags and arguments
+  bool many = false;        ///< takes several: "..." stands behind it
+  std::string description;  ///< with the default, "(required)" and the environment variable
+};
+HelpEntry help_entry(const CLI::Option& option);
+
+/// The short name of an option's value: "N", "DIR", "cpu|cuda[:N]".
+std::string value_name(const CLI::Option& option);
+
 /// A number as such defaults are written.
 std::string written(double number);
 

@@ -25,8 +25,8 @@ LINES = (
     ("eval", "--matrix", "--max-tokens", "100"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("log",), ("undo",), ("gc",),
-    ("diff", "base@1", "base@2"), ("fsck",), ("doctor",))
-GROUPS = ("inspect", "model", "task", "tokenizer")
+    ("diff", "base@1", "base@2"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
+GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
 
 
