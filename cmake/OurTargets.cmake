@@ -1,6 +1,7 @@
 # One place for the flags of our own code; dependencies' headers are system headers and exempt.
 function(mformer_flags target)
-  target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..>
+                             $<INSTALL_INTERFACE:include/mformer>)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
   # GCC 12 reports false maybe-uninitialized and restrict problems inside optimised library templates.
   target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-restrict)
@@ -57,6 +58,9 @@ function(mformer_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC ${ARG_LINKS})
   mformer_flags(${name})
+  if(NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL ${CMAKE_SOURCE_DIR}/cli) # others build on the layers below (cmake/Install.cmake)
+    set_property(GLOBAL APPEND PROPERTY MFORMER_PUBLIC_LIBRARIES ${name})
+  endif()
 endfunction()
 
 # mformer_light(<targets>): code that waits for files and for other code. Optimising it takes a quarter of its compiling and
