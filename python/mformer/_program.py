@@ -1,0 +1,40 @@
+"""Where the program is, and the command `mformer` that pip puts on the PATH."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import Error
+
+
+def program() -> str:
+    """The path of the program: the one that MFORMER_BIN names, the one in this package, or else the one on the PATH."""
+    named = os.environ.get("MFORMER_BIN")
+    if named:
+        return named
+    ours = Path(__file__).resolve().parent / "bin" / "mformer"
+    if ours.exists():
+        if not (ours.parents[2] / "torch" / "lib" / "libtorch_cpu.so").exists():
+            raise Error("the package 'torch', with LibTorch in it, is not there", "pip install torch==2.11.0")
+        return str(ours)
+    found = shutil.which("mformer")
+    if found is None:
+        raise Error("there is no program 'mformer'", "install the package with pip, or name the program: MFORMER_BIN=/path/to/mformer")
+    return found
+
+
+def version() -> str:
+    """The program's version, "0.1.0"."""
+    printed = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True).stdout
+    return printed.split()[1]
+
+
+def main() -> None:
+    """Becomes the program."""
+    try:
+        path = program()
+    except Error as error:
+        sys.exit(f"error: {error}")
+    os.execv(path, ["mformer", *sys.argv[1:]])
