@@ -240,11 +240,10 @@ std::vector<std::string> words_of(const CLI::Option& option) {
   // "cpu|cuda[:N]" and "N|auto": what is in small letters is meant literally.
   std::vector<std::string> words;
   const std::string label = value_name(option);
-  if (label.find('|') == std::string::npos) return {};
   std::istringstream parts(label);
   for (std::string part; std::getline(parts, part, '|');) {
     part = part.substr(0, part.find('['));
-    const auto literal = [](unsigned char c) { return std::islower(c) != 0 || c == '-'; };
+    const auto literal = [](unsigned char c) { return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-'; };
     if (!part.empty() && std::all_of(part.begin(), part.end(), literal)) words.push_back(part);
   }
   return words;

@@ -83,6 +83,7 @@ TEST_F(CompleteTest, OffersTheWordsThatAnOptionTakes) {
   EXPECT_THAT(texts({"prune", "--scope=g"}), ElementsAre("--scope=global"));
   EXPECT_THAT(texts({"--device", ""}), ElementsAre("cpu", "cuda"));
   EXPECT_THAT(texts({"extend", "--experts", ""}), ElementsAre("auto"));
+  EXPECT_THAT(texts({"extend", "--store", ""}), ElementsAre("int8"));
   EXPECT_THAT(texts({"init", "--preset", "t"}), ElementsAre("tiny"));
   EXPECT_THAT(texts({"train", "--steps", ""}), IsEmpty());
 }
