@@ -121,15 +121,7 @@ Choice choose(at::Tensor& logits, int64_t k, ChoiceForm form) {
   auto* chosen = choice.modules.mutable_data_ptr<int64_t>();
   cpu::for_each_row(tokens, 4 * modules, [&](int64_t t) {
     float *p = all + t * modules, *gate = gates + t * k;
-    if (form.top_k_first) {
-      cpu::largest_of_row(p, modules, k, chosen + t * k, gate);
-      cpu::softmax_row(gate, k);
-      cpu::softmax_row(p, modules);
-      return;
-    }
-    cpu::softmax_row(p, modules);
-    cpu::largest_of_row(p, modules, k, chosen + t * k, gate);
-    if (form.renormalise) cpu::to_unit_sum(gate, k);
+    cpu::choose_row(p, modules, k, form, chosen + t * k, gate);
   });
   return choice;
 }

@@ -3,11 +3,11 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 
-#include "core/model/dense_step.h"
 #include "core/model/heads.h"
 #include "core/model/inference.h"
 #include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
+#include "core/model/token_step.h"
 #include "kernels/module_dispatch.h"
 #include "modules_registry/error.h"
 
@@ -41,7 +41,7 @@ class Pass {
     if (key_mask.defined()) key_mask_ = key_mask;
     if (form_.embedding_scale != 1) x_.mul_(form_.embedding_scale);
     at_once_ = batch_ * tokens_ == 1 && options.cache != nullptr && !key_mask_ && !options.hidden_states &&
-               takes_dense_steps(model);
+               takes_token_steps(model);
     if (at_once_ || form_.rotary.kind == RotaryKind::none) return;
     const std::int64_t cached = options.cache != nullptr ? options.cache->length() : 0;
     rotary_ = rotary_positions(form_.rotary, config_.head_size(), cached, tokens_);
@@ -51,7 +51,7 @@ class Pass {
     ForwardOutput output;
     output.routing.resize(prepared_.blocks.size());
     if (at_once_) {
-      dense_step(prepared_, *options_.cache, x_);
+      token_step(prepared_, *options_.cache, x_, output.routing);
       output.hidden = last_norm();
       return output;
     }

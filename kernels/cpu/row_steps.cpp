@@ -91,6 +91,18 @@ void to_unit_sum(float* x, int64_t width) {
   for (int64_t i = 0; i < width; ++i) x[i] *= scale;
 }
 
+void choose_row(float* p, int64_t width, int64_t k, ChoiceForm form, int64_t* chosen, float* gates) {
+  if (form.top_k_first) {
+    largest_of_row(p, width, k, chosen, gates);
+    softmax_row(gates, k);
+    softmax_row(p, width);
+    return;
+  }
+  softmax_row(p, width);
+  largest_of_row(p, width, k, chosen, gates);
+  if (form.renormalise) to_unit_sum(gates, k);
+}
+
 MFORMER_CLONES void widen_row(const float* row, int64_t width, float* x) {
   for (int64_t i = 0; i < width; ++i) x[i] = row[i];
 }

@@ -34,6 +34,9 @@ void largest_of_row(const float* p, int64_t width, int64_t k, int64_t* where, fl
 /// x = x / Σ x.
 void to_unit_sum(float* x, int64_t width);
 
+/// p [width], logits, becomes their softmax; the k chosen and their gates as kernels::choose gives them.
+void choose_row(float* p, int64_t width, int64_t k, ChoiceForm form, int64_t* chosen, float* gates);
+
 /// x = row, widened.
 void widen_row(const float* row, int64_t width, float* x);
 void widen_row(const c10::BFloat16* row, int64_t width, float* x);

@@ -1,8 +1,6 @@
-#include "kernels/cpu/dense_step.h"
+#pragma once
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 #include "kernels/cpu/gated_activation.h"
 #include "kernels/cpu/rms_norm.h"
@@ -10,43 +8,10 @@
 #include "kernels/cpu/row_steps.h"
 #include "kernels/cpu/softmax_forward.h"
 #include "kernels/cpu/team.h"
+#include "kernels/cpu/token_step.h"
+#include "kernels/cpu/token_step_rows.h"
 
 namespace mformer::kernels::cpu {
-namespace {
-
-using c10::BFloat16;
-
-/// Beside those of the steps that it calls.
-enum StepBuffer { kStepShared = 100, kStepRow, kStepCodes, kStepScales, kStepBefore, kStepWide };
-
-int64_t groups_for(int64_t inner) {
-  return (inner + kInputsPerGroup - 1) / kInputsPerGroup;
-}
-
-/// A row as codes: where they lie.
-struct RowCodes {
-  QuantisedRowsTo to{};
-  int64_t groups = 0;
-
-  QuantisedRows get() const { return {to.codes, to.scale, to.offset, to.sum, groups}; }
-};
-
-/// Memory for a row of `inner` codes: `bytes` [inner up to whole groups], `numbers` [3 · groups].
-RowCodes codes_in(int64_t inner, int8_t* bytes, float* numbers) {
-  const int64_t groups = groups_for(inner);
-  return {{bytes, numbers, numbers + groups, reinterpret_cast<int32_t*>(numbers + 2 * groups)}, groups};
-}
-
-template <typename T>
-void quantise_row(const T* x, int64_t inner, const QuantisedRowsTo& to) {
-  if constexpr (std::is_same_v<T, float>) {
-    block_kernels().quantise(inner, x, to);
-  } else {
-    float* wide = scratch<float, kStepWide>(inner);
-    widen_row(x, inner, wide);
-    block_kernels().quantise(inner, wide, to);
-  }
-}
 
 /// One thread's view of the step. What lies between two phases is shared, but for rows that each thread makes for
 /// itself: that takes less time than waiting for another.
@@ -55,7 +20,7 @@ class Step {
  public:
   /// Values of T and float32 that the threads share.
   struct Shared {
-    T *slots, *read, *raised, *hidden;
+    T *slots, *read, *raised, *hidden, *mixed;
     float* sums;
     int8_t* hidden_codes;
     float* hidden_scales;
@@ -67,25 +32,27 @@ class Step {
 
   void run(const StepLayer& layer) {
     const T* row = normed(layer.norm_1);
-    product(layer.in, row, own_codes(row, layer.in.w), shared_.slots);
+    product(layer.in, row, codes_for(layer.in.w, row), shared_.slots);
     team_.phase(thread_, layer.key_heads, [&](int64_t head) { attend(layer, head); });
-    add_product(layer.out, shared_.read, own_codes(shared_.read, layer.out.w));
+    add_product(layer.out, shared_.read, codes_for(layer.out.w, shared_.read));
+    if (layer.router) return add_chosen(layer);
     row = normed(layer.norm_2);
-    if (form_.slice_hidden % kPanelColumns != 0) {
-      product(layer.up, row, own_codes(row, layer.up.w), shared_.raised);
+    if (layer.slice_hidden % kPanelColumns != 0) {
+      product(layer.up, row, codes_for(layer.up.w, row), shared_.raised);
       team_.phase(thread_, layer.slices,
-                  [&](int64_t slice) { activate(slice * form_.slice_hidden, form_.slice_hidden); });
-      add_product(layer.down, shared_.hidden, own_codes(shared_.hidden, layer.down.w));
+                  [&](int64_t slice) { activate(layer, slice * layer.slice_hidden, layer.slice_hidden); });
+      add_product(layer.down, shared_.hidden, codes_for(layer.down.w, shared_.hidden));
       return;
     }
-    raise(layer, row, own_codes(row, layer.up.w));
+    raise(layer, row, codes_for(layer.up.w, row));
     const bool codes = layer.down.w.bits != 0;
     add_product(layer.down, shared_.hidden, codes ? hidden_codes(layer).get() : QuantisedRows{});
   }
 
  private:
-  const T* normed(const StepNorm& norm) const {
-    T* row = scratch<T, kStepRow>(form_.width);
+  template <typename Value, int Use>
+  const Value* normed_as(const StepNorm& norm) const {
+    Value* row = scratch<Value, Use>(form_.width);
     if (form_.rms) {
       rms_norm_row(x_, form_.width, norm.weight, static_cast<float>(form_.epsilon), row);
     } else {
@@ -93,18 +60,15 @@ class Step {
     }
     return row;
   }
+  const T* normed(const StepNorm& norm) const { return normed_as<T, kStepRow>(norm); }
 
-  static QuantisedRows own_codes(const T* row, const RightMatrix& w) {
-    if (w.bits == 0) return {};
-    const int64_t groups = groups_for(w.inner);
-    const RowCodes codes = codes_in(w.inner, scratch<int8_t, kStepCodes>(groups * kInputsPerGroup),
-                                    scratch<float, kStepScales>(3 * groups));
-    quantise_row(row, w.inner, codes.to);
-    return codes.get();
+  /// The row as the product takes it.
+  static QuantisedRows codes_for(const RightMatrix& w, const T* row) {
+    return w.bits == 0 ? QuantisedRows{} : own_codes(row, 1, w.inner);
   }
 
   RowCodes hidden_codes(const StepLayer& layer) const {
-    return codes_in(layer.slices * form_.slice_hidden, shared_.hidden_codes, shared_.hidden_scales);
+    return {1, layer.slices * layer.slice_hidden, shared_.hidden_codes, shared_.hidden_scales};
   }
 
   static Product product_of(const StepMatrix& matrix, const T* row, const QuantisedRows& codes, void* y) {
@@ -175,11 +139,11 @@ class Step {
   }
 
   /// The columns from `first` on of the hidden layer, which belong to one module.
-  void activate(int64_t first, int64_t columns) const {
+  void activate(const StepLayer& layer, int64_t first, int64_t columns) const {
     T* to = shared_.hidden + first;
     if (form_.gated) {
-      const T* gate = shared_.raised + first / form_.slice_hidden * form_.slice_hidden + first;
-      gated_row(form_.activation, gate, gate + form_.slice_hidden, columns, to);
+      const T* gate = shared_.raised + first / layer.slice_hidden * layer.slice_hidden + first;
+      gated_row(form_.activation, gate, gate + layer.slice_hidden, columns, to);
     } else {
       std::copy_n(shared_.raised + first, columns, to);
       activate_row(form_.activation, to, columns);
@@ -189,7 +153,7 @@ class Step {
   /// The feed-forward modules' first maps, with the activation, 64 columns of the hidden layer a task: what is made of
   /// them needs no others.
   void raise(const StepLayer& layer, const T* row, const QuantisedRows& codes) {
-    const int64_t hidden = form_.slice_hidden, in_slice = hidden / kPanelColumns;
+    const int64_t hidden = layer.slice_hidden, in_slice = hidden / kPanelColumns;
     const Product p = product_of(layer.up, row, codes, shared_.raised);
     team_.phase(thread_, layer.slices * in_slice, [&](int64_t i) {
       if (form_.gated) {
@@ -199,17 +163,68 @@ class Step {
       } else {
         product_panel(form_.dtype, p, i * kPanelColumns);
       }
-      activate(i * kPanelColumns, kPanelColumns);
+      activate(layer, i * kPanelColumns, kPanelColumns);
       if (layer.down.w.bits != 0) quantise_hidden(layer, i);
     });
   }
 
   /// Groups of a row are quantised one by one, so that a panel's can be before the others are there.
   void quantise_hidden(const StepLayer& layer, int64_t panel) const {
-    const QuantisedRowsTo all = hidden_codes(layer).to;
-    const int64_t first = panel * kPanelColumns, group = first / kInputsPerGroup;
-    quantise_row(shared_.hidden + first, kPanelColumns,
-                 {all.codes + first, all.scale + group, all.offset + group, all.sum + group});
+    const int64_t first = panel * kPanelColumns;
+    quantise_row(shared_.hidden + first, kPanelColumns, hidden_codes(layer).at(first / kInputsPerGroup));
+  }
+
+  /// What the router chooses, which each thread finds out for itself.
+  struct Chosen {
+    const int64_t* modules;
+    const float* gates;
+  };
+
+  Chosen choose(const StepLayer& layer) const {
+    const StepRouter& router = *layer.router;
+    const int64_t modules = router.rows.columns;
+    const auto* row = normed_as<float, kStepExactRow>(layer.norm_2);  // unrounded, since a choice is discrete
+    auto *p = scratch<float, kStepProbabilities>(modules), *gates = scratch<float, kStepGates>(router.k);
+    auto* chosen = scratch<int64_t, kStepChosen>(router.k);
+    const Product logits{row, 1, router.rows, p};
+    for (int64_t column = 0; column < modules; column += kPanelColumns) product_panel(at::kFloat, logits, column);
+    choose_row(p, modules, router.k, router.choice, chosen, gates);
+    if (thread_ == 0) {
+      std::copy_n(p, modules, router.probabilities);
+      std::copy_n(chosen, router.k, router.chosen);
+      std::copy_n(gates, router.k, router.gates);
+    }
+    return {chosen, gates};
+  }
+
+  /// Adds what the chosen modules put out, in the order of the choice, each rounded as a product is.
+  void add_chosen(const StepLayer& layer) {
+    const StepRouter& router = *layer.router;
+    const Chosen chosen = choose(layer);
+    const auto module = [&](int64_t slot) -> const StepModule& {
+      return router.modules[static_cast<std::size_t>(chosen.modules[slot])];
+    };
+    const int64_t hidden = layer.slice_hidden, raised = module(0).in.columns, in_panels = panels(module(0).in);
+    const T* row = normed(layer.norm_2);
+    const QuantisedRows codes = router.codes ? own_codes(row, 1, form_.width) : QuantisedRows{};
+    team_.phase(thread_, router.k * in_panels, [&](int64_t i) {
+      const int64_t slot = i / in_panels;
+      product_panel(form_.dtype, product_of({module(slot).in}, row, codes, shared_.raised + slot * raised),
+                    i % in_panels * kPanelColumns);
+    });
+    team_.phase(thread_, router.k, [&](int64_t slot) { activate(layer, slot * hidden, hidden); });
+    const QuantisedRows made = router.codes ? own_codes(shared_.hidden, router.k, hidden) : QuantisedRows{};
+    const auto scale = static_cast<float>(form_.residual_scale);
+    team_.phase(thread_, panels(module(0).out), [&](int64_t i) {
+      const int64_t column = i * kPanelColumns, columns = std::min(kPanelColumns, form_.width - column);
+      for (int64_t slot = 0; slot < router.k; ++slot) {
+        T* y = shared_.mixed + slot * form_.width;
+        product_panel(form_.dtype, product_of({module(slot).out}, shared_.hidden + slot * hidden, made.from(slot), y),
+                      column);
+        add_scaled_row(y + column, scale * chosen.gates[slot], columns, x_ + column);
+      }
+      if (layer.down.bias != nullptr) add_scaled_row(layer.down.bias + column, scale, columns, x_ + column);
+    });
   }
 
   const StepForm& form_;
@@ -220,79 +235,5 @@ class Step {
   Team& team_;
   const int64_t thread_;
 };
-
-/// Parts of one piece of memory, each from a cache line on.
-class Parts {
- public:
-  template <typename T>
-  T* take(int64_t count) {
-    const int64_t at = used_;
-    used_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
-    return memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + at);
-  }
-  int64_t used() const { return used_; }
-  void lie_in(char* memory) { memory_ = memory, used_ = 0; }
-
- private:
-  char* memory_ = nullptr;
-  int64_t used_ = 0;
-};
-
-/// Room for the widest of the layers.
-template <typename T>
-typename Step<T>::Shared shared_in(const StepForm& form, const std::vector<StepLayer>& layers, Parts& parts) {
-  int64_t slots = 0, read = 0, raised = 0, hidden = 0;
-  for (const StepLayer& layer : layers) {
-    slots = std::max(slots, layer.in.w.columns);
-    read = std::max(read, layer.out.w.inner);
-    raised = std::max(raised, layer.up.w.columns);
-    hidden = std::max(hidden, layer.down.w.inner);
-  }
-  typename Step<T>::Shared shared;
-  shared.slots = parts.take<T>(slots);
-  shared.read = parts.take<T>(read);
-  shared.raised = parts.take<T>(raised);
-  shared.hidden = parts.take<T>(hidden);
-  shared.sums = parts.take<float>(form.width);
-  shared.hidden_codes = parts.take<int8_t>(hidden);
-  shared.hidden_scales = parts.take<float>(3 * groups_for(hidden));
-  return shared;
-}
-
-int64_t operations_of(const std::vector<StepLayer>& layers) {
-  int64_t most = 0;
-  for (const StepLayer& layer : layers) {
-    int64_t operations = 0;
-    for (const StepMatrix* m : {&layer.in, &layer.out, &layer.up, &layer.down}) {
-      operations += 2 * m->w.inner * m->w.columns;
-    }
-    most = std::max(most, operations);
-  }
-  return most;
-}
-
-template <typename T>
-void step_through(const StepForm& form, const std::vector<StepLayer>& layers, int64_t cached, const float* cos,
-                  const float* sin, float* x) {
-  Parts parts;
-  shared_in<T>(form, layers, parts);
-  parts.lie_in(scratch<char, kStepShared>(parts.used()));
-  const auto shared = shared_in<T>(form, layers, parts);
-  with_team(operations_of(layers), [&](Team& team, int64_t thread) {
-    Step<T> step(form, cached, cos, sin, x, shared, team, thread);
-    for (const StepLayer& layer : layers) step.run(layer);
-  });
-}
-
-}  // namespace
-
-void dense_step(const StepForm& form, const std::vector<StepLayer>& layers, int64_t cached, const float* cos,
-                const float* sin, float* x) {
-  if (form.dtype == at::kFloat) {
-    step_through<float>(form, layers, cached, cos, sin, x);
-  } else {
-    step_through<BFloat16>(form, layers, cached, cos, sin, x);
-  }
-}
 
 }  // namespace mformer::kernels::cpu
