@@ -16,6 +16,7 @@
 #include "core/model/domains.h"
 #include "core/model/posterior.h"
 #include "core/text/utf8.h"
+#include "core/training/retain_memory.h"
 
 namespace mformer::cli {
 namespace {
@@ -51,6 +52,7 @@ void run_generate(GenerateOptions options, const ChatFlags& flags, const std::op
   options.seed = global.seed.value_or(0);
   options.device = open_device(global.device);
   options.validate();
+  retain_freed_memory();  // that of the weights, as they are stored, for those that are packed
   Workspace workspace(global, "generate", OpenMode::read_only);
   LoadedVersion version = workspace.load();
   const VersionRecord record = version.record;

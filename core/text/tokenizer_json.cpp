@@ -5,9 +5,11 @@
 #include <optional>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "core/text/json_fields.h"
 #include "core/text/pipeline_json.h"
+#include "core/text/tokenizer_tables.h"
 #include "modules_registry/error.h"
 #include "modules_registry/json_depth.h"
 
@@ -23,12 +25,16 @@ TokenIds read_vocabulary(const JsonFields& model) {
   const json& vocab = model.at("vocab");
   if (!vocab.is_object() || vocab.empty()) model.refuse("vocab", "must be an object of tokens and ids");
   TokenIds ids;
-  std::unordered_set<int64_t> taken;
+  ids.reserve(vocab.size());
+  std::vector<bool> taken;
   for (const auto& [token, id] : vocab.items()) {
     if (!id.is_number_integer() || id < 0 || id >= kMostIds) {
       model.refuse("vocab", "gives the token '" + shown_pattern(token) + "' the id " + shown(id));
     }
-    if (!taken.insert(id.get<int64_t>()).second) model.refuse("vocab", "gives two tokens the id " + shown(id));
+    const auto number = id.get<size_t>();
+    if (number >= taken.size()) taken.resize(number + 1);
+    if (taken[number]) model.refuse("vocab", "gives two tokens the id " + shown(id));
+    taken[number] = true;
     ids.emplace(token, id.get<int32_t>());
   }
   return ids;
@@ -60,7 +66,8 @@ std::vector<std::pair<std::string, std::string>> read_merges(const JsonFields& m
   return merges;
 }
 
-BpeModel read_model(const JsonFields& model, bool byte_level) {
+/// `tables`: those of the document where they were read on the way; they are taken.
+BpeModel read_model(const JsonFields& model, bool byte_level, TokenizerTables* tables) {
   model.allow_only({"type", "vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix",
                     "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"});
   if (const auto type = model.text("type", "BPE"); type != "BPE") model.refuse("type", "is '" + type + "', not 'BPE'");
@@ -72,6 +79,7 @@ BpeModel read_model(const JsonFields& model, bool byte_level) {
                           model.text("unk_token", ""), model.flag("fuse_unk", false)};
   BpeModel bpe = [&] {
     try {
+      if (tables != nullptr) return BpeModel(std::move(tables->vocabulary), tables->merges, rules);
       return BpeModel(read_vocabulary(model), read_merges(model), rules);
     } catch (const Error& error) {
       if (std::string_view(error.what()).starts_with("'")) throw;
@@ -159,23 +167,31 @@ void check_frame(const JsonFields& root, const TokenFrame& frame, const TokenIds
   }
 }
 
-json parse_document(const std::string& text, const std::string& name) {
+constexpr const char* kExpected = "a tokenizer.json of Hugging Face is expected";
+
+void check_depth(const std::string& text, const std::string& name) {
   constexpr int kMostLevels = 64;
-  constexpr const char* kHint = "a tokenizer.json of Hugging Face is expected";
-  if (json_deeper_than(text, kMostLevels)) throw Error("'" + name + "' is nested too deeply for a tokenizer", kHint);
+  if (json_deeper_than(text, kMostLevels)) {
+    throw Error("'" + name + "' is nested too deeply for a tokenizer", kExpected);
+  }
+}
+
+json parse_document(const std::string& text, const std::string& name) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& error) {
-    throw Error("'" + name + "' is not JSON: an error at byte " + std::to_string(error.byte), kHint);
+    throw Error("'" + name + "' is not JSON: an error at byte " + std::to_string(error.byte), kExpected);
   } catch (const json::exception&) {
-    throw Error("'" + name + "' is not JSON: a number beyond any range", kHint);
+    throw Error("'" + name + "' is not JSON: a number beyond any range", kExpected);
   }
 }
 
 }  // namespace
 
 TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& name) {
-  const json document = parse_document(text, name);
+  check_depth(text, name);
+  std::optional<TokenizerTables> tables = read_tokenizer_tables(text, kMostIds);
+  const json document = tables ? std::move(tables->rest) : parse_document(text, name);
   const JsonFields root(document, name, "");
   if (root.at("model").is_null()) root.refuse("model", "is missing");
   root.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
@@ -185,7 +201,7 @@ TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& 
   TokenFrame frame = read_frame(root);
   ReadPreTokenizer words = read_pre_tokenizer(root);
   Decoder decoder = read_decoder(root);
-  BpeModel model = read_model(root.object("model"), words.byte_level);
+  BpeModel model = read_model(root.object("model"), words.byte_level, tables ? &*tables : nullptr);
   std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary(), normalizer);
   check_frame(root, frame, model.vocabulary(), added);
   return {std::move(model), std::move(normalizer), std::move(words.steps),

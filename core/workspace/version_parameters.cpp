@@ -33,8 +33,10 @@ bool is_of_module(const ParameterShape& shape) {
 
 }  // namespace
 
-VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version)
+VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading)
     : registry_(registry), outline_{version, registry.manifest(version.hash), {}, std::nullopt, version.model} {
+  if (reading == Reading::all) check_ahead();
+  begin_tokenizer();
   const std::string source = "the config of " + to_string(version);
   const ModelConfig config = ModelConfig::from_json(outline_.manifest.config_json, source);
   if (static_cast<std::int64_t>(outline_.manifest.layers.size()) != config.n_layer) {
@@ -51,13 +53,23 @@ VersionParameters::VersionParameters(const Registry& registry, const VersionReco
   take_domains(outline_.model, source);
   read_private_parts();
   require_views(outline_.model, "the objects of " + to_string(version));
-  if (!outline_.manifest.tokenizer_object.empty()) {
-    outline_.tokenizer =
-        Tokenizer::from_json(read_file(registry.objects().verified_path(outline_.manifest.tokenizer_object)),
-                             "the tokenizer of " + to_string(version))
-            .ending_with(config.eos_token_id);
-    take_chat_template(config, to_string(version));
-  }
+  if (reading == Reading::some) take_tokenizer();
+}
+
+void VersionParameters::begin_tokenizer() {
+  if (outline_.manifest.tokenizer_object.empty()) return;
+  const auto read = [file = registry_.objects().verified_path(outline_.manifest.tokenizer_object),
+                     name = "the tokenizer of " + to_string(outline_.record)] {
+    return Tokenizer::from_json(read_file(file), name);
+  };
+  tokenizer_ = std::async(std::launch::async | std::launch::deferred, read);  // later, where no thread can be had
+}
+
+void VersionParameters::take_tokenizer() {
+  if (!tokenizer_.valid()) return;
+  const ModelConfig& config = outline_.model.config;
+  outline_.tokenizer = tokenizer_.get().ending_with(config.eos_token_id);
+  take_chat_template(config, to_string(outline_.record));
 }
 
 void VersionParameters::take_chat_template(const ModelConfig& config, const std::string& version) {
@@ -194,13 +206,15 @@ void VersionParameters::refuse(const std::string& what) const {
 }
 
 LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
-  VersionParameters parameters(registry, version);
+  VersionParameters parameters(registry, version, VersionParameters::Reading::all);
   LoadedVersion loaded = parameters.outline();
   Model& model = loaded.model;
   for_each_parameter(model, [&](const ParameterRef& ref) {
     if (ref.part != ParameterRef::Part::domain) *ref.tensor = parameters(ref.name);
   });
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
+  parameters.take_tokenizer();
+  loaded.tokenizer = parameters.outline().tokenizer;
   return loaded;
 }
 

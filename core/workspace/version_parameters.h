@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,13 +19,22 @@ namespace mformer {
 /// The weights of a version, read from its objects one by one: each object's hash is checked before its first use.
 class VersionParameters {
  public:
+  enum class Reading {
+    some,  ///< Other threads read ahead from the first weight on that is asked for.
+    all    ///< Every weight is read next: they read ahead from now on, and the tokenizer beside that.
+  };
+
   /// Throws Error when manifest and config do not fit, or a private part of a domain is damaged. `registry` must
   /// outlive this.
-  VersionParameters(const Registry& registry, const VersionRecord& version);
+  VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading = Reading::some);
 
   /// The version without the weights of its model: tensors on at::kMeta, but for the private parts of its domains. All
-  /// are said to have the dtype of the embedding, or of the last norm where that is quantised.
+  /// are said to have the dtype of the embedding, or of the last norm where that is quantised. With Reading::all it has
+  /// no tokenizer until take_tokenizer().
   const LoadedVersion& outline() const { return outline_; }
+
+  /// Waits for the tokenizer, for the outline. Throws Error when it is damaged.
+  void take_tokenizer();
 
   /// The parameter of this name, a tensor of its own in the dtype in which it is stored, what a domain has in 8 bits in
   /// that of the model; undefined where the model has
@@ -47,6 +57,7 @@ class VersionParameters {
   void find_trunk();
   void find_bank(std::int64_t layer, Kind kind);
   void read_private_parts();
+  void begin_tokenizer();
   void take_chat_template(const ModelConfig& config, const std::string& version);
   const SafetensorsFile& open(const std::string& object);
   at::Tensor read_row(const Place& place);
@@ -60,6 +71,7 @@ class VersionParameters {
   std::string opened_;  ///< The object that was opened last, since its other tensors are often next.
   std::optional<SafetensorsFile> file_;
   bool checks_ahead_ = false;
+  std::future<Tokenizer> tokenizer_;   ///< While it is read.
   at::ScalarType dtype_ = at::kFloat;  ///< Of what is stored in 8 bits and read as numbers.
   std::string rows_of_;                ///< The object whose rows these are.
   at::Tensor rows_;
