@@ -34,7 +34,7 @@ _mformer() {
   for word in "${candidates[@]}"; do
     word=${word%%$'\t'*}
     word=${word#"$prefix"}
-    if [[ $word == *[!-A-Za-z0-9_./=+,:@]* ]]; then printf -v word %q "$word"; fi
+    if [[ $current != [\"\']* && $word == *[!-A-Za-z0-9_./=+,:@]* ]]; then printf -v word %q "$word"; fi
     COMPREPLY+=("$word")
   done
 }

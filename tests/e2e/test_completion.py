@@ -105,7 +105,8 @@ class CompletionTest(mformer.EndToEndTest):
         work = self.workspace()
         start = b"PS1='rea''dy> '; source <(mformer completion bash)\n"
         for typed, wanted in ((b"mformer diff base@1 --wor\t", "--workspace"), (b"mformer extend --data germ\t", "--data german"),
-                              (b"mformer eval --task engl\t--max-t\t", "--task english --max-tokens")):
+                              (b"mformer eval --task engl\t--max-t\t", "--task english --max-tokens"),
+                              (b'mformer eval --task "engl\t--max-t\t', '--task "english" --max-tokens')):
             with self.subTest(typed=typed):
                 self.assertIn(wanted, self.type(["bash", "--norc", "--noprofile", "-i"], work, typed, start, wanted))
 
@@ -117,6 +118,9 @@ class CompletionTest(mformer.EndToEndTest):
                               (b"mformer extend --data germ\t", "--data german"), (b"mformer eval --task engl\t", "--task english")):
             with self.subTest(typed=typed):
                 self.assertIn(wanted, self.type(["zsh", "-f", "-i"], work, typed, start, wanted))
+        (work / "_mformer").write_text(work.run("completion", "zsh").out)  # as it is installed: read at the first Tab
+        start = b"PS1='rea''dy> '; fpath=($PWD $fpath); autoload -Uz compinit; compinit -u\n"
+        self.assertIn("--scope global", self.type(["zsh", "-f", "-i"], work, b"mformer prune --sco\tgl\t", start, "--scope global"))
 
     @unittest.skipUnless(shutil.which("fish"), "no fish here")
     def test_fish_completes(self):
