@@ -48,6 +48,9 @@ add_custom_command(OUTPUT ${shell}/made
   COMMAND ${CMAKE_COMMAND} -E touch ${shell}/made
   DEPENDS mformer COMMENT "manual pages and completion")
 add_custom_target(man ALL DEPENDS ${shell}/made)
+install(CODE "if(NOT EXISTS \"${shell}/made\")
+  message(FATAL_ERROR \"the manual pages are not made yet; first: cmake --build ${CMAKE_BINARY_DIR}\")
+endif()" COMPONENT program)
 install(DIRECTORY ${shell}/man1 DESTINATION share/man COMPONENT program)
 install(FILES ${shell}/mformer DESTINATION share/bash-completion/completions COMPONENT program)
 install(FILES ${shell}/_mformer DESTINATION share/zsh/site-functions COMPONENT program)

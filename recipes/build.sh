@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=(--target mformer)
+target=(--target mformer man)
 case ${1:-} in
   '') ;;
   --tests) target=() ;;
