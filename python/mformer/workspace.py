@@ -87,9 +87,10 @@ class Workspace:
         process = subprocess.Popen([program(), "--json", *quiet, *self._options, *arguments], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         out, err = _communicate(process, stdin.encode(), self.progress)
-        if process.returncode != 0:
+        # What verify finds is an answer, whichever it is: its exit code is for shells.
+        if process.returncode != 0 and not out.startswith(b'{"version":1,"command":"verify"'):
             raise _error(process.returncode, out, err)
-        answer = json.loads(out)
+        answer = json.loads(out.partition(b"\n")[0])
         return Result(answer) if isinstance(answer, dict) else Result(answer=answer)
 
 
@@ -145,11 +146,12 @@ def _listen(stream: Any, said: bytearray, progress: bool) -> None:
 
 def _error(exit_code: int, out: bytes, err: bytes) -> Error:
     kind = UsageError if exit_code == 2 else Interrupted if exit_code in _STOPPED else Error
-    try:
-        told = json.loads(out)["error"]
-        return kind(told["message"], told.get("hint") or "", told.get("code"), exit_code)
-    except (ValueError, KeyError, TypeError):
-        pass
+    for line in out.splitlines():
+        try:
+            told = json.loads(line)["error"]
+            return kind(told["message"], told.get("hint") or "", told.get("code"), exit_code)
+        except (ValueError, KeyError, TypeError):
+            continue
     lines = err.decode("utf-8", "replace").splitlines()
     message = next((line.split(": ", 1)[1] for line in lines if line.startswith(("error: ", "interrupted: "))), "")
     hint = next((line.split(": ", 1)[1] for line in lines if line.startswith("hint: ")), "")

@@ -38,6 +38,14 @@ class PythonModuleTest(endtoend.EndToEndTest):
         self.assertEqual(workspace.eval(task=["english", "german"], max_tokens=100)["command"], "eval")
         self.assertEqual(workspace.log()["operations"], folder.run("log", "--json").json["operations"])
 
+    def test_a_version_that_does_not_hold_is_an_answer_and_no_error(self):
+        folder, workspace = self.opened()
+        workspace.train(data=folder / "english", lr=1.0, **QUICK)
+        self.assertIs(workspace.verify("base@3", against="base@2")["holds"], False)
+        self.assertIs(workspace.verify("base@2", against="base@2")["holds"], True)
+        with self.assertRaises(mformer.UsageError):
+            workspace.verify("nothing", against="base@2")
+
     def test_each_call_runs_the_program_once(self):
         _, workspace = self.opened()
         before = len(workspace.log()["operations"])

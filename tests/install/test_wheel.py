@@ -37,6 +37,7 @@ class WheelTest(installed.InstallTest):
         libraries = installed.resolved_libraries(installed.computing_program(packages / "mformer"))
         self.assertIn(str(packages), libraries["libtorch_cpu.so"])
         self.try_program(program)
+        self.assertEqual(run(python, "-m", "mformer", "--version").stdout, run(program, "--version").stdout)
         printed = run(python, "-c", MODULE, cwd=self.temporary / "work").stdout
         self.assertEqual(printed, f"{wheel.name.split('-')[1]} True init\n", "the versions of pyproject.toml and of the program are one")
 

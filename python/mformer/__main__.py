@@ -1,0 +1,5 @@
+"""python -m mformer: the program."""
+
+from ._program import main
+
+main()
