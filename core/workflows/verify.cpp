@@ -58,6 +58,10 @@ std::optional<Model> brought_back(const Session& session, const LoadedVersion& v
 /// Whether `later` is `earlier` and domains that were born since, so that the posterior bounds the rise.
 bool only_domains_came(const Model& earlier, const Model& later, const VersionDiff& objects) {
   if (!objects.nothing_old_changed() || later.domains.size() <= earlier.domains.size()) return false;
+  // The posterior's bounds are against its first hypotheses.
+  for (std::size_t d = 0; d < earlier.domains.size(); ++d) {
+    if (later.domains[d].name != earlier.domains[d].name) return false;
+  }
   std::set<std::string> uids;
   for (const Block& block : earlier.blocks) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
