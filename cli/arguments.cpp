@@ -48,13 +48,25 @@ ordered_json value_of(CLI::Option& option) {
   return values;
 }
 
+/// Whether validation losses decide what the command makes.
+bool goes_by_validations(CLI::App& command) {
+  const CLI::Option* keep_best = command.get_option_no_throw("--keep-best");
+  CLI::Option* patience = command.get_option_no_throw("--patience");
+  return (keep_best != nullptr && keep_best->count() > 0) || (patience != nullptr && value_of(*patience) > 0);
+}
+
+bool has_effect(CLI::App& command, const std::string& name) {
+  if (name == "eval-every" && goes_by_validations(command)) return true;
+  return std::count(std::begin(options_without_effect), std::end(options_without_effect), name) == 0;
+}
+
 }  // namespace
 
 ordered_json arguments_of(CLI::App& command) {
   ordered_json arguments = ordered_json::object();
   for (CLI::Option* option : command.get_options()) {
     const std::string name = name_of(*option);
-    if (std::count(std::begin(options_without_effect), std::end(options_without_effect), name) != 0) continue;
+    if (!has_effect(command, name)) continue;
     ordered_json value = value_of(*option);
     if (!value.is_null()) arguments[key_of(name)] = std::move(value);
   }

@@ -7,7 +7,8 @@
 namespace mformer::cli {
 
 /// Options that can't change what a command makes: they say when to report, to save or to begin anew, and what to
-/// print. An interrupted run goes on whatever they say (docs/training.md).
+/// print. An interrupted run goes on whatever they say (docs/training.md). --eval-every has one where --keep-best or
+/// --patience is given, which go by what it measures.
 inline constexpr std::string_view options_without_effect[] = {"dry-run", "eval-every", "help",
                                                               "map",     "restart",    "snapshot-every"};
 

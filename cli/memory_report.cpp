@@ -18,6 +18,7 @@ void report_memory(terminal::Report& report, const MemoryPlan& plan) {
   row("teacher", plan.teacher_weights);
   row("gradients", plan.gradients);
   row("optimizer state", plan.optimizer);
+  row("best weights so far", plan.best_weights);
   row("activations, about", plan.activations);
   row("working memory, about", plan.working);
   table.add_rule();
@@ -40,6 +41,7 @@ nlohmann::ordered_json to_json(const MemoryPlan& plan) {
           {"teacher_weights", plan.teacher_weights},
           {"gradients", plan.gradients},
           {"optimizer", plan.optimizer},
+          {"best_weights", plan.best_weights},
           {"activations", plan.activations},
           {"logits", plan.logits},
           {"working", plan.working},

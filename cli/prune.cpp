@@ -63,7 +63,7 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
                            "mformer prune --task qa --keep 0.3 --tune-steps 200"});
   add_prune_flags(*command, *flags);
   add_step_flags(*command, flags->command.options);
-  add_eval_every(*command, flags->command.eval_every);
+  add_validation_flags(*command, flags->command.validation);
   add_task_flags(*command, flags->command);
   flags->learning_rate = command->get_option("--lr");
   command->get_option("--lr")->description("Peak learning rate; default: " + written(kTuneLearningRate) +

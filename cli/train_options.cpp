@@ -34,10 +34,24 @@ void add_eval_every(CLI::App& command, std::int64_t& steps) {
       ->group("Training");
 }
 
+void add_validation_flags(CLI::App& command, ValidationOptions& options) {
+  add_eval_every(command, options.eval_every);
+  command
+      .add_flag("--keep-best", options.keep_best,
+                "Keep the weights of the lowest validation loss, instead of the last; goes with --eval-every")
+      ->group("Training");
+  command
+      .add_option(
+          "--patience", options.patience,
+          "Stop after so many validations that were no lower than the lowest, 0 = never; goes with --eval-every")
+      ->check(non_negative_integer())
+      ->group("Training");
+}
+
 void add_training_flags(CLI::App& command, TrainOptions& options) {
   command.add_option("--steps", options.steps, "Training steps")->check(positive_integer())->group("Training");
   add_step_flags(command, options);
-  add_eval_every(command, options.eval_every);
+  add_validation_flags(command, options);
 }
 
 void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens) {

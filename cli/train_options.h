@@ -14,7 +14,10 @@ void add_step_flags(CLI::App& command, StepOptions& options);
 /// --eval-every, of commands that validate as they train.
 void add_eval_every(CLI::App& command, std::int64_t& steps);
 
-/// add_step_flags, and --steps, --eval-every.
+/// --eval-every, --keep-best and --patience, of commands whose training may end with other weights than its last.
+void add_validation_flags(CLI::App& command, ValidationOptions& options);
+
+/// add_step_flags, add_validation_flags, and --steps.
 void add_training_flags(CLI::App& command, TrainOptions& options);
 
 /// --into and --eval-tokens, of commands that make a version and report losses.

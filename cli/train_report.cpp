@@ -45,6 +45,11 @@ void training_text(std::ostream& text, const TrainReport& result) {
     text << format_fixed(training.loss) << " nats per token at the end";
   }
   if (training.validation_loss) text << ", " << format_fixed(*training.validation_loss) << " on validation text";
+  if (training.best_step) text << " at step " << *training.best_step << ", whose weights were kept";
+  if (training.steps < training.asked_steps) {
+    text << "\nstopped   after step " << training.steps << " of " << training.asked_steps
+         << ": validations became no lower";
+  }
   text << "\nspeed     " << terminal::format_rate(training.tokens_per_second, "tokens") << ", "
        << terminal::format_duration(training.seconds);
   if (training.first_step > 0) text << ", continued after step " << training.first_step;
@@ -99,7 +104,11 @@ nlohmann::ordered_json to_json(const TrainableCount& trainable) {
 }
 
 nlohmann::ordered_json to_json(const TrainResult& training) {
+  const auto best = training.best_step ? ordered_json(*training.best_step) : ordered_json();
   return {{"first_step", training.first_step},
+          {"steps", training.steps},
+          {"stopped_early", training.steps < training.asked_steps},
+          {"best_step", best},
           {"loss", training.loss},
           {"validation_loss", number_or_null(training.validation_loss)},
           {"tokens", training.tokens},

@@ -152,6 +152,7 @@ MemoryPlan plan_memory(const PlannedTraining& training) {
   if (on_cpu) plan.base_weights = plan.evaluation;
   if (training.teacher != nullptr) plan.teacher_weights = teacher_bytes(*training.teacher, bfloat16, on_cpu);
   plan.gradients = plan.trained_weights;
+  if (training.keep_best && on_cpu) plan.best_weights = plan.trained_weights;
   plan.optimizer += 8 * weights;
   const ModelConfig& config = training.model.config;
   const std::int64_t context = training.options.context > 0 ? training.options.context : config.default_context();

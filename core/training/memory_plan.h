@@ -26,8 +26,8 @@ namespace mformer {
 ///     of feed-forward   T · e · (2 k D + 2 k F),
 /// and the end T · (8 D + e D). Layers before the first that is trained keep only what the router chose. Working memory
 /// is the largest of: a block of logits with its gradient, attention's block of scores, one layer's gradients, the
-/// optimiser's temporaries, as LibTorch's operations on a device take them. These do not quite meet at their largest, so
-/// that the sum is above the peak: by up to 40 % with small batches, where working memory is most of it, in tests.
+/// optimiser's temporaries, as LibTorch's operations on a device take them. These do not quite meet at their largest,
+/// so that the sum is above the peak: by up to 40 % with small batches, where working memory is most of it, in tests.
 struct MemoryPlan {
   at::Device device = at::kCPU;
   std::int64_t trained_weights = 0;  ///< With whatever may become trained: TrainingCopy's filter.
@@ -37,6 +37,7 @@ struct MemoryPlan {
   std::int64_t teacher_weights = 0;  ///< Of distillation; on the CPU, where it mostly is the base, its packed modules.
   std::int64_t gradients = 0;
   std::int64_t optimizer = 0;
+  std::int64_t best_weights = 0;  ///< Of --keep-best; on the CPU, where they are kept whatever the device.
   std::int64_t activations = 0;
   std::int64_t logits = 0;  ///< The block of logits, which is part of `working`.
   std::int64_t working = 0;
@@ -45,17 +46,18 @@ struct MemoryPlan {
   /// All of a training.
   std::int64_t total() const {
     return trained_weights + frozen_weights + packed_weights + base_weights + teacher_weights + gradients + optimizer +
-           activations + working;
+           best_weights + activations + working;
   }
 };
 
 /// What is planned.
 struct PlannedTraining {
-  Model& model;          ///< Its parameters that require gradients are trained; the others are frozen.
+  Model& model;         ///< Its parameters that require gradients are trained; the others are frozen.
   StepOptions options;  ///< Batch, context and --bf16 count.
   at::Device device = at::kCPU;
   bool balance = false;            ///< Whether the balance loss is part of the total.
   const Model* teacher = nullptr;  ///< Of distillation; may share the model's tensors on the CPU.
+  bool keep_best = false;
 };
 
 MemoryPlan plan_memory(const PlannedTraining& training);

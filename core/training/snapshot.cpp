@@ -16,9 +16,9 @@ std::filesystem::path file_in(const std::filesystem::path& folder) {
   return folder / "snapshot.safetensors";
 }
 
-/// Handles, on whatever device they are.
-std::vector<std::pair<std::string, at::Tensor>> all_tensors(const AdamW& optimizer) {
-  auto tensors = optimizer.state();
+NamedTensors all_tensors(const AdamW& optimizer, const NamedTensors& more) {
+  NamedTensors tensors = optimizer.state();
+  tensors.insert(tensors.end(), more.begin(), more.end());
   for (const TrainedParameter& parameter : optimizer.parameters()) {
     tensors.emplace_back(parameter.name, parameter.tensor.detach());
   }
@@ -83,9 +83,9 @@ std::int64_t checked_steps(const SafetensorsFile& file, const std::filesystem::p
 
 }  // namespace
 
-void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer) {
+void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer, const NamedTensors& more) {
   std::vector<TensorToWrite> to_be_written;
-  auto tensors = all_tensors(optimizer);
+  auto tensors = all_tensors(optimizer, more);
   for (auto& [name, tensor] : tensors) tensor = tensor.cpu();
   to_be_written.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) to_be_written.push_back(to_write(name, tensor));
@@ -93,12 +93,13 @@ void save_snapshot(const std::filesystem::path& folder, const AdamW& optimizer) 
   write_safetensors(file_in(folder), to_be_written, {{"steps", steps}, {"sha256", checksum_of(to_be_written, steps)}});
 }
 
-std::optional<std::int64_t> load_snapshot(const std::filesystem::path& folder, AdamW& optimizer) {
+std::optional<std::int64_t> load_snapshot(const std::filesystem::path& folder, AdamW& optimizer,
+                                          const NamedTensors& more) {
   const std::filesystem::path path = file_in(folder);
   if (!std::filesystem::exists(path)) return std::nullopt;
   const SafetensorsFile file = open_snapshot(path);
   const std::int64_t steps = checked_steps(file, path);
-  const auto tensors = all_tensors(optimizer);
+  const auto tensors = all_tensors(optimizer, more);
   if (file.tensors().size() != tensors.size()) {
     throw Error("the snapshot '" + path.string() + "' belongs to another run", kRestart);
   }

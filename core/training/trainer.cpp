@@ -10,6 +10,7 @@
 
 #include "core/model/losses.h"
 #include "core/training/batch_prefetcher.h"
+#include "core/training/best_weights.h"
 #include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/schedule.h"
@@ -78,27 +79,29 @@ class Run {
         options_(options),
         hooks_(hooks),
         optimizer_(task.parameters, options.adamw),
+        best_(task.parameters, options),
         schedule_{options.learning_rate, std::llround(options.warmup * static_cast<double>(options.steps)),
                   options.steps, options.final_fraction} {
     if (!task.run_folder.empty()) {
       std::filesystem::create_directories(task.run_folder);
-      first_ = load_snapshot(task.run_folder, optimizer_).value_or(0);
+      first_ = load_snapshot(task.run_folder, optimizer_, best_.state()).value_or(0);
     }
     if (task.resumed) task.resumed(first_);
   }
 
   TrainResult all_steps() {
     MetricsLog metrics(task_.run_folder, first_);
-    for (const KeptLoss& kept : metrics.kept_losses()) note_loss(kept.step, kept.loss, kept.targets);
+    for (const KeptLoss& kept : metrics.kept_losses()) losses_.push_back(kept);
     make_up_validation(metrics);
     BatchPrefetcher batches(task_.batches, first_ * options_.accumulate, options_.steps * options_.accumulate);
     const Clock::time_point start = Clock::now();
-    for (std::int64_t step = first_; step < options_.steps; ++step) {
+    std::int64_t step = first_;
+    for (; step < options_.steps && !best_.is_stale(); ++step) {
       StepReport report = one_step(step, batches);
-      const bool last = step + 1 == options_.steps;
       const bool cut = is_validated_after(step + 1) && !validate(report);
       metrics.write(report);
       note(report);
+      const bool last = step + 1 == options_.steps || best_.is_stale();
       if (hooks_.on_step) hooks_.on_step(report);
       if (cut) interrupt(step + 1);
       if (!last && due(step, options_.snapshot_every)) snapshot();
@@ -107,7 +110,9 @@ class Run {
     result_.first_step = first_;
     result_.seconds = seconds_since(start);
     result_.tokens_per_second = static_cast<double>(result_.tokens) / std::max(result_.seconds, 1e-9);
-    result_.loss = late_loss_ / static_cast<double>(late_targets_);  // NaN where nothing counted
+    result_.asked_steps = options_.steps, result_.steps = step;
+    result_.loss = late_loss(step);
+    keep_best();
     return result_;
   }
 
@@ -125,7 +130,7 @@ class Run {
       if (!validate(report)) interrupt(first_);
       metrics.add_validation(first_, *report.validation_loss);
     }
-    result_.validation_loss = report.validation_loss;
+    note_validation(first_, *report.validation_loss);
   }
 
   static bool due(std::int64_t step, std::int64_t every) { return every > 0 && (step + 1) % every == 0; }
@@ -180,18 +185,36 @@ class Run {
   }
 
   void note(const StepReport& report) {
-    note_loss(report.step, report.loss, report.targets);
-    if (report.validation_loss.has_value()) result_.validation_loss = report.validation_loss;
+    losses_.push_back({report.step, report.loss, report.targets});
+    if (report.validation_loss.has_value()) note_validation(report.step, *report.validation_loss);
   }
 
-  void note_loss(std::int64_t step, double loss, std::int64_t targets) {
-    if (targets == 0 || step <= options_.steps - std::max<std::int64_t>(1, options_.steps / 10)) return;
-    late_loss_ += loss * static_cast<double>(targets);
-    late_targets_ += targets;
+  void note_validation(std::int64_t step, double loss) {
+    result_.validation_loss = loss;
+    best_.note(step, loss);
+  }
+
+  /// Over the last tenth of `steps`; NaN where nothing counted.
+  double late_loss(std::int64_t steps) const {
+    double sum = 0;
+    std::int64_t targets = 0;
+    for (const KeptLoss& loss : losses_) {
+      if (loss.targets == 0 || loss.step <= steps - std::max<std::int64_t>(1, steps / 10)) continue;
+      sum += loss.loss * static_cast<double>(loss.targets);
+      targets += loss.targets;
+    }
+    return sum / static_cast<double>(targets);
+  }
+
+  void keep_best() {
+    result_.best_step = best_.kept_step();
+    if (!result_.best_step) return;
+    best_.restore();
+    result_.validation_loss = best_.lowest();
   }
 
   void snapshot() const {
-    if (!task_.run_folder.empty()) save_snapshot(task_.run_folder, optimizer_);
+    if (!task_.run_folder.empty()) save_snapshot(task_.run_folder, optimizer_, best_.state());
   }
 
   [[noreturn]] void interrupt(std::int64_t step) const {
@@ -214,11 +237,11 @@ class Run {
   const TrainHooks& hooks_;
   FrozenPanels frozen_ = c10::make_intrusive<kernels::FrozenPanels>();
   AdamW optimizer_;
+  BestWeights best_;
   Schedule schedule_;
   std::int64_t first_ = 0;
   TrainResult result_;
-  double late_loss_ = 0;  ///< summed over late_targets_ targets
-  std::int64_t late_targets_ = 0;
+  std::vector<KeptLoss> losses_;  ///< of every step, those of earlier processes first
 };
 
 void require(bool holds, const char* what, const char* hint) {
@@ -229,8 +252,16 @@ void require(bool holds, const char* what, const char* hint) {
 
 void TrainOptions::validate() const {
   require(steps >= 1, "--steps must be at least 1", "for example --steps 1000");
-  require(eval_every >= 0, "--eval-every must not be negative", "0 = only at the end");
+  ValidationOptions::validate();
   StepOptions::validate();
+}
+
+void ValidationOptions::validate() const {
+  require(eval_every >= 0, "--eval-every must not be negative", "0 = only at the end");
+  require(patience >= 0, "--patience must not be negative", "0 = all steps are taken");
+  require(eval_every > 0 || !chooses(),
+          "--keep-best and --patience go by validation losses, and there is only one, at the end",
+          "say how often: for example --eval-every 50");
 }
 
 void StepOptions::validate() const {
@@ -249,6 +280,9 @@ TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks
   options.validate();
   if (task.parameters.empty()) {
     throw Error("there is nothing to train: every chosen module is frozen", "unfreeze some: mformer unfreeze SELECTOR");
+  }
+  if (!hooks.validate && options.chooses()) {
+    throw Error("--keep-best and --patience go by validation losses, and there are none");
   }
   return Run(task, options, hooks).all_steps();
 }

@@ -34,9 +34,20 @@ struct StepOptions {
   void validate() const;
 };
 
-struct TrainOptions : StepOptions {
+/// When a training is validated, and what it makes of that.
+struct ValidationOptions {
+  std::int64_t eval_every = 0;  ///< Steps between validation losses, and one after the last; 0 = only that.
+  bool keep_best = false;       ///< End with the weights of the lowest validation loss, instead of the last.
+  std::int64_t patience = 0;    ///< End after so many validations that were no lower than the lowest; 0 = never.
+
+  /// Whether validation losses decide the result.
+  bool chooses() const { return keep_best || patience > 0; }
+  /// Throws UsageError naming the option for values out of range, and where there is nothing to choose among.
+  void validate() const;
+};
+
+struct TrainOptions : StepOptions, ValidationOptions {
   std::int64_t steps = 1000;
-  std::int64_t eval_every = 0;  ///< Steps between validation losses, which change nothing; 0 = only at the end.
 
   /// Throws UsageError naming the option for values out of range.
   void validate() const;
@@ -82,11 +93,14 @@ struct TrainTask {
 
 struct TrainResult {
   std::int64_t first_step = 0;  ///< > 0 when a snapshot was continued.
-  /// Mean cross-entropy over the targets of the last tenth of the steps, those of earlier processes included; NaN
+  /// Mean cross-entropy over the targets of the last tenth of the steps taken, those of earlier processes included; NaN
   /// without any.
   double loss = 0;
-  std::optional<double> validation_loss;
-  double seconds = 0;  ///< Of this process.
+  std::optional<double> validation_loss;  ///< Of the weights that training ended with, the best if they were kept.
+  std::int64_t asked_steps = 0;           ///< TrainOptions::steps.
+  std::int64_t steps = 0;                 ///< Taken in all, by earlier processes too: fewer than asked for by patience.
+  std::optional<std::int64_t> best_step;  ///< With keep_best, the step whose weights were kept.
+  double seconds = 0;                     ///< Of this process.
   double tokens_per_second = 0;
   std::int64_t tokens = 0;  ///< Seen by this process.
 };
@@ -104,7 +118,7 @@ class TrainingInterrupted : public Error {
 
 /// Trains, going on from the run folder's snapshot if there is one: with the same losses as a run that was never cut.
 /// When loss or gradients stop being finite the step is not taken, a snapshot of the last good state is kept, and
-/// Error is thrown.
+/// Error is thrown. Throws Error where validations are to decide and there is no hook for them.
 TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks);
 
 }  // namespace mformer

@@ -101,13 +101,15 @@ class Extension {
   ExtendReport report() {
     say_what_was_left_out(session_, task_);
     const PackedWindows windows = training_windows(task_, context_);
+    require_validation(task_, command_.options, context_);
     report_.size_before = size_of(base_.model);
     grow();
     TrainTask training;
     training.parameters = trained(model_);
     report_.trainable = count_trainable(model_);
     report_.optimizer_bytes = report_.trainable.optimizer_bytes();
-    report_.memory = plan_memory({model_, command_.options, session_.device});
+    report_.memory = plan_memory({model_, command_.options, session_.device, /*balance=*/false, /*teacher=*/nullptr,
+                                  command_.options.keep_best});
     report_.size_after = report_.size_before;
     report_.size_after.weights += added_weights();
     report_.size_after.bytes += added_weights() * static_cast<std::int64_t>(model_.wte.element_size());

@@ -113,6 +113,7 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
+  require_validation(task, command.options, base.model.config.default_context());
   FinetuneReport report;
   report.hypothesis = choose_hypothesis(session, base, task, command.domain);
   announce(session, report.hypothesis);
@@ -131,7 +132,8 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   report.size_before = size_of(base.model);
   report.size_after = report.in_place ? report.size_before : size_of(model);
   const Teacher teacher = load_teacher(session, from, task, command.loss);
-  report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
+  report.memory = plan_memory(
+      {model, command.options, session.device, /*balance=*/false, teacher.model.get(), command.options.keep_best});
   if (command.dry_run) return report;
 
   const Tuning tuning{model, task, session.command, filter, command.loss, teacher};

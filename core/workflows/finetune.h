@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "core/workflows/hypothesis.h"
 #include "core/surgery/prune_selection.h"
+#include "core/workflows/hypothesis.h"
 #include "core/workflows/tune.h"
 
 namespace mformer {

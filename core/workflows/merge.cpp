@@ -162,7 +162,7 @@ class Merge {
       throw Error("a review needs training text of the branches' tasks, and none can be read",
                   "mformer tasks lists where it should be; or merge without --review-steps");
     }
-    TrainOptions options{command_.options};
+    TrainOptions options{command_.options, {}};
     options.steps = command_.review_steps;
     TrainingCopy copy(shared_, session_.device, options.bfloat16, reviewed());
     training_.model = &copy.model();

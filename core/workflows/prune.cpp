@@ -28,7 +28,8 @@ void plan_training(const Session& session, const PruneCommand& command, const Te
   if (command.heal_steps + command.tune_steps == 0) return;
   make_trainable(model, filter_of(command));
   report.trainable = count_trainable(model);
-  report.memory = plan_memory({model, command.options, session.device, /*balance=*/false, teacher.model.get()});
+  report.memory = plan_memory(
+      {model, command.options, session.device, /*balance=*/false, teacher.model.get(), command.validation.keep_best});
   make_untrainable(model);
 }
 
@@ -37,9 +38,8 @@ void train_rest(Session& session, const LoadedVersion& base, const PruneCommand&
                 const Teacher& teacher, Model& model, std::optional<RunFolder>& folder, PruneReport& report) {
   const bool heals = command.heal_steps > 0;
   if (!heals && command.tune_steps == 0) return;
-  TrainCommand training{command, {command.options}};
+  TrainCommand training{command, {command.options, command.validation}};
   training.options.steps = heals ? command.heal_steps : command.tune_steps;
-  training.options.eval_every = command.eval_every;
   const TrainFilter filter = filter_of(command);
   model = clone(model);
   const Tuning tuning{model, task, heals ? "heal" : "tune", filter, command.loss, teacher};
@@ -57,6 +57,7 @@ std::optional<Evaluation> timed(double& seconds, const std::function<std::option
 
 void check(const PruneCommand& command) {
   command.options.validate();
+  command.validation.validate();
   command.validate();
   command.loss.validate();
   if (command.heal_steps < 0) throw UsageError("--heal-steps must not be negative", "0 = no healing");
@@ -66,6 +67,10 @@ void check(const PruneCommand& command) {
   }
   if (command.loss.distill > 0 && command.heal_steps + command.tune_steps == 0) {
     throw UsageError("--distill needs steps that train", "for example --tune-steps 200, or --heal-steps 50");
+  }
+  if (command.validation.chooses() && command.heal_steps + command.tune_steps == 0) {
+    throw UsageError("--keep-best and --patience need steps that train",
+                     "for example --tune-steps 200, or --heal-steps 50");
   }
 }
 
@@ -77,6 +82,7 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   const Tokenizer& tokenizer = require_tokenizer(base);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
+  require_validation(task, command.validation, base.model.config.default_context());
   PruneReport report;
   report.hypothesis = choose_hypothesis(session, base, task, command.domain);
   announce(session, report.hypothesis);

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "core/workflows/hypothesis.h"
 #include "core/surgery/prune_selection.h"
+#include "core/workflows/hypothesis.h"
 #include "core/workflows/tune.h"
 
 namespace mformer {
@@ -15,8 +15,8 @@ struct PruneCommand : TaskCommand, ModuleChoice {
   std::int64_t heal_steps = 0;  ///< Steps of training only the routers of what is left, on the task.
   std::int64_t tune_steps = 0;  ///< Steps of training all that is left; one of the two at most.
   StepOptions options;          ///< Of those steps, as what follows.
-  std::int64_t eval_every = 0;  ///< As TrainOptions::eval_every.
-  TuneLoss loss;                ///< Load concentration is no part of it.
+  ValidationOptions validation;
+  TuneLoss loss;  ///< Load concentration is no part of it.
 };
 
 struct PruneReport {

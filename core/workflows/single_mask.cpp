@@ -7,8 +7,8 @@
 
 #include "core/model/placement.h"
 #include "core/surgery/new_modules.h"
-#include "core/training/place_rows.h"
 #include "core/surgery/token_rows.h"
+#include "core/training/place_rows.h"
 
 namespace mformer {
 namespace {
@@ -142,6 +142,7 @@ void SingleMask::review(const std::filesystem::path& folder) {
   if (steps == 0 || old.empty()) return;
   TrainOptions options = command_.options;
   options.steps = steps;
+  static_cast<ValidationOptions&>(options) = {};  // nothing of the review is validated
   options.seed += 1;
   TrainTask training;
   training.model = &model_;

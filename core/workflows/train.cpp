@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "core/checkpoint/domain_config.h"
-#include "core/model/placement.h"
-#include "core/training/training_copy.h"
 #include "core/history/commit.h"
 #include "core/history/lineage.h"
+#include "core/model/placement.h"
+#include "core/training/training_copy.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {
@@ -63,9 +63,11 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   training.pools = pools_of(command, tokenizer);
   report.trainable = count_trainable(model);
   report.optimizer_bytes = report.trainable.optimizer_bytes();
-  report.memory = plan_memory({model, command.options, session.device, /*balance=*/true});
+  report.memory = plan_memory(
+      {model, command.options, session.device, /*balance=*/true, /*teacher=*/nullptr, command.options.keep_best});
   const std::int64_t context = context_of(session, command.options, model);
   const PackedWindows windows = training_windows(task, context);
+  require_validation(task, command.options, context);
   if (command.dry_run) return report;
 
   const OperationData data{"train", task.record.name, task.record.data_path, task.record.content_hash};
@@ -185,10 +187,25 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
   return all;
 }
 
+namespace {
+
+bool has_validation_target(const TaskData& task, std::int64_t context) {
+  const TokenData& tokens = task.tokens.validation;
+  return tokens.tokens().size() >= 2 && PackedWindows(tokens, context, LastWindow::pad).next_with_target(0).has_value();
+}
+
+}  // namespace
+
+void require_validation(const TaskData& task, const ValidationOptions& options, std::int64_t context) {
+  if (!options.chooses() || has_validation_target(task, context)) return;
+  throw Error(
+      "--keep-best and --patience go by validation losses, and task '" + task.record.name + "' has no validation text",
+      "give it more documents, or leave them out");
+}
+
 std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
                                       std::int64_t context, std::int64_t max_tokens) {
-  const TokenData& tokens = task.tokens.validation;
-  if (tokens.tokens().size() < 2 || !PackedWindows(tokens, context, LastWindow::pad).next_with_target(0)) return {};
+  if (!has_validation_target(task, context)) return {};
   return [&session, &model, &task, context, max_tokens] {
     return evaluate_task(session, model, task, Split::validation, max_tokens, context)->loss;
   };

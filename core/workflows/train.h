@@ -98,6 +98,10 @@ std::vector<TaskChange> changes(const std::vector<TaskData>& tasks,
                                 const std::vector<std::optional<Evaluation>>& after, std::size_t domains_before = 0,
                                 std::size_t domains_after = 0);
 
+/// Throws Error, before a step is spent, where validation losses are to decide and the task's validation documents have
+/// no target.
+void require_validation(const TaskData& task, const ValidationOptions& options, std::int64_t context);
+
 /// Validation loss as a hook for the trainer; empty if the task's validation documents have no target.
 std::function<double()> validation_of(const Session& session, const Model& model, const TaskData& task,
                                       std::int64_t context, std::int64_t max_tokens);

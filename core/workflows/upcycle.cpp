@@ -190,7 +190,7 @@ class Upcycling {
 
   void train_all() {
     if (command_.steps == 0) return;
-    TrainCommand training{command_, {command_.options}};
+    TrainCommand training{command_, {command_.options, {}}};
     training.options.steps = command_.steps;
     training.options.eval_every = command_.eval_every;
     model_ = clone(model_);

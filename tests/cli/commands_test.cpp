@@ -61,6 +61,16 @@ TEST_F(CommandsTest, EveryOptionThatCanChangeAResultIsAmongTheArguments) {
   EXPECT_GT(tried, 100U);
 }
 
+TEST_F(CommandsTest, HowOftenIsValidatedIsAnArgumentWhereThatDecides) {
+  for (const auto& [name, value] : {std::pair{"--keep-best", "true"}, {"--patience", "3"}}) {
+    CLI::App* train = app_.get_subcommand("train");
+    EXPECT_FALSE(arguments_of(*train).contains("eval_every"));
+    train->get_option(name)->add_result(value);
+    EXPECT_TRUE(arguments_of(*train).contains("eval_every")) << name;
+    train->get_option(name)->clear();
+  }
+}
+
 TEST_F(CommandsTest, OptionsWithoutEffectAreDocumented) {
   std::ifstream page("docs/training.md");
   const std::string text((std::istreambuf_iterator<char>(page)), {});
