@@ -19,6 +19,7 @@ def parse(description, names):
     parser.add_argument("--program", type=Path, default=ROOT / "build/release/bin/mformer",
                         help="default: build/release/bin/mformer")
     parser.add_argument("--only", help=f"comma-separated, of: {', '.join(names)}")
+    parser.add_argument("--docs", action="store_true", help="write the pages in docs/results, not copies in the results folder")
     parser.add_argument("--report", action="store_true", help="run nothing, write tables and plots from what is there")
     options = parser.parse_args()
     if options.seeds < 1:
@@ -29,8 +30,8 @@ def parse(description, names):
         parser.error(f"--only: unknown {', '.join(unknown)}; known: {', '.join(names)}")
     options.settings = sizes.QUICK if options.quick else sizes.FULL
     options.results = (options.results or ROOT / ("build/study-quick" if options.quick else "build/study")).resolve()
-    # A quick run shows that the tables can be made; only real ones belong into the documents.
-    options.docs = options.results / "docs" if options.quick else ROOT / "docs/results"
+    # A quick run shows that the tables can be made; only real ones, of all parts, belong into the documents.
+    options.docs = ROOT / "docs/results" if options.docs and not options.quick else options.results / "docs"
     return options
 
 

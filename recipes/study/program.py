@@ -1,11 +1,13 @@
 """One call of the program: JSON in, time taken, and an end that loses nothing when the recipe is interrupted."""
 
 import ctypes
+import hashlib
 import json
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 class Failed(Exception):
@@ -40,6 +42,14 @@ class _Stops:
             signal.signal(number, handler)
 
 
+def _sha_of(file):
+    with open(file, "rb") as data:
+        sha = hashlib.sha256()
+        while block := data.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
 class Program:
     """The mformer program, called in one folder, so that relative paths of data mean the same in every step."""
 
@@ -47,6 +57,9 @@ class Program:
         self.path, self.folder = str(path), folder
         self.version = subprocess.run([self.path, "--version"], check=True, capture_output=True,
                                       text=True).stdout.strip()
+        # A version number stays while the program changes: results belong to the bytes that gave them.
+        parts = [Path(path), *sorted(Path(path).resolve().parent.parent.glob("libexec/mformer/*"))]
+        self.identity = [self.version, *(_sha_of(part) for part in parts if part.is_file())]
 
     def call(self, *arguments, stdin=None):
         """(the JSON that the command printed, seconds); `--json` is added, progress is shown on a terminal only."""

@@ -3,7 +3,7 @@
     RESULTS/results/CHAIN/STEP.json   what a step was and gave
     RESULTS/workspaces/CHAIN/         the chain's workspace
 
-A step's key is a hash of the program's version, its command line and the key of the step before it. A step whose
+A step's key is a hash of the program (its version and its bytes), its command line and the key of the step before it. A step whose
 result has its key is not run again, so a recipe that was stopped goes on where it was; where a command line changed,
 the chain is made anew from its beginning.
 """
@@ -40,7 +40,7 @@ class Chain:
         self.study, self.name, self.parent = study, name, parent
         self.work = study.folder / "workspaces" / name
         self.results = study.folder / "results" / name
-        self.start = self.key = _hash(study.program.version, study.keys[parent] if parent else None)
+        self.start = self.key = _hash(study.program.identity, study.keys[parent] if parent else None)
 
     def step(self, name, *arguments):
         """Runs `mformer ARGUMENTS --json` in the chain's workspace, once; returns its JSON."""

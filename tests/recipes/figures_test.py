@@ -79,9 +79,8 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.one.leak_of_base(0, posterior, ("as-of-base",)), 0)
         self.assertGreater(self.one.leak_of_base(0, posterior, ("as-of-base", "domain-base")), 0)
 
-    def test_forgetting_is_compared_by_the_means_over_seeds(self):
-        ratio = Results(records((0, 2)), QUICK).forgetting_ratio()
-        self.assertAlmostEqual(ratio.mean, 0.8 / (0.003 / 2))
+    def test_forgetting_is_compared_by_a_difference_which_a_fall_leaves_a_number(self):
+        self.assertAlmostEqual(self.one.rise_over_hundredth(0), self.one.mean_rise(0, by_key("posterior")) - 0.8 / 100)
 
     def test_what_was_not_run_is_not_there(self):
         single = by_key("single-mask")

@@ -93,6 +93,12 @@ class Steps(Scratch):
         self.study().chain("c", self.run_steps("a"))
         self.assertEqual(self.calls(), ["a", "a"])
 
+    def test_other_bytes_of_the_program_make_everything_anew(self):
+        self.study().chain("c", self.run_steps("a"))
+        self.file.write_text(PROGRAM + "# built again\n")
+        self.study().chain("c", self.run_steps("a"))
+        self.assertEqual(self.calls(), ["a", "a"])
+
     def test_a_chain_begins_with_its_parents_workspace_and_leaves_it_alone(self):
         study = self.study()
         study.chain("parent", self.run_steps("a"))
