@@ -11,8 +11,8 @@
 ///     namespace {
 ///
 ///     void run_use(const UseOptions& options, const GlobalOptions& global) {
-///       Registry registry = open_registry(global);               // 1. open
-///       registry.use(options.model);                             // 2. one call into core or modules_registry
+///       RegistryWorkspace workspace(global, "use", OpenMode::read_write);  // 1. open
+///       workspace.registry().use(options.model);                 // 2. one call into core or modules_registry
 ///       terminal::Report report("use", global.json);             // 3. print
 ///       report.data()["model"] = options.model;
 ///       report.text() << "using " << options.model << '\n';
@@ -31,6 +31,8 @@
 ///
 ///     }  // namespace mformer::cli
 ///
+/// A command that runs or reads models takes Workspace (workspace.h) and says computes(*command, …) for
+/// command->callback(…) (computes.h): LibTorch is loaded only then.
 /// Then name the setup in cli/commands.h and the file in cli/CMakeLists.txt. Rules:
 /// - The options struct comes from core where there is one (ExtendOptions): flags fill it, so defaults have one home.
 /// - Parsing only validates (validators.h); files are opened in run_<command>.

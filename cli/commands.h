@@ -13,6 +13,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global);
 void setup_tokenizer(CLI::App& parent, const GlobalOptions& global);
 void setup_tokenizer_chat(CLI::App& parent, const GlobalOptions& global);
 void setup_task(CLI::App& parent, const GlobalOptions& global);
+void setup_task_rename(CLI::App& parent, const GlobalOptions& global);
+void setup_task_remove(CLI::App& parent, const GlobalOptions& global);
 void setup_tasks(CLI::App& parent, const GlobalOptions& global);
 void setup_train(CLI::App& parent, const GlobalOptions& global);
 void setup_extend(CLI::App& parent, const GlobalOptions& global);

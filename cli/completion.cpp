@@ -5,9 +5,9 @@
 #include "cli/complete.h"
 #include "cli/completion_scripts.h"
 #include "cli/describe.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
-#include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {

@@ -24,11 +24,13 @@ nlohmann::ordered_json version_json(const Registry& registry, const std::string&
   return hash.empty() ? nlohmann::ordered_json() : version_json(registry.version(hash));
 }
 
-std::string version_name(const Registry& registry, const std::string& hash) {
-  if (hash.empty()) return "-";
-  const VersionRecord version = registry.version(hash);
+std::string version_name(const VersionRecord& version) {
   if (!version.removed) return to_string(version);
   return version.model + "@" + std::to_string(version.number) + " (removed)";
+}
+
+std::string version_name(const Registry& registry, const std::string& hash) {
+  return hash.empty() ? "-" : version_name(registry.version(hash));
 }
 
 nlohmann::ordered_json number_or_null(const std::optional<double>& value) {

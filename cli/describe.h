@@ -18,7 +18,9 @@ nlohmann::ordered_json version_json(const VersionRecord& version);
 /// The same of a hash; null for "".
 nlohmann::ordered_json version_json(const Registry& registry, const std::string& hash);
 
-/// "base@3", "base@3 (removed)"; "-" for the hash "".
+/// "base@3", "base@3 (removed)".
+std::string version_name(const VersionRecord& version);
+/// The same of a hash; "-" for "".
 std::string version_name(const Registry& registry, const std::string& hash);
 
 /// The first 12 digits: enough to tell objects and versions apart, short enough to read.

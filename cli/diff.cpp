@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -136,7 +137,7 @@ void setup_diff(CLI::App& parent, const GlobalOptions& global) {
                "mformer diff base@1 base@2"});
   command->add_option("BEFORE", options->before, "name, name@N or version-hash prefix")->required();
   command->add_option("AFTER", options->after, "name, name@N or version-hash prefix")->required();
-  command->callback([options, &global] { run_diff(*options, global); });
+  computes(*command, [options, &global] { run_diff(*options, global); });
 }
 
 }  // namespace mformer::cli

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
@@ -159,7 +160,7 @@ void setup_doctor(CLI::App& parent, const GlobalOptions& global) {
       parent, {"doctor", groups::registry,
                "Show versions and threads, check the kernels and the workspace; exit 1 if anything is wrong",
                "mformer doctor"});
-  command->callback([&global] { run_doctor(global); });
+  computes(*command, [&global] { run_doctor(global); });
 }
 
 }  // namespace mformer::cli

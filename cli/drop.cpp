@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
@@ -82,7 +83,7 @@ void setup_drop(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("COMMAND[:TASK]");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, command, &global] { run_drop(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_drop(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/eval_matrix.h"
 #include "cli/terminal/format.h"
@@ -154,7 +155,7 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")
       ->check(positive_integer());
   add_matrix_flags(*command, *matrix);
-  command->callback([options, matrix, fast, &global] {
+  computes(*command, [options, matrix, fast, &global] {
     options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
     require_matrix_flags_together(*matrix);
     matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);

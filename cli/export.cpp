@@ -1,6 +1,7 @@
 #include "core/workflows/export.h"
 
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -178,7 +179,7 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("NAME")
       ->excludes(format);
   add_dry_run(*command, flags->dry_run);
-  command->callback([flags, &global] { run_export(*flags, global); });
+  computes(*command, [flags, &global] { run_export(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/help.h"
 #include "cli/made.h"
@@ -31,7 +32,7 @@ struct ExtendFlags {
 /// Throws UsageError.
 bool is_in_eight_bits(const std::string& store) {
   if (store.empty() || store == "int8") return !store.empty();
-  throw UsageError("--store knows int8, not '" + printable(store) + "'", "leave it out: as it is trained");
+  throw UsageError("--store knows int8, not '" + mformer::printable(store) + "'", "leave it out: as it is trained");
 }
 
 /// A number of modules per layer; nothing = "auto", as many as the budget allows.
@@ -257,7 +258,7 @@ void setup_extend(CLI::App& parent, const GlobalOptions& global) {
                            "mformer extend --data newdomain/"});
   add_extend_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  command->callback([flags, command, &global] { run_extend(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_extend(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

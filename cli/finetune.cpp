@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/hypothesis_report.h"
 #include "cli/made.h"
 #include "cli/prune_report.h"
@@ -124,7 +125,7 @@ void setup_finetune(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer finetune --task qa --data qa/ --keep 0.3"});
   add_finetune_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  command->callback([flags, command, &global] { run_finetune(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_finetune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

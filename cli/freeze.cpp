@@ -1,6 +1,7 @@
 #include "core/workflows/freeze.h"
 
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
@@ -43,7 +44,7 @@ void setup(CLI::App& parent, const GlobalOptions& global, bool frozen, const Com
                    "share(qa)>=0.02, or all")
       ->required();
   add_dry_run(*command, options->dry_run);
-  command->callback([options, frozen, &global] { run_freeze(*options, frozen, global); });
+  computes(*command, [options, frozen, &global] { run_freeze(*options, frozen, global); });
 }
 
 }  // namespace

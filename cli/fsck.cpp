@@ -2,8 +2,9 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/report.h"
-#include "cli/workspace.h"
+#include "modules_registry/error.h"
 
 namespace mformer::cli {
 namespace {
@@ -34,7 +35,7 @@ std::string repair_hint(const FsckOptions& options) {
 
 void run_fsck(const FsckOptions& options, const GlobalOptions& global) {
   require_repair(options);
-  Workspace workspace(global, "fsck", options.repair ? OpenMode::repair : OpenMode::read_only);
+  RegistryWorkspace workspace(global, "fsck", options.repair ? OpenMode::repair : OpenMode::read_only);
   const RepairResult result = check_or_repair(workspace.registry(), options);
   const std::vector<std::string>& problems = result.left;
   const std::size_t objects = workspace.registry().objects().list().size();

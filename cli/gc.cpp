@@ -4,10 +4,10 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/made.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
-#include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {
@@ -23,7 +23,7 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
   const std::int64_t grace_ms = std::min(options.grace, longest_grace) * 1000;
   // First what needs no database: on a full disk that makes the room that the database needs.
   const GcResult swept = options.dry_run ? GcResult() : Registry::sweep(workspace_folder(global), false, grace_ms);
-  Workspace workspace(global, "gc", mode_of(options.dry_run));
+  RegistryWorkspace workspace(global, "gc", mode_of(options.dry_run));
   GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
   removed.temporaries += swept.temporaries;
   removed.bytes += swept.bytes;

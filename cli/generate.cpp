@@ -6,6 +6,7 @@
 #include "cli/chat_options.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/interrupt.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -120,7 +121,7 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--domain", options->domain,
                    "Write as one domain, or base; default: the posterior over births decides by the prompt")
       ->type_name("NAME");
-  command->callback([options, chat, prompt, &global] { run_generate(*options, *chat, *prompt, global); });
+  computes(*command, [options, chat, prompt, &global] { run_generate(*options, *chat, *prompt, global); });
 }
 
 }  // namespace mformer::cli

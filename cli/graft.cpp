@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -83,7 +84,7 @@ void setup_graft(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("NAME");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, command, &global] { run_graft(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_graft(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
@@ -50,7 +51,7 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
   add_slices(*command, flags->options);
   add_allow_not_finite(*command, flags->options);
   add_dry_run(*command, flags->dry_run);
-  command->callback([flags, &global] { run_import(*flags, global); });
+  computes(*command, [flags, &global] { run_import(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
@@ -139,7 +140,7 @@ void setup_init(CLI::App& parent, const GlobalOptions& global) {
   add_slices(*command, options);
   add_allow_not_finite(*command, options)->needs(from);
   add_dry_run(*command, flags->dry_run);
-  command->callback([flags, name, &global] {
+  computes(*command, [flags, name, &global] {
     flags->named = name->count() > 0;
     run_init(*flags, global);
   });

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/hypothesis_report.h"
 #include "cli/output_file.h"
@@ -157,7 +158,7 @@ void setup_inspect_keep_curve(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command = add_command(parent, {"keep-curve", "", "Measure a task's loss against the share of modules kept",
                                            "mformer inspect keep-curve --task qa"});
   add_keep_curve_flags(*command, *flags);
-  command->callback([flags, &global] { run_keep_curve(*flags, global); });
+  computes(*command, [flags, &global] { run_keep_curve(*flags, global); });
 }
 
 }  // namespace mformer::cli

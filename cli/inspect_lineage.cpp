@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/module_lineage.h"
 #include "cli/terminal/format.h"
@@ -138,7 +139,7 @@ void setup_inspect_lineage(CLI::App& parent, const GlobalOptions& global) {
       parent, {"lineage", "", "List what made each version of the model, or the life of one module, newest first",
                "mformer inspect lineage"});
   command->add_option("UID", *uid, "First digits of a module's identity, as inspect modules shows it");
-  command->callback([uid, &global] { run_inspect_lineage(*uid, global); });
+  computes(*command, [uid, &global] { run_inspect_lineage(*uid, global); });
 }
 
 }  // namespace mformer::cli

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -124,7 +125,7 @@ void setup_inspect_modules(CLI::App& parent, const GlobalOptions& global) {
       "SELECTOR", *selector,
       "Clauses that must all hold, with commas between: kind=mlp, layer=0-3, index=4, uid=3f2a, "
       "born=extend:de, domain=german, frozen, unfrozen, share(qa)>=0.02, top-share(qa)=0.9; default: all");
-  command->callback([selector, &global] { run_inspect_modules(*selector, global); });
+  computes(*command, [selector, &global] { run_inspect_modules(*selector, global); });
 }
 
 }  // namespace mformer::cli

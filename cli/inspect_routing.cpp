@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/routing_picture.h"
 #include "cli/terminal/format.h"
@@ -94,7 +95,7 @@ void setup_inspect_routing(CLI::App& parent, const GlobalOptions& global) {
           "Measure (again) on so many held-out tokens per task, 0 = all; default: what the registry knows, or 65536")
       ->check(non_negative_integer());
   command->add_flag("--refresh", options->refresh, "Measure again, even what the registry knows");
-  command->callback([options, &global] { run_inspect_routing(*options, global); });
+  computes(*command, [options, &global] { run_inspect_routing(*options, global); });
 }
 
 }  // namespace mformer::cli

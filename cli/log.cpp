@@ -1,13 +1,15 @@
 #include <memory>
+#include <unordered_map>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
 #include "cli/validators.h"
-#include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {
@@ -19,6 +21,30 @@ struct LogOptions {
   int limit = 0;
 };
 
+/// The versions of a log. Of a long one all are read at once: one by one, 10,000 take half a second.
+class VersionsByHash {
+ public:
+  VersionsByHash(const Registry& registry, bool all) : registry_(registry) {
+    if (!all) return;
+    for (const ModelRecord& model : registry.models()) {
+      for (VersionRecord& version : registry.versions(model.name)) {
+        std::string hash = version.hash;
+        known_.emplace(std::move(hash), std::move(version));
+      }
+    }
+  }
+  const VersionRecord& at(const std::string& hash) {
+    const auto found = known_.find(hash);
+    return found != known_.end() ? found->second : known_.emplace(hash, registry_.version(hash)).first->second;
+  }
+  ordered_json json(const std::string& hash) { return hash.empty() ? ordered_json() : version_json(at(hash)); }
+  std::string name(const std::string& hash) { return hash.empty() ? "-" : version_name(at(hash)); }
+
+ private:
+  const Registry& registry_;
+  std::unordered_map<std::string, VersionRecord> known_;
+};
+
 ordered_json data_json(const OperationRecord& operation) {
   ordered_json rows = ordered_json::array();
   for (const OperationData& data : operation.data) {
@@ -28,7 +54,7 @@ ordered_json data_json(const OperationRecord& operation) {
   return rows;
 }
 
-ordered_json operation_json(const Registry& registry, const OperationRecord& operation) {
+ordered_json operation_json(VersionsByHash& versions, const OperationRecord& operation) {
   ordered_json arguments = ordered_json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
   return {{"id", operation.id},
           {"command", operation.command},
@@ -40,8 +66,8 @@ ordered_json operation_json(const Registry& registry, const OperationRecord& ope
           {"outcome", to_string(operation.outcome)},
           {"message", operation.message},
           {"model", operation.model},
-          {"before", version_json(registry, operation.version_before)},
-          {"after", version_json(registry, operation.version_after)},
+          {"before", versions.json(operation.version_before)},
+          {"after", versions.json(operation.version_after)},
           {"data", data_json(operation)}};
 }
 
@@ -56,9 +82,9 @@ std::string data_text(const OperationRecord& operation) {
   return text;
 }
 
-std::string versions_text(const Registry& registry, const OperationRecord& operation) {
-  const std::string before = version_name(registry, operation.version_before);
-  const std::string after = version_name(registry, operation.version_after);
+std::string versions_text(VersionsByHash& versions, const OperationRecord& operation) {
+  const std::string before = versions.name(operation.version_before);
+  const std::string after = versions.name(operation.version_after);
   if (operation.version_after.empty()) return operation.version_before.empty() ? "" : before;
   return operation.version_before.empty() ? "-> " + after : before + " -> " + after;
 }
@@ -69,8 +95,9 @@ std::string duration_text(const OperationRecord& operation) {
 }
 
 void run_log(const LogOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "log", OpenMode::read_only);
+  RegistryWorkspace workspace(global, "log", OpenMode::read_only);
   const Registry& registry = workspace.registry();
+  VersionsByHash versions(registry, options.limit == 0);
   Report report("log", global.json);
   auto& rows = report.data()["operations"] = ordered_json::array();
   Table table({{"id"},
@@ -82,9 +109,12 @@ void run_log(const LogOptions& options, const GlobalOptions& global) {
                {"data", Align::left},
                {"message", Align::left}});
   for (const OperationRecord& operation : registry.operations(options.limit)) {
-    rows.push_back(operation_json(registry, operation));
+    if (global.json) {
+      rows.push_back(operation_json(versions, operation));
+      continue;
+    }
     table.add_row({std::to_string(operation.id), utc_time(operation.started_ms), duration_text(operation),
-                   operation.command, std::string(to_string(operation.outcome)), versions_text(registry, operation),
+                   operation.command, std::string(to_string(operation.outcome)), versions_text(versions, operation),
                    data_text(operation), operation.message});
   }
   if (table.empty()) {

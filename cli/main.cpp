@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/errors.h"
 #include "cli/global_options.h"
+#include "cli/hand_over.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/standard_streams.h"
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   using namespace mformer::cli;
   hold_closed_streams();
   install_signal_handlers();
+  remember_arguments(argv);
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");
   use_our_help(app);

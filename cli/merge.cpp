@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/made.h"
 #include "cli/merge_report.h"
 #include "cli/train_options.h"
@@ -100,7 +101,7 @@ void setup_merge(CLI::App& parent, const GlobalOptions& global) {
       ->check(non_negative_integer());
   command->add_flag("--restart", flags->command.restart, "Begin anew instead of going on with an interrupted review");
   add_dry_run(*command, flags->command.dry_run);
-  command->callback([flags, command, &global] { run_merge(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_merge(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -4,11 +4,11 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
-#include "cli/workspace.h"
 #include "core/workflows/names.h"
 
 namespace mformer::cli {
@@ -25,7 +25,8 @@ struct ModelRemoveOptions {
 };
 
 void run_model_rename(const ModelRenameOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "model rename", mode_of(options.dry_run), {{"from", options.from}, {"to", options.to}});
+  RegistryWorkspace workspace(global, "model rename", mode_of(options.dry_run),
+                              {{"from", options.from}, {"to", options.to}});
   rename(workspace.session(), Thing::model, options.from, options.to, options.dry_run);
   terminal::Report report("model rename", global.json);
   report.data() = {{"dry_run", options.dry_run}, {"model", options.to}, {"before", options.from}};
@@ -36,7 +37,7 @@ void run_model_rename(const ModelRenameOptions& options, const GlobalOptions& gl
 }
 
 void run_model_remove(const ModelRemoveOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "model remove", mode_of(options.dry_run), {{"name", options.name}});
+  RegistryWorkspace workspace(global, "model remove", mode_of(options.dry_run), {{"name", options.name}});
   const ModelRecord model = workspace.registry().model(options.name);
   const VersionRecord version = workspace.registry().version(model.current_version);
   remove(workspace.session(), Thing::model, options.name, options.dry_run);

@@ -3,11 +3,11 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
-#include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 using namespace terminal;
 
 void run_models(const GlobalOptions& global) {
-  Workspace workspace(global, "models", OpenMode::read_only);
+  RegistryWorkspace workspace(global, "models", OpenMode::read_only);
   const Registry& registry = workspace.registry();
   const std::string current = registry.current_model();
   Report report("models", global.json);

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -97,7 +98,7 @@ void setup_probe(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--domain", flags->domain,
                    "One domain, or base; default: the posterior over births, if the model has domains")
       ->type_name("NAME");
-  command->callback([flags, &global] { run_probe(*flags, global); });
+  computes(*command, [flags, &global] { run_probe(*flags, global); });
 }
 
 }  // namespace mformer::cli

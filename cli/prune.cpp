@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/help.h"
 #include "cli/hypothesis_report.h"
 #include "cli/made.h"
@@ -68,7 +69,7 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
   flags->learning_rate = command->get_option("--lr");
   command->get_option("--lr")->description("Peak learning rate; default: " + written(kTuneLearningRate) +
                                            " with --tune-steps, " + written(StepOptions().learning_rate) + " to heal");
-  command->callback([flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -4,11 +4,12 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
-#include "cli/workspace.h"
 #include "core/workflows/names.h"
+#include "modules_registry/error.h"
 
 namespace mformer::cli {
 namespace {
@@ -32,7 +33,7 @@ void list_tags(const Registry& registry, terminal::Report& report, const GlobalO
 }
 
 /// The version that was tagged, or that the removed tag named.
-VersionRecord change_tag(Workspace& workspace, const TagOptions& options) {
+VersionRecord change_tag(RegistryWorkspace& workspace, const TagOptions& options) {
   if (!options.remove) return make_tag(workspace.session(), options.name, options.ref, options.dry_run);
   const Registry& registry = workspace.registry();
   const VersionRecord version = registry.version(registry.tag(options.name).version);
@@ -48,8 +49,8 @@ void run_tag(TagOptions options, const GlobalOptions& global) {
   }
   if (options.ref.empty()) options.ref = global.model;
   const bool reads = options.name.empty() || options.dry_run;
-  Workspace workspace(global, "tag", mode_of(/*dry_run=*/reads),
-                      {{"name", options.name}, {"ref", options.ref}, {"remove", options.remove}});
+  RegistryWorkspace workspace(global, "tag", mode_of(/*dry_run=*/reads),
+                              {{"name", options.name}, {"ref", options.ref}, {"remove", options.remove}});
   terminal::Report report("tag", global.json);
   report.data()["dry_run"] = options.dry_run;
   if (options.name.empty()) {

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/left_out.h"
 #include "cli/made.h"
@@ -9,7 +10,7 @@
 #include "cli/terminal/text.h"
 #include "cli/train_options.h"
 #include "cli/workspace.h"
-#include "core/workflows/names.h"
+#include "core/workflows/tasks.h"
 
 namespace mformer::cli {
 namespace {
@@ -24,16 +25,6 @@ struct TaskAddOptions {
 
 struct TaskMoveOptions {
   std::string name, data;
-  bool dry_run = false;
-};
-
-struct TaskRenameOptions {
-  std::string from, to;
-  bool dry_run = false;
-};
-
-struct TaskRemoveOptions {
-  std::string name;
   bool dry_run = false;
 };
 
@@ -132,31 +123,6 @@ void run_task_move(const TaskMoveOptions& options, const GlobalOptions& global) 
   tell(options.dry_run ? "" : "moved task " + quoted_task(moved.task), "mformer log", [&] { report.print(); });
 }
 
-void run_task_rename(const TaskRenameOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task rename", mode_of(options.dry_run), {{"from", options.from}, {"to", options.to}});
-  rename(workspace.session(), Thing::task, options.from, options.to, options.dry_run);
-  terminal::Report report("task rename", global.json);
-  report.data() = {{"dry_run", options.dry_run}, {"task", options.to}, {"before", options.from}};
-  report.text() << (options.dry_run ? "would rename" : "renamed") << " task " << quoted_task(options.from) << " to "
-                << quoted_task(options.to) << ", with its statistics and scores\n";
-  tell(options.dry_run ? "" : "renamed task " + quoted_task(options.from) + " to " + quoted_task(options.to),
-       "mformer log", [&] { report.print(); });
-}
-
-void run_task_remove(const TaskRemoveOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task remove", mode_of(options.dry_run), {{"name", options.name}});
-  const TaskRecord task = workspace.registry().task(options.name);
-  remove(workspace.session(), Thing::task, options.name, options.dry_run);
-  terminal::Report report("task remove", global.json);
-  report.data() = {{"dry_run", options.dry_run}, {"task", task.name}, {"data", task.data_path}};
-  report.text() << (options.dry_run ? "would remove" : "removed") << " task " << quoted_task(task.name)
-                << ", its statistics and scores; the texts in " << terminal::printable(task.data_path) << " stay\n";
-  if (!options.dry_run)
-    report.text() << "take it back: " << program_of(global) << " undo, until " << program_of(global)
-                  << " gc frees it\n";
-  tell(options.dry_run ? "" : "removed task " + quoted_task(task.name), "mformer log", [&] { report.print(); });
-}
-
 void setup_task_add(CLI::App& group, const GlobalOptions& global) {
   auto options = std::make_shared<TaskAddOptions>();
   CLI::App* command = add_command(
@@ -168,7 +134,7 @@ void setup_task_add(CLI::App& group, const GlobalOptions& global) {
   add_fields_flag(*command, options->fields);
   command->add_flag("--replace", options->replace, "Take new data under a known name; its statistics and scores go");
   add_dry_run(*command, options->dry_run);
-  command->callback([options, &global] { run_task_add(*options, global); });
+  computes(*command, [options, &global] { run_task_add(*options, global); });
 }
 
 void setup_task_move(CLI::App& group, const GlobalOptions& global) {
@@ -178,26 +144,7 @@ void setup_task_move(CLI::App& group, const GlobalOptions& global) {
   command->add_option("NAME", options->name, "Name of the task")->required();
   command->add_option("--data", options->data, "Where the same folder or file is now")->type_name("DIR")->required();
   add_dry_run(*command, options->dry_run);
-  command->callback([options, &global] { run_task_move(*options, global); });
-}
-
-void setup_task_rename(CLI::App& group, const GlobalOptions& global) {
-  auto options = std::make_shared<TaskRenameOptions>();
-  CLI::App* command =
-      add_command(group, {"rename", "", "Give a task another name", "mformer task rename qa questions"});
-  command->add_option("OLD", options->from, "Name of the task")->required();
-  command->add_option("NEW", options->to, "Its new name")->required();
-  add_dry_run(*command, options->dry_run);
-  command->callback([options, &global] { run_task_rename(*options, global); });
-}
-
-void setup_task_remove(CLI::App& group, const GlobalOptions& global) {
-  auto options = std::make_shared<TaskRemoveOptions>();
-  CLI::App* command = add_command(
-      group, {"remove", "", "Forget a task, its statistics and scores; its texts stay", "mformer task remove qa"});
-  command->add_option("NAME", options->name, "Name of the task")->required();
-  add_dry_run(*command, options->dry_run);
-  command->callback([options, &global] { run_task_remove(*options, global); });
+  computes(*command, [options, &global] { run_task_move(*options, global); });
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "cli/command.h"
+#include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
-#include "cli/workspace.h"
 
 namespace mformer::cli {
 namespace {
@@ -26,7 +26,7 @@ std::string left_out(const TaskRecord& task) {
 }
 
 void run_tasks(const GlobalOptions& global) {
-  Workspace workspace(global, "tasks", OpenMode::read_only);
+  RegistryWorkspace workspace(global, "tasks", OpenMode::read_only);
   terminal::Report report("tasks", global.json);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   terminal::Table table({{"task"}, {"documents"}, {"tokens"}, {"left out"}, {"data"}});

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/left_out.h"
 #include "cli/output_file.h"
 #include "cli/standard_streams.h"
@@ -133,7 +134,7 @@ void setup_tokenizer_train(CLI::App& group, const GlobalOptions& global) {
   command->add_flag("--overwrite", flags->overwrite,
                     "Replace a tokenizer that is there; no other file is ever replaced");
   add_dry_run(*command, flags->dry_run);
-  command->callback([flags, &global] { run_train(*flags, global); });
+  computes(*command, [flags, &global] { run_train(*flags, global); });
 }
 
 void add_tokenizer_option(CLI::App& command, CodeFlags& flags) {
@@ -152,7 +153,7 @@ void setup_encode(CLI::App& group, const GlobalOptions& global) {
   command->add_option("--text", flags->text, "Text to encode instead of standard input")->type_name("TEXT");
   command->add_flag("--lines", flags->lines, "Each line is a text of its own and gives a line with a JSON array");
   command->add_flag("--bare", flags->bare, "Leave out the tokens that the file's template puts around a text");
-  command->callback([flags, &global] { run_encode(*flags, global); });
+  computes(*command, [flags, &global] { run_encode(*flags, global); });
 }
 
 void setup_decode(CLI::App& group, const GlobalOptions& global) {
@@ -162,7 +163,7 @@ void setup_decode(CLI::App& group, const GlobalOptions& global) {
                           "mformer tokenizer decode < ids.txt"});
   add_tokenizer_option(*command, *flags);
   command->add_flag("--lines", flags->lines, "Each line is a text of its own, and is ended by a line feed");
-  command->callback([flags, &global] { run_decode(*flags, global); });
+  computes(*command, [flags, &global] { run_decode(*flags, global); });
 }
 
 }  // namespace

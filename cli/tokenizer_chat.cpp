@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
@@ -116,7 +117,7 @@ void setup_tokenizer_chat(CLI::App& parent, const GlobalOptions& global) {
                    "A tokenizer.json or tokenizer.model with its template beside it; default: the model's own")
       ->type_name("FILE");
   command->add_option("--chat-template", flags->chat_template, "A Jinja template instead of that")->type_name("FILE");
-  command->callback([flags, &global] { run_chat(*flags, global); });
+  computes(*command, [flags, &global] { run_chat(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/computes.h"
 #include "cli/made.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
@@ -40,7 +41,7 @@ void setup_train(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--pool-share", options->pool_share, "Share of the documents that are confined")
       ->check(fraction())
       ->group("Modularity");
-  command->callback([options, command, &global] { run_train(*options, arguments_of(*command), global); });
+  computes(*command, [options, command, &global] { run_train(*options, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -6,17 +6,17 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
-#include "cli/workspace.h"
 #include "core/workflows/undo_names.h"
 
 namespace mformer::cli {
 namespace {
 
 /// What taking it back does: "task 'b' back to 'a'".
-std::string description(Workspace& workspace, const NameChange& change) {
+std::string description(RegistryWorkspace& workspace, const NameChange& change) {
   const auto quoted = [](const std::string& name) { return "'" + terminal::printable(name) + "'"; };
   const std::string thing(to_string(change.thing));
   if (change.change == "rename") return thing + " " + quoted(change.new_name) + " back to " + quoted(change.old_name);
@@ -27,7 +27,7 @@ std::string description(Workspace& workspace, const NameChange& change) {
          terminal::printable(workspace.registry().place_of(change.before));
 }
 
-void run_undo_of_name(Workspace& workspace, const NameChange& change, bool dry_run, bool json) {
+void run_undo_of_name(RegistryWorkspace& workspace, const NameChange& change, bool dry_run, bool json) {
   const OperationRecord undone = workspace.registry().operation(change.operation_id);
   const std::string what = description(workspace, change);
   if (!dry_run) undo_name_change(workspace.session(), change);
@@ -48,7 +48,7 @@ void run_undo_of_name(Workspace& workspace, const NameChange& change, bool dry_r
 }
 
 void run_undo(bool dry_run, const GlobalOptions& global) {
-  Workspace workspace(global, "undo", mode_of(dry_run));
+  RegistryWorkspace workspace(global, "undo", mode_of(dry_run));
   if (const auto change = name_change_to_undo(workspace.registry(), global.model)) {
     return run_undo_of_name(workspace, *change, dry_run, global.json);
   }

@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/help.h"
 #include "cli/made.h"
 #include "cli/train_options.h"
@@ -101,7 +102,7 @@ void setup_upcycle(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"upcycle", groups::learning, "Make modules of dense feed-forward layers, behind routers",
                            "mformer upcycle --experts 4 --k 2 --into modular"});
   add_upcycle_flags(*command, *flags);
-  command->callback([flags, command, &global] { run_upcycle(*flags, arguments_of(*command), global); });
+  computes(*command, [flags, command, &global] { run_upcycle(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

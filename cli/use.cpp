@@ -4,8 +4,9 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/made.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/report.h"
-#include "cli/workspace.h"
+#include "modules_registry/error.h"
 
 namespace mformer::cli {
 namespace {
@@ -23,7 +24,7 @@ bool is_model(const Registry& registry, const std::string& name) {
 }
 
 void run_use(const UseOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "use", mode_of(options.dry_run), {{"ref", options.ref}});
+  RegistryWorkspace workspace(global, "use", mode_of(options.dry_run), {{"ref", options.ref}});
   Registry& registry = workspace.registry();
   const VersionRecord target = registry.resolve(options.ref);
   if (target.removed) {

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -138,7 +139,7 @@ void setup_verify(CLI::App& parent, const GlobalOptions& global) {
                     "Fail also where what the older version is made of is no longer there bit for bit");
   command->add_option("--max-tokens", options.max_tokens, "Held-out tokens per task, spread evenly; default: all")
       ->check(positive_integer());
-  command->callback([flags, &global] { run_verify(*flags, global); });
+  computes(*command, [flags, &global] { run_verify(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/global_options.h"
+#include "cli/registry_workspace.h"
 #include "cli/terminal/stages.h"
 #include "cli/token_scratch.h"
 #include "core/workspace/session.h"
@@ -18,26 +19,20 @@ namespace mformer::cli {
 ///     Workspace workspace(global, "extend", OpenMode::read_write, {{"experts", options.experts}});
 ///     const LoadedVersion base = workspace.load();
 ///     const ExtendReport report = workspace.run([&] { return extend(workspace.session(), base, options); });
-class Workspace {
+class Workspace : public RegistryWorkspace {
  public:
-  /// `arguments`: every option that decides the result (arguments_of(), cli/arguments.h): kept in the operation, and
-  /// the key under which an interrupted run is found again. Throws Error with a hint when there is no workspace.
+  /// As RegistryWorkspace, and sets LibTorch's threads from --threads.
   Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
             const nlohmann::ordered_json& arguments = nlohmann::ordered_json::object());
   ~Workspace();
 
-  Registry& registry() { return registry_; }
   Session& session() { return *session_; }
   /// The session for a command that passes on a checkpoint, which may be larger than the memory.
   Session& streaming_session();
   /// The session for a command that runs a model: --device is opened at the first call, and a device other than the CPU
   /// becomes one of the arguments, as results differ in rounding. Commands that run none leave --device alone.
   Session& computing_session();
-  /// The version that --model names, or the current model's.
-  VersionRecord version() const { return registry_.resolve(global_.model); }
   LoadedVersion load() const;
-  /// The model that a writing command moves: the one that --model names, the current one, or a version's own.
-  std::string target() const;
 
   /// Long work in core: returns what `work` returns, with the progress ended so that results come on a clean line.
   /// Where core stopped because of Ctrl-C, throws Interrupted.
@@ -60,26 +55,10 @@ class Workspace {
   [[noreturn]] static void throw_interrupted(const std::string& what, const std::string& hint);
 
   const GlobalOptions& global_;
-  Registry registry_;
   std::unique_ptr<Session> session_;
   terminal::Stages stages_;
   std::optional<TokenScratch> token_scratch_;  ///< Made when tokens are first asked for.
 };
-
-/// How a command that writes opens its registry: a dry run changes nothing, not even an older schema.
-inline OpenMode mode_of(bool dry_run) {
-  return dry_run ? OpenMode::read_only : OpenMode::read_write;
-}
-
-/// The folder of the workspace that commands work in: --workspace, or the nearest from the working directory upwards.
-/// Throws Error with a hint when there is none.
-std::filesystem::path workspace_folder(const GlobalOptions& global);
-
-/// Arguments as an operation keeps them. Paths need not be UTF-8: bytes that are none become U+FFFD.
-std::string arguments_text(const nlohmann::ordered_json& arguments);
-
-/// The folder whose .mformer a new workspace gets: --workspace, or the working directory.
-std::filesystem::path new_workspace_folder(const GlobalOptions& global);
 
 /// Sets LibTorch's threads from --threads. Called by Workspace.
 void apply_device_options(const GlobalOptions& global);

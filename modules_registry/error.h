@@ -30,7 +30,7 @@ class NoSpaceError : public Error {
   using Error::Error;
 };
 
-/// The caller's own wish to stop (Registry::stop_when) ended the work early; nothing was changed.
+/// The caller's own wish to stop (Registry::stop_when, Watcher::should_stop) ended the work early, in good order.
 class StoppedError : public Error {
  public:
   using Error::Error;

@@ -31,10 +31,19 @@ OperationRecord read_operation(Query& row) {
   return operation;
 }
 
-void read_data(Database& db, OperationRecord& operation) {
-  Query rows(db, "SELECT role, task, path, content_hash FROM operation_data WHERE operation_id = ? ORDER BY position");
-  rows.bind(operation.id);
-  while (rows.next()) operation.data.push_back({rows.text(0), rows.text(1), rows.text(2), rows.text(3)});
+/// Of operations with falling ids, all that there are between the first and the last, in one query.
+void read_data(Database& db, std::vector<OperationRecord>& operations) {
+  if (operations.empty()) return;
+  Query rows(
+      db,
+      "SELECT operation_id, role, task, path, content_hash FROM operation_data WHERE operation_id BETWEEN ? AND ? "
+      "ORDER BY operation_id DESC, position");
+  rows.bind(operations.back().id, operations.front().id);
+  for (auto at = operations.begin(); rows.next();) {
+    while (at != operations.end() && at->id > rows.integer(0)) ++at;
+    if (at == operations.end()) return;
+    at->data.push_back({rows.text(1), rows.text(2), rows.text(3), rows.text(4)});
+  }
 }
 
 /// Before a command's work, so that none is done for a name that can't get it.
@@ -95,18 +104,23 @@ OperationRecord Registry::operation(std::int64_t id) const {
   if (!row.next()) {
     throw UsageError("there is no operation " + std::to_string(id), "mformer log lists the operations");
   }
-  OperationRecord found = read_operation(row);
-  const bool dead = found.outcome == Outcome::running && !FileLock::is_held(lock_path(found.uid));
-  if (dead) found.outcome = Outcome::interrupted;
+  std::vector<OperationRecord> found = {read_operation(row)};
+  const bool dead = found.front().outcome == Outcome::running && !FileLock::is_held(lock_path(found.front().uid));
+  if (dead) found.front().outcome = Outcome::interrupted;
   read_data(*db_, found);
-  return found;
+  return std::move(found.front());
 }
 
 std::vector<OperationRecord> Registry::operations(int limit) const {
-  Query ids(*db_, "SELECT id FROM operations ORDER BY id DESC LIMIT ?");
-  ids.bind(limit > 0 ? limit : -1);
+  Query rows(*db_, std::string(kSelect) + "ORDER BY id DESC LIMIT ?");
+  rows.bind(limit > 0 ? limit : -1);
   std::vector<OperationRecord> found;
-  while (ids.next()) found.push_back(operation(ids.integer(0)));
+  while (rows.next()) {
+    OperationRecord& operation = found.emplace_back(read_operation(rows));
+    const bool dead = operation.outcome == Outcome::running && !FileLock::is_held(lock_path(operation.uid));
+    if (dead) operation.outcome = Outcome::interrupted;
+  }
+  read_data(*db_, found);
   return found;
 }
 

@@ -11,7 +11,7 @@
 
 #include "core/checkpoint/quantize.h"
 #include "core/workspace/routing_stats.h"
-#include "modules_registry/suggest.h"
+#include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
@@ -137,34 +137,6 @@ ModuleScore statistic_score(Criterion criterion, const Model& model, const std::
 }
 
 }  // namespace
-
-const std::vector<std::string>& criterion_names() {
-  static const std::vector<std::string> names = {"frequency", "gate-mass", "reap", "norm", "random"};
-  return names;
-}
-
-Criterion criterion_from_string(const std::string& text) {
-  const auto& names = criterion_names();
-  const auto found = std::find(names.begin(), names.end(), text);
-  if (found == names.end()) {
-    throw UsageError("unknown criterion '" + text + "'", suggestion_hint(text, names, "criteria", ""));
-  }
-  return static_cast<Criterion>(found - names.begin());
-}
-
-const std::string& to_string(Criterion criterion) {
-  return criterion_names().at(static_cast<std::size_t>(criterion));
-}
-
-bool needs_statistics(Criterion criterion) {
-  return criterion != Criterion::norm && criterion != Criterion::random;
-}
-
-PruneScope scope_from_string(const std::string& text) {
-  if (text == "layer") return PruneScope::layer;
-  if (text == "global") return PruneScope::global;
-  throw UsageError("unknown scope '" + text + "'", "known scopes: layer, global");
-}
 
 void ModuleChoice::validate() const {
   if (equal && scope == PruneScope::global) {

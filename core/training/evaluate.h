@@ -24,9 +24,9 @@ struct EvaluateOptions {
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
 
-class EvaluationInterrupted : public Error {
+class EvaluationInterrupted : public StoppedError {
  public:
-  using Error::Error;
+  using StoppedError::StoppedError;
 };
 
 /// Which hypotheses of a model with domains predicted.

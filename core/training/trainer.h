@@ -106,10 +106,10 @@ struct TrainResult {
 };
 
 /// Stopped on request; everything needed to go on is in the run folder.
-class TrainingInterrupted : public Error {
+class TrainingInterrupted : public StoppedError {
  public:
   TrainingInterrupted(std::int64_t step, const std::string& what, const std::string& hint)
-      : Error(what, hint), step_(step) {}
+      : StoppedError(what, hint), step_(step) {}
   std::int64_t step() const { return step_; }
 
  private:

@@ -1,90 +1,36 @@
 #include "core/workflows/names.h"
 
-#include <limits>
-
-#include "modules_registry/error.h"
-#include "modules_registry/shell_word.h"
-
 namespace mformer {
 namespace {
-
-constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 
 OperationData data_of(const std::string& role, const TaskRecord& task) {
   return {role, task.name, task.data_path, task.content_hash};
 }
 
 /// What an operation on a name writes down beside it: the data of a task.
-std::vector<OperationData> data_of(const Session& session, const std::string& role, Thing thing,
+std::vector<OperationData> data_of(const RegistrySession& session, const std::string& role, Thing thing,
                                    const std::string& name) {
   if (thing != Thing::task) return {};
   return {data_of(role, session.registry.task(name))};
 }
 
-AddedTask::Outcome outcome_of(const Registry& registry, const TaskData& task, std::string& path_before) {
-  if (!registry.has_task(task.record.name)) return AddedTask::Outcome::added;
-  const TaskRecord known = registry.task(task.record.name);
-  path_before = known.data_path;
-  if (known.content_hash != task.tokens.summary.content_hash) return AddedTask::Outcome::replaced;
-  return known.data_path == task.given_path ? AddedTask::Outcome::known : AddedTask::Outcome::moved;
-}
-
 }  // namespace
 
-AddedTask add_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool replace, const std::string& fields, bool dry_run) {
-  Registry& registry = session.registry;
-  if (!registry.has_task(name)) require_valid_name("task", name);
-  AddedTask added{open_task(session, tokenizer, name, data, replace, fields), AddedTask::Outcome::added, ""};
-  TaskData& task = added.task;
-  added.outcome = outcome_of(registry, task, added.path_before);
-  task.record.data_path = task.given_path;
-  if (dry_run) return added;
-  run_operation(session, "", {data_of("add", task.record)}, [&](std::int64_t operation) {
-    if (added.outcome == AddedTask::Outcome::moved) return registry.move_task(operation, name, task.given_path);
-    if (task.record.created_operation == 0) task.record.created_operation = operation;
-    registry.add_task(task.record, replace, operation);
-  });
-  task.record = registry.task(name);
-  return added;
-}
-
-MovedTask move_task(Session& session, const std::string& name, const std::string& data, bool dry_run) {
-  const TaskRecord record = session.registry.task(name);
-  MovedTask moved{name, record.data_path, absolute_path(data), {}};
-  const auto progress = [&](std::int64_t done, std::int64_t total) {
-    if (session.watcher.progress) session.watcher.progress("read " + name, done, total, kNotKnown, kNotKnown);
-  };
-  moved.data = summarize_corpus(moved.to, token_folder_of(session), progress, RecordFields::parse(record.fields));
-  if (moved.data.content_hash != record.content_hash) {
-    throw Error("the data in " + moved.to + " is not that of task '" + name + "'",
-                "name the folder that has the same files, with nothing else in it; or take it as new data: mformer "
-                "task add " +
-                    shell_word(name) + " --data " + shell_word(moved.to) + " --replace");
-  }
-  if (dry_run) return moved;
-  OperationData entry = data_of("move", record);
-  entry.path = moved.to;
-  run_operation(session, "", {entry},
-                [&](std::int64_t operation) { session.registry.move_task(operation, name, moved.to); });
-  return moved;
-}
-
-void rename(Session& session, Thing thing, const std::string& from, const std::string& to, bool dry_run) {
+void rename(RegistrySession& session, Thing thing, const std::string& from, const std::string& to, bool dry_run) {
   session.registry.require_renamable(thing, from, to);
   if (dry_run) return;
   run_operation(session, thing == Thing::model ? from : "", data_of(session, "rename", thing, from),
                 [&](std::int64_t operation) { session.registry.rename(operation, thing, from, to); });
 }
 
-void remove(Session& session, Thing thing, const std::string& name, bool dry_run) {
+void remove(RegistrySession& session, Thing thing, const std::string& name, bool dry_run) {
   session.registry.require_removable(thing, name);
   if (dry_run) return;
   run_operation(session, thing == Thing::model ? name : "", data_of(session, "remove", thing, name),
                 [&](std::int64_t operation) { session.registry.remove(operation, thing, name); });
 }
 
-VersionRecord make_tag(Session& session, const std::string& name, const std::string& ref, bool dry_run) {
+VersionRecord make_tag(RegistrySession& session, const std::string& name, const std::string& ref, bool dry_run) {
   const VersionRecord version = session.registry.resolve(ref);
   session.registry.require_taggable(name);
   if (dry_run) return version;

@@ -1,5 +1,7 @@
 #include "core/workflows/undo.h"
 
+#include "modules_registry/error.h"
+
 namespace mformer {
 
 UndoReport plan_undo(const Registry& registry, const std::string& model) {
@@ -11,7 +13,7 @@ UndoReport plan_undo(const Registry& registry, const std::string& model) {
   return {registry.operation(current.operation_id), current, registry.version(current.parent)};
 }
 
-void undo(Session& session, const std::string& model, const UndoReport& plan) {
+void undo(RegistrySession& session, const std::string& model, const UndoReport& plan) {
   run_operation(session, model, {}, [&](std::int64_t operation) {
     session.registry.move_model(operation, model, plan.from.hash, plan.to.hash, "undid " + plan.undone.command);
   });

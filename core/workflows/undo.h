@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/workspace/session.h"
+#include "core/workspace/registry_session.h"
 
 namespace mformer {
 
@@ -15,6 +15,6 @@ UndoReport plan_undo(const Registry& registry, const std::string& model);
 /// Moves a model back to the version before the operation that made its current version; is itself an operation.
 /// Again, it goes back one more. Nothing is deleted: `mformer use NAME@N` goes forward again.
 /// Throws Error, and moves nothing, when another command has moved the model since it was planned.
-void undo(Session& session, const std::string& model, const UndoReport& plan);
+void undo(RegistrySession& session, const std::string& model, const UndoReport& plan);
 
 }  // namespace mformer

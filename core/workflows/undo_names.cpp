@@ -13,7 +13,7 @@ std::optional<NameChange> name_change_to_undo(const Registry& registry, const st
   return change;
 }
 
-void undo_name_change(Session& session, const NameChange& change) {
+void undo_name_change(RegistrySession& session, const NameChange& change) {
   run_operation(session, "", {},
                 [&](std::int64_t operation) { session.registry.take_back(operation, change.operation_id); });
 }

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "core/workspace/session.h"
+#include "core/workspace/registry_session.h"
 
 namespace mformer {
 
@@ -13,6 +13,6 @@ namespace mformer {
 std::optional<NameChange> name_change_to_undo(const Registry& registry, const std::string& model);
 
 /// Takes it back; is itself an operation. Throws Error, and changes nothing, when another command was faster.
-void undo_name_change(Session& session, const NameChange& change);
+void undo_name_change(RegistrySession& session, const NameChange& change);
 
 }  // namespace mformer

@@ -13,35 +13,6 @@ constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
-void run_operation(const Session& session, const std::string& model, const std::vector<OperationData>& data,
-                   const std::function<void(std::int64_t)>& work) {
-  Registry& registry = session.registry;
-  OperationStart start;
-  start.command = session.command;
-  start.arguments_json = session.arguments_json;
-  start.seed = static_cast<std::int64_t>(session.seed);
-  start.code_version = session.code_version;
-  start.model = model;
-  start.data = data;
-  const std::int64_t operation = registry.begin_operation(start);
-  try {
-    work(operation);
-    registry.finish_operation(operation, Outcome::done);
-  } catch (const TrainingInterrupted& e) {
-    registry.finish_operation(operation, Outcome::interrupted, e.what());
-    throw;
-  } catch (const EvaluationInterrupted& e) {
-    registry.finish_operation(operation, Outcome::interrupted, e.what());
-    throw;
-  } catch (const StoppedError& e) {
-    registry.finish_operation(operation, Outcome::interrupted, e.what());
-    throw;
-  } catch (const std::exception& e) {
-    registry.finish_operation(operation, Outcome::failed, e.what());
-    throw;
-  }
-}
-
 void say_what_was_left_out(const Session& session, const TaskData& task) {
   const std::string left_out = left_out_text(task.tokens.summary);
   if (left_out.empty() || task.record.created_operation != 0) return;

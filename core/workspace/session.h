@@ -9,42 +9,18 @@
 #include "core/text/token_cache.h"
 #include "core/training/evaluate.h"
 #include "core/training/trainer.h"
+#include "core/workspace/registry_session.h"
 #include "core/workspace/version_store.h"
-#include "modules_registry/registry.h"
 
 namespace mformer {
 
-/// How a workflow tells its caller what goes on, and asks whether to stop. All members may be empty.
-struct Watcher {
-  /// `stage`: "train", "evaluate german", …; done of total in tokens or windows; loss and rate NaN where unknown.
-  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)>
-      progress;
-  std::function<void(const std::string&)> message;
-  std::function<bool()> should_stop;
-
-  void say(const std::string& text) const {
-    if (message) message(text);
-  }
-};
-
-/// What every workflow works with: a registry, who called, and how to report.
-struct Session {
-  Registry& registry;
-  std::string command;                ///< As the user typed it: "extend".
-  std::string arguments_json = "{}";  ///< Everything that decides the result; names the run folder.
-  std::uint64_t seed = 0;
-  std::string code_version;
-  Watcher watcher;
+/// What every workflow with models works with.
+struct Session : RegistrySession {
   /// Where models are run and trained (core/device/device.h). What is loaded and stored stays on the CPU.
   at::Device device = at::kCPU;
   /// Gives the folder in which tokens are looked for and kept; empty = the workspace's own, cache/.
   std::function<std::filesystem::path()> token_folder = {};
 };
-
-/// Runs `work` as an operation of the registry: whatever it throws is written down as failed (or interrupted) and goes
-/// on. `work` gets the operation's id and ends the operation itself, by a commit; if it does not, it is ended as done.
-void run_operation(const Session& session, const std::string& model, const std::vector<OperationData>& data,
-                   const std::function<void(std::int64_t operation)>& work);
 
 /// A task and its tokens.
 struct TaskData {

@@ -1,18 +1,31 @@
-"""The start of the program, before main: threads that sleep, and an environment that is the user's again."""
+"""The start of the program: without LibTorch where nothing is computed; else with threads that sleep, and an environment
+that is the user's again."""
 
 import os
 import pty
+import shutil
 import subprocess
 import unittest
+from pathlib import Path
 
 import mformer
 
+PROGRAM = Path(mformer.BINARY).resolve()
+PARTS = (Path("bin/mformer"), Path("libexec/mformer/mformer-compute"))
+# What needs no tensors, and the exit code. Each line of it finds what the ones before left.
+WITHOUT_TENSORS = (
+    (0, "--version"), (0, "--help"), (0, "train", "--help"), (0, "inspect", "routing", "--help"), (0, "models"), (0, "log"), (0, "tasks"),
+    (0, "tag", "first", "base@1"), (0, "tag"), (0, "use", "base@1"), (0, "use", "base@2"), (0, "model", "rename", "base", "other"),
+    (0, "undo"), (0, "task", "rename", "english", "prose"), (0, "task", "remove", "prose"), (0, "gc", "--dry-run"), (0, "fsck"),
+    (2,), (2, "trian"), (2, "train", "--steps", "many"), (2, "extend", "--stpes", "3"), (2, "prune", "--task", "qa", "--keep", "30"),
+    (2, "inspect", "rooting"), (2, "diff", "base@1"), (2, "generate", "--device", "gpu"), (2, "use", "nothing"))
 SHOW = {"OMP_DISPLAY_ENV": "verbose"}
 
 
 def settings(**environment):
-    """What the OpenMP runtime says that it was told."""
-    done = subprocess.run(mformer.command_line(["--version"]), env={**SHOW, **environment}, capture_output=True, text=True, check=True)
+    """What the OpenMP runtime says that it was told, in a command that computes and ends at once."""
+    done = subprocess.run(mformer.command_line(["import", "nowhere", "--name", "x"]), env={**SHOW, **environment}, capture_output=True,
+                          text=True, check=False)
     lines = [line.strip().replace("'", "").split(" = ") for line in done.stderr.splitlines() if " = " in line]
     return {name.removeprefix("[host] "): value for name, value in lines}
 
@@ -33,6 +46,43 @@ class StartTest(mformer.EndToEndTest):
         self.assertEqual(process.wait(mformer.TIMEOUT_S), 0)
         return printed.decode()
 
+    def loads_torch(self, work, *arguments, code):
+        """Whether the dynamic linker, which lists what it loads, lists LibTorch."""
+        done = subprocess.run(mformer.command_line(arguments), cwd=work.path, env=mformer.environment(LD_DEBUG="libs"),
+                              capture_output=True, text=True, check=False, timeout=mformer.TIMEOUT_S)
+        self.assertEqual(done.returncode, code, f"{arguments}\n{done.stdout}\n{done.stderr[-2000:]}")
+        self.assertIn("libsqlite3", done.stderr, "the linker did not say what it loads")
+        return "libtorch" in done.stderr or "libc10" in done.stderr
+
+    def test_what_computes_nothing_does_not_load_libtorch(self):
+        work = self.workspace()
+        for code, *arguments in WITHOUT_TENSORS:
+            with self.subTest(command=arguments):
+                self.assertFalse(self.loads_torch(work, *arguments, code=code))
+        self.assertTrue(self.loads_torch(work, "inspect", "modules", code=0), "what loads it is not noticed")
+
+    def copy_of_the_program(self):
+        folder = self.temporary / "installed"
+        for part in PARTS:
+            (folder / part).parent.mkdir(parents=True)
+            shutil.copy2(PROGRAM.parents[1] / part, folder / part)
+        return folder
+
+    def test_a_link_to_the_program_finds_the_part_that_computes(self):
+        link = self.temporary / "mf"
+        link.symlink_to(PROGRAM)
+        line = [link, "tokenizer", "encode", "--tokenizer", self.workspace() / "tokenizer.json", "--text", "hello"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        self.assertRegex(done.stdout, r"^\d+( \d+)*\n$", done)
+
+    def test_a_part_that_is_missing_is_one_clear_error(self):
+        folder = self.copy_of_the_program()
+        (folder / PARTS[1]).unlink()
+        done = mformer.Result(subprocess.run([folder / PARTS[0], "doctor"], capture_output=True, check=False))
+        self.assertEqual(done.code, 1, done)
+        self.folder().check_refusal(done, says="mformer-compute", hint="install mformer anew")
+        self.assertEqual(subprocess.run([folder / PARTS[0], "--version"], capture_output=True, check=False).returncode, 0)
+
     def test_threads_sleep_in_any_environment(self):
         for environment in ({"HOME": "/", "PATH": "/bin"}, {"HOME": "/"}, {}, dict(os.environ)):
             environment.pop("OMP_WAIT_POLICY", None)
@@ -44,7 +94,7 @@ class StartTest(mformer.EndToEndTest):
 
     def test_variables_whose_place_was_borrowed_are_there_again(self):
         work = self.workspace()
-        terminals = [self.on_terminal(work, "models", HOME="/", TERM=term, LANG="C.UTF-8") for term in ("dumb", "xterm")]
+        terminals = [self.on_terminal(work, "inspect", "lineage", HOME="/", TERM=term, LANG="C.UTF-8") for term in ("dumb", "xterm")]
         self.assertIn("base@2", terminals[0])
         self.assertNotIn("\u2500", terminals[0], "a terminal that draws no lines")
         self.assertNotEqual(*terminals)

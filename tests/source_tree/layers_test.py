@@ -28,6 +28,7 @@ BELOW = {
     "cli": ("core", "kernels", "modules_registry"),
 }
 WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/families", "core/text", "cli/terminal")
+AT_ONCE = ("completion.cpp", "fsck.cpp", "gc.cpp", "log.cpp", "man_pages.cpp", "model.cpp", "models.cpp", "tag.cpp", "task_names.cpp", "tasks.cpp", "undo.cpp", "use.cpp")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<((?:ATen|c10|torch)/[^>]+)>)', re.MULTILINE)
 # What talks to the outside belongs to cli: core and what is below it throws, and takes what it needs as arguments.
 OUTSIDE = re.compile(r"std::(cout|cerr|clog)\b|\b(std::)?(printf|puts|getenv)\(|#\s*include <(iostream|CLI/)")
@@ -70,6 +71,20 @@ class LayersTest(unittest.TestCase):
             if tensors:
                 self.assertFalse(name.startswith(tuple(folder + "/" for folder in WITHOUT_TENSORS)),
                                  f"{name} includes {tensors}")
+
+    def test_what_starts_at_once_reaches_no_tensors(self):
+        """The commands that bin/mformer runs itself, and all that they include."""
+        tensors, own = {}, {}
+        for name, ours, theirs in self.includes():
+            (own if ours else tensors).setdefault(name, []).append(ours or theirs)
+        left = [path.relative_to(ROOT).as_posix() for path in sources("cli") if path.name in AT_ONCE]
+        self.assertEqual(len(left), len(AT_ONCE))
+        seen = set()
+        while left:
+            name = left.pop()
+            self.assertNotIn(name, tensors, f"{name} includes {tensors.get(name)}")
+            left += [other for other in own.get(name, []) if other not in seen]
+            seen.update(own.get(name, []))
 
     def test_what_computes_asks_for_no_family(self):
         for folder in ("kernels", "core/model", "core/training", "core/decoding", "core/surgery", "core/text"):

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "modules_registry/registry.h"
+
+namespace mformer {
+
+/// How a workflow tells its caller what goes on, and asks whether to stop. All members may be empty.
+struct Watcher {
+  /// `stage`: "train", "evaluate german", …; done of total in tokens or windows; loss and rate NaN where unknown.
+  std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)>
+      progress;
+  std::function<void(const std::string&)> message;
+  std::function<bool()> should_stop;
+
+  void say(const std::string& text) const {
+    if (message) message(text);
+  }
+};
+
+/// What a workflow works with that changes no weights: a registry, who called, and how to report. Of this file and of
+/// the workflows that take no more (names.h, undo.h, undo_names.h) nothing knows tensors, so they start at once.
+struct RegistrySession {
+  Registry& registry;
+  std::string command;                ///< As the user typed it: "extend".
+  std::string arguments_json = "{}";  ///< Everything that decides the result; names the run folder.
+  std::uint64_t seed = 0;
+  std::string code_version;
+  Watcher watcher;
+};
+
+/// Runs `work` as an operation of the registry: whatever it throws is written down as failed (StoppedError: as
+/// interrupted) and goes on. `work` gets the operation's id and ends the operation itself, by a commit; if it does not,
+/// it is ended as done.
+void run_operation(const RegistrySession& session, const std::string& model, const std::vector<OperationData>& data,
+                   const std::function<void(std::int64_t operation)>& work);
+
+}  // namespace mformer
