@@ -1,7 +1,10 @@
 #include "kernels/grouped_linear.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
 
 #include "kernels/cpu/matrix_products.h"
 #include "kernels/device/grouped_linear.h"
@@ -132,17 +135,28 @@ std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& 
   return result;
 }
 
+/// The left factor of a product for the gradients of its weights: kept, or made again.
+struct LeftAgain : torch::CustomClassHolder {
+  std::function<at::Tensor(const std::vector<at::Tensor>&)> make;
+};
+
+bool any_learns(at::TensorList weights) {
+  return std::any_of(weights.begin(), weights.end(), [](const at::Tensor& weight) { return weight.requires_grad(); });
+}
+
 /// grouped_linear, or with the sum of each token's rows.
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen,
-                            bool sum) {
+                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen, bool sum,
+                            const Recomputed& again) {
     at::Tensor y = (sum ? multiply_and_sum : multiply)(x, offset, weights, false, frozen);
     std::vector<at::Tensor> saved = weights.vec();
-    saved.push_back(x);
+    if (any_learns(weights)) keep_left(context, x, again, saved);
     context->save_for_backward(std::move(saved));
     context->saved_data["offset"] = offset;
+    context->saved_data["rows"] = x.size(0);
+    context->saved_data["weights"] = static_cast<int64_t>(weights.size());
     if (frozen) context->saved_data["frozen"] = c10::IValue::make_capsule(frozen);
     return y;
   }
@@ -150,40 +164,66 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     auto weights = context->get_saved_variables();
-    const at::Tensor x = weights.back();
-    weights.pop_back();
+    const auto count = context->saved_data["weights"].toInt();
+    const std::vector<at::Tensor> kept(weights.begin() + count, weights.end());
+    weights.resize(static_cast<size_t>(count));
     const auto offset = context->saved_data["offset"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
 
-    torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen, sum
+    torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen, sum, again
     if (context->needs_input_grad(0)) {
       Frozen frozen;
       if (context->saved_data.count("frozen") != 0) {
         frozen = c10::static_intrusive_pointer_cast<FrozenPanels>(context->saved_data["frozen"].toCapsule());
       }
-      const bool shared = x.size(0) != offset.back();
+      const bool shared = context->saved_data["rows"].toInt() != offset.back();
       result[0] = (shared ? multiply_and_sum : multiply)(grad, offset, weights, true, frozen);
     }
-    for (at::Tensor& gradient : weight_gradients(x, grad, offset, weights)) result.push_back(std::move(gradient));
-    result.resize(result.size() + 2);
+    if (kept.empty()) {
+      result.resize(result.size() + weights.size());
+    } else {
+      for (at::Tensor& gradient : weight_gradients(left(context, kept), grad, offset, weights)) {
+        result.push_back(std::move(gradient));
+      }
+    }
+    result.resize(result.size() + 3);
     return result;
+  }
+
+ private:
+  static void keep_left(torch::autograd::AutogradContext* context, const at::Tensor& x, const Recomputed& again,
+                        std::vector<at::Tensor>& saved) {
+    if (!again.make) return saved.push_back(x);
+    saved.insert(saved.end(), again.from.begin(), again.from.end());
+    auto left = c10::make_intrusive<LeftAgain>();
+    left->make = again.make;
+    context->saved_data["again"] = c10::IValue::make_capsule(left);
+  }
+
+  static at::Tensor left(torch::autograd::AutogradContext* context, const std::vector<at::Tensor>& kept) {
+    if (context->saved_data.count("again") == 0) return kept.front();
+    const at::NoGradGuard no_gradients;
+    const auto again = c10::static_intrusive_pointer_cast<LeftAgain>(context->saved_data["again"].toCapsule());
+    return again->make(kept).contiguous();
   }
 };
 
 }  // namespace
 
 at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                          const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+                          const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen,
+                          const Recomputed& again) {
   check(x, offset, weights);
-  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/false);
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/false, again);
 }
 
 at::Tensor grouped_linear_sum(const at::Tensor& x, const std::vector<int64_t>& offset,
-                              const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen) {
+                              const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen,
+                              const Recomputed& again) {
   check(x, offset, weights);
   TORCH_CHECK(offset.back() == x.size(0) && gives_each(offset, offset[1]),
               "offset must give every module the same number of the ", x.size(0), " rows");
-  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/true);
+  return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/true, again);
 }
 
 }  // namespace mformer::kernels

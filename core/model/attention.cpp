@@ -1,3 +1,4 @@
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -35,11 +36,27 @@ Heads module_heads(const ModelConfig& config, const Block& block, const at::Tens
                    norm_weights(block.att, config.att_hidden, config.head_size()));
 }
 
+/// What the queries of an unrouted bank read [batch, tokens, queries, modules, size], module after module, each with
+/// all tokens: [modules · batch · tokens, att_hidden].
+at::Tensor module_rows(const at::Tensor& read) {
+  return read.permute({3, 0, 1, 2, 4})
+      .reshape({read.size(3) * read.size(0) * read.size(1), read.size(2) * read.size(4)});
+}
+
+/// What the second maps take, made again from what attention's own gradients keep.
+BankInput taken_rows(const at::Tensor& read) {
+  BankInput taken{module_rows(read)};
+  if (!at::GradMode::is_enabled()) return taken;
+  taken.again = {{read}, [](const std::vector<at::Tensor>& from) { return module_rows(from[0]); }};
+  return taken;
+}
+
 }  // namespace
 
-at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const at::Tensor& x,
+at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const BankInput& normed,
                      const Positions& positions, const ForwardOptions& options, BankTrace& trace) {
   const ModuleBank& bank = block.att;
+  const at::Tensor& x = normed.values;
   if (bank.modules.empty()) return with_bias(at::zeros_like(x), block.att_bias);
   const std::int64_t batch = x.size(0), tokens = x.size(1), chosen = bank.chosen();
   const at::Tensor flat = x.reshape({-1, x.size(2)});
@@ -47,13 +64,17 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
   const auto dispatch = dispatch_of(bank, trace.decision);
 
   const at::Tensor input = options.bfloat16 ? flat.to(at::kBFloat16) : flat;
-  const at::Tensor rows = through_first_maps(kernels::rows_from_tokens(input, dispatch), bank, dispatch, options);
+  const at::Tensor rows =
+      through_first_maps({kernels::rows_from_tokens(input, dispatch), normed.again}, bank, dispatch, options);
   const at::Tensor slots =
       kernels::slots_from_rows(with_module_biases(rows, bank), dispatch).view({batch, tokens, chosen, -1});
   const Heads heads = bank.routed ? shared_heads(config, block, x, slots, options) : module_heads(config, block, slots);
   const auto mask = positions.key_mask.defined() ? std::optional(positions.key_mask) : std::nullopt;
-  const at::Tensor read = attend(config, layer, heads, positions.rotary, mask, options.cache);
-  const at::Tensor taken = kernels::rows_from_slots(read, dispatch);
+  const at::Tensor read = read_heads(config, layer, heads, positions.rotary, mask, options.cache);
+  const BankInput taken =
+      bank.routed
+          ? BankInput{kernels::rows_from_slots(read.reshape({batch * tokens, chosen, config.att_hidden}), dispatch)}
+          : taken_rows(read);
   return with_bias(through_second_maps(taken, bank, dispatch, options, trace).view_as(x), block.att_bias);
 }
 

@@ -59,9 +59,6 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
   options.bfloat16 = asked.bfloat16 || model.bfloat16_matrices;
   const ModelConfig& config = model.config;
   const ModelForm& form = config.form;
-  const auto normed = [&form](const at::Tensor& values, const Affine& norm) {
-    return layers::norm(form.norm, values, norm, form.block_eps);
-  };
   ForwardOutput output;
   output.routing.resize(model.blocks.size());
   // The residual stream has the norms' dtype: float32 also where the matrices are bfloat16.
@@ -72,10 +69,11 @@ ForwardOutput forward(const Model& model, const at::Tensor& ids, const ForwardOp
     if (options.hidden_states) output.hidden_states.push_back(x);
     const Block& block = model.blocks[l];
     BlockTrace& trace = output.routing[l];
-    const at::Tensor att = layers::attention(config, block, l, normed(x, block.ln_1), positions, options, trace.att);
+    const layers::BankInput first = layers::normed(config, x, block.ln_1, block.att, options);
+    const at::Tensor att = layers::attention(config, block, l, first, positions, options, trace.att);
     x = x + scaled(layers::dropout(att, config.resid_pdrop, options), form.residual_scale);
-    const at::Tensor rows = normed(x, block.ln_2).view({-1, config.n_embd});
-    const at::Tensor mlp = layers::feed_forward(config, block, rows, options, trace.mlp);
+    const layers::BankInput second = layers::normed(config, x, block.ln_2, block.mlp, options);
+    const at::Tensor mlp = layers::feed_forward(config, block, second, options, trace.mlp);
     x = x + scaled(layers::dropout(mlp.view_as(x), config.resid_pdrop, options), form.residual_scale);
   }
   output.hidden = layers::norm(form.norm, x, model.ln_f, form.final_eps);

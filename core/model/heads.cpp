@@ -1,6 +1,9 @@
 #include "core/model/heads.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/clamp.h>
+
+#include <utility>
 
 #include "kernels/rms_norm.h"
 #include "kernels/softmax_attention.h"
@@ -44,15 +47,23 @@ Heads own_heads(const ModelConfig& config, const at::Tensor& slots, const at::Te
   return heads;
 }
 
-at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
-                  const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
-                  KeyValueCache* cache) {
+at::Tensor read_heads(const ModelConfig& config, std::size_t layer, Heads heads,
+                      const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
+                      KeyValueCache* cache) {
   if (rotary.has_value()) {
     heads.query = kernels::rotate(heads.query, *rotary, 0);
     heads.key = kernels::rotate(heads.key, *rotary, 0);
+    // The gradients keep the values. As a view they would keep the queries and keys from before they were turned, too.
+    if (at::GradMode::is_enabled()) heads.value = heads.value.contiguous();
   }
   if (cache != nullptr) std::tie(heads.key, heads.value) = cache->append(layer, heads.key, heads.value);
-  at::Tensor read = read_keys(config, layer, heads, key_mask);
+  return read_keys(config, layer, heads, key_mask);
+}
+
+at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
+                  const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
+                  KeyValueCache* cache) {
+  at::Tensor read = read_heads(config, layer, std::move(heads), rotary, key_mask, cache);
   if (!config.form.att_routed) read = read.transpose(2, 3);  // modules first, then their queries
   return read.reshape({read.size(0) * read.size(1), -1, config.att_hidden});
 }

@@ -24,8 +24,13 @@ struct Heads {
 Heads own_heads(const ModelConfig& config, const at::Tensor& slots, const at::Tensor& query_norm,
                 const at::Tensor& key_norm);
 
-/// What the queries read, as the modules' second maps take it: [batch · tokens, modules, att_hidden]. Positions are
-/// turned, then keys and values go into the cache (null = there is none), which gives all there are.
+/// What the queries read, [batch, tokens, slots, heads, size]. Positions are turned, then keys and values go into the
+/// cache (null = there is none), which gives all there are.
+at::Tensor read_heads(const ModelConfig& config, std::size_t layer, Heads heads,
+                      const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
+                      KeyValueCache* cache);
+
+/// read_heads() as the modules' second maps take it: [batch · tokens, modules, att_hidden].
 at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
                   const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
                   KeyValueCache* cache);

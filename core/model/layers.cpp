@@ -1,5 +1,6 @@
 #include "core/model/layers.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
@@ -47,6 +48,19 @@ at::Tensor floating(const Module& module, at::Tensor Module::*which, std::int64_
 at::Tensor norm(NormKind kind, const at::Tensor& x, const Affine& norm, double eps) {
   if (kind == NormKind::rms) return kernels::rms_norm(x, norm.weight, eps);
   return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, eps);
+}
+
+BankInput normed(const ModelConfig& config, const at::Tensor& x, const Affine& weights, const ModuleBank& bank,
+                 const ForwardOptions& options) {
+  const auto made = [kind = config.form.norm, eps = config.form.block_eps, weights](const at::Tensor& from) {
+    return norm(kind, from, weights, eps);
+  };
+  BankInput input{made(x)};
+  if (bank.routed || !at::GradMode::is_enabled()) return input;
+  const auto dtype = options.bfloat16 ? at::kBFloat16 : input.values.scalar_type();
+  input.again = {{x},
+                 [made, dtype](const std::vector<at::Tensor>& from) { return made(from[0]).flatten(0, -2).to(dtype); }};
+  return input;
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -113,19 +127,19 @@ kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision
   return kernels::dispatch_to_all(decision.indices.size(0), bank.size(), decision.indices.device());
 }
 
-at::Tensor through_first_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                               const ForwardOptions& options) {
-  const Maps maps = maps_of(bank, &Module::in, rows, dispatch, options);
-  return kernels::grouped_linear(rows, dispatch.offset, maps.weights, maps.frozen);
+  const Maps maps = maps_of(bank, &Module::in, rows.values, dispatch, options);
+  return kernels::grouped_linear(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
 }
 
-at::Tensor through_second_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                                const ForwardOptions& options, BankTrace& trace) {
-  const Maps maps = maps_of(bank, &Module::out, rows, dispatch, options);
+  const Maps maps = maps_of(bank, &Module::out, rows.values, dispatch, options);
   if (dispatch.to_all && !options.norms) {
-    return kernels::grouped_linear_sum(rows, dispatch.offset, maps.weights, maps.frozen);
+    return kernels::grouped_linear_sum(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
   }
-  const at::Tensor out = kernels::grouped_linear(rows, dispatch.offset, maps.weights, maps.frozen);
+  const at::Tensor out = kernels::grouped_linear(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
   if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
   return kernels::combine(out, trace.decision.gates, dispatch);
 }
@@ -151,6 +165,16 @@ at::Tensor between_maps(const ModelConfig& config, const at::Tensor& rows) {
                            : activate(activation_of(config.activation_function), rows);
 }
 
+/// The same with how it is made again, where that is cheaper than to keep it: `rows` are kept for gated activations.
+BankInput activated(const ModelConfig& config, const at::Tensor& rows) {
+  BankInput hidden{between_maps(config, rows)};
+  if (!config.form.gated || !at::GradMode::is_enabled()) return hidden;
+  hidden.again = {{rows}, [kind = activation_of(config.activation_function)](const std::vector<at::Tensor>& from) {
+                    return kernels::gated_activation(from[0], kind);
+                  }};
+  return hidden;
+}
+
 /// A matrix of the shared expert [in, out] for these rows.
 at::Tensor shared_map(const at::Tensor& map, const at::Tensor& rows) {
   if (!kernels::is_blocks(map)) return map;
@@ -171,9 +195,10 @@ at::Tensor shared_expert(const ModelConfig& config, const SharedExpert& shared, 
 
 }  // namespace
 
-at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at::Tensor& x,
+at::Tensor feed_forward(const ModelConfig& config, const Block& block, const BankInput& input,
                         const ForwardOptions& options, BankTrace& trace) {
   const ModuleBank& bank = block.mlp;
+  const at::Tensor x = input.values.view({-1, config.n_embd});
   at::Tensor sum;
   if (bank.modules.empty()) {
     sum = at::zeros_like(x);
@@ -181,8 +206,8 @@ at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at:
     trace.decision = route(config, bank, x, options);
     const auto dispatch = dispatch_of(bank, trace.decision);
     const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
-    const at::Tensor raised = through_first_maps(rows, bank, dispatch, options);
-    const at::Tensor hidden = between_maps(config, with_module_biases(raised, bank));
+    const at::Tensor raised = through_first_maps({rows, input.again}, bank, dispatch, options);
+    const BankInput hidden = activated(config, with_module_biases(raised, bank));
     sum = through_second_maps(hidden, bank, dispatch, options, trace);
   }
   if (block.shared.in.defined()) sum = sum + shared_expert(config, block.shared, x, options);

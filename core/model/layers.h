@@ -8,6 +8,7 @@
 #include "core/model/model.h"
 #include "kernels/activation.h"
 #include "kernels/module_dispatch.h"
+#include "kernels/recomputed.h"
 #include "kernels/rotary.h"
 
 // The steps of forward(), for the files of this folder and their tests.
@@ -23,12 +24,23 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 /// Inverted dropout, only in training; draws from options.generator.
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options);
 
+/// What the maps of a bank read, and how the backward pass makes it again (kernels/recomputed.h).
+struct BankInput {
+  at::Tensor values;
+  kernels::Recomputed again{};
+};
+
+/// norm() of the residual stream x [..., n_embd] as a part of a block reads it. Where every module is taken nothing
+/// else reads it again, and it is made again from x.
+BankInput normed(const ModelConfig& config, const at::Tensor& x, const Affine& weights, const ModuleBank& bank,
+                 const ForwardOptions& options);
+
 /// The activation, as transformers defines it.
 at::Tensor activate(kernels::Activation kind, const at::Tensor& x);
 
-/// Σ over the chosen feed-forward modules of gate · W_outᵀ act(W_inᵀ x), for x [tokens, n_embd], and what the block's
-/// shared expert and bias add.
-at::Tensor feed_forward(const ModelConfig& config, const Block& block, const at::Tensor& x,
+/// Σ over the chosen feed-forward modules of gate · W_outᵀ act(W_inᵀ x), for x [batch, tokens, n_embd], and what the
+/// block's shared expert and bias add: [batch · tokens, n_embd].
+at::Tensor feed_forward(const ModelConfig& config, const Block& block, const BankInput& x,
                         const ForwardOptions& options, BankTrace& trace);
 
 /// Where the tokens of a pass stand.
@@ -38,19 +50,19 @@ struct Positions {
 };
 
 /// The attention modules of block `layer` on x [batch, tokens, n_embd], gated and added up.
-at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const at::Tensor& x,
+at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t layer, const BankInput& input,
                      const Positions& positions, const ForwardOptions& options, BankTrace& trace);
 
 /// Which rows go to which of the bank's modules.
 kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision);
 
 /// rows [tokens · k, in] (of an unrouted bank: the tokens' own rows will do) through each module's first map.
-at::Tensor through_first_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                               const ForwardOptions& options);
 
 /// rows [tokens · k, hidden] through the second maps, gated and added up, [tokens, n_embd]; traces the norms that
 /// options ask for.
-at::Tensor through_second_maps(const at::Tensor& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
                                const ForwardOptions& options, BankTrace& trace);
 
 /// rows [tokens · modules, columns] of an unrouted bank plus its modules' in_bias, where they have one.

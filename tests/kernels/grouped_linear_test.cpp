@@ -120,6 +120,50 @@ TEST(GroupedLinear, GivesFrozenAndUnusedModulesNoGradientAtAll) {
   EXPECT_TRUE(x.grad().narrow(0, 2, 2).any().item<bool>()) << "the gradient still flows through a frozen module";
 }
 
+/// Whether the rows of a product live on in its graph when nobody else has them.
+bool keeps_rows(const std::vector<at::Tensor>& weights, const Recomputed& again) {
+  at::Tensor x = again.from.empty() ? at::randn({4, 3}) : again.make(again.from);
+  const c10::weak_intrusive_ptr<c10::TensorImpl> rows(x.getIntrusivePtr());
+  const at::Tensor y = grouped_linear(x.set_requires_grad(true), {0, 2, 4}, weights, {}, again);
+  x.reset();
+  // The graph's end, where the gradient of x is to go, holds it by itself, once; as an intermediate it would not.
+  return rows.use_count() > 1;
+}
+
+TEST(GroupedLinear, KeepsItsRowsForTheGradientsOfWeightsAloneUnlessTheyAreMadeAgain) {
+  const at::Tensor half = at::randn({4, 3});
+  const Recomputed doubled{{half}, [](const std::vector<at::Tensor>& from) { return from[0] * 2; }};
+  auto weights = random_weights(2, 3, 2, at::kFloat);
+  EXPECT_FALSE(keeps_rows(weights, {})) << "frozen weights need no rows";
+  weights[1].set_requires_grad(true);
+  EXPECT_TRUE(keeps_rows(weights, {}));
+  EXPECT_FALSE(keeps_rows(weights, doubled));
+}
+
+TEST(GroupedLinear, GivesTheSameGradientsWithRowsThatAreMadeAgain) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    at::manual_seed(8);
+    const at::Tensor half = at::randn({8, 5}).to(dtype).set_requires_grad(true);
+    auto weights = random_weights(2, 5, 3, at::kFloat);
+    for (at::Tensor& weight : weights) weight.set_requires_grad(true);
+    const Recomputed doubled{{half}, [](const std::vector<at::Tensor>& from) {
+                               EXPECT_FALSE(at::GradMode::is_enabled());
+                               return from[0] * 2;
+                             }};
+    for (const auto product : {grouped_linear, grouped_linear_sum}) {
+      std::vector<at::Tensor> gradients;
+      for (const Recomputed& again : {Recomputed{}, doubled}) {
+        product(half * 2, {0, 4, 8}, weights, {}, again).sum().backward();
+        for (const at::Tensor& leaf : {half, weights[0], weights[1]}) {
+          gradients.push_back(leaf.grad());
+          leaf.mutable_grad().reset();
+        }
+      }
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(gradients[i].equal(gradients[i + 3])) << i;
+    }
+  }
+}
+
 TEST(GroupedLinear, NeedsNoGradientOfTheRowsToTrainWeights) {
   const at::Tensor x = at::randn({4, 3});
   auto weights = random_weights(1, 3, 2, at::kFloat);
