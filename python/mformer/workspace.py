@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import signal
 import subprocess
@@ -68,7 +69,7 @@ class Workspace:
 
     def __init__(self, path: Union[str, "os.PathLike[str]"] = ".", *, model: Optional[str] = None, threads: Optional[int] = None,
                  device: Optional[str] = None, seed: Optional[int] = None, progress: bool = False):
-        self.path = os.path.abspath(os.fspath(path))
+        self.path = os.path.abspath(os.path.expanduser(os.fspath(path)))
         self.progress = progress
         self._options = options_of({"workspace": self.path, "model": model, "threads": threads, "device": device, "seed": seed})
 
@@ -76,6 +77,15 @@ class Workspace:
         if name.startswith("_"):
             raise AttributeError(name)
         return Command(self, [_dashed(name)])
+
+    def __dir__(self) -> List[str]:
+        """With the commands, for the Tab of a notebook."""
+        try:
+            found = self.run(["completion", "candidates"], stdin="\n")["candidates"]
+        except (Error, OSError):
+            found = []
+        names = [candidate["text"].replace("-", "_") for candidate in found]
+        return [*super().__dir__(), *(name + "_" * keyword.iskeyword(name) for name in names)]
 
     def __repr__(self) -> str:
         return f"mformer.Workspace({self.path!r})"

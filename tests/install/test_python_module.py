@@ -70,6 +70,13 @@ class PythonModuleTest(endtoend.EndToEndTest):
             workspace.models()
         self.assertIn("pip", caught.exception.hint)
 
+    def test_tab_finds_commands_and_a_home_folder_is_found(self):
+        _, workspace = self.opened()
+        self.assertLessEqual({"extend", "import_", "man_pages", "path", "run"}, set(dir(workspace)))
+        with mock.patch.dict(os.environ, {"MFORMER_BIN": "/nothing/there"}):
+            self.assertIn("run", dir(workspace))
+        self.assertEqual(mformer.Workspace("~/x").path, os.path.expanduser("~/x"))
+
     def test_options_stand_as_on_a_command_line(self):
         self.assertEqual(options_of({"steps": 3, "lr": 1e-3, "dry_run": True, "equal": False, "into": None, "from_": "x", "stop": ["a", "[b]"]}),
                          ["--steps=3", "--lr=0.001", "--dry-run", "--from=x", "--stop=a", "--stop=[b]"])
