@@ -50,8 +50,10 @@ ordered_json brought_back_json(const BroughtBack& as_of) {
 std::string losses_table(const VerifyReport& result, const Style& style) {
   Table table({{"task", Align::left}, {"before"}, {"after"}, {"rise"}, {"at most"}, {"limit"}, {"tokens"}, {""}});
   for (const VerifiedTask& task : result.tasks) {
+    const bool by_bound = task.bound && task.limit == *task.bound;
     table.add_row({task.task, format_fixed(task.against), format_fixed(task.loss), format_signed(task.rise()),
-                   task.bound ? format_at_most(*task.bound) : "-", format_signed(task.limit), format_count(task.tokens),
+                   task.bound ? format_at_most(*task.bound) : "-",
+                   by_bound ? format_at_most(task.limit) : format_signed(task.limit), format_count(task.tokens),
                    task.failure.empty() ? "holds" : "DOES NOT HOLD"});
   }
   return table.str(style);

@@ -229,7 +229,8 @@ std::string to_string(const VerifyReport& report) {
   text += std::to_string(count) + (count == 1 ? " task" : " tasks");
   if (report.same_version) return text + ", the same version: nothing can have changed";
   const VerifiedTask& worst = report.worst();
-  text += ", the largest rise " + nats(worst.rise()) + " nats per token of '" + worst.task + "'";
+  text += worst.rise() > 0 ? ", the largest rise " + nats(worst.rise()) + " nats per token of '" + worst.task + "'"
+                           : ", no loss rises";
   if (report.objects.nothing_old_changed()) text += "; nothing old changed";
   if (report.as_of.bit_for_bit == true) text += "; logits as of " + to_string(report.against) + " bit for bit";
   return text;

@@ -65,8 +65,8 @@ struct VerifyReport {
 /// there is no task; Error for a task whose text can't be read, or (a named one) has nothing held out.
 VerifyReport verify(Session& session, const LoadedVersion& version, const VerifyCommand& command);
 
-/// "base@4 against base@2: 3 tasks, the largest rise +0.0021 of 'qa', at most +0.0030; …"; after "holds: " or "does not
-/// hold: ", on one line.
+/// "base@4 against base@2: 3 tasks, the largest rise 0.0021 nats per token of 'qa'; nothing old changed; …", or what
+/// does not hold first; on one line, to follow "holds: " or "does not hold: ".
 std::string to_string(const VerifyReport& report);
 
 }  // namespace mformer
