@@ -26,6 +26,13 @@ void remember_arguments(char** argv) {
   remembered = argv;
 }
 
+std::vector<std::string> typed_words() {
+  std::vector<std::string> words;
+  for (char** word = remembered; word != nullptr && *word != nullptr; ++word) words.emplace_back(*word);
+  if (!words.empty()) words.erase(words.begin());
+  return words;
+}
+
 void hand_over() {
   if (interrupted()) throw Interrupted("nothing was done", "the same command again begins the work");
   const std::filesystem::path program = computing_program();

@@ -1,9 +1,15 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace mformer::cli {
 
-/// Keeps the arguments for hand_over(). Call once, in main; `argv` must outlive the program's work.
+/// Keeps the arguments for the functions below. Call once, in main; `argv` must outlive the program's work.
 void remember_arguments(char** argv);
+
+/// The words behind the program's name, as they were typed; none where main did not remember them.
+std::vector<std::string> typed_words();
 
 /// Becomes the program that computes, mformer-compute, with the same arguments, environment, streams and process: it
 /// lies in ../libexec/mformer of the folder in which this program really is. Does not return. Throws Interrupted where

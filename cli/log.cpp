@@ -1,10 +1,10 @@
 #include <memory>
-#include <unordered_map>
-#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/operation_report.h"
 #include "cli/registry_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -19,67 +19,18 @@ using nlohmann::ordered_json;
 
 struct LogOptions {
   int limit = 0;
+  std::int64_t operation = 0;  ///< 0 = all
+  bool script = false;
 };
 
-/// The versions of a log. Of a long one all are read at once: one by one, 10,000 take half a second.
-class VersionsByHash {
- public:
-  VersionsByHash(const Registry& registry, bool all) : registry_(registry) {
-    if (!all) return;
-    for (const ModelRecord& model : registry.models()) {
-      for (VersionRecord& version : registry.versions(model.name)) {
-        std::string hash = version.hash;
-        known_.emplace(std::move(hash), std::move(version));
-      }
-    }
-  }
-  const VersionRecord& at(const std::string& hash) {
-    const auto found = known_.find(hash);
-    return found != known_.end() ? found->second : known_.emplace(hash, registry_.version(hash)).first->second;
-  }
-  ordered_json json(const std::string& hash) { return hash.empty() ? ordered_json() : version_json(at(hash)); }
-  std::string name(const std::string& hash) { return hash.empty() ? "-" : version_name(at(hash)); }
-
- private:
-  const Registry& registry_;
-  std::unordered_map<std::string, VersionRecord> known_;
-};
-
-ordered_json data_json(const OperationRecord& operation) {
-  ordered_json rows = ordered_json::array();
-  for (const OperationData& data : operation.data) {
-    rows.push_back(
-        {{"role", data.role}, {"task", data.task}, {"path", data.path}, {"content_hash", data.content_hash}});
-  }
-  return rows;
+/// "2026-01-31 23:59": the seconds are in `log OP`.
+std::string minute_of(std::int64_t ms) {
+  return utc_time(ms).substr(0, sizeof("2026-01-31 23:59") - 1);
 }
 
-ordered_json operation_json(VersionsByHash& versions, const OperationRecord& operation) {
-  ordered_json arguments = ordered_json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
-  return {{"id", operation.id},
-          {"command", operation.command},
-          {"arguments", arguments.is_discarded() ? ordered_json(operation.arguments_json) : arguments},
-          {"seed", operation.seed},
-          {"code_version", operation.code_version},
-          {"started_ms", operation.started_ms},
-          {"ended_ms", operation.ended_ms},
-          {"outcome", to_string(operation.outcome)},
-          {"message", operation.message},
-          {"model", operation.model},
-          {"before", versions.json(operation.version_before)},
-          {"after", versions.json(operation.version_after)},
-          {"data", data_json(operation)}};
-}
-
-/// Tasks by their names; where the operation was about the task itself, with the place of its data.
-std::string data_text(const OperationRecord& operation) {
-  const bool of_task = operation.command.starts_with("task ");
-  std::string text;
-  for (const OperationData& data : operation.data) {
-    text += (text.empty() ? "" : ", ") + (data.task.empty() ? data.path : data.task);
-    if (of_task) text += ": " + data.path;
-  }
-  return text;
+std::string duration_text(const OperationRecord& operation) {
+  if (operation.ended_ms == 0) return "";
+  return format_duration(static_cast<double>(operation.ended_ms - operation.started_ms) / 1000.0);
 }
 
 std::string versions_text(VersionsByHash& versions, const OperationRecord& operation) {
@@ -89,38 +40,56 @@ std::string versions_text(VersionsByHash& versions, const OperationRecord& opera
   return operation.version_before.empty() ? "-> " + after : before + " -> " + after;
 }
 
-std::string duration_text(const OperationRecord& operation) {
-  if (operation.ended_ms == 0) return "";
-  return format_duration(static_cast<double>(operation.ended_ms - operation.started_ms) / 1000.0);
+/// As it was typed, or what an older program kept: the command, and its tasks by their names. Then what it said.
+std::string what_was_done(const OperationRecord& operation) {
+  std::string text = typed_text(operation.typed);
+  if (text.empty()) {
+    text = operation.command;
+    for (const OperationData& data : operation.data) text += ' ' + (data.task.empty() ? data.path : data.task);
+  }
+  return operation.message.empty() ? text : text + " (" + operation.message + ')';
+}
+
+void list_operations(const std::vector<OperationRecord>& operations, VersionsByHash& versions, Report& report) {
+  if (report.json()) {
+    auto& rows = report.data()["operations"] = ordered_json::array();
+    for (const OperationRecord& operation : operations) rows.push_back(operation_json(operation, versions));
+    return;
+  }
+  if (operations.empty()) {
+    report.text() << "nothing was done in this workspace yet\n";
+    return;
+  }
+  Table table({{"id"},
+               {"when (UTC)", Align::left},
+               {"took", Align::right},
+               {"outcome"},
+               {"versions", Align::left},
+               {"command", Align::left}});
+  for (const OperationRecord& operation : operations) {
+    table.add_row({std::to_string(operation.id), minute_of(operation.started_ms), duration_text(operation),
+                   std::string(to_string(operation.outcome)), versions_text(versions, operation),
+                   what_was_done(operation)});
+  }
+  report.text() << table.str(report.style());
 }
 
 void run_log(const LogOptions& options, const GlobalOptions& global) {
   RegistryWorkspace workspace(global, "log", OpenMode::read_only);
   const Registry& registry = workspace.registry();
-  VersionsByHash versions(registry, options.limit == 0);
+  const bool all = options.operation == 0;
+  VersionsByHash versions(registry, all && options.limit == 0 && !options.script);
+  const std::vector<OperationRecord> operations =
+      all ? registry.operations(options.limit) : std::vector{registry.operation(options.operation)};
   Report report("log", global.json);
-  auto& rows = report.data()["operations"] = ordered_json::array();
-  Table table({{"id"},
-               {"when (UTC)", Align::left},
-               {"took", Align::right},
-               {"command"},
-               {"outcome"},
-               {"versions", Align::left},
-               {"data", Align::left},
-               {"message", Align::left}});
-  for (const OperationRecord& operation : registry.operations(options.limit)) {
-    if (global.json) {
-      rows.push_back(operation_json(versions, operation));
-      continue;
-    }
-    table.add_row({std::to_string(operation.id), utc_time(operation.started_ms), duration_text(operation),
-                   operation.command, std::string(to_string(operation.outcome)), versions_text(versions, operation),
-                   data_text(operation), operation.message});
-  }
-  if (table.empty()) {
-    report.text() << "nothing was done in this workspace yet\n";
+  if (options.script) {
+    const std::string script = script_of(operations);
+    report.data()["script"] = script;
+    report.text() << script;
+  } else if (all) {
+    list_operations(operations, versions, report);
   } else {
-    report.text() << table.str(report.style());
+    report_operation(report, registry, operations.front(), versions);
   }
   report.print();
 }
@@ -129,8 +98,11 @@ void run_log(const LogOptions& options, const GlobalOptions& global) {
 
 void setup_log(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<LogOptions>();
-  CLI::App* command =
-      add_command(parent, {"log", groups::registry, "List what was done, newest first", "mformer log -n 5"});
+  CLI::App* command = add_command(
+      parent,
+      {"log", groups::registry, "List what was done, newest first, or tell of one operation", "mformer log -n 5"});
+  command->add_option("OP", options->operation, "Tell everything of one operation: its id")->check(positive_integer());
+  command->add_flag("--script", options->script, "Write a shell script that does the same again, oldest first");
   command->add_option("-n,--limit", options->limit, "At most N operations; default: all")->check(positive_integer());
   command->callback([options, &global] { run_log(*options, global); });
 }

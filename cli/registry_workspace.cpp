@@ -1,5 +1,11 @@
 #include "cli/registry_workspace.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <system_error>
+#include <vector>
+
+#include "cli/hand_over.h"
 #include "cli/interrupt.h"
 #include "modules_registry/error.h"
 
@@ -17,11 +23,34 @@ fs::path workspace_folder(const GlobalOptions& global) {
   return *found;
 }
 
+namespace {
+
+/// With --workspace where the environment named it: typed elsewhere, it must mean the same.
+TypedCommand typed_command() {
+  std::error_code gone;
+  TypedCommand typed{"", fs::current_path(gone).string(), 0};
+  std::vector<std::string> words = typed_words();
+  const auto names_workspace = [](const std::string& word) { return word.starts_with("--workspace"); };
+  const char* named = std::getenv("MFORMER_WORKSPACE");
+  const bool by_environment = named != nullptr && *named != '\0';
+  if (by_environment && !words.empty() && std::none_of(words.begin(), words.end(), names_workspace)) {
+    words.insert(words.begin(), {"--workspace", named});
+  }
+  if (!words.empty()) typed.line = arguments_text(words);
+  return typed;
+}
+
+}  // namespace
+
 RegistryWorkspace::RegistryWorkspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
                                      const nlohmann::ordered_json& arguments)
-    : global_(global),
-      registry_(Registry::open(workspace_folder(global), mode)),
-      session_{registry_, command, arguments_text(arguments), global.seed.value_or(0), MFORMER_VERSION, {}} {
+    : global_(global), registry_(Registry::open(workspace_folder(global), mode)), session_{registry_,
+                                                                                           command,
+                                                                                           arguments_text(arguments),
+                                                                                           global.seed.value_or(0),
+                                                                                           MFORMER_VERSION,
+                                                                                           {},
+                                                                                           typed_command()} {
   registry_.stop_when([] { return interrupted(); });
 }
 

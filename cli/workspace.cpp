@@ -19,6 +19,7 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
       stages_(terminal::progress_options(global.quiet)) {
   apply_device_options(global);
   session_ = std::make_unique<Session>(Session{RegistryWorkspace::session()});
+  session_->typed.threads = at::get_num_threads();
   session_->watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss,
                                       double rate) { stages_.update(stage, done, total, loss, rate); };
   session_->watcher.message = [this](const std::string& text) { stages_.message(text); };

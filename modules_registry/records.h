@@ -125,6 +125,13 @@ struct OperationData {
 };
 
 /// One run of a command that writes.
+/// A command as it was typed.
+struct TypedCommand {
+  std::string line;    ///< a JSON array of the words behind the program's name; "" where nobody typed it
+  std::string folder;  ///< the working directory, absolute
+  int threads = 0;     ///< that computed; 0 where nothing was computed
+};
+
 struct OperationRecord {
   std::int64_t id = 0;
   std::string uid;
@@ -140,6 +147,7 @@ struct OperationRecord {
   std::string version_before;  ///< what `model` pointed to when it began; may be empty
   std::string version_after;   ///< the version that it made or moved to; may be empty
   std::vector<OperationData> data;
+  TypedCommand typed{};  ///< empty of an operation of an older program
 };
 
 struct TaskRecord {

@@ -34,6 +34,7 @@ struct OperationStart {
   std::string code_version;
   std::string model;  ///< the model that it works on, or empty; need not exist yet
   std::vector<OperationData> data;
+  TypedCommand typed{};
 };
 
 /// What Registry::commit_version makes a version of.

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT id, uid, command, arguments_json, seed, code_version, started_ms, ended_ms, outcome, message, model, "
-    "version_before, version_after FROM operations ";
+    "version_before, version_after, command_line, folder, threads FROM operations ";
 
 OperationRecord read_operation(Query& row) {
   OperationRecord operation;
@@ -28,6 +28,7 @@ OperationRecord read_operation(Query& row) {
   operation.model = row.text(10);
   operation.version_before = row.text(11);
   operation.version_after = row.text(12);
+  operation.typed = {row.text(13), row.text(14), static_cast<int>(row.integer(15))};
   return operation;
 }
 
@@ -65,9 +66,10 @@ std::int64_t Registry::begin_operation(const OperationStart& start) {
   refuse_tag(*db_, start.model);
   Query(*db_,
         "INSERT INTO operations (uid, command, arguments_json, seed, code_version, started_ms, outcome, model, "
-        "version_before) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, (SELECT current_version FROM models WHERE name = ?))")
+        "version_before, command_line, folder, threads) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, "
+        "(SELECT current_version FROM models WHERE name = ?), ?, ?, ?)")
       .bind(uid, start.command, start.arguments_json, start.seed, start.code_version, now_ms(), start.model,
-            start.model)
+            start.model, start.typed.line, start.typed.folder, start.typed.threads)
       .run();
   const std::int64_t id = db_->last_inserted_id();
   Query data(*db_, "INSERT INTO operation_data VALUES (?, ?, ?, ?, ?, ?)");

@@ -14,6 +14,7 @@ void run_operation(const RegistrySession& session, const std::string& model, con
   start.code_version = session.code_version;
   start.model = model;
   start.data = data;
+  start.typed = session.typed;
   const std::int64_t operation = registry.begin_operation(start);
   try {
     work(operation);

@@ -31,6 +31,7 @@ struct RegistrySession {
   std::uint64_t seed = 0;
   std::string code_version;
   Watcher watcher;
+  TypedCommand typed{};  ///< Shown by the log; decides nothing.
 };
 
 /// Runs `work` as an operation of the registry: whatever it throws is written down as failed (StoppedError: as

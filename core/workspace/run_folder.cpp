@@ -1,5 +1,6 @@
 #include "core/workspace/run_folder.h"
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -20,6 +21,15 @@ std::filesystem::path folder_of(const Session& session, const RunIdentity& ident
   std::filesystem::create_directories(folder, error);
   if (error) throw_file_error("create", folder, error.value());
   return folder;
+}
+
+/// So that the log can find the run of an operation. What can't be written is only missing there.
+void write_whose(const std::filesystem::path& folder, const Session& session) {
+  const nlohmann::ordered_json whose = {{"command", session.command},
+                                        {"arguments_json", session.arguments_json},
+                                        {"seed", static_cast<std::int64_t>(session.seed)},  // as the registry keeps it
+                                        {"code_version", session.code_version}};
+  std::ofstream(folder / "session.json") << whose.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
 FileLock lock_of(const std::filesystem::path& folder) {
@@ -53,10 +63,12 @@ std::string names_of(const std::vector<TrainedParameter>& parameters) {
 
 RunFolder::RunFolder(const Session& session, const RunIdentity& identity, bool restart)
     : path_(folder_of(session, identity)), lock_(lock_of(path_)) {
-  if (!restart) return;
-  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-    if (entry.path().filename() != kRunLock) std::filesystem::remove_all(entry.path());
+  if (restart) {
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      if (entry.path().filename() != kRunLock) std::filesystem::remove_all(entry.path());
+    }
   }
+  write_whose(path_, session);
 }
 
 void RunFolder::finish() const {

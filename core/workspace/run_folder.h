@@ -23,8 +23,8 @@ std::string content_of(const std::vector<TaskData>& tasks);
 /// Names and shapes, for RunIdentity::others: what is trained may be chosen by statistics that change.
 std::string names_of(const std::vector<TrainedParameter>& parameters);
 
-/// Where a run keeps its metrics and snapshots: `.mformer/runs/ID`. The same run again finds an unfinished one's
-/// folder. It is locked while this object lives.
+/// Where a run keeps its metrics and snapshots: `.mformer/runs/ID`, with session.json, which says whose it is. The same
+/// run again finds an unfinished one's folder. It is locked while this object lives.
 class RunFolder {
  public:
   /// With `restart` the folder is emptied. Throws Error when another process is at work on the same run.

@@ -53,7 +53,7 @@ class NamesTest(mformer.EndToEndTest):
             self.assertEqual(row["data"][0]["path"], str((work / "qa").resolve()))
             self.assertEqual(row["outcome"], "done")
         text = work.run("log", "-n", "3").out
-        self.assertRegex(text, r"task add +done +qa: \S*/qa")
+        self.assertRegex(text, r"done .*task add qa --data qa")
         self.assertRegex(text, r"qa -> questions")
 
     def test_a_model_is_renamed_removed_and_comes_back(self):

@@ -63,6 +63,27 @@ TEST_F(OperationsTest, TheListIsNewestFirstAndLimited) {
   EXPECT_EQ(registry_.operations(2).size(), 2U);
 }
 
+TEST_F(OperationsTest, InAListEachHasItsOwnDataAndHowItWasTyped) {
+  for (const char* task : {"a", "", "c"}) {
+    OperationStart started = start("extend");
+    started.data.clear();
+    if (*task != '\0') started.data = {{"train", task, "/x", "h1"}, {"replay", task, "/y", "h2"}};
+    started.typed = {std::string("[\"extend\",\"") + task + "\"]", "/folder", 3};
+    registry_.finish_operation(registry_.begin_operation(started), Outcome::done);
+  }
+  const std::vector<OperationRecord> listed = registry_.operations();
+  ASSERT_EQ(listed.size(), 3U);
+  EXPECT_EQ(listed[0].data.size(), 2U);
+  EXPECT_EQ(listed[0].data[1].task, "c");
+  EXPECT_EQ(listed[0].data[1].role, "replay");
+  EXPECT_THAT(listed[1].data, IsEmpty());
+  EXPECT_EQ(listed[2].data[0].task, "a");
+  EXPECT_EQ(listed[0].typed.line, R"(["extend","c"])");
+  EXPECT_EQ(listed[0].typed.folder, "/folder");
+  EXPECT_EQ(listed[0].typed.threads, 3);
+  for (const OperationRecord& one : listed) EXPECT_EQ(registry_.operation(one.id).data, one.data);
+}
+
 TEST_F(OperationsTest, TheFirstOutcomeStays) {
   const CommitResult made = commit_now(registry_, new_model(registry_, "base", "x"));
   registry_.finish_operation(made.version.operation_id, Outcome::failed, "too late");

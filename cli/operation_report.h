@@ -1,0 +1,40 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cli/terminal/report.h"
+#include "modules_registry/registry.h"
+
+namespace mformer::cli {
+
+/// Versions by their hash, kept once they were asked for.
+class VersionsByHash {
+ public:
+  /// With `all` every version is read at once: one by one, 10,000 take half a second. `registry` must outlive it.
+  VersionsByHash(const Registry& registry, bool all);
+  const VersionRecord& at(const std::string& hash);
+  /// As version_json() and version_name() of a hash.
+  nlohmann::ordered_json json(const std::string& hash);
+  std::string name(const std::string& hash);
+
+ private:
+  const Registry& registry_;
+  std::unordered_map<std::string, VersionRecord> known_;
+};
+
+/// The words behind the program's name, as a shell reads them; "" where they were not kept.
+std::string typed_text(const TypedCommand& typed);
+
+/// A shell script that does these operations, given newest first, again: those that were done, each where it was typed.
+std::string script_of(const std::vector<OperationRecord>& operations);
+
+nlohmann::ordered_json operation_json(const OperationRecord& operation, VersionsByHash& versions);
+
+/// Everything of one operation: how it was typed, versions, data, and the curve of its training.
+void report_operation(terminal::Report& report, const Registry& registry, const OperationRecord& operation,
+                      VersionsByHash& versions);
+
+}  // namespace mformer::cli
