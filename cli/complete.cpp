@@ -176,7 +176,8 @@ class Line {
     for (auto app = apps_.rbegin(); app != apps_.rend(); ++app) {
       for (const CLI::Option* option : (*app)->get_options()) {
         const bool given = std::find(given_.begin(), given_.end(), option) != given_.end();
-        const bool help_again = app != apps_.rbegin() && option == (*app)->get_help_ptr();
+        const bool help_again =
+            (app != apps_.rbegin() && option == (*app)->get_help_ptr()) || option == (*app)->get_help_all_ptr();
         if ((given && !takes_many(*option)) || help_again || option->get_group().empty()) continue;
         for (const std::string& name : option->get_lnames()) {
           const std::string text = "--" + name;
@@ -230,16 +231,11 @@ Named named_by(const CLI::Option& option, const std::string& command) {
   return option.get_description().find("file") == std::string::npos ? Named::folder : Named::file;
 }
 
-std::vector<std::string> words_of(const CLI::Option& option) {
-  if (option.get_positional()) return {};
-  for (const WordsOfOption& fixed : fixed_words) {
-    if (!option.check_name(std::string(fixed.option))) continue;
-    std::istringstream text{std::string(fixed.words)};
-    return {std::istream_iterator<std::string>(text), {}};
-  }
-  // "cpu|cuda[:N]" and "N|auto": what is in small letters is meant literally.
+namespace {
+
+/// "cpu|cuda[:N]" and "N|auto": what is in small letters is meant literally.
+std::vector<std::string> words_of_label(const std::string& label) {
   std::vector<std::string> words;
-  const std::string label = value_name(option);
   std::istringstream parts(label);
   for (std::string part; std::getline(parts, part, '|');) {
     part = part.substr(0, part.find('['));
@@ -247,6 +243,19 @@ std::vector<std::string> words_of(const CLI::Option& option) {
     if (!part.empty() && std::all_of(part.begin(), part.end(), literal)) words.push_back(part);
   }
   return words;
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(const CLI::Option& option) {
+  if (option.get_positional()) return {};
+  if (value_name(option).find('|') != std::string::npos) return words_of_label(value_name(option));
+  for (const WordsOfOption& fixed : fixed_words) {
+    if (!option.check_name(std::string(fixed.option))) continue;
+    std::istringstream text{std::string(fixed.words)};
+    return {std::istream_iterator<std::string>(text), {}};
+  }
+  return words_of_label(value_name(option));
 }
 
 Completion complete(const CLI::App& root, const std::vector<std::string>& words, const NameLookup& names) {

@@ -3,9 +3,11 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/brackets.h"
 #include "cli/interrupt.h"
@@ -26,11 +28,66 @@ std::string sentence(std::string_view text) {
   return terminal::shorten_middle(terminal::printable(terminal::shorten_middle(text, kLongest)), kLongest);
 }
 
-int fail(std::ostream& err, int code, std::string_view what, std::string_view hint, std::string_view kind = "error") {
-  err << kind << ": " << sentence(what) << '\n';
-  if (!hint.empty()) err << "hint: " << sentence(hint) << '\n';
-  err.flush();
-  return code;
+/// Where and how what went wrong is told.
+struct Listener {
+  std::ostream& err;
+  const CLI::App& app;
+  bool json;
+};
+
+/// What went wrong; `code` names its kind in JSON, `kind` the line in text.
+struct Failure {
+  int exit_code = exit_failed;
+  const char* code = "failed";
+  std::string what, hint{};
+  const char* kind = "error";
+};
+
+/// "inspect routing"; "" where no command was understood.
+std::string command_of(const CLI::App& app) {
+  std::string name;
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    name += (name.empty() ? "" : " ") + at->get_name();
+  }
+  return name;
+}
+
+std::string failure_json(const CLI::App& app, const Failure& failure) {
+  using Json = nlohmann::ordered_json;
+  const std::string command = command_of(app), hint = sentence(failure.hint);
+  const Json told = {{"code", failure.code},
+                     {"message", sentence(failure.what)},
+                     {"hint", hint.empty() ? Json() : Json(hint)},
+                     {"exit_code", failure.exit_code}};
+  const Json object = {{"version", 1},
+                       {"command", command.empty() ? Json() : Json(command)},
+                       {failure.exit_code == exit_done ? "note" : "error", told}};
+  return terminal::json_without_controls(object.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+int fail(const Listener& to, const Failure& failure) {
+  if (to.json) {
+    to.err << failure_json(to.app, failure) << '\n';
+  } else {
+    to.err << failure.kind << ": " << sentence(failure.what) << '\n';
+    if (!failure.hint.empty()) to.err << "hint: " << sentence(failure.hint) << '\n';
+  }
+  to.err.flush();
+  return failure.exit_code;
+}
+
+/// The same for what tells of commands to type.
+int fail(const Listener& to, int exit_code, const char* code, const Error& error, const char* kind = "error") {
+  return fail(to, {exit_code, code, error.what(), in_same_workspace(to.app, error.hint()), kind});
+}
+
+/// Asked of the words themselves, as the command line may be what is wrong.
+bool asks_for_json(int argc, const char* const* argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (std::string_view(argv[i]) == "--json") return true;
+  }
+  return false;
 }
 
 constexpr const char* kMemory = "the memory of this machine is not enough";
@@ -42,13 +99,15 @@ std::string_view first_line(std::string_view text) {
 }
 
 /// What LibTorch throws when memory is short is no std::bad_alloc; everything else that comes here was not foreseen.
-int explain_foreign(const std::exception& error, std::ostream& err) {
+int explain_foreign(const std::exception& error, const Listener& to) {
   const std::string_view what = first_line(error.what());
-  if (what.find("DefaultCPUAllocator") != std::string_view::npos) return fail(err, exit_failed, kMemory, kLessMemory);
-  if (what.find("out of memory") != std::string_view::npos) {
-    return fail(err, exit_failed, "the memory of the device is not enough", kLessMemory);
+  if (what.find("DefaultCPUAllocator") != std::string_view::npos) {
+    return fail(to, {exit_failed, "memory", kMemory, kLessMemory});
   }
-  return fail(err, exit_failed, "internal error: " + std::string(what), kReport);
+  if (what.find("out of memory") != std::string_view::npos) {
+    return fail(to, {exit_failed, "memory", "the memory of the device is not enough", kLessMemory});
+  }
+  return fail(to, {exit_failed, "internal", "internal error: " + std::string(what), kReport});
 }
 
 bool asks_for_version(const CLI::Success& request) {
@@ -60,51 +119,71 @@ bool asks_for_unknown(const CLI::App& app, const CLI::Success& request) {
   return !asks_for_version(request) && !app.remaining(true).empty();
 }
 
-int explain_usage(const CLI::App& app, const CLI::ParseError& error, std::ostream& err) {
+int explain_usage(const CLI::App& app, const CLI::ParseError& error, const Listener& to) {
   const UsageMessage message = explain(app, error);
-  return fail(err, exit_usage, without_marks(message.what), without_marks(message.hint));
+  return fail(to, {exit_usage, "usage", without_marks(message.what), without_marks(message.hint)});
 }
 
-int run(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+/// `help [COMMAND…]` and `version` as the options of that meaning; where a command is expected, so nowhere else.
+std::vector<const char*> plain_arguments(int argc, const char* const* argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  if (argc < 2) return words;
+  const std::string_view first = words[1];
+  if (first == "version") words[1] = "--version";
+  if (first != "help") return words;
+  words.erase(words.begin() + 1);
+  words.push_back("--help");
+  return words;
+}
+
+int run(CLI::App& app, int argc, const char* const* argv, std::ostream& out, const Listener& to) {
   keep_brackets(app);
   try {
-    app.parse(mark_brackets(argc, argv));
+    const std::vector<const char*> words = plain_arguments(argc, argv);
+    app.parse(mark_brackets(static_cast<int>(words.size()), words.data()));
     return exit_done;
   } catch (const CLI::Success& request) {
-    if (asks_for_unknown(app, request)) return explain_usage(app, request, err);
-    terminal::write_all(out, asks_for_version(request) ? request.what() + std::string("\n") : app.help());
+    if (asks_for_unknown(app, request)) return explain_usage(app, request, to);
+    const bool all = request.get_name() == "CallForAllHelp";
+    const auto mode = all ? CLI::AppFormatMode::All : CLI::AppFormatMode::Normal;
+    terminal::write_all(out, asks_for_version(request) ? request.what() + std::string("\n") : app.help("", mode));
     return exit_done;
   } catch (const CLI::ParseError& error) {
-    return explain_usage(app, error, err);
+    return explain_usage(app, error, to);
   }
 }
 
 }  // namespace
 
-int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& out, std::ostream& err,
+                const std::function<void()>& prepare) {
+  const Listener to{err, app, asks_for_json(argc, argv)};
   try {
-    return run(app, argc, argv, out, err);
+    if (prepare) prepare();
+    return run(app, argc, argv, out, to);
   } catch (const terminal::OutputClosed&) {
     return exit_done;
   } catch (const ReportCutOff& done) {
-    return fail(err, exit_done, done.what(), in_same_workspace(app, done.hint()), "note");
+    return fail(to, exit_done, "cut_off", done, "note");
   } catch (const Interrupted& stop) {
-    return fail(err, interrupt_exit_code(), stop.what(), in_same_workspace(app, stop.hint()), "interrupted");
+    return fail(to, interrupt_exit_code(), "interrupted", stop, "interrupted");
   } catch (const StoppedError& stop) {
-    return fail(err, interrupt_exit_code(), stop.what(), in_same_workspace(app, stop.hint()), "interrupted");
+    return fail(to, interrupt_exit_code(), "interrupted", stop, "interrupted");
   } catch (const UsageError& error) {
-    return fail(err, exit_usage, error.what(), in_same_workspace(app, error.hint()));
+    return fail(to, exit_usage, "usage", error);
+  } catch (const NoSpaceError& error) {
+    return fail(to, exit_failed, "no_space", error);
   } catch (const Error& error) {
-    return fail(err, exit_failed, error.what(), in_same_workspace(app, error.hint()));
+    return fail(to, exit_failed, "failed", error);
   } catch (const std::bad_alloc&) {
-    return fail(err, exit_failed, kMemory, kLessMemory);
+    return fail(to, {exit_failed, "memory", kMemory, kLessMemory});
   } catch (const std::filesystem::filesystem_error& error) {
-    return fail(err, exit_failed, "can't use '" + error.path1().string() + "': " + error.code().message(),
-                "check the path, its permissions and the free space");
+    return fail(to, {exit_failed, "file", "can't use '" + error.path1().string() + "': " + error.code().message(),
+                     "check the path, its permissions and the free space"});
   } catch (const std::exception& error) {
-    return explain_foreign(error, err);
+    return explain_foreign(error, to);
   } catch (...) {
-    return fail(err, exit_failed, "internal error: something unknown was thrown", kReport);
+    return fail(to, {exit_failed, "internal", "internal error: something unknown was thrown", kReport});
   }
 }
 

@@ -107,6 +107,7 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
   Report report("eval", global.json);
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;
+  report.data()["model_version"] = version_json(version.record);
   report.text() << to_string(version.record);
   if (options.as_of.empty()) {
     report.data()["as_of"] = nullptr;

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/computes.h"
+#include "cli/describe.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -112,6 +113,7 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   ordered_json& data = report.data();
   data["dry_run"] = flags.dry_run;
   data["model"] = to_string(version);
+  data["model_version"] = version_json(version);
   data["folder"] = flags.options.folder;
   if (flags.dry_run) {
     report_dry_run(report, workspace, flags.options);

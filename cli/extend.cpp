@@ -197,6 +197,9 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
   const auto add = [&command](const char* name, auto& value, const std::string& text) {
     return command.add_option(name, value, text)->group("New modules");
   };
+  const auto add_single_mask = [&command](const char* name, auto& value, const std::string& text) {
+    return command.add_option(name, value, text)->group(option_groups::single_mask_experts);
+  };
   command
       .add_flag("--single-mask", options.single_mask,
                 "New modules join the old ones for all text: one path, but old text leaks into them")
@@ -221,29 +224,29 @@ void add_extend_flags(CLI::App& command, ExtendFlags& flags) {
       ->type_name("copy|random|unchanged");
   add("--store", flags.store, "int8: what the domain has for itself is rounded to 8 bits a weight, and stored in these")
       ->type_name("int8");
-  add("--rehearse", options.rehearse,
-      "Single mask: texts written by the model itself that each new sequence is learned with; default: 1, with an "
-      "earlier task")
+  add_single_mask("--rehearse", options.rehearse,
+                  "Texts written by the model itself that each new sequence is learned with; default: 1, with an "
+                  "earlier task")
       ->check(non_negative_number());
-  add("--rehearse-weight", options.rehearse_weight, "Single mask: weight of what is rehearsed against the new text")
+  add_single_mask("--rehearse-weight", options.rehearse_weight, "Weight of what is rehearsed against the new text")
       ->check(positive_number());
-  add("--replay", options.replay,
-      "Single mask: share of training sequences from the memory of earlier tasks, below 1; default: 0, without "
-      "rehearsal " +
-          written(ExtendCommand::kReplay))
+  add_single_mask("--replay", options.replay,
+                  "Share of training sequences from the memory of earlier tasks, below 1; default: 0, without "
+                  "rehearsal " +
+                      written(ExtendCommand::kReplay))
       ->check(share());
-  add("--memory", options.memory, "Single mask: share of each earlier task's training text that is ever looked at")
+  add_single_mask("--memory", options.memory, "Share of each earlier task's training text that is ever looked at")
       ->check(fraction());
-  add("--separation", options.separation, "Single mask: weight of the loss that holds old text and new modules apart")
+  add_single_mask("--separation", options.separation, "Weight of the loss that holds old text and new modules apart")
       ->check(non_negative_number());
-  add("--token-rows", options.token_rows,
-      "Single mask: train embedding and head rows of tokens rarer than this in earlier tasks")
+  add_single_mask("--token-rows", options.token_rows,
+                  "Train embedding and head rows of tokens rarer than this in earlier tasks")
       ->check(non_negative_integer());
-  add("--penalty", options.penalty,
-      "Single mask: weight of the router mass on new modules in the loss (of replayed text where there is any)")
+  add_single_mask("--penalty", options.penalty,
+                  "Weight of the router mass on new modules in the loss (of replayed text where there is any)")
       ->check(non_negative_number());
-  add("--review-steps", options.review_steps,
-      "Single mask: last steps that train only the new router rows on memory and new text; default: a tenth of --steps")
+  add_single_mask("--review-steps", options.review_steps,
+                  "Last steps that train only the new router rows on memory and new text; default: a tenth of --steps")
       ->check(non_negative_integer());
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/computes.h"
+#include "cli/describe.h"
 #include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/workspace.h"
@@ -28,6 +29,7 @@ void run_freeze(const FreezeOptions& options, bool frozen, const GlobalOptions& 
     report.data()["selected"] = result.selected;
     report.data()["changed"] = result.changed;
     report.data()["model"] = to_string(result.version.value_or(version));
+    report.data()["model_version"] = version_json(result.version.value_or(version));
     report.text() << result.selected << " modules selected, " << result.changed
                   << (options.dry_run ? " would be " : " ") << (frozen ? "frozen" : "unfrozen") << '\n';
     if (result.version) report.text() << "made " << to_string(*result.version) << '\n';

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/computes.h"
+#include "cli/describe.h"
 #include "cli/interrupt.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -66,6 +67,7 @@ void run_generate(GenerateOptions options, const ChatFlags& flags, const std::op
   const Generated result = generate(std::move(version), options, show, [] { return interrupted(); });
   report.data() = {{"model", to_string(record)},
                    {"hash", record.hash},
+                   {"model_version", version_json(record)},
                    {"prompt", replace_invalid_utf8(result.prompt)},
                    {"text", result.text},
                    {"prompt_tokens", result.prompt_tokens},

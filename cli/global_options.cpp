@@ -3,12 +3,18 @@
 #include <limits>
 #include <string>
 
+#include "cli/terminal/style.h"
 #include "cli/validators.h"
 
 namespace mformer::cli {
 namespace {
 
 constexpr int most_threads = 4096;
+
+terminal::TableFormat table_format(const std::string& name) {
+  if (name == "csv") return terminal::TableFormat::csv;
+  return name == "md" ? terminal::TableFormat::markdown : terminal::TableFormat::latex;
+}
 
 CLI::Validator thread_count() {
   const CLI::Validator integer = positive_integer();
@@ -36,6 +42,12 @@ void add_global_options(CLI::App& root, GlobalOptions& options) {
   add("--model", options.model, "Model: name, name@N or version-hash prefix; default: the current model")
       ->type_name("REF");
   root.add_flag("--json", options.json, "Print one JSON object instead of text")->group("Global options");
+  root.add_option_function<std::string>(
+          "--format", [](const std::string& name) { terminal::show_tables_as(table_format(name)); },
+          "Print the tables alone, for other programs: csv, md (Markdown) or tex (LaTeX)")
+      ->group("Global options")
+      ->excludes("--json")
+      ->check(table_format_name());
   add("--seed", options.seed, "Seed of everything random; default: each command's own fixed seed")
       ->check(seed_number());
   add("--threads", options.threads, "Threads for computing, at least 1; default: one per core")->check(thread_count());

@@ -13,6 +13,7 @@ namespace mformer::cli {
 namespace {
 
 constexpr int total_width = 80;
+constexpr std::string_view for_experts = ", for experts";
 constexpr int name_width = 24;  // the two spaces before the name not counted
 
 // "  --seed N                Seed of everything random"; a longer name gets a line of its own.
@@ -41,7 +42,8 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     const std::string footer = make_footer(app);
     return app->get_description() + '\n' + make_usage(app, std::move(name)) + make_positionals(app) +
-           option_groups(*app) + make_subcommands(app, mode) + (footer.empty() ? "" : '\n' + footer);
+           shown_options(*app, mode == CLI::AppFormatMode::All) + make_subcommands(app, CLI::AppFormatMode::Normal) +
+           (footer.empty() ? "" : '\n' + footer);
   }
 
   std::string make_usage(const CLI::App* app, std::string name) const override {
@@ -64,13 +66,25 @@ class HelpFormatter : public CLI::Formatter {
   }
 
  private:
-  std::string option_groups(const CLI::App& app) const {
+  static std::vector<const CLI::Option*> options_of(const CLI::App& app, const std::string& group) {
+    return app.get_options(
+        [&group](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
+  }
+
+  std::string shown_options(const CLI::App& app, bool all) const {
     std::string text;
+    std::size_t left_out = 0;
     for (const std::string& group : app.get_groups()) {
-      const std::vector<const CLI::Option*> options = app.get_options(
-          [&group](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
+      std::vector<const CLI::Option*> options = options_of(app, group);
+      if (!group.ends_with(for_experts)) {
+        std::erase(options, app.get_help_all_ptr());
+      } else if (!all) {
+        left_out += options.size();
+        continue;
+      }
       if (!group.empty() && !options.empty()) text += make_group(group, false, options);
     }
+    if (left_out > 0) text += "\n" + std::to_string(left_out) + " more options, for experts: --help-all\n";
     return text;
   }
 };
@@ -116,6 +130,7 @@ void use_our_help(CLI::App& root) {
   formatter->label("Positionals", "Arguments");
   root.formatter(std::move(formatter));
   root.set_help_flag("-h,--help", "Show this help");
+  root.set_help_all_flag("--help-all", "Show every option");
 }
 
 }  // namespace mformer::cli

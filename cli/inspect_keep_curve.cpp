@@ -107,6 +107,7 @@ void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
   ordered_json& data = report.data();
   data["model"] = to_string(version.record);
   data["hash"] = version.record.hash;
+  data["model_version"] = version_json(version.record);
   data["task"] = command.task;
   data["split"] = flags.split;
   data["scope"] = flags.scope;

@@ -123,6 +123,7 @@ void run_inspect_lineage(const std::string& uid, const GlobalOptions& global) {
   Report report("inspect lineage", global.json);
   report.data()["model"] = to_string(current);
   report.data()["hash"] = current.hash;
+  report.data()["model_version"] = version_json(current);
   if (uid.empty()) {
     report_versions(report, registry, current);
   } else {

@@ -110,6 +110,7 @@ void run_inspect_modules(const std::string& selector, const GlobalOptions& globa
   Report report("inspect modules", global.json);
   report.data()["model"] = to_string(version);
   report.data()["hash"] = version.hash;
+  report.data()["model_version"] = version_json(version);
   report.data()["modules"] = listing.rows();
   report.text() << to_string(version) << ": " << count(selected) << " modules\n\n" << listing.text(report.style());
   report.print();

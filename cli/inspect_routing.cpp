@@ -68,6 +68,7 @@ void run_inspect_routing(const InspectRoutingCommand& options, const GlobalOptio
   Report report("inspect routing", global.json);
   report.data()["model"] = to_string(version.record);
   report.data()["hash"] = version.record.hash;
+  report.data()["model_version"] = version_json(version.record);
   auto& rows = report.data()["tasks"] = ordered_json::array();
   report.text() << "routing of " << to_string(version.record) << ": share of " << work_of(tasks.front().stats).what
                 << " of each layer, held-out text\n\n";

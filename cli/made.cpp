@@ -21,6 +21,7 @@ void tell(const std::optional<VersionRecord>& made, const std::function<void()>&
 void fill_made(nlohmann::ordered_json& data, const VersionRecord& made, bool kept_beside) {
   data["model"] = to_string(made);
   data["hash"] = made.hash;
+  data["model_version"] = {{"ref", to_string(made)}, {"hash", made.hash}};
   data["kept_beside"] = kept_beside;
 }
 

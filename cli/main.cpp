@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "cli/errors.h"
 #include "cli/global_options.h"
 #include "cli/hand_over.h"
@@ -34,9 +35,9 @@ int main(int argc, char** argv) {
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");
   use_our_help(app);
-  app.set_version_flag("--version", "mformer " MFORMER_VERSION, "Show the version");
-  app.footer("A command's own help: mformer COMMAND --help");
+  app.set_version_flag("-V,--version", "mformer " MFORMER_VERSION, "Show the version");
+  app.footer("A command's own help: mformer help COMMAND");
   add_global_options(app, global);
   setup_commands(app, global);
-  leave(run_guarded(app, argc, argv, std::cout, std::cerr));
+  leave(run_guarded(app, argc, argv, std::cout, std::cerr, [&] { apply_config_files(app, argc, argv); }));
 }

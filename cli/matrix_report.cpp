@@ -54,6 +54,7 @@ void fill_data(ordered_json& data, const ScoreMatrix& matrix) {
   const VersionRecord& last = matrix.steps.back().version;
   data["model"] = to_string(last);
   data["hash"] = last.hash;
+  data["model_version"] = version_json(last);
   data["initial"] = nullptr;
   if (matrix.initial)
     data["initial"] = {{"version", version_json(*matrix.initial)}, {"losses", numbers(matrix.initial_losses)}};

@@ -29,6 +29,7 @@ void report_model(terminal::Report& report, const InitReport& made, const std::s
   data["dry_run"] = dry_run;
   data["model"] = dry_run ? name : to_string(made.version);
   if (!dry_run) data["hash"] = made.version.hash;
+  data["model_version"] = dry_run ? nlohmann::ordered_json() : version_json(made.version);
   data["parameters"] = made.size.weights;
   data["active_parameters"] = made.config.active_parameter_count();
   data["layers"] = made.config.n_layer;

@@ -3,29 +3,32 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/validators.h"
 
 namespace mformer::cli {
 
 void add_step_flags(CLI::App& command, StepOptions& options) {
-  const auto add = [&command](const char* name, auto& value, const std::string& text, const CLI::Validator& check) {
-    command.add_option(name, value, text)->check(check)->group("Training");
+  const auto add = [&command](const char* name, auto& value, const std::string& text, const CLI::Validator& check,
+                              const char* group = "Training") {
+    command.add_option(name, value, text)->check(check)->group(group);
   };
+  constexpr const char* experts = option_groups::training_experts;
   add("--batch", options.batch_size, "Sequences a batch", positive_integer());
   add("--accumulate", options.accumulate,
-      "Batches a step, whose gradients are added up: N batches as one N times as large", positive_integer());
+      "Batches a step, whose gradients are added up: N batches as one N times as large", positive_integer(), experts);
   add("--context", options.context, "Tokens a sequence; default: the model's block size", positive_integer());
   add("--lr", options.learning_rate, "Peak learning rate", positive_number());
-  add("--warmup", options.warmup, "Share of the steps that warm up", share());
-  add("--clip", options.clip, "Largest gradient norm, 0 = no limit", non_negative_number());
-  add("--weight-decay", options.adamw.weight_decay, "Decoupled weight decay of AdamW", non_negative_number());
+  add("--warmup", options.warmup, "Share of the steps that warm up", share(), experts);
+  add("--clip", options.clip, "Largest gradient norm, 0 = no limit", non_negative_number(), experts);
+  add("--weight-decay", options.adamw.weight_decay, "Decoupled weight decay of AdamW", non_negative_number(), experts);
   command
       .add_flag(
           "--bf16", options.bfloat16,
           "Matrix products in bfloat16: coarser, and faster where the processor has them (AVX-512, AMX: see doctor)")
       ->group("Training");
   add("--snapshot-every", options.snapshot_every, "Steps between snapshots, 0 = only when interrupted",
-      non_negative_integer());
+      non_negative_integer(), experts);
 }
 
 void add_eval_every(CLI::App& command, std::int64_t& steps) {

@@ -133,4 +133,12 @@ CLI::Validator device_name() {
           "cpu|cuda[:N]"};
 }
 
+CLI::Validator table_format_name() {
+  return {[](std::string& text) -> std::string {
+            if (text == "csv" || text == "md" || text == "tex") return "";
+            return with_hint(in_quotes(text) + " is not a form of tables", "choose csv, md or tex; JSON is --json");
+          },
+          "csv|md|tex"};
+}
+
 }  // namespace mformer::cli

@@ -30,6 +30,9 @@ CLI::Validator seed_number();
 /// cpu, cuda or cuda:N.
 CLI::Validator device_name();
 
+/// csv, md or tex.
+CLI::Validator table_format_name();
+
 /// A validator's answer that run_guarded splits again into error and hint.
 std::string with_hint(const std::string& sentence, const std::string& hint);
 

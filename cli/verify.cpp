@@ -102,6 +102,7 @@ void run_verify(const VerifyFlags& flags, const GlobalOptions& global) {
   Report report("verify", global.json);
   report.data() = {{"model", to_string(result.version)},
                    {"hash", result.version.hash},
+                   {"model_version", version_json(result.version)},
                    {"against", version_json(result.against)},
                    {"holds", result.holds()},
                    {"failures", result.failures},

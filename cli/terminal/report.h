@@ -28,8 +28,12 @@ void write_all(std::ostream& out, std::string_view text);
 ///     report.text() << table.str(report.style());
 ///     report.print();
 ///
+/// On a terminal, lines of prose that are wider than it are wrapped between words, behind their label.
+///
 /// What names and files bring in can't speak to the terminal: of the text only line feeds, tabs and our own colours
 /// pass, other control characters are shown escaped (text.h).
+///
+/// Where the style has a form for tables (--format), stdout gets the tables of the text alone.
 ///
 /// With JSON, stdout gets exactly one object on one line, which begins {"version":1,"command":"models",…}.
 /// Numbers that are not finite become null, bytes that are no UTF-8 become U+FFFD, and control characters, those beyond
@@ -58,10 +62,13 @@ class Report {
   void print_text_so_far();
 
   /// Prints the object or the rest of the text. Call once, as the last act of the command. Throws as write_all, and
-  /// std::logic_error when data() has a "version" or "command" of its own.
+  /// std::logic_error when data() has a "version" or "command" of its own, and UsageError where tables are asked for
+  /// and there is none.
   void print();
 
  private:
+  void print_tables();
+
   std::string command_;
   bool json_;
   std::ostream& out_;

@@ -14,6 +14,8 @@ namespace {
 constexpr int narrowest = 20;
 constexpr int usual_width = 80;
 
+TableFormat chosen_tables = TableFormat::text;
+
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view() : value;
@@ -73,8 +75,13 @@ std::string between(const char* start, std::string_view text, const Style& style
 
 }  // namespace
 
+void show_tables_as(TableFormat format) {
+  chosen_tables = format;
+}
+
 Style detect_style(int fd) {
   Style style;
+  if (fd == 1) style.tables = chosen_tables;
   style.unicode = locale_is_utf8();
   if (isatty(fd) == 0) return style;
   style.terminal = environment("TERM") != "dumb";

@@ -15,6 +15,9 @@ enum class Colour {
   rgb,      ///< 24 bits
 };
 
+/// How tables are written: aligned for people, or for other programs.
+enum class TableFormat { text, csv, markdown, latex };
+
 /// What the reader of a stream can show. Everything that prints takes one, so that tests choose their terminal.
 /// The default is a file: no colour, no redrawing, ASCII, 80 columns.
 struct Style {
@@ -22,7 +25,11 @@ struct Style {
   Colour colour = Colour::none;
   bool unicode = false;  ///< block characters and the like; ASCII stand-ins otherwise
   int width = 80;        ///< columns, at least 20
+  TableFormat tables = TableFormat::text;
 };
+
+/// From now on detect_style(1) writes tables in this form (--format). Call before commands run.
+void show_tables_as(TableFormat format);
 
 /// The style of the stream behind file descriptor `fd` (1 = stdout, 2 = stderr), from isatty, the window size and the
 /// environment: NO_COLOR (not empty) and TERM=dumb switch colour off, COLORTERM=truecolor or 24bit allows 24 bits,

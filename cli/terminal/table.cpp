@@ -1,16 +1,19 @@
 #include "cli/terminal/table.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include "cli/terminal/table_formats.h"
 #include "cli/terminal/text.h"
 
 namespace mformer::terminal {
 namespace {
 
-constexpr int narrowest_text = 12;  // below that, wrapped words are harder to read than a long line
+constexpr int narrowest_text = 12;      // below that, wrapped words are harder to read than a block for each row
+constexpr int longest_whole_word = 24;  // longer ones are paths and hashes, which may be cut
 
 using Cells = std::vector<std::string>;
 
@@ -36,17 +39,43 @@ struct Layout {
   std::vector<bool> right;
 };
 
-// Takes columns of width away from the widest text columns until the table fits, as far as that is readable.
-void fit(Layout& layout, int width) {
-  int excess = column_gap * (static_cast<int>(layout.widths.size()) - 1) - width;
-  for (const int column : layout.widths) excess += column;
-  for (; excess > 0; --excess) {
-    int widest = narrowest_text;
+int gaps(const Layout& layout) {
+  return column_gap * (static_cast<int>(layout.widths.size()) - 1);
+}
+
+int width_of(const Layout& layout) {
+  return std::accumulate(layout.widths.begin(), layout.widths.end(), gaps(layout));
+}
+
+int longest_word(std::string_view text) {
+  int longest = 0;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    longest = std::max(longest, display_width(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return longest;
+}
+
+/// How narrow a column may become: numbers stay whole, and words up to a length at which a path is cut.
+int least_width(const Layout& layout, size_t column, const Column& title, const std::vector<Cells>& rows) {
+  if (layout.right[column]) return layout.widths[column];
+  int word = std::max(narrowest_text, longest_word(title.title));
+  for (const Cells& row : rows) {
+    if (!row.empty()) word = std::max(word, longest_word(row[column]));
+  }
+  return std::min({word, longest_whole_word, layout.widths[column]});
+}
+
+/// Takes columns of width away from the widest text columns until the table fits, as far as that is readable.
+void fit(Layout& layout, const std::vector<Column>& columns, const std::vector<Cells>& rows, int width) {
+  std::vector<int> least;
+  for (size_t i = 0; i < columns.size(); ++i) least.push_back(least_width(layout, i, columns[i], rows));
+  for (int excess = width_of(layout) - width; excess > 0; --excess) {
     size_t victim = layout.widths.size();
     for (size_t i = 0; i < layout.widths.size(); ++i) {
-      if (layout.right[i] || layout.widths[i] <= widest) continue;
-      widest = layout.widths[i];
-      victim = i;
+      if (layout.widths[i] <= least[i]) continue;
+      if (victim == layout.widths.size() || layout.widths[i] > layout.widths[victim]) victim = i;
     }
     if (victim == layout.widths.size()) return;
     --layout.widths[victim];
@@ -63,7 +92,7 @@ Layout lay_out(const std::vector<Column>& columns, const std::vector<Cells>& row
     layout.widths.push_back(width);
     layout.right.push_back(aligned_right(columns[i], i, rows));
   }
-  if (style.terminal) fit(layout, style.width);
+  if (style.terminal && width_of(layout) > style.width) fit(layout, columns, rows, style.width);
   return layout;
 }
 
@@ -98,6 +127,28 @@ std::string rule(const Layout& layout, const Style& style) {
   return line + '\n';
 }
 
+/// A block for each row, for a window in which the columns can't stand side by side.
+std::string blocks(const std::vector<Column>& columns, const std::vector<Cells>& rows, const Style& style) {
+  int names = 0;
+  for (const Column& column : columns) names = std::max(names, display_width(column.title));
+  const int room = std::max(style.width - names - column_gap, 1);
+  std::string text;
+  for (const Cells& row : rows) {
+    if (row.empty()) continue;
+    if (!text.empty()) text += '\n';
+    for (size_t i = 0; i < columns.size(); ++i) {
+      std::string name = pad_right(columns[i].title, names);
+      for (const std::string& piece : wrap(row[i], room)) {
+        std::string line = bold(name, style) + std::string(column_gap, ' ') + piece;
+        trim_right(line);
+        text += line + '\n';
+        name.assign(static_cast<size_t>(names), ' ');
+      }
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
@@ -118,6 +169,12 @@ std::string Table::str(const Style& style) const {
   const Layout layout = lay_out(columns_, rows_, style);
   Cells titles;
   for (const Column& column : columns_) titles.push_back(column.title);
+  if (style.tables != TableFormat::text) {
+    std::vector<Cells> rows = rows_;
+    std::erase_if(rows, [](const Cells& row) { return row.empty(); });
+    return formatted_table(style.tables, titles, rows, layout.right);
+  }
+  if (style.terminal && width_of(layout) > style.width && !rows_.empty()) return blocks(columns_, rows_, style);
   std::string text;
   for (const std::string& line : row_lines(titles, layout)) text += bold(line, style) + '\n';
   text += rule(layout, style);

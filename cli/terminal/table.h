@@ -28,8 +28,9 @@ struct Column {
 ///     ----  ------  -------
 ///     qa    3.2145  +0.0003
 ///
-/// On a terminal the header is bold, the rule a line, and text columns are wrapped when the table is wider than the
-/// window. Elsewhere nothing is wrapped: one row stays one line for grep. Cells are made printable (text.h).
+/// On a terminal the header is bold, the rule a line, and text columns are wrapped between words when the table is
+/// wider than the window; where even that is too wide, each row becomes a block of lines "title  cell". Elsewhere
+/// nothing is wrapped: one row stays one line for grep. Cells are made printable (text.h).
 class Table {
  public:
   explicit Table(std::vector<Column> columns);
@@ -42,7 +43,8 @@ class Table {
 
   bool empty() const { return rows_.empty(); }
 
-  /// The whole table, a line feed at the end of each line and no spaces before it.
+  /// The whole table, a line feed at the end of each line and no spaces before it; in another form where the style has
+  /// one (table_formats.h), without rules between rows.
   std::string str(const Style& style) const;
 
  private:

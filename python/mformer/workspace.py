@@ -99,7 +99,7 @@ class Workspace:
         out, err = _communicate(process, stdin.encode(), self.progress)
         # What verify finds is an answer, whichever it is: its exit code is for shells.
         if process.returncode != 0 and not out.startswith(b'{"version":1,"command":"verify"'):
-            raise _error(process.returncode, out, err)
+            raise _error(process.returncode, err)
         answer = json.loads(out.partition(b"\n")[0])
         return Result(answer) if isinstance(answer, dict) else Result(answer=answer)
 
@@ -154,15 +154,14 @@ def _listen(stream: Any, said: bytearray, progress: bool) -> None:
     stream.close()
 
 
-def _error(exit_code: int, out: bytes, err: bytes) -> Error:
+def _error(exit_code: int, err: bytes) -> Error:
     kind = UsageError if exit_code == 2 else Interrupted if exit_code in _STOPPED else Error
-    for line in out.splitlines():
-        try:
-            told = json.loads(line)["error"]
-            return kind(told["message"], told.get("hint") or "", told.get("code"), exit_code)
-        except (ValueError, KeyError, TypeError):
-            continue
     lines = err.decode("utf-8", "replace").splitlines()
+    try:
+        told = json.loads(lines[-1])["error"]
+        return kind(told["message"], told.get("hint") or "", told.get("code"), exit_code)
+    except (IndexError, ValueError, KeyError, TypeError):
+        pass  # it ended before it could say so in JSON
     message = next((line.split(": ", 1)[1] for line in lines if line.startswith(("error: ", "interrupted: "))), "")
     hint = next((line.split(": ", 1)[1] for line in lines if line.startswith("hint: ")), "")
     if not message:

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/made.h"
 #include "cli/terminal/report.h"
 #include "cli/validators.h"
 #include "modules_registry/error.h"
@@ -277,11 +278,35 @@ TEST(ErrorsTest, AReaderThatLeftIsNoError) {
   EXPECT_THAT(outcome.err, IsEmpty());
 }
 
-TEST(ErrorsTest, WithJsonErrorsAreTextOnStderr) {
-  const Outcome outcome = run_program({"--json", "extend", "--data", "d"}, [] { throw Error("it broke"); });
+TEST(ErrorsTest, WithJsonErrorsAreOneObjectOnStderr) {
+  const std::string start = R"({"version":1,"command":"extend",)";
+  Outcome outcome = run_program({"--json", "extend", "--data", "d"}, [] { throw Error("it broke"); });
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.out, "");
-  EXPECT_EQ(outcome.err, "error: it broke\n");
+  EXPECT_EQ(outcome.err, start + R"("error":{"code":"failed","message":"it broke","hint":null,"exit_code":1}})" + "\n");
+  outcome = run_program({"extend", "--data", "d", "--json"}, [] { throw NoSpaceError("full \x1b", "make room"); });
+  EXPECT_EQ(outcome.err,
+            start + R"("error":{"code":"no_space","message":"full \\x1b","hint":"make room","exit_code":1}})" + "\n");
+  outcome = run_program({"extend", "--data", "d", "--json"}, [] { throw ReportCutOff("made base@2", ""); });
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err,
+            start + R"("note":{"code":"cut_off","message":"made base@2","hint":null,"exit_code":0}})" + "\n");
+  outcome = run_program({"--json", "extnd"});
+  EXPECT_EQ(outcome.err, R"({"version":1,"command":null,"error":{"code":"usage","message":"unknown command 'extnd'",)"
+                         R"("hint":"did you mean 'extend'?","exit_code":2}})"
+                         "\n");
+}
+
+TEST(ErrorsTest, BehindTwoDashesNothingAsksForJson) {
+  EXPECT_THAT(run_program({"extnd", "--", "--json"}).err, StartsWith("error: "));
+}
+
+TEST(ErrorsTest, WhatIsPreparedIsToldLikeTheRest) {
+  CLI::App app("", "mformer");
+  std::ostringstream out, err;
+  const char* arguments[] = {"mformer", "--json"};
+  EXPECT_EQ(run_guarded(app, 2, arguments, out, err, [] { throw UsageError("line 3", "mend it"); }), 2);
+  EXPECT_THAT(err.str(), HasSubstr("line 3"));
 }
 
 TEST(BracketsTest, ValuesInBracketsAreNoLists) {

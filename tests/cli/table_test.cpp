@@ -78,6 +78,31 @@ TEST(TableTest, NoLineIsWiderThanTheTerminal) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), 60) << line;
 }
 
+TEST(TableTest, WordsStayWholeWhereTheyCan) {
+  Table table({{"task"}, {"share"}, {"forgetting max-last"}, {"what was done"}});
+  table.add_row({"german", "share(code)", "0.1", "extended by eight modules for code"});
+  const std::string text = table.str(terminal_of(64));
+  for (const char* word : {"share(code)", "forgetting", "extended", "modules"}) {
+    EXPECT_NE(text.find(word), std::string::npos) << word << " in\n" << text;
+  }
+}
+
+TEST(TableTest, WhereColumnsCannotStandSideBySideEachRowIsABlock) {
+  Table table({{"n"}, {"a long title"}, {"m"}});
+  table.add_row({"1,000,000", "words that are wrapped", "2,000,000"});
+  table.add_row({"3", "", "4"});
+  EXPECT_EQ(table.str(terminal_of(24)),
+            "n             1,000,000\n"
+            "a long title  words that\n"
+            "              are\n"
+            "              wrapped\n"
+            "m             2,000,000\n"
+            "\n"
+            "n             3\n"
+            "a long title\n"
+            "m             4\n");
+}
+
 TEST(TableTest, NeverWrapsInAFile) {
   Table table({{"what"}});
   table.add_row({std::string(200, 'x')});

@@ -28,6 +28,8 @@ import time
 import unittest
 from pathlib import Path
 
+import schemas
+
 BINARY = os.environ.get("MFORMER_BIN", "build/release/bin/mformer")
 DATA = Path(__file__).resolve().parents[1] / "data"
 SAMPLE = DATA / "sample"
@@ -65,7 +67,7 @@ def command_line(arguments):
 
 def environment(**changes):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MFORMER_")}
-    return {**kept, **changes}
+    return {**kept, "XDG_CONFIG_HOME": "/nowhere", **changes}  # no defaults of whoever runs the tests
 
 
 class Folder:
@@ -86,6 +88,8 @@ class Folder:
                            env=environment(), preexec_fn=prepare, timeout=timeout))
         if code is not None:
             self.test.assertEqual(result.code, code, f"mformer {' '.join(map(str, arguments))}\n{result}")
+        if schemas.REWRITES and "--json" in arguments and result.out.startswith('{"version"'):
+            schemas.check(result.json["command"], result.json)
         return result
 
     def start(self, *arguments, prepare=None):
@@ -106,7 +110,7 @@ class Folder:
     def check_refusal(self, result, says, hint=""):
         """Exactly one error and one hint, and no trace of where in the program it came from. Returns both lines."""
         check = self.test
-        lines = [line for line in result.err.splitlines() if line.startswith(("error:", "hint:"))]
+        lines = lines_of_error(result.err)
         check.assertEqual([line.split(":")[0] for line in lines], ["error", "hint"], result)
         check.assertIn(says, lines[0], result)
         check.assertIn(hint, lines[1], result)
@@ -158,6 +162,15 @@ class Folder:
                 self.test.fail(f"the program ended early: {process.communicate()}")
             time.sleep(0.005)
         self.test.fail("no training step within the time")
+
+
+def lines_of_error(text):
+    """The error and the hint that a command printed; with --json they are in one object, the last line."""
+    lines = text.splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        return [line for line in lines if line.startswith(("error:", "hint:"))]
+    error = json.loads(lines[-1])["error"]
+    return [f"error: {error['message']}", f"hint: {error['hint']}"]
 
 
 def writer_of(fifo, process):

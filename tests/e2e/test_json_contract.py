@@ -2,6 +2,7 @@ import json
 import unittest
 
 import mformer
+import schemas
 import tensors
 
 TRAIN = ("--steps", "2", *mformer.QUICK)
@@ -67,10 +68,21 @@ class JsonContractTest(mformer.EndToEndTest):
                 data = json.loads(result.out)
                 self.assertEqual(list(data)[:2], ["version", "command"])
                 self.assertEqual((data["version"], data["command"]), (1, name_of(line)))
+                self.assertIsNone(schemas.check(name_of(line), data))
 
     def test_every_command_is_among_those_that_are_tried(self):
         tried = {name_of(line) for line in LINES} | {" ".join(ARRAY_OF_IDS)}
         self.assertEqual({" ".join(command) for command in all_commands(self.folder())}, tried)
+
+    def test_schemas_refuse_what_they_do_not_describe(self):
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": ["null", "number"]}}, "required": ["a"]}
+        self.assertIsNone(schemas.problem(schema, {"a": 1, "b": 2}, "x"))
+        for value in ({"a": True}, {"a": 1.5}, {"a": 1, "b": "2"}, {"b": None}, {"a": 1, "c": 1}, []):
+            self.assertIsNotNone(schemas.problem(schema, value, "x"), value)
+
+    def test_every_schema_is_of_a_command(self):
+        commands = {schemas.file_of(name_of(line)).name for line in LINES} | {"error.json"}
+        self.assertEqual({path.name for path in schemas.FOLDER.glob("*.json")}, commands)
 
     def test_every_help_page_has_an_example_of_the_command(self):
         folder = self.folder()
@@ -85,6 +97,23 @@ class JsonContractTest(mformer.EndToEndTest):
         work.refuses("diff", "base@1", "--json", code=2, says="AFTER")
         work.refuses("inspect", "--json", code=2, says="inspect")
         self.folder("empty").refuses("models", "--json", code=1, says="no workspace")
+
+    def test_an_error_is_an_object_with_code_message_and_hint(self):
+        work = self.workspace()
+        for line, command, code, exit_code in ((("eval", "--model", "bose"), "eval", "usage", 2), (("diff", "base@1"), "diff", "usage", 2),
+                                               (("inspect",), "inspect", "usage", 2), (("trian",), None, "usage", 2), ((), None, "usage", 2),
+                                               (("import", "nowhere", "--name", "x"), "import", "failed", 1),
+                                               (("tokenizer", "encode", "--tokenizer", "none"), "tokenizer encode", "failed", 1)):
+            with self.subTest(command=line):
+                result = work.run(*line, "--json", code=exit_code)
+                self.assertEqual((result.out, result.err.count("\n")), ("", 1), result)
+                told = json.loads(result.err)
+                self.assertIsNone(schemas.check("error", told))
+                self.assertEqual((list(told), told["version"], told["command"]), (["version", "command", "error"], 1, command))
+                self.assertEqual(list(told["error"]), ["code", "message", "hint", "exit_code"])
+                self.assertEqual((told["error"]["code"], told["error"]["exit_code"]), (code, exit_code))
+                text = work.run(*line, code=exit_code).err
+                self.assertEqual(text, f"error: {told['error']['message']}\nhint: {told['error']['hint']}\n")
 
     def test_reading_commands_work_where_nothing_can_be_written(self):
         work = self.workspace()
