@@ -71,8 +71,9 @@ class Team {
       phase_.store(phase + 1, std::memory_order_release);
       return;
     }
-    // Longer than a phase lasts: then the other one was taken off its core, maybe for this one.
-    constexpr int kSpins = 4000;
+    // Some milliseconds: who gives its core away beside a busy process gets it back much later than the phase ends.
+    // After them the other one has been taken off its core, maybe for this one.
+    constexpr int kSpins = 50'000;
     for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
       if (spins < kSpins) {
 #if defined(__x86_64__)
