@@ -13,27 +13,45 @@ namespace mformer {
 
 namespace {
 
-constexpr std::size_t kLeastAligned = std::size_t{16} << 10, kTensorAlignment = 64;
+constexpr std::size_t kTensorAlignment = 64;
+
+/// Where the block of malloc() begins stands before the tensor's bytes, whose address is thus all that freeing needs:
+/// LibTorch's own operations also take memory by the address alone (raw_allocate()). malloc() aligns to 16 bytes, so
+/// that there is always room for it.
+void*& block_of(void* data) {
+  return static_cast<void**>(data)[-1];
+}
+
+void free_block_of(void* data) {
+  if (data != nullptr) std::free(block_of(data));
+}
 
 /// Room for a tensor anywhere in a block of malloc(), whose freed blocks fit the next tensor of their size. LibTorch
 /// takes aligned blocks; the C library (glibc before 2.38) cuts those out of larger ones and finds no use for them when
 /// they are freed, for they are as much too small.
 class AlignedMemory : public c10::Allocator {
  public:
-  explicit AlignedMemory(c10::Allocator* small) : small_(small) {}
+  explicit AlignedMemory(c10::Allocator* libtorchs) : libtorchs_(libtorchs) {}
 
   c10::DataPtr allocate(std::size_t bytes) override {
-    void* const block = bytes < kLeastAligned ? nullptr : std::malloc(bytes + kTensorAlignment);
-    if (block == nullptr) return small_->allocate(bytes);  // or says how much there was no memory for
-    const auto address = reinterpret_cast<std::uintptr_t>(block);
-    void* const data = reinterpret_cast<void*>((address + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment);
-    return {data, block, &std::free, c10::Device(c10::DeviceType::CPU)};
+    const bool fits = bytes <= SIZE_MAX - kTensorAlignment;
+    void* const block = bytes == 0 || !fits ? nullptr : std::malloc(bytes + kTensorAlignment);
+    if (block == nullptr && bytes > 0) return libtorchs_->allocate(bytes);  // says how much there was no memory for
+    void* data = nullptr;
+    if (block != nullptr) {
+      const auto address = reinterpret_cast<std::uintptr_t>(block);
+      data = reinterpret_cast<void*>(address / kTensorAlignment * kTensorAlignment + kTensorAlignment);
+      block_of(data) = block;
+    }
+    return {data, data, &free_block_of, c10::Device(c10::DeviceType::CPU)};
   }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &free_block_of; }
 
   void copy_data(void* to, const void* from, std::size_t count) const override { default_copy_data(to, from, count); }
 
  private:
-  c10::Allocator* const small_;
+  c10::Allocator* const libtorchs_;
 };
 
 }  // namespace

@@ -47,6 +47,16 @@ TEST_F(RetainedMemory, AlignsTensorsAsLibTorchDoes) {
   }
 }
 
+TEST_F(RetainedMemory, IsAlsoTakenAndFreedByItsAddressAlone) {
+  c10::Allocator* const memory = c10::GetCPUAllocator();
+  for (const std::size_t bytes : {0, 1, 16'385, 1'000'003}) {
+    void* const data = memory->raw_allocate(bytes);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % 64, 0U) << bytes;
+    memory->raw_deallocate(data);
+  }
+  for (const std::int64_t number : {100, 100'000}) EXPECT_EQ(at::gelu(at::zeros({number})).sum().item<float>(), 0);
+}
+
 TEST_F(RetainedMemory, LeavesTheWordsToLibTorchWhereThereIsNoMemory) {
   EXPECT_THROW(room_of(std::int64_t{1} << 60), c10::Error);
 }
