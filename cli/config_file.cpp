@@ -20,6 +20,10 @@ namespace fs = std::filesystem;
 constexpr std::string_view not_for_files[] = {"help", "help-all", "version", "workspace", "model",
                                               "json", "format",   "dry-run", "overwrite", "restart"};
 
+bool may_be_set(const std::string& option) {
+  return std::count(std::begin(not_for_files), std::end(not_for_files), option) == 0;
+}
+
 struct Place {
   fs::path file;
   int line = 0;
@@ -63,14 +67,15 @@ Key key_of(std::string_view text) {
 
 CLI::Option& option_of(CLI::App& root, const Key& key, const Place& at) {
   CLI::App& command = command_of_key(root, key.command, at);
-  if (std::count(std::begin(not_for_files), std::end(not_for_files), key.option) > 0) {
+  if (!may_be_set(key.option)) {
     refuse(at, "--" + key.option + " can't be set in a file", "give it on the command line");
   }
   CLI::Option* option = command.get_option_no_throw("--" + key.option);
   if (option != nullptr) return *option;
   std::vector<std::string> known;
   for (const CLI::Option* other : command.get_options()) {
-    if (other->nonpositional() && !other->get_lnames().empty()) known.push_back(other->get_lnames().front());
+    const std::string name = other->get_lnames().empty() ? "" : other->get_lnames().front();
+    if (other->nonpositional() && !name.empty() && may_be_set(name)) known.push_back(name);
   }
   const std::string of = key.command.empty() ? "" : std::string(key.command) + '.';
   refuse(at, "there is no option '" + of + key.option + "'",

@@ -109,7 +109,7 @@ std::string typed_text(const TypedCommand& typed) {
 }
 
 std::string script_of(const std::vector<OperationRecord>& operations) {
-  std::string script = "#!/bin/sh\nset -e\n", folder;
+  std::string script = "#!/usr/bin/env bash\nset -e\n", folder;
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
     const std::string typed = typed_text(operation->typed);
     const std::string name = "# operation " + std::to_string(operation->id) + ", " + operation->command;

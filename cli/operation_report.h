@@ -28,7 +28,8 @@ class VersionsByHash {
 /// The words behind the program's name, as a shell reads them; "" where they were not kept.
 std::string typed_text(const TypedCommand& typed);
 
-/// A shell script that does these operations, given newest first, again: those that were done, each where it was typed.
+/// A script for bash (shell_word.h quotes for it) that does these operations, given newest first, again: those that
+/// were done, each where it was typed.
 std::string script_of(const std::vector<OperationRecord>& operations);
 
 nlohmann::ordered_json operation_json(const OperationRecord& operation, VersionsByHash& versions);

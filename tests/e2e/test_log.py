@@ -69,8 +69,9 @@ class LogTest(mformer.EndToEndTest):
         programs = self.temporary / "programs"
         programs.mkdir()
         (programs / "mformer").symlink_to(Path(mformer.BINARY).resolve())
+        self.assertTrue(script.startswith("#!/usr/bin/env bash\n"))
         script = script.replace(recorded, str(copy)).replace(str(work.path.resolve()), str(copy))
-        done = subprocess.run(["sh"], input=script, text=True, capture_output=True, check=False,
+        done = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False,
                               env=mformer.environment(PATH=f"{programs}:{os.environ['PATH']}"))
         self.assertEqual(done.returncode, 0, done)
         again = mformer.Folder(self, copy)

@@ -132,7 +132,9 @@ class ConfigTest(mformer.EndToEndTest):
                            (". = 2", "no option"), ("help = true", "--help can't be set"), ("inspect x.y = 1", "'x'")):
             with self.subTest(line=text):
                 work.check_refusal(self.run_with(work, "", text, "models", code=2), says=says)
-                self.assertIn("config, line", self.run_with(work, text, "", "models", code=2).err)
+                of_user = self.run_with(work, text, "", "models", code=2).err
+                self.assertIn("config, line", of_user)
+                self.assertNotRegex(of_user.splitlines()[-1], "workspace|json", "what no file may set is no hint")
 
 
 if __name__ == "__main__":
