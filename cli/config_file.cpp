@@ -1,6 +1,7 @@
 #include "cli/config_file.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -100,9 +101,19 @@ void apply_line(CLI::App& root, std::string_view line, const Place& at) {
   }
 }
 
+/// A pipe would keep every command waiting, and what is large is no file of defaults.
+void require_file_of_defaults(const fs::path& file) {
+  constexpr std::uintmax_t most = 1 << 20;
+  std::error_code failed;
+  if (fs::is_regular_file(file, failed) && fs::file_size(file, failed) <= most) return;
+  throw UsageError(file.string() + " is no file of defaults: it must be a file of at most a megabyte",
+                   "move it away: every command reads what has this name");
+}
+
 void apply_file(CLI::App& root, const fs::path& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return;
+  require_file_of_defaults(file);
   const std::string text = read_file(file);
   Place at{file};
   for (std::size_t begin = 0; begin < text.size();) {

@@ -136,6 +136,22 @@ class ConfigTest(mformer.EndToEndTest):
                 self.assertIn("config, line", of_user)
                 self.assertNotRegex(of_user.splitlines()[-1], "workspace|json", "what no file may set is no hint")
 
+    def test_what_is_no_file_of_defaults_stops_no_command_for_good(self):
+        work = self.workspace()
+        file = work / ".mformer" / "config"
+        refusal = {"code": 2, "says": "config is no file of defaults", "hint": "move it away"}
+        os.mkfifo(file)
+        work.refuses("models", **refusal)
+        file.unlink()
+        file.mkdir()
+        work.refuses("models", **refusal)
+        file.rmdir()
+        with open(file, "wb") as large:
+            large.truncate(1 << 32)
+        work.refuses("models", **refusal)
+        file.unlink()
+        work.run("models")
+
 
 if __name__ == "__main__":
     unittest.main()
