@@ -98,14 +98,11 @@ def cost(r):
     for method in ("domains", "everything"):
         steps = [r.step(method, domain) for domain in s.new]
         rows.append([TITLES[method], *(f"{made['trainable_parameters']['total']:,}" if made else "-" for made in steps),
-                     *(f"{made['added_bytes'] / 1e6:.0f} MB" if made else "-" for made in steps),
-                     *(f"{made['training']['tokens_per_second']:.0f}" if made else "-" for made in steps[:1])])
+                     *(f"{made['added_bytes'] / 1e6:.0f} MB" if made else "-" for made in steps)])
     steps = [r.step("lora", domain) for domain in s.new]
     rows.append([TITLES["lora"], *(f"{made['parameters']:,}" if made else "-" for made in steps),
-                 *(f"{4 * made['parameters'] / 1e6:.0f} MB" if made else "-" for made in steps),
-                 *(f"{made['tokens_per_second']:.0f}" if made else "-" for made in steps[:1])])
-    return markdown(["", *(f"parameters, {domain}" for domain in s.new), *(f"bytes, {domain}" for domain in s.new),
-                     "tokens/s of training"], rows)
+                 *(f"{4 * made['parameters'] / 1e6:.0f} MB" if made else "-" for made in steps)])
+    return markdown(["", *(f"parameters, {domain}" for domain in s.new), *(f"bytes, {domain}" for domain in s.new)], rows)
 
 
 def pruning(r):
