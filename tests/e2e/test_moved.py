@@ -77,6 +77,8 @@ class MovedTest(mformer.EndToEndTest):
                 registry.execute(f"DROP TABLE IF EXISTS {table}")
             for column in ("fields", "left_out_files", "left_out_records"):
                 registry.execute(f"ALTER TABLE tasks DROP COLUMN {column}")
+            for column in ("command_line", "folder", "threads"):
+                registry.execute(f"ALTER TABLE operations DROP COLUMN {column}")
             registry.execute("DELETE FROM schema_migrations WHERE number > 1")
             registry.execute("UPDATE tasks SET data_path = ? WHERE name = 'english'", (str((work / "english").resolve()),))
             registry.commit()

@@ -10,8 +10,8 @@
 #include <set>
 
 #include "core/model/forward.h"
-#include "core/workflows/evaluate_tasks.h"
 #include "core/surgery/token_rows.h"
+#include "core/workflows/evaluate_tasks.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tiny_workspace.h"
 
@@ -289,7 +289,7 @@ TEST_P(ExtendOnceTest, RehearsesByDefaultAndThenTrainsAllButTheOldModules) {
       EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin())) << "old modules keep their objects";
     }
   }
-  EXPECT_THAT(expect_error<Error>([&] { masked_as_of(workspace_.registry(), now, "base@1"); }, "changed"),
+  EXPECT_THAT(expect_error<NotAnExtension>([&] { masked_as_of(workspace_.registry(), now, "base@1"); }, "changed"),
               HasSubstr("base@1"));
 }
 
