@@ -139,6 +139,19 @@ TEST_F(UpcycleTest, FittedRoutersLoseLessThanAnyRows) {
   EXPECT_LT(fitted, random);
 }
 
+TEST_F(UpcycleTest, WhatFittedRoutersChooseIsAddedUpUnchanged) {
+  run(slices(2, 0));
+  const Model model = workspace_.load("dense").model;
+  for (const BlockTrace& block : forward(model, testing::tiny_ids(2, 20)).routing) {
+    const at::Tensor gates = block.mlp.decision.gates;
+    // Slices are multiplied by k: a gate that is not 1 / k makes what it lets through too large or too small. 1 % is
+    // far above what float32 rounds by, and far below what one slice of two is.
+    EXPECT_LE((gates * 2 - 1).abs().max().item<double>(), 0.01);
+    EXPECT_GT((block.mlp.decision.logits.max() - block.mlp.decision.logits.min()).item<double>(), 0)
+        << "chosen by nothing";
+  }
+}
+
 TEST_F(UpcycleTest, FewerAndFewerSlicesAreChosenWhileItLearnsFromTheDenseVersion) {
   const UpcycleReport report = run(slices(2, 12));
   const LoadedVersion now = workspace_.load("dense");
