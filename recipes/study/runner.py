@@ -29,6 +29,21 @@ def write_whole(path, text):
     os.replace(temporary, path)
 
 
+def is_own(entry):
+    """What is in a workspace whose making was stopped before it had a state."""
+    return entry.name == "..state.tmp"
+
+
+def remove(work):
+    """The state goes last, so that what is left where this is stopped is still known as made here."""
+    if not work.exists():
+        return
+    for entry in work.iterdir():
+        if entry.name != ".state":
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    shutil.rmtree(work)
+
+
 def _hash(*parts):
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -84,9 +99,9 @@ class Chain:
             return
         if self.key != self.start:
             raise Stale(self.name)
-        if self.work.exists() and self._state() is None:
+        if self._state() is None and self.work.exists() and any(not is_own(entry) for entry in self.work.iterdir()):
             raise Failed(f"{self.work} was made by no recipe: move it away, or choose another folder")
-        shutil.rmtree(self.work, ignore_errors=True)
+        remove(self.work)
         self.work.mkdir(parents=True)
         write_whole(self.work / ".state", "begun")
         if self.parent:
@@ -144,11 +159,11 @@ class Study:
             except Stale:
                 if last_try:
                     raise
-                shutil.rmtree(chain.work, ignore_errors=True)
+                remove(chain.work)
                 shutil.rmtree(chain.results, ignore_errors=True)
         self.keys[name] = chain.key
         if not keep:
-            shutil.rmtree(chain.work, ignore_errors=True)
+            remove(chain.work)
         return result
 
 

@@ -10,6 +10,7 @@ import struct
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -79,6 +80,19 @@ class Steps(Scratch):
         with self.assertRaisesRegex(Failed, "was made by no recipe"):
             self.study().chain("c", self.run_steps("a"))
         self.assertEqual(own.read_text(), "mine")
+
+    def test_a_folder_whose_making_or_removal_was_stopped_is_still_the_studys_own(self):
+        work = self.folder / "workspaces" / "chain"
+        work.mkdir(parents=True)
+        (work / "..state.tmp").write_text("beg")
+        self.study().chain("chain", self.run_steps("one"))
+        (work / "more").mkdir()
+        (work / "more" / "kept").write_text("x")
+        with unittest.mock.patch("shutil.rmtree", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            runner.remove(work)
+        self.assertTrue((work / ".state").exists(), "what is left is known as made here")
+        runner.remove(work)
+        self.assertFalse(work.exists())
 
     def test_another_command_line_makes_the_chain_anew(self):
         self.study().chain("c", self.run_steps("a", "b", "c"))
