@@ -16,14 +16,17 @@ The program is the one that the environment variable MFORMER_BIN names.
 
 import contextlib
 import ctypes
+import fcntl
 import functools
 import json
 import os
+import pty
 import shutil
 import sqlite3
 import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -96,6 +99,23 @@ class Folder:
         """The running program, for tests that stop it."""
         return subprocess.Popen(command_line(arguments), cwd=self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, env=environment(), preexec_fn=prepare)
+
+    def on_terminal(self, *arguments, environment, columns=80):
+        """What a command prints where its output is a terminal of so many columns."""
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(command_line(arguments), cwd=self.path, env=environment, stdin=its, stdout=its,
+                                   stderr=subprocess.DEVNULL)
+        os.close(its)
+        printed = b""
+        try:
+            while piece := os.read(ours, 65536):
+                printed += piece
+        except OSError:
+            pass  # the terminal's other end is closed
+        os.close(ours)
+        self.test.assertEqual(process.wait(TIMEOUT_S), 0, printed)
+        return printed.decode()
 
     def refuses(self, *arguments, code, says, hint="", **options):
         """Checks the contract of errors: the exit code, one sentence, a hint, no result, and nothing changed."""

@@ -1,13 +1,9 @@
 """What scripts and people of habit expect: tables for other programs, help and version as words, defaults from files."""
 
 import csv
-import fcntl
 import io
 import os
-import pty
-import struct
 import subprocess
-import termios
 import unittest
 from pathlib import Path
 
@@ -41,26 +37,11 @@ class FormatTest(mformer.EndToEndTest):
     def test_tables_fit_a_terminal_of_eighty_columns(self):
         work = self.workspace()
         work.run("tag", "first", "base@1")
+        plain = mformer.environment(TERM="vt100", NO_COLOR="1", LANG="C")
         for line in TABLES:
             with self.subTest(command=line):
-                for row in self.on_terminal(work, *line).splitlines():
+                for row in work.on_terminal(*line, environment=plain).splitlines():
                     self.assertLessEqual(len(row.rstrip("\r")), 80, row)
-
-    def on_terminal(self, work, *arguments):
-        ours, its = pty.openpty()
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        process = subprocess.Popen(mformer.command_line(arguments), cwd=work.path, stdin=its, stdout=its, stderr=subprocess.DEVNULL,
-                                   env=mformer.environment(TERM="vt100", NO_COLOR="1", LANG="C"))
-        os.close(its)
-        printed = b""
-        try:
-            while piece := os.read(ours, 65536):
-                printed += piece
-        except OSError:
-            pass  # the terminal's other end is closed
-        os.close(ours)
-        self.assertEqual(process.wait(mformer.TIMEOUT_S), 0, printed)
-        return printed.decode()
 
 
 class WordsTest(mformer.EndToEndTest):

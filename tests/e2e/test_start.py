@@ -2,7 +2,6 @@
 that is the user's again."""
 
 import os
-import pty
 import shutil
 import subprocess
 import unittest
@@ -31,21 +30,6 @@ def settings(**environment):
 
 
 class StartTest(mformer.EndToEndTest):
-    def on_terminal(self, work, *arguments, **environment):
-        """What the command prints where its output is a terminal."""
-        ours, its = pty.openpty()
-        process = subprocess.Popen(mformer.command_line(arguments), cwd=work.path, env=environment, stdin=its, stdout=its)
-        os.close(its)
-        printed = b""
-        try:
-            while piece := os.read(ours, 65536):
-                printed += piece
-        except OSError:
-            pass  # the terminal's other end is closed
-        os.close(ours)
-        self.assertEqual(process.wait(mformer.TIMEOUT_S), 0)
-        return printed.decode()
-
     def loads_torch(self, work, *arguments, code):
         """Whether the dynamic linker, which lists what it loads, lists LibTorch."""
         done = subprocess.run(mformer.command_line(arguments), cwd=work.path, env=mformer.environment(LD_DEBUG="libs"),
@@ -94,7 +78,7 @@ class StartTest(mformer.EndToEndTest):
 
     def test_variables_whose_place_was_borrowed_are_there_again(self):
         work = self.workspace()
-        terminals = [self.on_terminal(work, "inspect", "lineage", HOME="/", TERM=term, LANG="C.UTF-8") for term in ("dumb", "xterm")]
+        terminals = [work.on_terminal("inspect", "lineage", environment={"HOME": "/", "TERM": term, "LANG": "C.UTF-8"}) for term in ("dumb", "xterm")]
         self.assertIn("base@2", terminals[0])
         self.assertNotIn("\u2500", terminals[0], "a terminal that draws no lines")
         self.assertNotEqual(*terminals)

@@ -138,7 +138,7 @@ class GgufRefusals : public ::testing::Test {
     return folder_ / name;
   }
   Model load(const std::string& bytes) const { return load_hub_model(open_hub_folder(write(bytes))); }
-  std::string refusal(const std::function<void(GgufBytes&)>& change, const std::string& what) const {
+  std::string expect_refusal(const std::function<void(GgufBytes&)>& change, const std::string& what) const {
     return expect_error<Error>([&] { load(SmallGguf().bytes(change).bytes()); }, what);
   }
 
@@ -167,21 +167,27 @@ TEST_F(GgufRefusals, WhatWouldChangeTheComputationIsNamed) {
   const auto whole = [](const char* key, std::uint32_t value) {
     return [=](GgufBytes& file) { file.whole(key, value); };
   };
-  refusal(whole("llama.rope.dimension_count", 2), "2 of 4 numbers of a head");
-  refusal(whole("llama.attention.value_length", 2), "values have 2 numbers, keys 4");
-  refusal(whole("llama.attention.sliding_window", 32), "'llama.attention.sliding_window' is 32");
-  refusal(whole("llama.attention.something", 1), "'llama.attention.something' is unknown");
-  refusal(whole("llama.expert_gating_func", 2), "'llama.expert_gating_func' is 2");
-  refusal([](GgufBytes& file) { file.word("llama.rope.scaling.type", "longrope"); }, "'longrope'");
-  refusal([](GgufBytes& file) { file.number("llama.rope.scaling.attn_factor", 2); }, "attn_factor");
-  refusal([](GgufBytes& file) { file.truth("llama.rope.freq_base", true); }, "must be a number, not true or false");
-  refusal([](GgufBytes& file) { file.floats("rope_freqs.weight", {2}, {3.7F, 1}); }, "in no way that mformer computes");
-  refusal([](GgufBytes& file) { file.floats("rope_freqs.weight", {2}, {1, std::nanf("")}); }, "in no way");
-  refusal([](GgufBytes& file) { file.floats("rope_freqs.weight", {3}, {1, 1, 1}); }, "each of 2 frequencies");
-  refusal([](GgufBytes& file) { file.number("llama.rope.freq_base", std::nanf("")); }, "'llama.rope.freq_base' is nan");
-  refusal(whole("llama.attention.key_length", 0), "its heads are 0 wide");
-  refusal([](GgufBytes& file) { file.floats("blk.0.attn_norm.bias", {8}, std::vector<float>(8)); },
-          "'blk.0.attn_norm.bias' is no parameter");
+  expect_refusal(whole("llama.rope.dimension_count", 2), "2 of 4 numbers of a head");
+  expect_refusal(whole("llama.attention.value_length", 2), "values have 2 numbers, keys 4");
+  expect_refusal(whole("llama.attention.sliding_window", 32), "'llama.attention.sliding_window' is 32");
+  expect_refusal(whole("llama.attention.something", 1), "'llama.attention.something' is unknown");
+  expect_refusal(whole("llama.expert_gating_func", 2), "'llama.expert_gating_func' is 2");
+  expect_refusal([](GgufBytes& file) { file.word("llama.rope.scaling.type", "longrope"); }, "'longrope'");
+  expect_refusal([](GgufBytes& file) { file.number("llama.rope.scaling.attn_factor", 2); }, "attn_factor");
+  expect_refusal([](GgufBytes& file) { file.truth("llama.rope.freq_base", true); },
+                 "must be a number, not true or false");
+  expect_refusal(
+      [](GgufBytes& file) {
+        file.floats("rope_freqs.weight", {2}, {3.7F, 1});
+      },
+      "in no way that mformer computes");
+  expect_refusal([](GgufBytes& file) { file.floats("rope_freqs.weight", {2}, {1, std::nanf("")}); }, "in no way");
+  expect_refusal([](GgufBytes& file) { file.floats("rope_freqs.weight", {3}, {1, 1, 1}); }, "each of 2 frequencies");
+  expect_refusal([](GgufBytes& file) { file.number("llama.rope.freq_base", std::nanf("")); },
+                 "'llama.rope.freq_base' is nan");
+  expect_refusal(whole("llama.attention.key_length", 0), "its heads are 0 wide");
+  expect_refusal([](GgufBytes& file) { file.floats("blk.0.attn_norm.bias", {8}, std::vector<float>(8)); },
+                 "'blk.0.attn_norm.bias' is no parameter");
 }
 
 TEST_F(GgufRefusals, StretchedPositionsOfLlama31AreRecognised) {
@@ -243,8 +249,8 @@ TEST_F(GgufRefusals, TheChatTemplateIsKeptWithTheNamesOfItsTokensAndWrittenAgain
   EXPECT_EQ(format->template_text, "{{ bos_token }}");
   EXPECT_EQ(format->tokens, (std::map<std::string, std::string>{{"bos_token", "<s>"}, {"eos_token", "</s>"}}));
   EXPECT_EQ(std::get<std::string>(gguf_metadata(model.config).at("tokenizer.chat_template")), "{{ bos_token }}");
-  refusal([](GgufBytes& file) { file.whole("tokenizer.chat_template", 1); },
-          "'tokenizer.chat_template' is a whole number");
+  expect_refusal([](GgufBytes& file) { file.whole("tokenizer.chat_template", 1); },
+                 "'tokenizer.chat_template' is a whole number");
 }
 
 TEST_F(GgufRefusals, AFolderWithOneGgufModelStandsForIt) {

@@ -11,6 +11,7 @@
 #include "core/workflows/evaluate_tasks.h"
 #include "core/workflows/extend.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/short_extension.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer {
@@ -27,18 +28,7 @@ class DomainExtensionTest : public ::testing::Test {
  protected:
   DomainExtensionTest() { workspace_.add_task("english", workspace_.corpus("english")); }
 
-  ExtendCommand command(const std::string& task) const {
-    ExtendCommand command;
-    command.task = task;
-    command.data = workspace_.corpus(task);
-    command.experts = 2;
-    command.heads = 1;
-    command.eval_tokens = 200;
-    command.options.steps = 4;
-    command.options.batch_size = 2;
-    command.options.learning_rate = 1e-2;
-    return command;
-  }
+  ExtendCommand command(const std::string& task) const { return testing::short_extension(workspace_, task); }
   ExtendReport run(const ExtendCommand& command) {
     Session session = workspace_.session("extend");
     return extend(session, workspace_.load(), command);

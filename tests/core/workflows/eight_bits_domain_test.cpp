@@ -10,6 +10,7 @@
 #include "core/workflows/extend.h"
 #include "core/workflows/finetune.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/short_extension.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer {
@@ -23,15 +24,7 @@ class EightBitsDomainTest : public ::testing::Test {
   EightBitsDomainTest() { workspace_.add_task("english", workspace_.corpus("english")); }
 
   ExtendReport run(const std::string& task, bool eight_bits) {
-    ExtendCommand command;
-    command.task = task;
-    command.data = workspace_.corpus(task);
-    command.experts = 2;
-    command.heads = 1;
-    command.eval_tokens = 200;
-    command.options.steps = 4;
-    command.options.batch_size = 2;
-    command.options.learning_rate = 1e-2;
+    ExtendCommand command = testing::short_extension(workspace_, task);
     command.eight_bits = eight_bits;
     Session session = workspace_.session("extend");
     return extend(session, workspace_.load(), command);

@@ -22,7 +22,7 @@ class ExportTarget : public ::testing::Test {
     Session session = workspace_.session("export");
     export_model(session, workspace_.registry().resolve("base"), options);
   }
-  void refuses(const std::string& folder, const std::string& says) {
+  void expect_refused(const std::string& folder, const std::string& says) {
     for (const bool overwrite : {false, true}) {
       const std::string hint = expect_error<Error>([&] { write(folder, overwrite); }, overwrite ? says : "");
       EXPECT_EQ(hint.find("--overwrite"), std::string::npos) << folder;
@@ -36,17 +36,17 @@ TEST_F(ExportTarget, AWorkspaceIsNeverReplacedNorWrittenInto) {
   const std::string memory = path(".mformer");
   std::filesystem::create_directory_symlink(memory, path("link"));
   for (const std::string& folder : {path(""), path("."), path("new/.."), path("").substr(0, path("").size() - 1)}) {
-    refuses(folder, "is the folder of this workspace, or lies above it");
+    expect_refused(folder, "is the folder of this workspace, or lies above it");
   }
-  refuses(std::filesystem::path(path("")).parent_path().parent_path().string(), "or lies above it");
+  expect_refused(std::filesystem::path(path("")).parent_path().parent_path().string(), "or lies above it");
   for (const std::string& folder : {memory, memory + "/", memory + "/new", memory + "/objects", path("link"),
                                     path("link/new"), path("other/.mformer/new")}) {
-    refuses(folder, "lies in the memory of a workspace");
+    expect_refused(folder, "lies in the memory of a workspace");
   }
   std::filesystem::create_directories(path("elsewhere"));
   Registry::create(path("elsewhere/other"));
-  refuses(path("elsewhere"), "it holds 'other'");
-  refuses(path("elsewhere/other"), "it holds '.mformer'");
+  expect_refused(path("elsewhere"), "it holds 'other'");
+  expect_refused(path("elsewhere/other"), "it holds '.mformer'");
   EXPECT_TRUE(workspace_.registry().fsck().empty());
 }
 
@@ -57,10 +57,10 @@ TEST_F(ExportTarget, TheDataOfATaskIsNeverReplacedNorWrittenInto) {
   std::filesystem::create_directory_symlink(path("texts"), path("link"));
   for (const char* folder : {"texts/english", "texts/english/", "link/english", "texts/english/new/newer",
                              "texts/new/../english", "link/english/../english/new"}) {
-    refuses(path(folder), "is, or lies in, the data of task 'english'");
+    expect_refused(path(folder), "is, or lies in, the data of task 'english'");
   }
   for (const char* folder : {"texts", "link", "link/english/.."})
-    refuses(path(folder), "holds the data of task 'english'");
+    expect_refused(path(folder), "holds the data of task 'english'");
   EXPECT_TRUE(std::filesystem::exists(path("texts/english/text.jsonl")));
   write(path("texts/new"), false);
 }
@@ -70,9 +70,9 @@ TEST_F(ExportTarget, TheFolderOfATasksDataIsKeptForItWhateverLiesThereNow) {
   std::filesystem::rename(workspace_.corpus("english"), path("out/text.jsonl"));
   workspace_.add_task("english", path("out"));
   std::filesystem::rename(path("out"), path("elsewhere"));
-  refuses(path("out"), "the data of task 'english'");
+  expect_refused(path("out"), "the data of task 'english'");
   std::filesystem::create_directories(path("out"));
-  refuses(path("out"), "the data of task 'english'");
+  expect_refused(path("out"), "the data of task 'english'");
 }
 
 TEST_F(ExportTarget, MayBeTheWorkingDirectory) {

@@ -13,6 +13,7 @@
 #include "core/surgery/token_rows.h"
 #include "core/workflows/evaluate_tasks.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/short_extension.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer {
@@ -24,17 +25,10 @@ using testing::tiny_ids;
 using testing::TinyWorkspace;
 
 ExtendCommand short_command(const TinyWorkspace& workspace) {
-  ExtendCommand command;
-  command.task = "german";
-  command.data = workspace.corpus("german");
+  ExtendCommand command = testing::short_extension(workspace, "german");
   command.single_mask = true;
   command.rehearse = 0;
-  command.experts = 2;
-  command.heads = 1;
-  command.eval_tokens = 200;
   command.options.steps = 3;
-  command.options.batch_size = 2;
-  command.options.learning_rate = 1e-2;
   return command;
 }
 
