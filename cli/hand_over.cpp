@@ -34,6 +34,7 @@ std::vector<std::string> typed_words() {
 }
 
 void hand_over() {
+  let_signals_end_the_process();  // one that came after the next line would be forgotten by the new program
   if (interrupted()) throw Interrupted("nothing was done", "the same command again begins the work");
   const std::filesystem::path program = computing_program();
   execv(program.c_str(), remembered);

@@ -18,19 +18,27 @@ void on_signal(int signal) {
   _exit(128 + signal);
 }
 
-}  // namespace
-
-void install_signal_handlers() {
+void handle_with(void (*handler)(int)) {
   struct sigaction action {};
-  action.sa_handler = on_signal;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;  // half-done reads and writes go on: only polling ends the work
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   struct sigaction hang_up {};
   sigaction(SIGHUP, nullptr, &hang_up);
   if (hang_up.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // nohup asks to go on without the terminal
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  handle_with(on_signal);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+}
+
+void let_signals_end_the_process() {
+  handle_with(SIG_DFL);
 }
 
 bool interrupted() noexcept {

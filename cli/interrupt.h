@@ -13,6 +13,10 @@ namespace mformer::cli {
 /// beyond the limit on the size of files, fails and reports itself. Call once, in main.
 void install_signal_handlers();
 
+/// From now on these signals end the process, but for a SIGHUP that is ignored: for a moment in which there is nothing
+/// to save and nobody would look at the flag.
+void let_signals_end_the_process();
+
 /// Whether a first SIGINT, SIGTERM or SIGHUP has come. Cheap, for inner loops; any thread.
 bool interrupted() noexcept;
 

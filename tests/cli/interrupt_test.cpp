@@ -43,6 +43,19 @@ TEST(InterruptDeathTest, TerminationCountsLikeCtrlC) {
       testing::ExitedWithCode(143), "");
 }
 
+TEST(InterruptDeathTest, WhereNobodyLooksAtTheFlagASignalEndsTheProcessAndAnIgnoredHangUpDoesNot) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGHUP, SIG_IGN);
+        install_signal_handlers();
+        let_signals_end_the_process();
+        std::raise(SIGHUP);
+        std::raise(SIGTERM);
+        _exit(0);
+      },
+      testing::KilledBySignal(SIGTERM), "");
+}
+
 TEST(InterruptDeathTest, AClosedPipeDoesNotKill) {
   EXPECT_EXIT(
       {
