@@ -76,11 +76,17 @@ at::Tensor rounded_to_eight_bits(const at::Tensor& rows) {
 
 std::optional<at::Tensor> exact_eight_bits(const at::Tensor& rows) {
   if (!can_be_blocks(rows)) return std::nullopt;
-  at::Tensor blocks = blocks_of(rows.contiguous());
-  const at::Tensor values = kernels::dequantize_blocks(blocks, rows.size(1), rows.scalar_type());
   // A zero has a sign in `rows`, and none in a code.
-  if (!values.equal(rows) || at::signbit(rows).logical_and_(rows.eq(0)).any().item<bool>()) return std::nullopt;
-  return blocks;
+  if (at::signbit(rows).logical_and_(rows.eq(0)).any().item<bool>()) return std::nullopt;
+  const auto are_exact = [&](const at::Tensor& blocks) {
+    return kernels::dequantize_blocks(blocks, rows.size(1), rows.scalar_type()).equal(rows);
+  };
+  at::Tensor blocks = blocks_of(rows.contiguous());
+  if (are_exact(blocks)) return blocks;
+  if (is_narrow(rows)) return std::nullopt;
+  blocks = blocks_by_powers_of_two(rows);  // of a model that was stored in 16 bits before
+  if (are_exact(blocks)) return blocks;
+  return std::nullopt;
 }
 
 void round_domain(Model& model, const std::string& name) {

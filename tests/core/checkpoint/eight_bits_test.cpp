@@ -34,6 +34,15 @@ TEST(EightBits, RoundedRowsComeBackFromTheirBlocksBitForBit) {
   }
 }
 
+TEST(EightBits, WhatWasRoundedInSixteenBitsIsStillExactInThirtyTwo) {
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+    const at::Tensor rounded = rounded_to_eight_bits(rows_of_all_sizes(dtype)).to(at::kFloat);
+    const auto blocks = exact_eight_bits(rounded);
+    ASSERT_TRUE(blocks.has_value()) << dtype;
+    EXPECT_TRUE(kernels::dequantize_blocks(*blocks, 77, at::kFloat).equal(rounded)) << dtype;
+  }
+}
+
 TEST(EightBits, AWeightIsOffByHalfOfItsGroupsScaleAtMost) {
   for (const at::ScalarType dtype : kTypes) {
     const at::Tensor rows = rows_of_all_sizes(dtype).slice(1, 0, 64);
