@@ -11,6 +11,7 @@
 #include "cli/workspace.h"
 #include "modules_registry/error.h"
 #include "modules_registry/new_workspace.h"
+#include "modules_registry/paths.h"
 
 namespace mformer::cli {
 namespace {
@@ -85,17 +86,23 @@ void print(const InitReport& made, const InitFlags& flags, const fs::path& joine
   });
 }
 
-InitReport make_in(const fs::path& folder, const InitFlags& flags, const GlobalOptions& global) {
+/// Makes the model in the workspace of `folder`, which stands in for `place` until that is there: what was typed in the
+/// one is remembered as typed in the other.
+InitReport make_in(const fs::path& folder, const fs::path& place, const InitFlags& flags, const GlobalOptions& global) {
   GlobalOptions there = global;
   there.workspace = folder.string();
   Workspace workspace(there, "init", OpenMode::read_write, arguments_of(flags.options));
-  return workspace.run([&] { return init_model(workspace.streaming_session(), flags.options); });
+  Session& session = workspace.streaming_session();
+  const fs::path way = fs::path(session.typed.folder).lexically_relative(real_path(place));
+  if (folder != place && !way.empty() && *way.begin() != "..")
+    session.typed.folder = (folder / way).lexically_normal().string();
+  return workspace.run([&] { return init_model(session, flags.options); });
 }
 
 InitReport make(const fs::path& folder, bool joined, const InitFlags& flags, const GlobalOptions& global) {
-  if (joined) return make_in(folder, flags, global);
+  if (joined) return make_in(folder, folder, flags, global);
   NewWorkspace workspace(folder);
-  const InitReport made = make_in(workspace.folder(), flags, global);
+  const InitReport made = make_in(workspace.folder(), folder, flags, global);
   workspace.put_in_place();
   return made;
 }

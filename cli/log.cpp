@@ -83,7 +83,7 @@ void run_log(const LogOptions& options, const GlobalOptions& global) {
       all ? registry.operations(options.limit) : std::vector{registry.operation(options.operation)};
   Report report("log", global.json);
   if (options.script) {
-    const std::string script = script_of(operations);
+    const std::string script = script_of(operations, registry.workspace());
     report.data()["script"] = script;
     report.text() << script;
   } else if (all) {

@@ -1,5 +1,6 @@
 #include "cli/operation_report.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "cli/describe.h"
@@ -108,19 +109,50 @@ std::string typed_text(const TypedCommand& typed) {
   return text;
 }
 
-std::string script_of(const std::vector<OperationRecord>& operations) {
-  std::string script = "#!/usr/bin/env bash\nset -e\n", folder;
+namespace {
+
+constexpr const char* kScriptBegins =
+    "#!/usr/bin/env bash\n"
+    "set -e\n"
+    "here=$(cd \"${1:?name the folder in which to do it again}\" && pwd)\n";
+
+std::string change_folder(const std::filesystem::path& workspace, const std::string& folder) {
+  const std::filesystem::path way = std::filesystem::path(folder).lexically_relative(workspace);
+  if (way.empty() || *way.begin() == "..") return "cd " + shell_word(folder) + '\n';
+  return way == "." ? "cd \"$here\"\n" : "cd \"$here\"/" + shell_word(way.string()) + '\n';
+}
+
+/// With the script's folder as the workspace, where one was named: the old one may be another by now, of which this is
+/// a copy.
+std::string line_of_script(const std::vector<std::string>& words) {
+  const std::string option = "--workspace";
+  std::string line = "mformer";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == option || words[i].starts_with(option + '=')) {
+      line += ' ' + option + " \"$here\"";
+      if (words[i] == option) ++i;
+    } else {
+      line += ' ' + shell_word(words[i]);
+    }
+  }
+  return line + '\n';
+}
+
+}  // namespace
+
+std::string script_of(const std::vector<OperationRecord>& operations, const std::filesystem::path& workspace) {
+  std::string script = kScriptBegins, folder;
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
-    const std::string typed = typed_text(operation->typed);
+    const std::vector<std::string> words = words_of(operation->typed);
     const std::string name = "# operation " + std::to_string(operation->id) + ", " + operation->command;
     if (operation->outcome != Outcome::done) {
       script += name + ": " + std::string(to_string(operation->outcome)) + '\n';
-    } else if (typed.empty()) {
+    } else if (words.empty()) {
       script += name + ": an older program did not keep how it was typed\n";
     } else {
-      if (operation->typed.folder != folder) script += "cd " + shell_word(operation->typed.folder) + '\n';
+      if (operation->typed.folder != folder) script += change_folder(workspace, operation->typed.folder);
       folder = operation->typed.folder;
-      script += "mformer " + typed + '\n';
+      script += line_of_script(words);
     }
   }
   return script;

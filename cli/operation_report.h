@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_map>
@@ -29,8 +30,9 @@ class VersionsByHash {
 std::string typed_text(const TypedCommand& typed);
 
 /// A script for bash (shell_word.h quotes for it) that does these operations, given newest first, again: those that
-/// were done, each where it was typed.
-std::string script_of(const std::vector<OperationRecord>& operations);
+/// were done, in a folder that it is given for the workspace's (`workspace`, absolute), and elsewhere where they were
+/// typed elsewhere. It never takes the old workspace by itself: of a copy's log that would be another one.
+std::string script_of(const std::vector<OperationRecord>& operations, const std::filesystem::path& workspace);
 
 nlohmann::ordered_json operation_json(const OperationRecord& operation, VersionsByHash& versions);
 

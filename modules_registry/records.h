@@ -124,14 +124,15 @@ struct OperationData {
   bool operator==(const OperationData&) const = default;
 };
 
-/// One run of a command that writes.
 /// A command as it was typed.
 struct TypedCommand {
   std::string line;    ///< a JSON array of the words behind the program's name; "" where nobody typed it
-  std::string folder;  ///< the working directory, absolute
+  /// The working directory, absolute; one in the workspace's folder is kept relative to it, and so moves with it.
+  std::string folder;
   int threads = 0;     ///< that computed; 0 where nothing was computed
 };
 
+/// One run of a command that writes.
 struct OperationRecord {
   std::int64_t id = 0;
   std::string uid;

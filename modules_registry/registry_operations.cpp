@@ -69,7 +69,7 @@ std::int64_t Registry::begin_operation(const OperationStart& start) {
         "version_before, command_line, folder, threads) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, "
         "(SELECT current_version FROM models WHERE name = ?), ?, ?, ?)")
       .bind(uid, start.command, start.arguments_json, start.seed, start.code_version, now_ms(), start.model,
-            start.model, start.typed.line, start.typed.folder, start.typed.threads)
+            start.model, start.typed.line, kept_path(start.typed.folder), start.typed.threads)
       .run();
   const std::int64_t id = db_->last_inserted_id();
   Query data(*db_, "INSERT INTO operation_data VALUES (?, ?, ?, ?, ?, ?)");
@@ -107,6 +107,7 @@ OperationRecord Registry::operation(std::int64_t id) const {
     throw UsageError("there is no operation " + std::to_string(id), "mformer log lists the operations");
   }
   std::vector<OperationRecord> found = {read_operation(row)};
+  found.front().typed.folder = place_of(found.front().typed.folder);
   const bool dead = found.front().outcome == Outcome::running && !FileLock::is_held(lock_path(found.front().uid));
   if (dead) found.front().outcome = Outcome::interrupted;
   read_data(*db_, found);
@@ -119,6 +120,7 @@ std::vector<OperationRecord> Registry::operations(int limit) const {
   std::vector<OperationRecord> found;
   while (rows.next()) {
     OperationRecord& operation = found.emplace_back(read_operation(rows));
+    operation.typed.folder = place_of(operation.typed.folder);
     const bool dead = operation.outcome == Outcome::running && !FileLock::is_held(lock_path(operation.uid));
     if (dead) operation.outcome = Outcome::interrupted;
   }

@@ -70,9 +70,18 @@ class LogTest(mformer.EndToEndTest):
         programs.mkdir()
         (programs / "mformer").symlink_to(Path(mformer.BINARY).resolve())
         self.assertTrue(script.startswith("#!/usr/bin/env bash\n"))
-        script = script.replace(recorded, str(copy)).replace(str(work.path.resolve()), str(copy))
-        done = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False,
-                              env=mformer.environment(PATH=f"{programs}:{os.environ['PATH']}"))
+        self.assertNotIn(recorded, script, "a copy of this workspace must not work in this one")
+        self.assertNotIn(str(work.path.resolve()), script)
+        (self.temporary / "again.sh").write_text(script)
+
+        def run_script(*arguments):
+            return subprocess.run(["bash", self.temporary / "again.sh", *arguments], text=True, capture_output=True, check=False, cwd=work.path,
+                                  env=mformer.environment(PATH=f"{programs}:{os.environ['PATH']}"))
+
+        before = work.run("log", "--json").json
+        self.assertIn("name the folder in which to do it again", run_script().stderr)
+        self.assertEqual(work.run("log", "--json").json, before)
+        done = run_script(copy)
         self.assertEqual(done.returncode, 0, done)
         again = mformer.Folder(self, copy)
         self.assertEqual(*(sorted(folder.modules("base@2").values()) for folder in (work, again)), "the same weights, bit for bit")
