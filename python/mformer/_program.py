@@ -1,12 +1,17 @@
 """Where the program is, and the command `mformer` that pip puts on the PATH."""
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from .errors import Error
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def program() -> str:
@@ -23,6 +28,12 @@ def program() -> str:
     if found is None:
         raise Error("there is no program 'mformer'", "install the package with pip, or name the program: MFORMER_BIN=/path/to/mformer")
     return found
+
+
+def end_with_caller() -> None:
+    """Called in a process that is about to become the program: it is told to stop, and saves what it has, when the thread that
+    began it is gone. A kernel that is killed would leave a training behind that nobody sees."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def version() -> str:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional, Union
 
-from ._program import program
+from ._program import end_with_caller, program
 from .errors import Error, Interrupted, UsageError
 
 Value = Union[None, bool, int, float, str, "os.PathLike[str]"]
@@ -95,7 +95,7 @@ class Workspace:
         quiet = [] if self.progress else ["--quiet"]
         # The program's own process group, so that Ctrl-C reaches it once, from here.
         process = subprocess.Popen([program(), "--json", *quiet, *self._options, *arguments], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=end_with_caller)
         out, err = _communicate(process, stdin.encode(), self.progress)
         # What verify finds is an answer, whichever it is: its exit code is for shells.
         if process.returncode != 0 and not out.startswith(b'{"version":1,"command":"verify"'):

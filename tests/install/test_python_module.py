@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -104,6 +105,27 @@ class PythonModuleTest(endtoend.EndToEndTest):
             workspace.train(data=folder / "english", **{**QUICK, "steps": 1000000})
         self.assertEqual(caught.exception.exit_code, 130)
         self.assertIn("is saved", caught.exception.message)
+
+    def test_the_work_ends_with_who_asked_for_it(self):
+        folder, _ = self.opened()
+        options = {**QUICK, "steps": 1000000}
+        program = f"import mformer; mformer.Workspace({str(folder.path)!r}).train(data={str(folder / 'english')!r}, **{options!r})"
+        before = set((folder / ".mformer" / "runs").glob("*/metrics.jsonl"))
+        caller = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        deadline = time.monotonic() + 60
+        while not (begun := set((folder / ".mformer" / "runs").glob("*/metrics.jsonl")) - before) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        caller.kill()
+        caller.wait()
+        run = begun.pop().parent
+        while not (run / "snapshot.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertTrue((run / "snapshot.safetensors").exists(), "it was told to stop, and saved")
+        operations = mformer.Workspace(folder.path).log(limit=1)["operations"]
+        while operations[0]["outcome"] == "running" and time.monotonic() < deadline:
+            time.sleep(0.05)
+            operations = mformer.Workspace(folder.path).log(limit=1)["operations"]
+        self.assertEqual(operations[0]["outcome"], "interrupted")
 
     def test_frames_have_a_row_for_each_object(self):
         _, workspace = self.opened()
