@@ -35,17 +35,14 @@ constexpr NamedByOption by_option[] = {
     {"model rename", "OLD", Named::model}, {"tag", "NAME", Named::tag},
 };
 
+/// Words that are too many for what help calls the value.
 struct WordsOfOption {
   std::string_view option, words;
 };
 constexpr WordsOfOption fixed_words[] = {
     {"--preset", "tiny small base molm-350m-4b molm-700m-4b molm-700m-8b"},
-    {"--criterion", "gate-mass frequency reap norm random"},
-    {"--criteria", "gate-mass frequency reap norm random"},
-    {"--quantize", "int8 int4"},
-    {"--dtype", "float32 bfloat16 float16"},
-    {"--format", "gguf"},
-    {"--for", "transformers"},
+    {"--criterion", "frequency gate-mass reap norm random"},
+    {"--criteria", "frequency gate-mass reap norm random"},
 };
 
 std::string typed_name(const CLI::Option& option) {
@@ -239,7 +236,9 @@ std::vector<std::string> words_of_label(const std::string& label) {
   std::istringstream parts(label);
   for (std::string part; std::getline(parts, part, '|');) {
     part = part.substr(0, part.find('['));
-    const auto literal = [](unsigned char c) { return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-'; };
+    const auto literal = [](unsigned char c) {
+      return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-' || c == '_';
+    };
     if (!part.empty() && std::all_of(part.begin(), part.end(), literal)) words.push_back(part);
   }
   return words;

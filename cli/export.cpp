@@ -150,16 +150,16 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   command
       ->add_option("--dtype", options.dtype,
                    "float32, bfloat16 or float16; default: as the model is stored, with --quantize bfloat16")
-      ->type_name("NAME");
+      ->type_name("float32|bfloat16|float16");
   CLI::Option* quantize =
       command
           ->add_option("--quantize", options.quantize,
                        "int8 or int4: 8 or 4 bits a weight of all matrices but the routers', the rest in --dtype; says "
                        "what it costs. Of GGUF q8_0, q4_0 or q4_1")
-          ->type_name("NAME");
+          ->type_name("int8|int4|q8_0|q4_0|q4_1");
   CLI::Option* format =
       command->add_option("--format", options.format, "gguf: one file for llama.cpp instead of a folder")
-          ->type_name("NAME");
+          ->type_name("gguf");
   command->add_flag("--no-eval", flags->no_eval, "With --quantize: do not measure the loss")
       ->needs(quantize)
       ->excludes(format);
@@ -178,7 +178,7 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   command
       ->add_option("--for", options.layout,
                    "transformers: any model, with the Python file that runs it there; default: as its family's are")
-      ->type_name("NAME")
+      ->type_name("transformers")
       ->excludes(format);
   add_dry_run(*command, flags->dry_run);
   computes(*command, [flags, &global] { run_export(*flags, global); });

@@ -118,7 +118,7 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--dtype", options->dtype,
                    "Compute in float32, bfloat16, int8 or int4 (8 or 4 bits a weight, less exact and faster); "
                    "default: as the model is stored")
-      ->type_name("NAME");
+      ->type_name("float32|bfloat16|int8|int4");
   command
       ->add_option("--domain", options->domain,
                    "Write as one domain, or base; default: the posterior over births decides by the prompt")

@@ -6,8 +6,6 @@
 namespace mformer::kernels {
 namespace {
 
-constexpr std::int64_t kMostQueries = 16;
-
 /// The values of a contiguous float32 [size], or null.
 const float* floats_of(const at::Tensor& x, std::int64_t size, const char* name) {
   if (!x.defined()) return nullptr;

@@ -12,6 +12,9 @@
 
 namespace mformer::kernels {
 
+/// Queries of a head of keys that the step takes.
+inline constexpr std::int64_t kMostQueries = 16;
+
 /// Feed-forward modules of which a router chooses k for a token, by its input itself.
 struct TokenRouter {
   const PackedWeight& rows;  ///< [width, modules], float32

@@ -10,9 +10,6 @@
 namespace mformer {
 namespace {
 
-/// Of the kernel.
-constexpr std::int64_t kMostQueriesOfAStep = 16;
-
 bool is_plain(const PreparedBlock& block) {
   const PreparedBank& mlp = block.mlp;
   const bool linear = mlp.routed && !mlp.router.defined() && mlp.temperature == 1.0F;
@@ -31,14 +28,14 @@ kernels::TokenRouter router_of(const ModelConfig& config, const PreparedBank& ba
 kernels::TokenForm token_form(const PreparedModel& model) {
   const ModelConfig& config = model.config;
   const ModelForm& form = config.form;
-  kernels::TokenForm dense;
-  dense.dtype = model.dtype;
-  dense.rms = form.norm == NormKind::rms;
-  dense.epsilon = form.block_eps;
-  dense.queries = config.n_head, dense.head_size = config.head_size();
-  dense.gated = form.gated, dense.activation = model.activation;
-  dense.score_scale = config.score_scale(), dense.residual_scale = form.residual_scale;
-  return dense;
+  kernels::TokenForm step;
+  step.dtype = model.dtype;
+  step.rms = form.norm == NormKind::rms;
+  step.epsilon = form.block_eps;
+  step.queries = config.n_head, step.head_size = config.head_size();
+  step.gated = form.gated, step.activation = model.activation;
+  step.score_scale = config.score_scale(), step.residual_scale = form.residual_scale;
+  return step;
 }
 
 }  // namespace
@@ -47,23 +44,23 @@ bool takes_token_steps(const PreparedModel& model) {
   const ModelConfig& config = model.config;
   const ModelForm& form = config.form;
   const bool plain = form.attention == AttentionKind::softmax && form.qk_norm != QkNorm::whole && form.clip_qkv <= 0 &&
-                     config.n_head <= kMostQueriesOfAStep;
+                     config.n_head <= kernels::kMostQueries;
   return plain && std::all_of(model.blocks.begin(), model.blocks.end(), is_plain);
 }
 
 void token_step(const PreparedModel& model, KeyValueCache& cache, at::Tensor& x, std::vector<BlockTrace>& routing) {
   const ModelForm& form = model.config.form;
-  const kernels::TokenForm dense = token_form(model);
+  const kernels::TokenForm step = token_form(model);
   kernels::RotaryTable rotary;
   if (form.rotary.kind != RotaryKind::none) {
-    rotary = rotary_positions(form.rotary, dense.head_size, cache.length(), 1);
+    rotary = rotary_positions(form.rotary, step.head_size, cache.length(), 1);
   }
   std::vector<kernels::TokenLayer> layers;
   layers.reserve(model.blocks.size());
   for (std::size_t l = 0; l < model.blocks.size(); ++l) {
     const PreparedBlock& block = model.blocks[l];
     const auto layer = static_cast<std::int64_t>(l);
-    auto [key, value] = cache.room(l, {1, block.att.size(), dense.head_size, at::TensorOptions(model.dtype)}, 1);
+    auto [key, value] = cache.room(l, {1, block.att.size(), step.head_size, at::TensorOptions(model.dtype)}, 1);
     layers.push_back(
         {block.ln_1.weight,     block.ln_1.bias,     block.ln_2.weight,  block.ln_2.bias,
          block.att.whole_in,    block.att.whole_out, block.att.in_bias,  block.att_bias,
@@ -73,7 +70,7 @@ void token_step(const PreparedModel& model, KeyValueCache& cache, at::Tensor& x,
          std::nullopt});
     if (block.mlp.routed) layers.back().router.emplace(router_of(model.config, block.mlp, routing[l].mlp.decision));
   }
-  kernels::token_step(dense, layers, cache.length(), rotary.cos, rotary.sin, x);
+  kernels::token_step(step, layers, cache.length(), rotary.cos, rotary.sin, x);
   cache.advance(1);
 }
 

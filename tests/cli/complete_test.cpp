@@ -10,6 +10,8 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/manual.h"
+#include "core/formats/model_config.h"
+#include "core/surgery/criterion.h"
 
 namespace mformer::cli {
 namespace {
@@ -84,7 +86,14 @@ TEST_F(CompleteTest, OffersTheWordsThatAnOptionTakes) {
   EXPECT_THAT(texts({"--device", ""}), ElementsAre("cpu", "cuda"));
   EXPECT_THAT(texts({"extend", "--experts", ""}), ElementsAre("auto"));
   EXPECT_THAT(texts({"extend", "--store", ""}), ElementsAre("int8"));
-  EXPECT_THAT(texts({"init", "--preset", "t"}), ElementsAre("tiny"));
+  EXPECT_THAT(texts({"generate", "--dtype", ""}), ElementsAre("float32", "bfloat16", "int8", "int4"));
+  EXPECT_THAT(texts({"export", "--dtype", ""}), ElementsAre("float32", "bfloat16", "float16"));
+  EXPECT_THAT(texts({"export", "--quantize", "q"}), ElementsAre("q8_0", "q4_0", "q4_1"));
+  EXPECT_THAT(texts({"export", "--format", ""}), ElementsAre("gguf"));
+  EXPECT_THAT(texts({"export", "--for", ""}), ElementsAre("transformers"));
+  EXPECT_EQ(texts({"init", "--preset", ""}), preset_names());
+  EXPECT_EQ(texts({"prune", "--criterion", ""}), criterion_names());
+  EXPECT_EQ(texts({"inspect", "keep-curve", "--criteria", ""}), criterion_names());
   EXPECT_THAT(texts({"train", "--steps", ""}), IsEmpty());
 }
 
