@@ -15,7 +15,7 @@ class Failed(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM; the call under way has saved what it can."""
+    """Ctrl-C or SIGTERM; the call under way has saved what it can, and what it had done to its end is recorded."""
 
 
 def _die_with_parent():
@@ -54,15 +54,22 @@ class Program:
     """The mformer program, called in one folder, so that relative paths of data mean the same in every step."""
 
     def __init__(self, path, folder):
-        self.path, self.folder = str(path), folder
+        self.path, self.folder, self.stopped = str(path), folder, False
         self.version = subprocess.run([self.path, "--version"], check=True, capture_output=True,
                                       text=True).stdout.strip()
         # A version number stays while the program changes: results belong to the bytes that gave them.
         parts = [Path(path), *sorted(Path(path).resolve().parent.parent.glob("libexec/mformer/*"))]
         self.identity = [self.version, *(_sha_of(part) for part in parts if part.is_file())]
 
+    def go_on(self):
+        """Raises Interrupted if we were told to stop."""
+        if self.stopped:
+            raise Interrupted()
+
     def call(self, *arguments, stdin=None):
-        """(the JSON that the command printed, seconds); `--json` is added, progress is shown on a terminal only."""
+        """(the JSON that the command printed, seconds); `--json` is added, progress is shown on a terminal only. A command
+        that was done when we were told to stop has its result returned, or it would be done twice; the next call raises."""
+        self.go_on()
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         command = [self.path, *map(str, arguments), "--json", *quiet]
         started = time.monotonic()
@@ -73,9 +80,9 @@ class Program:
         with _Stops(child) as stops:
             out, err = child.communicate(stdin or b"")
         seconds = time.monotonic() - started
-        if stops.number is not None:
-            raise Interrupted()
+        self.stopped = self.stopped or stops.number is not None
         if child.returncode != 0:
+            self.go_on()
             raise Failed(f"mformer {' '.join(map(str, arguments))}\nexit code {child.returncode}\n" +
                          (err or b"").decode("utf-8", "replace").strip())
         return json.loads(out), seconds

@@ -5,7 +5,8 @@
 
 A step's key is a hash of the program (its version and its bytes), its command line and the key of the step before it. A step whose
 result has its key is not run again, so a recipe that was stopped goes on where it was; where a command line changed,
-the chain is made anew from its beginning.
+the chain is made anew from its beginning. So it is where a step was done but we were killed before it was recorded: a step is
+never done twice in one workspace.
 """
 
 import contextlib
@@ -77,6 +78,7 @@ class Chain:
         record = json.loads(file.read_text()) if file.exists() else {}
         if record.get("key") != key:
             self._prepare()
+            write_whole(self.work / ".state", f"{self.key} {self._last_done()}")
             result, seconds = run()
             record = {
                 "key": key, "chain": self.name, "step": name, "arguments": arguments, "seconds": seconds,
@@ -86,6 +88,7 @@ class Chain:
             write_whole(file, json.dumps(record, indent=1) + "\n")
             write_whole(self.work / ".state", key)
             self.study.say(f"{self.name}/{name}: {seconds:.1f} s")
+            self.study.program.go_on()
         self.key = key
         return record["result"]
 
@@ -93,9 +96,19 @@ class Chain:
         file = self.work / ".state"
         return file.read_text() if file.exists() else None
 
+    def _last_done(self):
+        """The number of the last operation in the workspace that ended well; 0 for none."""
+        if not (self.work / ".mformer").exists():
+            return 0
+        log, _ = self.study.program.call("--workspace", self.work, "log")
+        return max((operation["id"] for operation in log["operations"] if operation["outcome"] == "done"), default=0)
+
     def _prepare(self):
         """The workspace as the steps so far left it: made at the first one, and else there, or the chain is stale."""
-        if self._state() == self.key:
+        state, _, done_before = (self._state() or "").partition(" ")
+        if state == self.key:
+            if done_before and int(done_before) != self._last_done():
+                raise Stale(self.name)
             return
         if self.key != self.start:
             raise Stale(self.name)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "study")]
 
 import report  # noqa: E402
 from program import Failed, Interrupted, Program  # noqa: E402
+from runner import write_whole  # noqa: E402
 
 EVAL_TOKENS, STAT_TOKENS = 4096, 4096
 STEPS, BATCH, CONTEXT = 30, 4, 512
@@ -55,16 +57,23 @@ def wanted(only, seeds):
                            ("--slices", slices, "--k", k, "--stat-tokens", STAT_TOKENS, *TRAINING, *of_seed[1]))
 
 
-def prepare(program, given):
+def prepare(given):
     """A workspace whose model `dense` has float32 weights: in bfloat16, sums in another order would differ by its
-    rounding."""
-    if (given.work / ".mformer").exists():
-        return
+    rounding. It has its name when it is whole. Returns the program that works in it."""
+    made, making = given.work / "workspace", given.work / "workspace.making"
+    if made.exists():
+        return Program(given.program, made)
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    program = Program(given.program, making)
     program.call("init", "--from", given.checkpoint.resolve(), "--name", "published")
     program.call("export", "float32", "--dtype", "float32")
     program.call("import", "float32", "--name", "dense")
     program.call("use", "dense")
     program.call("task", "add", "text", "--data", given.text.resolve())
+    program.go_on()
+    making.rename(made)
+    return Program(given.program, made)
 
 
 def main():
@@ -72,9 +81,8 @@ def main():
     results = given.work / "results"
     results.mkdir(parents=True, exist_ok=True)
     if not given.report:
-        program = Program(given.program, given.work)
         try:
-            prepare(program, given)
+            program = prepare(given)
             for name, flags in wanted(given.only.split(","), given.seeds):
                 file = results / f"{name}.json"
                 if file.exists():
@@ -82,7 +90,7 @@ def main():
                 print(f"{name}: mformer upcycle {' '.join(map(str, flags))}", flush=True)
                 made, _ = program.call("upcycle", "--model", "dense", "--into", "made", "--task", "text", *flags,
                                        "--eval-tokens", EVAL_TOKENS)
-                file.write_text(json.dumps(made, indent=1))
+                write_whole(file, json.dumps(made, indent=1))
         except Interrupted:
             sys.exit("interrupted: the same command goes on from here")
         except Failed as failed:

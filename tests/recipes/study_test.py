@@ -20,15 +20,17 @@ import plots  # noqa: E402
 import runner  # noqa: E402
 import switching  # noqa: E402
 import texts  # noqa: E402
-from program import Failed, Program  # noqa: E402
+from program import Failed, Interrupted, Program  # noqa: E402
 from tables import Goal, Sample, fill, markdown, shown  # noqa: E402
 from token_bytes import TokenBytes  # noqa: E402
 
 PROGRAM = """#!/bin/sh
 case $1 in --version) echo "fake ${FAKE_VERSION:-1}"; exit;; esac
+case $3 in log) printf '{"operations": [{"id": %s, "outcome": "done"}]}' $(wc -l <"$2/history"); exit;; esac
 echo "$@" >>calls
 case $3 in fail) echo 'error: no' >&2; exit 1;; esac
-mkdir -p "$2"; echo "$3" >>"$2/history"
+mkdir -p "$2/.mformer"; echo "$3" >>"$2/history"
+case $3 in stop) trap '' TERM; kill $PPID; sleep 0.1;; esac
 printf '{"said": "%s"}' "$3"
 """
 
@@ -72,6 +74,27 @@ class Steps(Scratch):
         self.study().chain("c", self.run_steps("a", "b"))
         self.assertEqual(self.calls(), ["a", "fail", "b"])
         self.assertEqual((self.folder / "workspaces/c/history").read_text(), "a\nb\n")
+
+    def test_a_step_that_was_done_when_the_study_was_stopped_is_not_done_again(self):
+        with self.assertRaises(Interrupted):
+            self.study().chain("c", self.run_steps("a", "stop", "b"))
+        self.assertEqual(self.study().chain("c", self.run_steps("a", "stop", "b")), ["a", "stop", "b"])
+        self.assertEqual(self.calls(), ["a", "stop", "b"])
+
+    def test_a_step_that_was_done_but_not_recorded_is_never_done_on_top_of_itself(self):
+        for last in (("a",), ("a", "b")):  # the chain's first step, and a later one
+            with self.subTest(last=last), unittest.mock.patch("runner.json.dumps", wraps=json.dumps) as dumps:
+                dumps.side_effect = lambda *parts, **how: self.killed(last[-1], *parts) or json.JSONEncoder(**how).encode(*parts)
+                with self.assertRaises(KeyboardInterrupt):
+                    self.study().chain(last[-1], self.run_steps(*last))
+            self.study().chain(last[-1], self.run_steps(*last))
+            self.assertEqual((self.folder / "workspaces" / last[-1] / "history").read_text().split(), list(last))
+
+    @staticmethod
+    def killed(step, what):
+        """Where the record of this step would be written."""
+        if isinstance(what, dict) and what.get("step") == step:
+            raise KeyboardInterrupt
 
     def test_a_folder_that_no_recipe_made_is_never_removed(self):
         own = self.folder / "workspaces/c/notes.txt"
