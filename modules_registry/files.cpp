@@ -34,7 +34,8 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return descriptor_; }
   /// Closes now: 0 or the error, which on some file systems is the first news of a full disk.
-  int close() { return ::close(std::exchange(descriptor_, -1)) == 0 ? 0 : errno; }
+  /// It is closed even where a signal came between.
+  int close() { return ::close(std::exchange(descriptor_, -1)) == 0 || errno == EINTR ? 0 : errno; }
 
  private:
   int descriptor_;
@@ -54,10 +55,31 @@ std::string hint_for(int code) {
       return "the file system is mounted read-only: work in a folder that can be written to";
     case ENOENT:
     case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
       return "check the path";
+    case EIO:
+      return "the disk failed: check it (dmesg says more), then run the command again";
     default:
-      return "";
+      return "run the command again; if it fails again, check the disk and its file system";
   }
+}
+
+/// Calls until no signal comes between: some file systems over a network let one.
+template <class Call>
+int uninterrupted(Call call) {
+  int result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+int create_file(const fs::path& path, unsigned mode) {
+  return uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode); });
+}
+
+int wait_for_disk(int descriptor) {
+  return uninterrupted([&] { return ::fsync(descriptor); });
 }
 
 int write_all(int descriptor, Bytes bytes) {
@@ -74,12 +96,12 @@ enum class Sync { start, finish };
 
 /// Writes and closes a new file: 0, or the error's code.
 int write_and_close(const fs::path& path, std::span<const Bytes> pieces, unsigned mode, Sync sync) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  Descriptor file(create_file(path, mode));
   if (file.get() < 0) return errno;
   for (const Bytes piece : pieces) {
     if (const int code = write_all(file.get(), piece)) return code;
   }
-  if (sync == Sync::finish && ::fsync(file.get()) != 0) return errno;
+  if (sync == Sync::finish && wait_for_disk(file.get()) != 0) return errno;
   // Only to save time later: where it is not supported, nothing is lost.
   if (sync == Sync::start) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   return file.close();
@@ -143,7 +165,7 @@ Bytes as_bytes(std::string_view text) {
 void sync_folder(const fs::path& folder) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some file systems can't sync a folder; they say EINVAL.
-  if (descriptor.get() < 0 || (::fsync(descriptor.get()) != 0 && errno != EINVAL)) {
+  if (descriptor.get() < 0 || (wait_for_disk(descriptor.get()) != 0 && errno != EINVAL)) {
     throw_file_error("write", folder, errno);
   }
 }
@@ -185,14 +207,14 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
   const auto require = [&](bool is_well) {
     if (!is_well) throw_file_error("write", path, errno);
   };
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  Descriptor file(create_file(temporary, mode));
   require(file.get() >= 0);
   Unfinished unfinished{temporary};
   GrowingFile growing(file.get());
   write([&](Bytes bytes) {
     if (const int code = growing.append(bytes)) throw_file_error("write", path, code);
   });
-  require(::fsync(file.get()) == 0);
+  require(wait_for_disk(file.get()) == 0);
   if (const int code = file.close()) throw_file_error("write", path, code);
   require(::rename(temporary.c_str(), path.c_str()) == 0);
   unfinished.done = true;

@@ -92,6 +92,8 @@ TEST(FilesTest, AReaderSeesTheOldOrTheNewFileNeverAMixture) {
 TEST(FilesTest, AMissingFileIsNamedInOneSentence) {
   EXPECT_THAT(error_of([] { read_file("/nowhere/file"); }),
               AllOf(HasSubstr("can't read '/nowhere/file': No such file"), HasSubstr("check the path")));
+  EXPECT_THAT(error_of([&] { read_file("/"); }), AllOf(HasSubstr("Is a directory"), HasSubstr("check the path")));
+  EXPECT_THAT(error_of([&] { throw_file_error("write", "/disk/file", EIO); }), HasSubstr("the disk failed"));
   EXPECT_THAT(error_of([] { sha256_file("/nowhere/file"); }), HasSubstr("'/nowhere/file'"));
   EXPECT_THAT(error_of([] { read_file("/tmp"); }), HasSubstr("Is a directory"));
   EXPECT_THAT(error_of([] { write_file_atomically("/nowhere/file", as_bytes("x")); }),
