@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "modules_registry/connection.h"
+#include "modules_registry/error.h"
 #include "modules_registry/seals.h"
 
 namespace mformer {
@@ -76,6 +77,18 @@ void Database::fail(const SQLite::Exception& exception) const {
   throw_database_error(file_, exception);
 }
 
+void Database::fail_at_commit(const SQLite::Exception& exception) const {
+  constexpr const char* kHint = "mformer log says whether it was done: if it was not, run the command again";
+  try {
+    fail(exception);
+  } catch (const NoSpaceError& error) {
+    throw NoSpaceError(error.what(), std::string("free some space first (mformer gc); then ") + kHint);
+  } catch (const Error& error) {
+    if (exception.getErrorCode() != SQLITE_IOERR) throw;
+    throw Error(error.what(), std::string("check the disk and its free space first; then ") + kHint);
+  }
+}
+
 Query::Query(Database& db, const std::string& sql) : db_(db), statement_(prepare(db, sql)) {}
 
 bool Query::next() {
@@ -117,7 +130,7 @@ void WriteTransaction::commit() {
   try {
     transaction_->commit();
   } catch (const SQLite::Exception& exception) {
-    db_.fail(exception);
+    db_.fail_at_commit(exception);
   }
   db_.note_commit();
 }

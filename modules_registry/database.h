@@ -46,6 +46,9 @@ class Database {
   /// Turns what SQLite said into an Error that names the file.
   [[noreturn]] void fail(const SQLite::Exception& exception) const;
 
+  /// The same of a commit. A disk that fails at its very end leaves open whether it is there when it can be read again.
+  [[noreturn]] void fail_at_commit(const SQLite::Exception& exception) const;
+
  private:
   friend class WriteTransaction;
   static int is_to_stop(void* self);

@@ -4,6 +4,19 @@
 
 namespace mformer {
 
+namespace {
+
+/// The error that ended the work is the one to tell. What can't be written down on a disk that fails, the next command
+/// that writes does: it finds the operation interrupted.
+void try_to_end(Registry& registry, std::int64_t operation, Outcome outcome, const std::string& message) {
+  try {
+    registry.finish_operation(operation, outcome, message);
+  } catch (const Error&) {
+  }
+}
+
+}  // namespace
+
 void run_operation(const RegistrySession& session, const std::string& model, const std::vector<OperationData>& data,
                    const std::function<void(std::int64_t)>& work) {
   Registry& registry = session.registry;
@@ -20,10 +33,10 @@ void run_operation(const RegistrySession& session, const std::string& model, con
     work(operation);
     registry.finish_operation(operation, Outcome::done);
   } catch (const StoppedError& e) {
-    registry.finish_operation(operation, Outcome::interrupted, e.what());
+    try_to_end(registry, operation, Outcome::interrupted, e.what());
     throw;
   } catch (const std::exception& e) {
-    registry.finish_operation(operation, Outcome::failed, e.what());
+    try_to_end(registry, operation, Outcome::failed, e.what());
     throw;
   }
 }
