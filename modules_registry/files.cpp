@@ -16,6 +16,7 @@
 
 #include "modules_registry/error.h"
 #include "modules_registry/file_sink.h"
+#include "modules_registry/temporaries.h"
 
 namespace mformer {
 
@@ -66,20 +67,11 @@ std::string hint_for(int code) {
   }
 }
 
-/// Calls until no signal comes between: some file systems over a network let one.
-template <class Call>
-int uninterrupted(Call call) {
-  int result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
-int create_file(const fs::path& path, unsigned mode) {
-  return uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode); });
-}
-
 int wait_for_disk(int descriptor) {
-  return uninterrupted([&] { return ::fsync(descriptor); });
+  int result = ::fsync(descriptor);
+  while (result != 0 && errno == EINTR)
+    result = ::fsync(descriptor);  // some file systems over a network let a signal in
+  return result;
 }
 
 int write_all(int descriptor, Bytes bytes) {
@@ -92,18 +84,15 @@ int write_all(int descriptor, Bytes bytes) {
   return 0;
 }
 
-enum class Sync { start, finish };
-
 /// Writes and closes a new file: 0, or the error's code.
-int write_and_close(const fs::path& path, std::span<const Bytes> pieces, unsigned mode, Sync sync) {
+int write_and_close(const fs::path& path, std::span<const Bytes> pieces, unsigned mode) {
   Descriptor file(create_file(path, mode));
   if (file.get() < 0) return errno;
   for (const Bytes piece : pieces) {
     if (const int code = write_all(file.get(), piece)) return code;
   }
-  if (sync == Sync::finish && wait_for_disk(file.get()) != 0) return errno;
   // Only to save time later: where it is not supported, nothing is lost.
-  if (sync == Sync::start) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+  ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   return file.close();
 }
 
@@ -170,13 +159,8 @@ void sync_folder(const fs::path& folder) {
   }
 }
 
-fs::path temporary_beside(const fs::path& path) {
-  const std::string name = path.filename().string().substr(0, 100);
-  return path.parent_path() / (std::string(kTemporaryPrefix) + name + "-" + random_uid());
-}
-
 void write_new_file(const fs::path& path, std::span<const Bytes> pieces, unsigned mode) {
-  const int code = write_and_close(path, pieces, mode, Sync::start);
+  const int code = write_and_close(path, pieces, mode);
   if (code == 0) return;
   if (code != EEXIST) ::unlink(path.c_str());
   throw_file_error("write", path, code);
@@ -192,22 +176,20 @@ void write_file_atomically(const fs::path& path, Bytes bytes, unsigned mode) {
 }
 
 void write_file_atomically(const fs::path& path, std::span<const Bytes> pieces, unsigned mode) {
-  const fs::path temporary = temporary_beside(path);
-  int code = write_and_close(temporary, pieces, mode, Sync::finish);
-  if (code == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) code = errno;
-  if (code != 0) {
-    ::unlink(temporary.c_str());
-    throw_file_error("write", path, code);
-  }
-  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  const auto write = [&](const ByteSink& sink) {
+    for (const Bytes piece : pieces) sink(piece);
+  };
+  write_file_atomically(path, write, mode);
 }
 
 void write_file_atomically(const fs::path& path, const std::function<void(const ByteSink&)>& write, unsigned mode) {
+  remove_dead_temporaries(path);
   const fs::path temporary = temporary_beside(path);
   const auto require = [&](bool is_well) {
     if (!is_well) throw_file_error("write", path, errno);
   };
-  Descriptor file(create_file(temporary, mode));
+  const Descriptor file(
+      create_locked(temporary, mode));  // until it has its name: else it could be removed as a dead one
   require(file.get() >= 0);
   Unfinished unfinished{temporary};
   GrowingFile growing(file.get());
@@ -215,7 +197,6 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
     if (const int code = growing.append(bytes)) throw_file_error("write", path, code);
   });
   require(wait_for_disk(file.get()) == 0);
-  if (const int code = file.close()) throw_file_error("write", path, code);
   require(::rename(temporary.c_str(), path.c_str()) == 0);
   unfinished.done = true;
   sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));

@@ -1,12 +1,15 @@
 """The commands that write, each as a Case that works in the folder that prepare() makes."""
 
-import json
+import atexit
+import functools
 import shutil
+import tempfile
 import unittest
 from pathlib import Path
 
 import points  # first: it tells where mformer.py lies
 import mformer
+import tensors
 from points import Case
 
 TRAIN = ("--steps", "2", *mformer.QUICK)
@@ -31,9 +34,19 @@ def prepare(path):
     work.run("merge", "grown", "branch", "--into", "both", "--eval-tokens", "100")
     work.run("prune", "--task", "english", "--keep", "0.5", "--model", "base@2", "--into", "small", "--eval-tokens", "600")
     work.make_dense()
+    tensors.write(path / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
     work.run("freeze", "layer=0", "--model", "base")
     work.run("tag", "first", "base@1")
     work.run("fsck")
+
+
+@functools.cache
+def prepared():
+    """Such a folder, made once; to be copied."""
+    path = Path(tempfile.mkdtemp(prefix="mformer-prepared-"))
+    atexit.register(mformer.remove_folder, path)
+    prepare(path / "work")
+    return path / "work"
 
 
 def leave_litter(path):
@@ -73,6 +86,7 @@ THIN = (
     Case("gc", ("gc", "--grace", "0"), thin=True, spoil=leave_litter, goes_on=True),
     Case("fsck --repair", ("fsck", "--repair", "--from", "good"), thin=True, spoil=damage, goes_on=True,
          unsound=True),
+    Case("man-pages", ("man-pages", "man1"), thin=True, goes_on=True),
 )
 COMPUTING = (
     Case("init", ("--workspace", "new", "init", "--preset", "tiny", "--no-tokenizer"), "new"),
@@ -95,5 +109,6 @@ COMPUTING = (
     Case("unfreeze", ("unfreeze", "layer=0", "--model", "base")),
     Case("upcycle", ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--noise", "0.1", "--eval-tokens", "100")),
     Case("eval", ("eval", "--model", "base@2", "--max-tokens", "100", "--csv", "scores.csv", "--matrix")),
+    Case("probe", ("probe", "--model", "base@2", "--input", "ids.safetensors", "--out", "logits.safetensors")),
     Case("inspect routing", ("inspect", "routing", "--model", "base", "--max-tokens", "100", "--refresh")),
 )

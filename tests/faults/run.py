@@ -78,22 +78,19 @@ def table(tallies):
 
 def run_all(chosen, work_on, jobs, report=print):
     """The Tally of each case by name; work_on(case, prepared folder) makes one."""
-    with scratch_folder() as folder:
-        prepared = folder / "work"
-        cases.prepare(prepared)
-        lock = threading.Lock()
+    prepared, lock = cases.prepared(), threading.Lock()
 
-        def work(case):
-            begun = time.monotonic()
-            tally = work_on(case, prepared)
-            with lock:
-                report(f"{case.name}: {tally.passed} of {tally.tried} at {tally.points} points, {time.monotonic() - begun:.0f} s")
-                for kind, number in list(tally.problems.items())[:SHOWN]:
-                    report(f"  {number} x {' '.join(kind)}\n    {tally.examples[kind][:1200]}")
-            return case.name, tally
+    def work(case):
+        begun = time.monotonic()
+        tally = work_on(case, prepared)
+        with lock:
+            report(f"{case.name}: {tally.passed} of {tally.tried} at {tally.points} points, {time.monotonic() - begun:.0f} s")
+            for kind, number in list(tally.problems.items())[:SHOWN]:
+                report(f"  {number} x {' '.join(kind)}\n    {tally.examples[kind][:1200]}")
+        return case.name, tally
 
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            return dict(pool.map(work, chosen))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        return dict(pool.map(work, chosen))
 
 
 def main(about, work_on):

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <thread>
@@ -89,11 +91,25 @@ TEST(FilesTest, AReaderSeesTheOldOrTheNewFileNeverAMixture) {
   }
 }
 
+TEST(FilesTest, AWriteRemovesWhatKilledWritesOfTheSameFileLeftAndNothingElse) {
+  const TemporaryFolder folder;
+  const auto path = [&](const char* name) { return folder.path() / name; };
+  const char* names[] = {".tmp-out-0123456789ab", ".tmp-out-ba9876543210", ".tmp-out-notes", ".tmp-out-0123456789abc",
+                         ".tmp-other-0123456789ab"};
+  for (const char* name : names) write_new_file(path(name), {});
+  const int living = ::open(path(names[1]).c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(living, LOCK_EX), 0);
+  write_file_atomically(path("out"), as_bytes("whole"));
+  ::close(living);
+  EXPECT_EQ(read_file(path("out")), "whole");
+  for (const char* name : names) EXPECT_EQ(std::filesystem::exists(path(name)), name != names[0]) << name;
+}
+
 TEST(FilesTest, AMissingFileIsNamedInOneSentence) {
   EXPECT_THAT(error_of([] { read_file("/nowhere/file"); }),
               AllOf(HasSubstr("can't read '/nowhere/file': No such file"), HasSubstr("check the path")));
-  EXPECT_THAT(error_of([&] { read_file("/"); }), AllOf(HasSubstr("Is a directory"), HasSubstr("check the path")));
-  EXPECT_THAT(error_of([&] { throw_file_error("write", "/disk/file", EIO); }), HasSubstr("the disk failed"));
+  EXPECT_THAT(error_of([] { read_file("/"); }), AllOf(HasSubstr("Is a directory"), HasSubstr("check the path")));
+  EXPECT_THAT(error_of([] { throw_file_error("write", "/disk/file", EIO); }), HasSubstr("the disk failed"));
   EXPECT_THAT(error_of([] { sha256_file("/nowhere/file"); }), HasSubstr("'/nowhere/file'"));
   EXPECT_THAT(error_of([] { read_file("/tmp"); }), HasSubstr("Is a directory"));
   EXPECT_THAT(error_of([] { write_file_atomically("/nowhere/file", as_bytes("x")); }),

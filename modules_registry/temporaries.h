@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+
+namespace mformer {
+
+// Unfinished files (temporary_beside in files.h) that get their name when they are whole.
+
+/// A new file to be written: a descriptor, or -1 and errno. `mode`: permissions, less the umask.
+int create_file(const std::filesystem::path& path, unsigned mode);
+
+/// The same, and it is locked until it is closed, where files can be: as long as its process lives.
+int create_locked(const std::filesystem::path& path, unsigned mode);
+
+/// Removes what killed processes left of earlier writes of the file `path`: those of its temporary names that nobody
+/// has locked. What can't be removed stays.
+void remove_dead_temporaries(const std::filesystem::path& path);
+
+}  // namespace mformer

@@ -1,0 +1,48 @@
+"""report.py FOLDER PAGE: writes the page of what recipes/faults/run.sh found."""
+
+import sys
+from pathlib import Path
+
+PAGE = """# Faults, tried out
+
+Written by `recipes/faults/run.sh --docs`; `tests/faults` has a sample of it. Preset `tiny`, `tests/data/sample`, in memory.
+
+## A call fails, or is the last
+A library below the program (`tests/faults/faults.c`) counts each call by which it changes a file or the registry, and has one
+fail (I/O error, no space, interrupted, half written; once or from then on) or kills the process there. *Tried* are pairs of
+point and fault. Passed is: all is as before or after the command; it answers with success or one sentence and a hint, and says
+what is the case; `fsck` finds nothing; the same command then succeeds; after `gc` no file is left that should not be.
+
+{points}
+
+## The power fails
+The same library writes down each change. What was not synced is lost, or there in part and in any order: writes by the sector,
+names of files by the folder. Tried are different states of the disk, at every moment of the command and after its end. Passed
+is: as above, and after the command's end its work is there.
+
+{power}
+
+## Many processes at once
+Commands of all kinds for a minute in one workspace, one in twelve killed. Each version and tag that was said to be made is there
+at the end, once; nobody was refused but for what another's work had changed; `fsck` finds nothing, and `gc` leaves nothing.
+
+| processes | |
+|---|---|
+{crowd}
+
+## Single bits
+{flips}
+"""
+
+
+def main():
+    folder, page = Path(sys.argv[1]), Path(sys.argv[2])
+    crowd = [line for line in (folder / "crowd.log").read_text().splitlines() if "said to be made" in line]
+    page.write_text(PAGE.format(
+        points=(folder / "points.md").read_text().strip(), power=(folder / "power.md").read_text().strip(),
+        crowd="\n".join(f"| {processes} | {line} |" for processes, line in zip((2, 4, 8), crowd)),
+        flips=(folder / "flips.md").read_text().strip()))
+
+
+if __name__ == "__main__":
+    main()
