@@ -86,7 +86,6 @@ THIN = (
     Case("gc", ("gc", "--grace", "0"), thin=True, spoil=leave_litter, goes_on=True),
     Case("fsck --repair", ("fsck", "--repair", "--from", "good"), thin=True, spoil=damage, goes_on=True,
          unsound=True),
-    Case("man-pages", ("man-pages", "man1"), thin=True, goes_on=True),
 )
 COMPUTING = (
     Case("init", ("--workspace", "new", "init", "--preset", "tiny", "--no-tokenizer"), "new"),

@@ -22,7 +22,7 @@ TRAIN = cases.TRAIN
 KILLED_OF_100 = 8
 # What another's work may rightly refuse.
 MAY_REFUSE = re.compile(
-    r"another command has moved the model|there is no (model|task|tag) |(model|task) .* has an operation running")
+    r"another command has moved the model|there is nothing to undo|there is no (model|task|tag) |(model|task) .* has an operation running")
 
 
 def lines_for(worker, number, rolls):
@@ -102,7 +102,7 @@ class Crowd:
             with self.lock:
                 self.refusals[re.sub(r"\w*\d\w*|'[^']*'", "*", mformer.lines_of_error(result.err)[0])] += 1
         points.check_answer(result)
-        require(result.code == 0 or MAY_REFUSE.search(result.err), "refused:", result.err[-500:])
+        require(result.code == 0 or MAY_REFUSE.search(result.err), "refused:", *mformer.lines_of_error(result.err))
 
     def check(self):
         """After the end: all that was said to be made is there, once, and whole."""

@@ -7,6 +7,8 @@ import crowd
 
 
 class CrowdTest(unittest.TestCase):
+    maxDiff = None
+
     def test_what_a_crowd_of_processes_made_is_all_there(self):
         made = crowd.crowd_for(8, 6)
         self.assertEqual(made.problems, [])
