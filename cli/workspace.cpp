@@ -22,6 +22,7 @@ Workspace::Workspace(const GlobalOptions& global, const std::string& command, Op
   session_->typed.threads = at::get_num_threads();
   session_->watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss,
                                       double rate) { stages_.update(stage, done, total, loss, rate); };
+  session_->watcher.plan = [this](const std::vector<std::string>& coming) { stages_.plan(coming); };
   session_->watcher.message = [this](const std::string& text) { stages_.message(text); };
   session_->watcher.should_stop = [] { return interrupted(); };
   if (mode != OpenMode::read_only) return;

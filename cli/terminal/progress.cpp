@@ -14,7 +14,7 @@ namespace {
 
 constexpr double redraw_seconds = 0.1;
 constexpr double plain_line_seconds = 10;
-constexpr double silent_seconds = 1;  // at first, where lines are no bar: what is over by then needs none
+constexpr double silent_seconds = 1;  // at first, where lines are no bar; what is over by then gets no line
 constexpr int widest_progress = 30;
 constexpr int narrowest_progress = 8;
 
@@ -88,7 +88,7 @@ void Progress::finish() {
   erase();
   finished_ = true;
   const double seconds = last_update_ - start_time_;  // what came after it was other work
-  if (!options_.style.terminal && seconds < silent_seconds) return;
+  if (seconds < silent_seconds) return;
   std::string line = label_ + ": done in " + format_duration(seconds);
   if (!std::isnan(rate_)) line += ", " + format_rate(rate_, options_.unit);
   if (!std::isnan(loss_)) line += ", loss " + format_fixed(loss_);

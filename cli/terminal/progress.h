@@ -26,7 +26,7 @@ ProgressOptions progress_options(bool quiet, std::string unit = "tokens");
 ///     train   [=========>          ]  45 %  1.31 k tokens/s  loss 3.2145  1 min 20 s left
 ///
 /// Elsewhere plain lines: every further 10 %, and at most one each 10 seconds besides. A stage that takes less than a
-/// second gets none there.
+/// second leaves no line, here or there.
 /// Not thread-safe: one thread reports. The destructor erases an unfinished bar, so an error that unwinds through it
 /// is printed on a clean line. Nothing here throws on a failed write: progress must not stop the work.
 class Progress {

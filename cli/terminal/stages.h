@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/terminal/progress.h"
 
@@ -15,6 +17,11 @@ namespace mformer::terminal {
 class Stages {
  public:
   explicit Stages(ProgressOptions options) : options_(std::move(options)) {}
+
+  /// The stages that are still to come, in order. Those that begin are then numbered among all: "[3/9] evaluate qa".
+  /// One that is begun before those ahead of it makes these needless, and the total smaller. A stage that is not among
+  /// them bears the number of the one that it interrupts. A single stage has no number.
+  void plan(std::vector<std::string> coming) { coming_ = std::move(coming); }
 
   /// As Progress::update. A `done` that is less than before is a new stage of the same name.
   void update(const std::string& stage, std::int64_t done, std::int64_t total, double loss = Progress::unknown,
@@ -30,10 +37,13 @@ class Stages {
     std::int64_t done = 0, total = 0;
   };
   void leave();
+  std::string numbered(const std::string& stage);
 
   ProgressOptions options_;
   std::map<std::string, Stage> stages_;
   std::string shown_;  ///< A key of stages_, or empty.
+  std::vector<std::string> coming_;
+  std::size_t number_ = 0;  ///< Of the stage that goes on, from 1.
 };
 
 }  // namespace mformer::terminal

@@ -213,6 +213,7 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
 
   const Paths files = cache_files(cache_dir, summary->content_hash, tokenizer.identity());
   std::optional<TokenCache> cache = open_whole(files);
+  const bool is_read = scanned > 0 || !cache;
   if (!cache) {
     remove_stale_files(cache_dir);
     const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -231,7 +232,7 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
   cache->refused_chats = summary->documents;
   for (const Split split : kSplits) cache->refused_chats -= cache->split(split).documents();
   cache->data_path = data.string();
-  if (progress) progress(total, total);
+  if (progress && is_read) progress(total, total);
   return *std::move(cache);
 }
 

@@ -81,7 +81,8 @@ struct TokenCache {
 /// `threads` threads encode (0 = as many as the machine has); the files are the same for any number. In memory are the
 /// documents being encoded: 2 MiB a thread and one more document. The whole files are checked, and made anew when
 /// damaged. A folder that CorpusMemo knows is not read again.
-/// `progress` gets bytes read so far and in all (the corpus is read twice when it is new: total counts both).
+/// `progress` gets bytes read so far and in all (the corpus is read twice when it is new: total counts both);
+/// nothing where nothing is read, as all is known.
 /// `fields` names the fields of records. Conversations are written by the tokenizer's chat template where it has one
 /// (Tokenizer::chatting_by); one that the template refuses harms itself alone. Throws Error as for_each_document does,
 /// when the tokenizer has no end-of-text token, and when the cache can't be written.

@@ -5,9 +5,10 @@
 #include <set>
 
 #include "core/checkpoint/domain_config.h"
-#include "core/model/domains.h"
 #include "core/history/commit.h"
 #include "core/history/lineage.h"
+#include "core/model/domains.h"
+#include "core/workflows/stages.h"
 #include "core/workspace/selector.h"
 #include "core/workspace/selector_syntax.h"
 
@@ -169,6 +170,7 @@ DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& 
   report.size_after = size_of(model);
   report.stored_before = registry.version_bytes(base.record.hash);
   report.stored_after = report.stored_before - (report.size_before.bytes - report.size_after.bytes);
+  announce_stages(session, base, command);
   std::vector<TaskData> tasks;
   if (base.tokenizer) tasks = readable_tasks(session, *base.tokenizer);
   if (command.dry_run) {

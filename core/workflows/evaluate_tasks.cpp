@@ -5,6 +5,7 @@
 
 #include "core/formats/parameter_names.h"
 #include "core/model/domains.h"
+#include "core/workflows/stages.h"
 #include "core/workflows/train.h"
 
 namespace mformer {
@@ -115,10 +116,14 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
     session.watcher.say("--context " + std::to_string(command.context) + " is longer than the model's own, " +
                         std::to_string(model.config.block_size) + ", for which it was made");
   }
+  if (!command.data.empty() && !command.tasks.empty()) {
+    throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
+  }
+  const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() &&
+                    command.mode == PosteriorMode::strict && command.data.empty() && command.context == 0;
+  announce_stages(session, version, command, keep);
   std::vector<TaskData> tasks;
   if (!command.data.empty()) {
-    if (!command.tasks.empty())
-      throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
     tasks.push_back(open_task(session, tokenizer, "", command.data, /*replace=*/false, command.fields));
   } else if (command.tasks.empty()) {
     tasks = readable_tasks(session, tokenizer);
@@ -129,8 +134,6 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
     throw UsageError("there is no task to evaluate",
                      "name data: --data DIR, or add a task: mformer task add NAME --data DIR");
   report.hypotheses = hypotheses(model);
-  const bool keep = keep_scores && command.as_of.empty() && command.domain.empty() &&
-                    command.mode == PosteriorMode::strict && command.data.empty() && command.context == 0;
   for (const TaskData& task : tasks) {
     report.rows.push_back({task.record.name, keep
                                                  ? scored(session, version.record.hash, model, task, command.max_tokens)

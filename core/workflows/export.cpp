@@ -17,6 +17,7 @@
 #include "core/model/outline.h"
 #include "core/workflows/export_gguf.h"
 #include "core/workflows/reader_files.h"
+#include "core/workspace/stage_plan.h"
 #include "core/workspace/version_parameters.h"
 #include "modules_registry/error.h"
 #include "modules_registry/paths.h"
@@ -67,6 +68,8 @@ std::vector<TaskChange> compare(Session& session, const VersionRecord& version, 
   if (!options.domain.empty()) base.model = view_of(base.model, options.domain);
   if (!base.tokenizer.has_value()) return {};
   make_floating(base.model, dtype);
+  const StagePlan::Names names = all_tasks(session.registry);
+  StagePlan(session).tokenise(base, names).evaluate(names).evaluate(names).announce();
   const std::vector<TaskData> tasks = readable_tasks(session, *base.tokenizer);
   const auto before = losses(session, "", base.model, tasks, options.max_tokens);
   base.model = Model();

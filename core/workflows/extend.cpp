@@ -11,19 +11,11 @@
 #include "core/training/training_copy.h"
 #include "core/workflows/extend_checks.h"
 #include "core/workflows/single_mask.h"
+#include "core/workflows/stages.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {
 namespace {
-
-/// What `rehearse` is where the command leaves it open.
-double default_rehearsal(const Registry& registry, const ExtendCommand& command, const TaskData& task) {
-  const auto tasks = registry.tasks();
-  const bool earlier =
-      std::any_of(tasks.begin(), tasks.end(), [&](const TaskRecord& known) { return known.name != task.record.name; });
-  const bool otherwise_asked = command.replay == 0.0 || command.token_rows > 0;
-  return command.single_mask && earlier && !otherwise_asked ? 1 : 0;
-}
 
 /// The workflow, step by step; the members are what the steps share.
 class Extension {
@@ -37,7 +29,8 @@ class Extension {
         context_(context_of(session, command.options, base.model)),
         parent_(view_of(base.model, kBaseHypothesis)),
         model_(clone(parent_)) {
-    if (!command_.rehearse.has_value()) command_.rehearse = default_rehearsal(session.registry, command, task_);
+    if (!command_.rehearse.has_value())
+      command_.rehearse = default_rehearsal(session.registry, command, task_.record.name);
   }
 
   ExtendReport report() {
@@ -244,6 +237,7 @@ ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCom
   check_options(command);
   require_trainable(base);
   check_base(command, base);
+  announce_stages(session, base, command);
   return Extension(session, base, command).report();
 }
 

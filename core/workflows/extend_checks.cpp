@@ -65,4 +65,12 @@ void check_base(const ExtendCommand& command, const LoadedVersion& base) {
   }
 }
 
+double default_rehearsal(const Registry& registry, const ExtendCommand& command, const std::string& task) {
+  const auto tasks = registry.tasks();
+  const bool earlier =
+      std::any_of(tasks.begin(), tasks.end(), [&](const TaskRecord& known) { return known.name != task; });
+  const bool otherwise_asked = command.replay == 0.0 || command.token_rows > 0;
+  return command.single_mask && earlier && !otherwise_asked ? 1 : 0;
+}
+
 }  // namespace mformer

@@ -11,4 +11,7 @@ void check_options(const ExtendCommand& command);
 /// layer of the base has.
 void check_base(const ExtendCommand& command, const LoadedVersion& base);
 
+/// What `rehearse` is where the command leaves it open; `task`: the name of the new one.
+double default_rehearsal(const Registry& registry, const ExtendCommand& command, const std::string& task);
+
 }  // namespace mformer

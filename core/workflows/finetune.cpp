@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/history/commit.h"
+#include "core/workflows/stages.h"
 #include "core/workspace/routing_stats.h"
 #include "core/workspace/selector_syntax.h"
 
@@ -111,6 +112,7 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
   if (!command.modules.empty()) read_selector(command.modules);
   require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
+  announce_stages(session, base, command);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
   require_validation(task, command.options, base.model.config.default_context());

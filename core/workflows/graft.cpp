@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <set>
 
-#include "core/model/domains.h"
 #include "core/history/commit.h"
+#include "core/model/domains.h"
 #include "core/surgery/domain_extension.h"
+#include "core/workflows/stages.h"
 
 namespace mformer {
 namespace {
@@ -88,6 +89,7 @@ GraftReport graft(Session& session, const LoadedVersion& full, const LoadedVersi
   report.size_after = size_of(model);
   if (command.dry_run) return report;
 
+  announce_stages(session, full, command);
   run_operation(session, target_model(full, command.into), {}, [&](std::int64_t operation) {
     const auto origin = [&](Kind kind, int layer, std::int64_t index) {
       const auto old = static_cast<std::int64_t>(full.model.blocks[layer].bank(kind).modules.size());

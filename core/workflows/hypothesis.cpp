@@ -24,7 +24,8 @@ constexpr std::int64_t kTokensToChoose = 4096;  // of the task's text that the p
 /// The posterior's shares over the task's text.
 std::vector<double> shares_of(const Session& session, const LoadedVersion& version, const TaskData& task) {
   for (const Split split : {Split::train, Split::held_out, Split::validation}) {
-    const auto read = evaluate_task(session, version.model, task, split, kTokensToChoose);
+    const auto read = evaluate_task(session, version.model, task, split, kTokensToChoose, 0, PosteriorMode::strict,
+                                    "hypothesis of " + task.record.name);
     if (read.has_value() && read->posterior.has_value()) return read->posterior->shares;
   }
   refuse(version, task);

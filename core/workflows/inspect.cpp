@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/workflows/stages.h"
 #include "core/workspace/module_share.h"
 
 namespace mformer {
@@ -47,6 +48,7 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
     for (const TaskRecord& task : session.registry.tasks()) names.push_back(task.name);
   }
   if (names.empty()) throw UsageError("there is no task to look at", "add one: mformer task add NAME --data DIR");
+  announce_stages(session, version, command);
   std::vector<TaskRouting> all;
   for (const std::string& name : names) {
     session.registry.task(name);  // an unknown task names its neighbours

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <set>
 
-#include "core/model/domains.h"
-#include "core/training/training_copy.h"
 #include "core/history/commit.h"
-#include "core/training/even_mix.h"
-#include "core/surgery/join.h"
 #include "core/history/lineage.h"
+#include "core/model/domains.h"
+#include "core/surgery/join.h"
+#include "core/training/even_mix.h"
+#include "core/training/training_copy.h"
+#include "core/workflows/stages.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {
@@ -64,6 +65,7 @@ class Merge {
     describe();
     if (command_.review_steps > 0) prepare_review();
     if (command_.dry_run) return report_;
+    announce_stages(session_, ancestor_, a_, is_elsewhere() ? "" : b_.record.hash, command_);
     if (a_.tokenizer) tasks_ = readable_tasks(session_, *a_.tokenizer);
     run_operation(session_, target_model(a_, command_.into), data(), [&](std::int64_t operation) {
       review();
@@ -80,6 +82,9 @@ class Merge {
   }
 
  private:
+  /// Whether the second branch comes from another workspace: then its scores can't be kept here.
+  bool is_elsewhere() const { return &of_b_ != &session_.registry; }
+
   void describe() {
     report_.ancestor = ancestor_.record;
     count_added(a_.model, module_uids(ancestor_.manifest), report_.from_a_att, report_.from_a_mlp);
@@ -182,9 +187,8 @@ class Merge {
     const auto of = [&](const std::string& version, const Model& model) {
       return losses(session_, version, model, tasks_, command_.eval_tokens);
     };
-    const bool elsewhere = &of_b_ != &session_.registry;  // then its scores can't be kept here
     const auto ancestor = of(ancestor_.record.hash, ancestor_.model), a = of(a_.record.hash, a_.model);
-    const auto b = of(elsewhere ? "" : b_.record.hash, b_.model), merged = of(report_.version->hash, model_);
+    const auto b = of(is_elsewhere() ? "" : b_.record.hash, b_.model), merged = of(report_.version->hash, model_);
     const auto loss = [](const std::optional<Evaluation>& evaluation) {
       return evaluation ? std::optional<double>(evaluation->loss) : std::nullopt;
     };

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/history/commit.h"
+#include "core/workflows/stages.h"
 
 namespace mformer {
 namespace {
@@ -80,6 +81,7 @@ PruneReport prune(Session& session, const LoadedVersion& base, const PruneComman
   check(command);
   if (command.heal_steps + command.tune_steps > 0) require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
+  announce_stages(session, base, command);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
   require_validation(task, command.validation, base.model.config.default_context());

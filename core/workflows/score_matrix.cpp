@@ -1,10 +1,12 @@
 #include "core/workflows/score_matrix.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
-#include "core/workflows/inspect.h"
 #include "core/history/lineage.h"
+#include "core/workflows/inspect.h"
+#include "core/workspace/stage_plan.h"
 #include "core/workspace/version_store.h"
 
 namespace mformer {
@@ -65,6 +67,7 @@ class Measurement {
   }
 
   ScoreMatrix run() {
+    if (command_.measure) announce_stages();
     if (matrix_.initial) matrix_.initial_losses = losses_of(*matrix_.initial);
     matrix_.initial_losses.resize(matrix_.tasks.size());
     for (const MatrixStep& step : matrix_.steps) matrix_.losses.push_back(losses_of(step.version));
@@ -73,6 +76,35 @@ class Measurement {
   }
 
  private:
+  /// In the order of run(): a task is tokenised where it is first measured.
+  void announce_stages() {
+    StagePlan plan(session_);
+    std::set<std::size_t> read;
+    const auto reads = [&](const VersionRecord& version, std::size_t task) {
+      // Of a lineage all have one tokenizer: the first that is measured, and loaded next, has it.
+      if (read.insert(task).second) plan.tokenise(loaded_ ? *loaded_ : loaded(version), {matrix_.tasks[task].name});
+    };
+    std::set<std::pair<std::string, std::size_t>> measured;
+    const auto losses_of = [&](const VersionRecord& version) {
+      for (std::size_t j = 0; j < matrix_.tasks.size(); ++j) {
+        if (known_loss(session_.registry, version.hash, matrix_.tasks[j].name, command_.max_tokens)) continue;
+        if (!measured.insert({version.hash, j}).second && keep_) continue;
+        reads(version, j);
+        plan.evaluate({matrix_.tasks[j].name});
+      }
+    };
+    if (matrix_.initial) losses_of(*matrix_.initial);
+    for (const MatrixStep& step : matrix_.steps) losses_of(step.version);
+    const VersionRecord& last = matrix_.steps.back().version;
+    for (std::size_t j = 0; j < matrix_.tasks.size(); ++j) {
+      const MatrixTask& task = matrix_.tasks[j];
+      if (!task.learned || !session_.registry.routing_stats(last.hash, task.name).empty()) continue;
+      reads(last, j);
+      plan.routing({task.name});
+    }
+    plan.announce();
+  }
+
   /// A task's data where it can be read and has held-out text; asked for once.
   const TaskData* data_of(std::size_t task, const Tokenizer& tokenizer) {
     auto& [asked, data] = data_[task];

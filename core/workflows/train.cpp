@@ -8,6 +8,7 @@
 #include "core/history/lineage.h"
 #include "core/model/placement.h"
 #include "core/training/training_copy.h"
+#include "core/workflows/stages.h"
 #include "core/workspace/run_folder.h"
 
 namespace mformer {
@@ -53,6 +54,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
   require_trainable(base);
   require_plain(session.registry, base);
   const Tokenizer& tokenizer = require_tokenizer(base);
+  announce_stages(session, base, command);
   TaskData task = open_task(session, tokenizer, command.task, command.data, /*replace=*/false, command.fields);
   say_what_was_left_out(session, task);
   Model model = clone(base.model);

@@ -12,6 +12,7 @@
 #include "core/history/commit.h"
 #include "core/model/forward.h"
 #include "core/surgery/slice_fit.h"
+#include "core/workflows/stages.h"
 
 namespace mformer {
 namespace {
@@ -64,6 +65,8 @@ class Upcycling {
       : session_(session), base_(base), command_(command), plan_(command.plan()), layers_(dense_layers(base.model)) {}
 
   UpcycleReport report() {
+    require_task();
+    announce_stages(session_, base_, command_);
     open_task_of_command();
     model_ = in_modules();
     exact_ = model_;
@@ -84,8 +87,10 @@ class Upcycling {
   }
 
  private:
-  void open_task_of_command() {
-    const bool given = !command_.task.empty() || !command_.data.empty();
+  bool names_task() const { return !command_.task.empty() || !command_.data.empty(); }
+
+  void require_task() const {
+    const bool given = names_task();
     if (!given && command_.steps > 0) {
       throw UsageError("--steps train on a task, and none is named", "--data DIR, or --task NAME");
     }
@@ -94,7 +99,10 @@ class Upcycling {
                        "--data DIR, or --task NAME; with --k " + std::to_string(command_.slices) +
                            " all are taken, and none is needed");
     }
-    if (!given) return;
+  }
+
+  void open_task_of_command() {
+    if (!names_task()) return;
     task_ =
         open_task(session_, require_tokenizer(base_), command_.task, command_.data, /*replace=*/false, command_.fields);
     say_what_was_left_out(session_, *task_);

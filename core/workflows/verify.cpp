@@ -12,6 +12,7 @@
 #include "core/model/forward.h"
 #include "core/model/placement.h"
 #include "core/workflows/evaluate_tasks.h"
+#include "core/workflows/stages.h"
 
 namespace mformer {
 namespace {
@@ -193,6 +194,7 @@ VerifyReport verify(Session& session, const LoadedVersion& version, const Verify
   report.version = version.record, report.against = against.record;
   report.same_version = version.record.hash == against.record.hash;
   require_one_tokenizer(version, against);
+  announce_stages(session, version, against, command);
   const std::vector<TaskData> tasks = tasks_to_verify(session, require_tokenizer(version), command.tasks);
   report.objects = diff_versions(session.registry, against.manifest, version.manifest);
   report.context = std::min(version.model.config.default_context(), against.model.config.default_context());

@@ -15,6 +15,10 @@ struct Watcher {
   std::function<void(const std::string& stage, std::int64_t done, std::int64_t total, double loss, double rate)>
       progress;
   std::function<void(const std::string&)> message;
+  /// What is still to come, in order, by the names under which it will report progress; what is then begun without
+  /// those before it was needless. A stage that is not among them is a part of the one that goes on. Said again, it
+  /// replaces what was left of it.
+  std::function<void(const std::vector<std::string>& coming)> plan;
   std::function<bool()> should_stop;
 
   void say(const std::string& text) const {

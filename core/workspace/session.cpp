@@ -21,17 +21,22 @@ void say_what_was_left_out(const Session& session, const TaskData& task) {
   session.watcher.say(text);
 }
 
+std::string stage_of(const std::string& task, Split split) {
+  return (split == Split::validation ? "validate " : "evaluate ") + task;
+}
+
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
-                                        std::int64_t max_tokens, std::int64_t context, PosteriorMode mode) {
+                                        std::int64_t max_tokens, std::int64_t context, PosteriorMode mode,
+                                        const std::string& stage) {
   const TokenData& tokens = task.tokens.split(split);
   if (tokens.tokens().size() < 2) return std::nullopt;
   EvaluateOptions options;
   options.max_tokens = max_tokens;
   options.mode = mode;
   options.should_stop = session.watcher.should_stop;
-  options.progress = [&](std::int64_t done, std::int64_t total) {
-    if (session.watcher.progress)
-      session.watcher.progress("evaluate " + task.record.name, done, total, kUnknown, kUnknown);
+  options.progress = [&, name = stage.empty() ? stage_of(task.record.name, split) : stage](std::int64_t done,
+                                                                                           std::int64_t total) {
+    if (session.watcher.progress) session.watcher.progress(name, done, total, kUnknown, kUnknown);
   };
   const PackedWindows windows(tokens, context > 0 ? context : model.config.default_context(), LastWindow::pad);
   if (!windows.next_with_target(0)) return std::nullopt;

@@ -29,6 +29,10 @@ struct TaskData {
   std::string given_path{};  ///< Where the command found the data, absolute; empty if it named the task alone.
 };
 
+/// The name that a command's task has or will have: `task`, or, where that is empty, the name of the data. Throws
+/// UsageError as open_task().
+std::string name_of_task(const std::string& task, const std::string& data);
+
 /// The folder of the session's tokens.
 std::filesystem::path token_folder_of(const Session& session);
 
@@ -52,11 +56,15 @@ void say_what_was_left_out(const Session& session, const TaskData& task);
 /// but for its path where nothing is there any more.
 void record_task(Session& session, TaskData& task, std::int64_t operation);
 
+/// Under which name a loss is measured: "evaluate qa"; "validate qa" of validation text, as it is a part of training.
+std::string stage_of(const std::string& task, Split split);
+
 /// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
 /// if the split has no target: no document, or prompts alone. At most `max_tokens` (0 = all), evenly spread.
+/// `stage`: the name of its progress; empty = stage_of().
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
                                         std::int64_t max_tokens, std::int64_t context = 0,
-                                        PosteriorMode mode = PosteriorMode::strict);
+                                        PosteriorMode mode = PosteriorMode::strict, const std::string& stage = "");
 
 /// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss@max_tokens"), for a
 /// model with domains also "documents@…", "observed@…", "share.H@…", "earlier.K@…" and "bound.K@…" of its

@@ -120,13 +120,16 @@ std::string absolute_path(const std::string& data) {
   return (normal.has_filename() ? normal : normal.parent_path()).string();
 }
 
+std::string name_of_task(const std::string& task, const std::string& data) {
+  if (!task.empty()) return task;
+  if (!data.empty()) return derived_name(absolute_path(data));
+  throw UsageError("no task and no data were named", "give --data DIR, or --task NAME of a known task (mformer tasks)");
+}
+
 TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
                    bool replace, const std::string& fields) {
   const Registry& registry = session.registry;
-  if (name.empty() && data.empty()) {
-    throw UsageError("no task and no data were named",
-                     "give --data DIR, or --task NAME of a known task (mformer tasks)");
-  }
+  const std::string wanted = name_of_task(name, data);
   const std::string asked = RecordFields::parse(fields).str();
   if (data.empty()) {
     const TaskRecord known = registry.task(name);
@@ -135,7 +138,7 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
   }
   TaskRecord record;
   record.data_path = absolute_path(data);
-  record.name = name.empty() ? derived_name(record.data_path) : name;
+  record.name = wanted;
   const auto known = known_task(registry, record.name);
   if (!known) require_valid_name("task", record.name);
   record.heldout_rule = std::string(kSplitRule);

@@ -240,6 +240,56 @@ TEST_F(StagesTest, ABarIsTakenAwayForAnotherAndComesBack) {
   EXPECT_EQ(lines(), 1);
 }
 
+TEST_F(StagesTest, WhatIsPlannedIsNumbered) {
+  Stages stages(options(true));
+  stages.plan({"tokenise qa", "train", "evaluate qa"});
+  stages.update("tokenise qa", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("\r[1/3] tokenise qa"));
+  stages.update("train", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("\r[2/3] train"));
+  stages.update("validate qa", 0, 2);  // a part of the training
+  EXPECT_THAT(out_.str(), HasSubstr("\r[2/3] validate qa"));
+  out_.str("");
+  stages.update("train", 1, 2);
+  stages.update("evaluate qa", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("\r[3/3] evaluate qa"));
+}
+
+TEST_F(StagesTest, ANeedlessStageIsNotCounted) {
+  Stages stages(options(true));
+  stages.plan({"tokenise qa", "evaluate qa", "train", "evaluate qa", "routing of qa"});
+  stages.update("train", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("\r[1/3] train"));
+  stages.update("evaluate qa", 0, 2);
+  EXPECT_THAT(out_.str(), HasSubstr("\r[2/3] evaluate qa"));
+}
+
+TEST_F(StagesTest, APlanMayBecomeShorterOnTheWay) {
+  Stages stages(options(true));
+  stages.plan({"routing of qa", "validate qa", "validate qa", "validate qa"});
+  stages.update("routing of qa", 0, 1);
+  EXPECT_THAT(out_.str(), HasSubstr("[1/4] routing of qa"));
+  stages.plan({"validate qa"});
+  stages.update("validate qa", 0, 1);
+  EXPECT_THAT(out_.str(), HasSubstr("[2/2] validate qa"));
+}
+
+TEST_F(StagesTest, ASingleStageHasNoNumber) {
+  Stages stages(options(true));
+  stages.plan({"evaluate qa"});
+  stages.update("evaluate qa", 0, 2);
+  EXPECT_THAT(out_.str(), testing::StartsWith("\revaluate qa"));
+}
+
+TEST_F(StagesTest, AStageUnderASecondLeavesNoLineOnATerminalEither) {
+  Stages stages(options(true));
+  stages.update("tokenise qa", 0, 2);
+  time_ += 0.5;
+  stages.update("tokenise qa", 2, 2);
+  stages.update("train", 0, 2);
+  EXPECT_EQ(lines(), 0);
+}
+
 TEST_F(StagesTest, AMessageNeedsNoStage) {
   Stages(options(false)).message("a message");
   EXPECT_EQ(out_.str(), "a message\n");

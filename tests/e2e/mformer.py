@@ -100,12 +100,12 @@ class Folder:
         return subprocess.Popen(command_line(arguments), cwd=self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, env=environment(), preexec_fn=prepare)
 
-    def on_terminal(self, *arguments, environment, columns=80):
-        """What a command prints where its output is a terminal of so many columns."""
+    def on_terminal(self, *arguments, environment, columns=80, progress=False):
+        """What a command prints where its output is a terminal of so many columns; `progress`: what it says on stderr."""
         ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen(command_line(arguments), cwd=self.path, env=environment, stdin=its, stdout=its,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command_line(arguments), cwd=self.path, env=environment, stdin=its,
+                                   stdout=subprocess.DEVNULL if progress else its, stderr=its if progress else subprocess.DEVNULL)
         os.close(its)
         printed = b""
         try:
