@@ -69,6 +69,18 @@ def field_problem(schema, name, value, place):
     return f"{place}.{name} is not described" if inner is None else problem(inner, value[name], f"{place}.{name}")
 
 
+def undescribed(schema, place=""):
+    """The fields without a description, by their places."""
+    for name, field in schema.get("properties", {}).items():
+        inner = f"{place}.{name}".lstrip(".")
+        if not field.get("description", "").strip():
+            yield inner
+        yield from undescribed(field, inner)
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, dict):
+            yield from undescribed(inner, place)
+
+
 def first(problems):
     return next((found for found in problems if found is not None), None)
 

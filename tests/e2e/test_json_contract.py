@@ -80,6 +80,11 @@ class JsonContractTest(mformer.EndToEndTest):
         for value in ({"a": True}, {"a": 1.5}, {"a": 1, "b": "2"}, {"b": None}, {"a": 1, "c": 1}, []):
             self.assertIsNotNone(schemas.problem(schema, value, "x"), value)
 
+    def test_every_field_is_described(self):
+        self.assertEqual(list(schemas.undescribed({"properties": {"a": {"items": {"properties": {"b": {}}}}, "c": {"description": " "}}})), ["a", "a.b", "c"])
+        for path in sorted(schemas.FOLDER.glob("*.json")):
+            self.assertEqual(list(schemas.undescribed(json.loads(path.read_text()))), [], f"{path.name}: say what these fields are")
+
     def test_every_schema_is_of_a_command(self):
         commands = {schemas.file_of(name_of(line)).name for line in LINES} | {"error.json"}
         self.assertEqual({path.name for path in schemas.FOLDER.glob("*.json")}, commands)
