@@ -120,6 +120,21 @@ class VerifyTest(mformer.EndToEndTest):
         self.assertIn("does not hold", shut.stderr)
         self.assertFalse((work / "refused").exists())
         self.gate(work, ".", "qa", code=2)
+        self.gate(work, ".", "qa", "base", "release", code=2)
+
+    def test_the_recipe_again_trains_nothing_twice(self):
+        work = self.workspace()
+        line = (".", "german", "candidate", "release", "--steps", "2", *mformer.QUICK)
+        work.run("tag", "before-candidate", "base@2")  # as one that was stopped leaves it
+        self.gate(work, *line, code=0)
+        made = work.versions()
+        operations = [one["command"] for one in work.run("log", "--json").json["operations"]]
+        (work / "release" / "config.json").write_text("{}")
+        work.run("use", "candidate")  # what the candidate is held against stays what it came from
+        self.gate(work, *line, code=0)
+        self.assertEqual(work.versions(), made)
+        self.assertEqual([one["command"] for one in work.run("log", "--json").json["operations"]], ["use", *operations])
+        self.assertNotEqual((work / "release" / "config.json").read_text(), "{}")
 
 
 if __name__ == "__main__":
