@@ -56,9 +56,15 @@ install(FILES ${shell}/mformer DESTINATION share/bash-completion/completions COM
 install(FILES ${shell}/_mformer DESTINATION share/zsh/site-functions COMPONENT program)
 install(FILES ${shell}/mformer.fish DESTINATION share/fish/vendor_completions.d COMPONENT program)
 install(FILES LICENSE CHANGELOG.md DESTINATION share/doc/mformer COMPONENT program)
+
+# Studies on one's own data: Python's standard library and the program, so the files come along as they are.
+set(study README.md example.json plots.py program.py runner.py study.py study_file.py study_report.py tables.py)
+list(TRANSFORM study PREPEND recipes/study/)
+install(FILES ${study} DESTINATION share/mformer/study COMPONENT program)
+install(FILES ${study} DESTINATION mformer/_study COMPONENT wheel EXCLUDE_FROM_ALL)
 install(FILES cmake/package/copyright DESTINATION share/doc/mformer COMPONENT program)
 
-# What the Python package holds (pyproject.toml): the program alone. It finds LibTorch in the package `torch` beside it, by a
+# What the Python package holds (pyproject.toml) beside its module: the program and the study. It finds LibTorch in the package `torch` beside it, by a
 # path that takes the place of the build's own.
 if(TARGET mformer-compute)
   set(wheel_folder mformer/libexec/mformer)

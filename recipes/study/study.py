@@ -1,8 +1,10 @@
 """A study on one's own data: tasks in order, ways to learn them, seeds; mean ± standard deviation of what each loses and gains.
 
-    python3 recipes/study/study.py FILE.json
+    python3 recipes/study/study.py FILE.json         in a clone
+    python3 PREFIX/share/mformer/study/study.py FILE.json    installed
+    python3 -m mformer.study FILE.json               of the Python package
 
-recipes/study/README.md says what the file holds. Needs the program and Python's standard library.
+README.md beside this file says what the file holds. Needs the program and Python's standard library.
 """
 
 import argparse
@@ -27,17 +29,17 @@ def parse():
     parser = argparse.ArgumentParser(description="Runs the study that FILE describes, and writes its tables and plots.")
     parser.add_argument("file", type=Path, metavar="FILE.json")
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder of workspaces, results, tables and plots; default: FILE without .json, with -results")
-    parser.add_argument("--program", type=Path, help="default: the one built here, or else mformer of the PATH")
+    parser.add_argument("--program", type=Path, help="default: the one built or installed here, or else mformer of the PATH")
     parser.add_argument("--report", action="store_true", help="run nothing; tables and plots of what is there")
     parser.add_argument("--dry-run", action="store_true", help="check the file, and say what would be run")
     return parser.parse_args()
 
 
 def program_path(given):
-    built = ROOT / "build/release/bin/mformer"
-    path = given or (built if built.exists() else shutil.which("mformer"))
+    here = (ROOT / "build/release/bin/mformer", ROOT.parent / "bin/mformer")  # of a clone; of PREFIX/share/mformer/study
+    path = given or next((place for place in here if place.exists()), None) or shutil.which("mformer")
     if path is None or not shutil.which(str(path)):
-        raise study_file.Refused(f"there is no program at '{given}'" if given else "mformer is neither built here nor on the PATH",
+        raise study_file.Refused(f"there is no program at '{given}'" if given else "mformer is neither built or installed here nor on the PATH",
                                  "say where it is: --program build/release/bin/mformer")
     return Path(path).resolve()
 

@@ -1,5 +1,6 @@
 """What the tests of installations share: an installed program is tried as on a machine that has nothing of ours."""
 
+import json
 import os
 import re
 import shutil
@@ -52,6 +53,22 @@ class InstallTest(unittest.TestCase):
     def setUp(self):
         self.temporary = Path(tempfile.mkdtemp(prefix="mformer-install-"))
         self.addCleanup(shutil.rmtree, self.temporary, ignore_errors=True)
+
+    def try_study(self, *study):
+        """A study of one setting and one seed, of which the second call finds all done."""
+        folder = self.temporary / "study"
+        folder.mkdir()
+        (folder / "text.jsonl").write_text("".join(json.dumps({"text": f"{number} bottles of beer on the wall. " * 4}) + "\n" for number in range(60)))
+        options = {"steps": 1, "batch": 1, "context": 16}
+        (folder / "mine.json").write_text(json.dumps({
+            "title": "Bottles", "model": {"preset": "tiny", "vocabulary": 270}, "tasks": [{"name": "beer", "data": "text.jsonl"}],
+            "settings": {"all weights": {"command": "train", "options": options}}, "seeds": 1, "eval_tokens": 100}))
+        printed = run(*study, "mine.json", cwd=folder).stdout
+        self.assertIn("all weights", printed)
+        self.assertTrue((folder / "mine-results" / "losses.csv").exists())
+        self.assertIn("all weights", run(*study, "mine.json", cwd=folder).stdout)
+        refused = run(*study, "none.json", check=False, cwd=folder)
+        self.assertEqual((refused.returncode, refused.stderr.splitlines()[0][:7]), (2, "error: "), refused)
 
     def try_program(self, *program, folder=None):
         """Runs it without any environment, through the first commands of a workspace. `program` may begin with chroot."""

@@ -23,6 +23,7 @@ class CmakeInstallTest(installed.InstallTest):
                      "share/zsh/site-functions/_mformer", "share/fish/vendor_completions.d/mformer.fish", "share/doc/mformer/copyright"):
             self.assertTrue((prefix / file).is_file(), file)
         self.try_program(prefix / "bin" / "mformer")
+        self.try_study("python3", prefix / "share" / "mformer" / "study" / "study.py")
 
     def test_another_project_finds_it_and_builds_on_its_libraries(self):
         prefix = self.temporary / "prefix"

@@ -40,6 +40,7 @@ class WheelTest(installed.InstallTest):
         self.assertEqual(run(python, "-m", "mformer", "--version").stdout, run(program, "--version").stdout)
         printed = run(python, "-c", MODULE, cwd=self.temporary / "work").stdout
         self.assertEqual(printed, f"{wheel.name.split('-')[1]} True init\n", "the versions of pyproject.toml and of the program are one")
+        self.try_study(python, "-m", "mformer.study")
 
     def test_the_package_depends_on_the_libtorch_that_the_program_is_built_with(self):
         wanted = re.search(r'"torch==([\d.]+)"', (ROOT / "pyproject.toml").read_text()).group(1)
