@@ -42,7 +42,8 @@ void require_one_tokenizer(const LoadedVersion& version, const LoadedVersion& ag
   throw UsageError(
       to_string(version.record) + " and " + to_string(against.record) +
           " have different tokenizers: their losses are means over different tokens, and can't be compared",
-      "verify a version against one of the same lineage: mformer log shows which came from which");
+      "verify a version against one of the same lineage (mformer log shows which came from which); across tokenizers "
+      "loss times tokens of mformer eval --json, in nats for the same held-out text, can be compared");
 }
 
 /// The model with everything born after `against` masked; where no mask brings that back, why.
