@@ -20,8 +20,9 @@ struct NamedByLabel {
   Named what;
 };
 constexpr NamedByLabel by_label[] = {
-    {"REF", Named::version},      {"BEFORE", Named::version},   {"AFTER", Named::version},
-    {"BRANCH_A", Named::version}, {"BRANCH_B", Named::version}, {"SMALL", Named::version},
+    {"REF", Named::version},       {"BEFORE", Named::version},   {"AFTER", Named::version},
+    {"BRANCH_A", Named::version},  {"BRANCH_B", Named::version}, {"SMALL", Named::version},
+    {"SELECTOR", Named::selector},
 };
 
 /// Values that help calls NAME or the like; an empty command stands for every one.
@@ -30,10 +31,26 @@ struct NamedByOption {
   Named what;
 };
 constexpr NamedByOption by_option[] = {
-    {"", "--task", Named::task},           {"", "--into", Named::model},        {"task move", "NAME", Named::task},
-    {"task remove", "NAME", Named::task},  {"task rename", "OLD", Named::task}, {"model remove", "NAME", Named::model},
-    {"model rename", "OLD", Named::model}, {"tag", "NAME", Named::tag},
+    {"", "--task", Named::task},
+    {"", "--into", Named::model},
+    {"task move", "NAME", Named::task},
+    {"task remove", "NAME", Named::task},
+    {"task rename", "OLD", Named::task},
+    {"model remove", "NAME", Named::model},
+    {"model rename", "OLD", Named::model},
+    {"tag", "NAME", Named::tag},
+    {"log", "OP", Named::operation},
+    {"eval", "--domain", Named::domain},
+    {"export", "--domain", Named::domain},
+    {"probe", "--domain", Named::domain},
+    {"generate", "--domain", Named::domain},
+    {"finetune", "--domain", Named::domain},
+    {"prune", "--domain", Named::domain},
+    {"inspect keep-curve", "--domain", Named::domain},
 };
+
+/// Of a selector's clauses those that need no more; the others are typed.
+constexpr std::string_view selector_clauses[] = {"all", "kind=att", "kind=mlp", "frozen", "unfrozen"};
 
 /// Words that are too many for what help calls the value.
 struct WordsOfOption {
@@ -72,6 +89,10 @@ class Line {
 
   /// A word that stands complete.
   void read(const std::string& word) {
+    if (word == "help" && apps_.size() == 1 && given_.empty() && waiting_ == nullptr && !only_commands_) {
+      only_commands_ = true;
+      return;
+    }
     if (waiting_ != nullptr && !(has_value_ && is_option(word))) return read_value(word);
     waiting_ = nullptr;
     if (!only_arguments_ && word == "--") {
@@ -87,6 +108,10 @@ class Line {
 
   Completion complete(const std::string& word) {
     Completion result;
+    if (only_commands_) {
+      add_commands(result, word);
+      return result;
+    }
     if (waiting_ != nullptr && !(has_value_ && is_option(word))) {
       add_values(result, *waiting_, word, "");
       return result;
@@ -110,6 +135,7 @@ class Line {
  private:
   void read_value(const std::string& word) {
     if (typed_name(*waiting_) == "--workspace") workspace_ = word;
+    if (typed_name(*waiting_) == "--model") model_ = word;
     has_value_ = true;
     if (!takes_many(*waiting_)) waiting_ = nullptr;
   }
@@ -167,6 +193,11 @@ class Line {
         result.candidates.push_back({command->get_name(), short_description(command->get_description())});
       }
     }
+    if (apps_.size() > 1 || !given_.empty() || only_commands_) return;
+    for (const Candidate& plain :
+         {Candidate{"help", "Show the help of a command"}, Candidate{"version", "Show the version"}}) {
+      if (plain.text.starts_with(word)) result.candidates.push_back(plain);
+    }
   }
 
   void add_options(Completion& result, const std::string& word) const {
@@ -193,13 +224,27 @@ class Line {
     const Named what = named_by(option, command_name());
     if (what == Named::file || what == Named::folder) {
       result.paths = what;
+    } else if (what == Named::selector) {
+      add_clauses(result, word, before);
     } else if (what != Named::nothing) {
-      for (Candidate& name : names_({what, word, workspace_})) {
+      for (Candidate& name : names_({what, word, workspace_, model_})) {
         if (name.text.starts_with(word)) {
           result.candidates.push_back({before + name.text, short_description(name.description)});
         }
       }
     }
+  }
+
+  /// The clause of a selector that is being typed, behind the last comma.
+  void add_clauses(Completion& result, const std::string& word, const std::string& before) const {
+    const std::size_t comma = word.rfind(',');
+    const std::string done = comma == std::string::npos ? "" : word.substr(0, comma + 1),
+                      typed = word.substr(done.size());
+    const auto add = [&](const std::string& clause) {
+      if (clause.starts_with(typed)) result.candidates.push_back({before + done + clause, ""});
+    };
+    for (const std::string_view clause : selector_clauses) add(std::string(clause));
+    for (const Candidate& domain : names_({Named::domain, "", workspace_, model_})) add("domain=" + domain.text);
   }
 
   std::vector<const CLI::App*> apps_;  ///< the root, and the commands that were named
@@ -209,7 +254,8 @@ class Line {
   bool has_value_ = false;                ///< whether it has one already
   bool only_arguments_ = false;
   std::size_t arguments_ = 0;
-  std::string workspace_;
+  bool only_commands_ = false;  ///< behind `help`
+  std::string workspace_, model_;
 };
 
 }  // namespace

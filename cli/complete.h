@@ -15,13 +15,14 @@ struct Candidate {
 };
 
 /// What a value is the name of.
-enum class Named { nothing, file, folder, version, model, task, tag };
+enum class Named { nothing, file, folder, version, model, task, tag, domain, operation, selector };
 
 /// A question about names that only a workspace knows.
 struct NameQuery {
-  Named what = Named::nothing;  ///< version, model, task or tag
+  Named what = Named::nothing;  ///< version, model, task, tag, domain or operation
   std::string word;             ///< as far as it is typed
   std::string workspace;        ///< the value of --workspace on the line, or empty
+  std::string model;            ///< the value of --model on the line, or empty; whose domains are meant
 };
 using NameLookup = std::function<std::vector<Candidate>(const NameQuery&)>;
 

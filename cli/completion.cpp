@@ -13,6 +13,7 @@ namespace mformer::cli {
 namespace {
 
 constexpr std::size_t most_versions = 200;
+constexpr int most_operations = 50;
 
 /// The names of models and tags; behind an '@', the numbers of the model's versions, the newest first.
 std::vector<Candidate> version_names(const Registry& registry, const std::string& word) {
@@ -35,6 +36,25 @@ std::vector<Candidate> version_names(const Registry& registry, const std::string
   return names;
 }
 
+/// The hypotheses of a version with domains, as its config names them.
+std::vector<Candidate> domain_names(const Registry& registry, const std::string& model) {
+  const std::string config = registry.manifest(registry.resolve(model).hash).config_json;
+  const auto fields = nlohmann::json::parse(config, nullptr, /*allow_exceptions=*/false);
+  if (!fields.is_object() || !fields.contains("mformer_domains")) return {};
+  std::vector<Candidate> names = {{"base", "without a domain"}};
+  for (const auto& domain : fields["mformer_domains"]) names.push_back({domain.value("name", ""), "domain"});
+  return names;
+}
+
+/// What was done last, the newest first.
+std::vector<Candidate> operation_numbers(const Registry& registry) {
+  std::vector<Candidate> numbers;
+  for (const OperationRecord& operation : registry.operations(most_operations)) {
+    numbers.push_back({std::to_string(operation.id), operation.command + ", " + utc_time(operation.started_ms)});
+  }
+  return numbers;
+}
+
 std::vector<Candidate> names_in(const Registry& registry, const NameQuery& query) {
   std::vector<Candidate> names;
   switch (query.what) {
@@ -54,6 +74,10 @@ std::vector<Candidate> names_in(const Registry& registry, const NameQuery& query
         names.push_back({tag.name, "tag of " + version_name(registry, tag.version)});
       }
       break;
+    case Named::domain:
+      return domain_names(registry, query.model);
+    case Named::operation:
+      return operation_numbers(registry);
     default:
       break;
   }

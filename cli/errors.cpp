@@ -124,14 +124,24 @@ int explain_usage(const CLI::App& app, const CLI::ParseError& error, const Liste
   return fail(to, {exit_usage, "usage", without_marks(message.what), without_marks(message.hint)});
 }
 
-/// `help [COMMAND…]` and `version` as the options of that meaning; where a command is expected, so nowhere else.
-std::vector<const char*> plain_arguments(int argc, const char* const* argv) {
+/// Whether it is the name of a command that only holds others.
+bool is_group(const CLI::App& app, std::string_view name) {
+  const auto groups = app.get_subcommands(
+      [&](const CLI::App* one) { return one->get_name() == name && one->get_require_subcommand_min() > 0; });
+  return !groups.empty();
+}
+
+/// `help [COMMAND…]` and `version` as the options of that meaning, and `inspect help [COMMAND]`; where a command is
+/// expected, so nowhere else. What is no command itself has the help of the whole.
+std::vector<const char*> plain_arguments(const CLI::App& app, int argc, const char* const* argv) {
   std::vector<const char*> words(argv, argv + argc);
   if (argc < 2) return words;
-  const std::string_view first = words[1];
+  const std::string_view first = words[1], second = argc > 2 ? words[2] : "";
   if (first == "version") words[1] = "--version";
-  if (first != "help") return words;
-  words.erase(words.begin() + 1);
+  const bool in_group = second == "help" && is_group(app, first);
+  if (first != "help" && !in_group) return words;
+  words.erase(words.begin() + (in_group ? 2 : 1));
+  if (!in_group && argc == 3 && (second == "help" || second == "version")) words.pop_back();
   words.push_back("--help");
   return words;
 }
@@ -139,7 +149,7 @@ std::vector<const char*> plain_arguments(int argc, const char* const* argv) {
 int run(CLI::App& app, int argc, const char* const* argv, std::ostream& out, const Listener& to) {
   keep_brackets(app);
   try {
-    const std::vector<const char*> words = plain_arguments(argc, argv);
+    const std::vector<const char*> words = plain_arguments(app, argc, argv);
     app.parse(mark_brackets(static_cast<int>(words.size()), words.data()));
     return exit_done;
   } catch (const CLI::Success& request) {

@@ -117,6 +117,35 @@ TEST_F(CompleteTest, AsksForNamesWhereNamesAreMeant) {
   EXPECT_THAT(texts({"tag", "new", "o"}), ElementsAre("other"));
 }
 
+TEST_F(CompleteTest, AsksForDomainsOfTheModelThatIsMeantAndForOperations) {
+  EXPECT_THAT(texts({"--model", "small", "eval", "--domain", "o"}), ElementsAre("other"));
+  EXPECT_EQ(asked_.what, Named::domain);
+  EXPECT_EQ(asked_.model, "small");
+  for (const std::string command : {"export", "generate", "probe", "finetune", "prune"}) {
+    texts({command, "--domain", ""});
+    EXPECT_EQ(asked_.what, Named::domain) << command;
+    asked_ = {};
+  }
+  EXPECT_THAT(texts({"graft", "--domain", "o"}), IsEmpty()) << "the new name is free";
+  texts({"log", "1"});
+  EXPECT_EQ(asked_.what, Named::operation);
+}
+
+TEST_F(CompleteTest, OffersClausesOfASelector) {
+  EXPECT_THAT(texts({"freeze", "ki"}), ElementsAre("kind=att", "kind=mlp"));
+  EXPECT_THAT(texts({"freeze", "kind=att,fr"}), ElementsAre("kind=att,frozen"));
+  EXPECT_THAT(texts({"finetune", "--modules", "domain=o"}), ElementsAre("domain=other"));
+  EXPECT_THAT(texts({"drop", "all", "unf"}), ElementsAre("unfrozen"));
+}
+
+TEST_F(CompleteTest, OffersHelpAndBehindItCommandsAlone) {
+  EXPECT_THAT(texts({"he"}), ElementsAre("help"));
+  EXPECT_THAT(texts({"ver"}), ElementsAre("verify", "version"));
+  EXPECT_THAT(texts({"help", "inspect", "l"}), ElementsAre("lineage"));
+  EXPECT_THAT(texts({"help", "train", "-"}), IsEmpty());
+  EXPECT_THAT(texts({"train", "hel"}), IsEmpty());
+}
+
 TEST_F(CompleteTest, LeavesPathsToTheShell) {
   EXPECT_EQ(offered({"extend", "--data", "x"}).paths, Named::file);
   EXPECT_EQ(offered({"extend", "--data=x"}).paths, Named::file);
@@ -167,7 +196,7 @@ TEST_F(CompleteTest, EveryReferenceAndPathIsCompleted) {
       kinds.insert(what);
     }
   }
-  EXPECT_EQ(kinds.size(), 7U) << "a rule that fits no option any more";
+  EXPECT_EQ(kinds.size(), 10U) << "a rule that fits no option any more";
 }
 
 TEST_F(CompleteTest, EveryCommandHasAManualPageThatSaysWhatHelpSays) {

@@ -191,6 +191,19 @@ TEST(ErrorsTest, HelpOfACommandGroupListsItsCommands) {
   EXPECT_THAT(outcome.out, HasSubstr("Commands:\n  encode "));
 }
 
+TEST(ErrorsTest, HelpIsAWordToo) {
+  const std::string all = run_program({"--help"}).out, encode = run_program({"tokenizer", "encode", "--help"}).out;
+  for (const std::vector<const char*>& words :
+       std::vector<std::vector<const char*>>{{"help"}, {"help", "help"}, {"help", "version"}, {"help", "--help"}}) {
+    EXPECT_EQ(run_program(words).out, all) << words.back();
+  }
+  EXPECT_EQ(run_program({"help", "tokenizer", "encode"}).out, encode);
+  EXPECT_EQ(run_program({"tokenizer", "help", "encode"}).out, encode);
+  EXPECT_EQ(run_program({"tokenizer", "help"}).out, run_program({"tokenizer", "--help"}).out);
+  EXPECT_EQ(run_program({"help", "extend", "--help-all"}).out, run_program({"extend", "--help-all"}).out);
+  expect_usage_error({"help", "extnd"}, "error: unknown command 'extnd'\nhint: did you mean 'extend'?\n");
+}
+
 TEST(ErrorsTest, HelpOfAnUnknownCommandIsAnError) {
   expect_usage_error({"extnd", "--help"}, "error: unknown command 'extnd'\nhint: did you mean 'extend'?\n");
 }
