@@ -1,16 +1,16 @@
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/computes.h"
 #include "cli/describe.h"
+#include "cli/fields_option.h"
 #include "cli/left_out.h"
 #include "cli/made.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
-#include "cli/train_options.h"
-#include "cli/workspace.h"
+#include "cli/text_workspace.h"
 #include "core/workflows/tasks.h"
+#include "core/workspace/version_tokenizer.h"
 
 namespace mformer::cli {
 namespace {
@@ -68,13 +68,13 @@ void warn_of_empty_splits(std::ostream& text, const TokenCache& tokens) {
 }
 
 void run_task_add(const TaskAddOptions& options, const GlobalOptions& global) {
-  Workspace workspace(
+  TextWorkspace workspace(
       global, "task add", mode_of(options.dry_run),
       {{"name", options.name}, {"data", options.data}, {"replace", options.replace}, {"fields", options.fields}});
-  const LoadedVersion version = workspace.load();
+  const Tokenizer tokenizer = tokenizer_of(workspace.registry(), workspace.version());
   const AddedTask added = workspace.run([&] {
-    return add_task(workspace.session(), require_tokenizer(version), options.name, options.data, options.replace,
-                    options.fields, options.dry_run);
+    return add_task(workspace.session(), tokenizer, options.name, options.data, options.replace, options.fields,
+                    options.dry_run);
   });
   const TaskData& task = added.task;
   const std::int64_t train = token_count(task.tokens.train), validation = token_count(task.tokens.validation),
@@ -107,7 +107,8 @@ void run_task_add(const TaskAddOptions& options, const GlobalOptions& global) {
 }
 
 void run_task_move(const TaskMoveOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "task move", mode_of(options.dry_run), {{"name", options.name}, {"data", options.data}});
+  TextWorkspace workspace(global, "task move", mode_of(options.dry_run),
+                          {{"name", options.name}, {"data", options.data}});
   const MovedTask moved =
       workspace.run([&] { return move_task(workspace.session(), options.name, options.data, options.dry_run); });
   terminal::Report report("task move", global.json);
@@ -134,7 +135,7 @@ void setup_task_add(CLI::App& group, const GlobalOptions& global) {
   add_fields_flag(*command, options->fields);
   command->add_flag("--replace", options->replace, "Take new data under a known name; its statistics and scores go");
   add_dry_run(*command, options->dry_run);
-  computes(*command, [options, &global] { run_task_add(*options, global); });
+  command->callback([options, &global] { run_task_add(*options, global); });
 }
 
 void setup_task_move(CLI::App& group, const GlobalOptions& global) {
@@ -144,7 +145,7 @@ void setup_task_move(CLI::App& group, const GlobalOptions& global) {
   command->add_option("NAME", options->name, "Name of the task")->required();
   command->add_option("--data", options->data, "Where the same folder or file is now")->type_name("DIR")->required();
   add_dry_run(*command, options->dry_run);
-  computes(*command, [options, &global] { run_task_move(*options, global); });
+  command->callback([options, &global] { run_task_move(*options, global); });
 }
 
 }  // namespace

@@ -3,17 +3,18 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/computes.h"
+#include "cli/fields_option.h"
 #include "cli/left_out.h"
 #include "cli/output_file.h"
+#include "cli/registry_workspace.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/token_ids.h"
-#include "cli/train_options.h"
 #include "cli/validators.h"
-#include "cli/workspace.h"
 #include "core/text/bpe_trainer.h"
+#include "modules_registry/error.h"
+#include "modules_registry/files.h"
 
 namespace mformer::cli {
 namespace {
@@ -36,7 +37,7 @@ struct CodeFlags {
 /// --tokenizer, or the current model's.
 Tokenizer open_tokenizer(const CodeFlags& flags, const GlobalOptions& global) {
   if (!flags.tokenizer.empty()) return Tokenizer::load(flags.tokenizer);
-  Workspace workspace(global, "tokenizer", OpenMode::read_only);
+  RegistryWorkspace workspace(global, "tokenizer", OpenMode::read_only);
   const VersionRecord version = workspace.version();
   const std::string object = workspace.registry().manifest(version.hash).tokenizer_object;
   if (object.empty()) {
@@ -134,7 +135,7 @@ void setup_tokenizer_train(CLI::App& group, const GlobalOptions& global) {
   command->add_flag("--overwrite", flags->overwrite,
                     "Replace a tokenizer that is there; no other file is ever replaced");
   add_dry_run(*command, flags->dry_run);
-  computes(*command, [flags, &global] { run_train(*flags, global); });
+  command->callback([flags, &global] { run_train(*flags, global); });
 }
 
 void add_tokenizer_option(CLI::App& command, CodeFlags& flags) {
@@ -153,7 +154,7 @@ void setup_encode(CLI::App& group, const GlobalOptions& global) {
   command->add_option("--text", flags->text, "Text to encode instead of standard input")->type_name("TEXT");
   command->add_flag("--lines", flags->lines, "Each line is a text of its own and gives a line with a JSON array");
   command->add_flag("--bare", flags->bare, "Leave out the tokens that the file's template puts around a text");
-  computes(*command, [flags, &global] { run_encode(*flags, global); });
+  command->callback([flags, &global] { run_encode(*flags, global); });
 }
 
 void setup_decode(CLI::App& group, const GlobalOptions& global) {
@@ -163,7 +164,7 @@ void setup_decode(CLI::App& group, const GlobalOptions& global) {
                           "mformer tokenizer decode < ids.txt"});
   add_tokenizer_option(*command, *flags);
   command->add_flag("--lines", flags->lines, "Each line is a text of its own, and is ended by a line feed");
-  computes(*command, [flags, &global] { run_decode(*flags, global); });
+  command->callback([flags, &global] { run_decode(*flags, global); });
 }
 
 }  // namespace

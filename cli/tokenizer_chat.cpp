@@ -4,11 +4,11 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/computes.h"
+#include "cli/registry_workspace.h"
 #include "cli/standard_streams.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
-#include "cli/workspace.h"
+#include "core/formats/model_config.h"
 #include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
 #include "modules_registry/files.h"
@@ -35,7 +35,7 @@ ChatWriter writer_of_files(const std::string& file) {
 }
 
 ChatWriter writer_of_version(const GlobalOptions& global) {
-  Workspace workspace(global, "tokenizer chat", OpenMode::read_only);
+  RegistryWorkspace workspace(global, "tokenizer chat", OpenMode::read_only);
   const VersionRecord version = workspace.version();
   const Manifest manifest = workspace.registry().manifest(version.hash);
   const std::string name = to_string(version);
@@ -117,7 +117,7 @@ void setup_tokenizer_chat(CLI::App& parent, const GlobalOptions& global) {
                    "A tokenizer.json or tokenizer.model with its template beside it; default: the model's own")
       ->type_name("FILE");
   command->add_option("--chat-template", flags->chat_template, "A Jinja template instead of that")->type_name("FILE");
-  computes(*command, [flags, &global] { run_chat(*flags, global); });
+  command->callback([flags, &global] { run_chat(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -65,15 +65,6 @@ void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_
       ->check(non_negative_integer());
 }
 
-void add_fields_flag(CLI::App& command, std::string& fields) {
-  command
-      .add_option(
-          "--fields", fields,
-          "Where the records' fields have other names: text=A, or prompt=A,completion=B, or question=A,answer=B, or "
-          "instruction=A,output=B, or messages=A")
-      ->type_name("NAMES");
-}
-
 void add_task_flags(CLI::App& command, TaskCommand& task) {
   command.add_option("--data", task.data, "Folder or file of text; default: the task's own")->type_name("DIR");
   add_fields_flag(command, task.fields);

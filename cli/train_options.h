@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/fields_option.h"
 #include "cli/global_options.h"
 #include "core/workflows/train.h"
 
@@ -22,9 +23,6 @@ void add_training_flags(CLI::App& command, TrainOptions& options);
 
 /// --into and --eval-tokens, of commands that make a version and report losses.
 void add_version_flags(CLI::App& command, std::string& into, std::int64_t& eval_tokens);
-
-/// --fields, of commands that take --data.
-void add_fields_flag(CLI::App& command, std::string& fields);
 
 /// --data, --fields, --task, --into, --eval-tokens, --restart, --dry-run, bound to `task`.
 void add_task_flags(CLI::App& command, TaskCommand& task);

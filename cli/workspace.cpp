@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "cli/interrupt.h"
 #include "core/device/device.h"
@@ -14,22 +13,10 @@
 namespace mformer::cli {
 Workspace::Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
                      const nlohmann::ordered_json& arguments)
-    : RegistryWorkspace(global, command, mode, arguments),
-      global_(global),
-      stages_(terminal::progress_options(global.quiet)) {
+    : TextWorkspace(global, command, mode, arguments), global_(global) {
   apply_device_options(global);
-  session_ = std::make_unique<Session>(Session{RegistryWorkspace::session()});
-  session_->typed.threads = at::get_num_threads();
-  session_->watcher.progress = [this](const std::string& stage, std::int64_t done, std::int64_t total, double loss,
-                                      double rate) { stages_.update(stage, done, total, loss, rate); };
-  session_->watcher.plan = [this](const std::vector<std::string>& coming) { stages_.plan(coming); };
-  session_->watcher.message = [this](const std::string& text) { stages_.message(text); };
-  session_->watcher.should_stop = [] { return interrupted(); };
-  if (mode != OpenMode::read_only) return;
-  session_->token_folder = [this] {
-    if (!token_scratch_) token_scratch_.emplace(registry().folder() / "cache");
-    return token_scratch_->path();
-  };
+  session_ = std::make_unique<Session>(Session{TextWorkspace::session()});
+  session_->typed.threads = session_->threads = at::get_num_threads();
 }
 
 Workspace::~Workspace() = default;

@@ -2,13 +2,10 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
 #include "cli/global_options.h"
-#include "cli/registry_workspace.h"
-#include "cli/terminal/stages.h"
-#include "cli/token_scratch.h"
+#include "cli/text_workspace.h"
 #include "core/workspace/session.h"
 
 namespace mformer::cli {
@@ -19,9 +16,9 @@ namespace mformer::cli {
 ///     Workspace workspace(global, "extend", OpenMode::read_write, {{"experts", options.experts}});
 ///     const LoadedVersion base = workspace.load();
 ///     const ExtendReport report = workspace.run([&] { return extend(workspace.session(), base, options); });
-class Workspace : public RegistryWorkspace {
+class Workspace : public TextWorkspace {
  public:
-  /// As RegistryWorkspace, and sets LibTorch's threads from --threads.
+  /// As TextWorkspace, and sets LibTorch's threads from --threads.
   Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
             const nlohmann::ordered_json& arguments = nlohmann::ordered_json::object());
   ~Workspace();
@@ -34,30 +31,23 @@ class Workspace : public RegistryWorkspace {
   Session& computing_session();
   LoadedVersion load() const;
 
-  /// Long work in core: returns what `work` returns, with the progress ended so that results come on a clean line.
-  /// Where core stopped because of Ctrl-C, throws Interrupted.
+  /// As TextWorkspace::run. Where core stopped because of Ctrl-C, throws Interrupted.
   template <typename Work>
   auto run(const Work& work) {
     try {
-      auto result = work();
-      finish_progress();
-      return result;
+      return TextWorkspace::run(work);
     } catch (const TrainingInterrupted& stop) {
       throw_interrupted("step " + std::to_string(stop.step()) + " is saved", stop.hint());
     } catch (const EvaluationInterrupted& stop) {
       throw_interrupted("no version was made", stop.hint());
     }
   }
-  /// Ends the progress that is shown.
-  void finish_progress() { stages_.end(); }
 
  private:
   [[noreturn]] static void throw_interrupted(const std::string& what, const std::string& hint);
 
   const GlobalOptions& global_;
   std::unique_ptr<Session> session_;
-  terminal::Stages stages_;
-  std::optional<TokenScratch> token_scratch_;  ///< Made when tokens are first asked for.
 };
 
 /// Sets LibTorch's threads from --threads. Called by Workspace.

@@ -236,6 +236,16 @@ TokenCache build_token_cache(const fs::path& data, const Tokenizer& tokenizer, c
   return *std::move(cache);
 }
 
+bool is_in_token_cache(const fs::path& data, const Tokenizer& tokenizer, const fs::path& cache_dir,
+                       const RecordFields& fields) {
+  try {
+    const std::optional<CorpusSummary> summary = CorpusMemo(list_corpus(data), cache_dir, fields).load();
+    return summary && open_whole(cache_files(cache_dir, summary->content_hash, tokenizer.identity())).has_value();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 CorpusSummary summarize_corpus(const fs::path& data, const fs::path& cache_dir, const ByteProgress& progress,
                                const RecordFields& fields) {
   const CorpusListing listing = list_corpus(data);

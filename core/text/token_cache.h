@@ -90,6 +90,11 @@ TokenCache build_token_cache(const std::filesystem::path& data, const Tokenizer&
                              const std::filesystem::path& cache_dir, const ByteProgress& progress = {}, int threads = 0,
                              const RecordFields& fields = {});
 
+/// Whether build_token_cache() would read nothing of the corpus, as its tokens are in the cache; no where it can't be
+/// listed.
+bool is_in_token_cache(const std::filesystem::path& data, const Tokenizer& tokenizer,
+                       const std::filesystem::path& cache_dir, const RecordFields& fields = {});
+
 /// What a corpus holds, with the content hash that build_token_cache gives it. Nothing is tokenised; `cache_dir` keeps
 /// the CorpusMemo. Throws Error as for_each_document does.
 CorpusSummary summarize_corpus(const std::filesystem::path& data, const std::filesystem::path& cache_dir,

@@ -24,8 +24,8 @@ AddedTask::Outcome outcome_of(const Registry& registry, const TaskData& task, st
 
 }  // namespace
 
-AddedTask add_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool replace, const std::string& fields, bool dry_run) {
+AddedTask add_task(RegistrySession& session, const Tokenizer& tokenizer, const std::string& name,
+                   const std::string& data, bool replace, const std::string& fields, bool dry_run) {
   Registry& registry = session.registry;
   if (!registry.has_task(name)) require_valid_name("task", name);
   AddedTask added{open_task(session, tokenizer, name, data, replace, fields), AddedTask::Outcome::added, ""};
@@ -42,7 +42,7 @@ AddedTask add_task(Session& session, const Tokenizer& tokenizer, const std::stri
   return added;
 }
 
-MovedTask move_task(Session& session, const std::string& name, const std::string& data, bool dry_run) {
+MovedTask move_task(RegistrySession& session, const std::string& name, const std::string& data, bool dry_run) {
   const TaskRecord record = session.registry.task(name);
   MovedTask moved{name, record.data_path, absolute_path(data), {}};
   const auto progress = [&](std::int64_t done, std::int64_t total) {

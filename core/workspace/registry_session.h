@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ struct Watcher {
   }
 };
 
-/// What a workflow works with that changes no weights: a registry, who called, and how to report. Of this file and of
-/// the workflows that take no more (names.h, undo.h, undo_names.h) nothing knows tensors, so they start at once.
+/// What a workflow works with that changes no weights: a registry, who called, and how to report. Of this file, of what
+/// opens tasks (task_data.h) and of the workflows that take no more (names.h, tasks.h, undo.h, undo_names.h) nothing
+/// knows tensors, so they start at once.
 struct RegistrySession {
   Registry& registry;
   std::string command;                ///< As the user typed it: "extend".
@@ -36,6 +38,9 @@ struct RegistrySession {
   std::string code_version;
   Watcher watcher;
   TypedCommand typed{};  ///< Shown by the log; decides nothing.
+  int threads = 0;       ///< That may turn text into tokens; 0 = one per core.
+  /// Gives the folder in which tokens are looked for and kept; empty = the workspace's own, cache/.
+  std::function<std::filesystem::path()> token_folder = {};
 };
 
 /// Runs `work` as an operation of the registry: whatever it throws is written down as failed (StoppedError: as

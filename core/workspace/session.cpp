@@ -13,14 +13,6 @@ constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
-void say_what_was_left_out(const Session& session, const TaskData& task) {
-  const std::string left_out = left_out_text(task.tokens.summary);
-  if (left_out.empty() || task.record.created_operation != 0) return;
-  std::string text = "left out of the data: " + left_out;
-  for (const std::string& example : task.tokens.summary.examples) text += "; " + example;
-  session.watcher.say(text);
-}
-
 std::string stage_of(const std::string& task, Split split) {
   return (split == Split::validation ? "validate " : "evaluate ") + task;
 }

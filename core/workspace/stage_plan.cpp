@@ -7,9 +7,7 @@ namespace mformer {
 StagePlan& StagePlan::tokenise(const LoadedVersion& version, const Names& tasks) {
   if (!version.tokenizer) return *this;
   for (const std::string& task : tasks) {
-    const bool known = session_.registry.has_task(task) && cached_tokens(session_.registry.task(task).content_hash,
-                                                                         *version.tokenizer, token_folder_of(session_));
-    if (!known) stages_.push_back("tokenise " + task);
+    if (!is_at_hand(task, *version.tokenizer)) stages_.push_back("tokenise " + task);
   }
   return *this;
 }
@@ -31,6 +29,12 @@ StagePlan& StagePlan::routing(const Names& tasks) {
 StagePlan& StagePlan::then(const std::string& stage, std::int64_t times) {
   stages_.insert(stages_.end(), static_cast<std::size_t>(times), stage);
   return *this;
+}
+
+bool StagePlan::is_at_hand(const std::string& task, const Tokenizer& tokenizer) const {
+  if (!session_.registry.has_task(task)) return false;
+  const TaskRecord record = session_.registry.task(task);
+  return is_in_token_cache(record.data_path, tokenizer, token_folder_of(session_), RecordFields::parse(record.fields));
 }
 
 void StagePlan::announce() const {

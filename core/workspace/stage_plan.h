@@ -19,7 +19,7 @@ class StagePlan {
 
   explicit StagePlan(Session& session) : session_(session) {}
 
-  /// Of tasks that are known with their tokens nothing; of a version without tokenizer nothing.
+  /// Of tasks whose tokens are in the cache nothing; of a version without tokenizer nothing.
   StagePlan& tokenise(const LoadedVersion& version, const Names& tasks);
   /// Held-out losses; with `version`, a hash, those alone that scored() would measure.
   StagePlan& evaluate(const Names& tasks, const std::string& version = "", std::int64_t max_tokens = 0);
@@ -29,6 +29,8 @@ class StagePlan {
   void announce() const;
 
  private:
+  bool is_at_hand(const std::string& task, const Tokenizer& tokenizer) const;
+
   Session& session_;
   std::vector<std::string> stages_;
 };

@@ -1,10 +1,9 @@
-#include <ATen/Parallel.h>
+#include "core/workspace/task_data.h"
 
 #include <algorithm>
 #include <cctype>
 #include <limits>
 
-#include "core/workspace/session.h"
 #include "modules_registry/error.h"
 #include "modules_registry/printable.h"
 #include "modules_registry/shell_word.h"
@@ -44,12 +43,13 @@ bool is_gone(const fs::path& place) {
 }
 
 /// Of the record the name and the fields are meant; the data may lie elsewhere.
-TokenCache tokens_of(Session& session, const Tokenizer& tokenizer, const TaskRecord& record, const fs::path& data) {
+TokenCache tokens_of(RegistrySession& session, const Tokenizer& tokenizer, const TaskRecord& record,
+                     const fs::path& data) {
   const auto progress = [&](std::int64_t done, std::int64_t total) {
     const double unknown = std::numeric_limits<double>::quiet_NaN();
     if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, unknown, unknown);
   };
-  TokenCache tokens = build_token_cache(data, tokenizer, token_folder_of(session), progress, at::get_num_threads(),
+  TokenCache tokens = build_token_cache(data, tokenizer, token_folder_of(session), progress, session.threads,
                                         RecordFields::parse(record.fields));
   if (tokens.refused_chats > 0) {
     session.watcher.say("task '" + record.name + "': " + std::to_string(tokens.refused_chats) +
@@ -78,7 +78,7 @@ void require_same_fields(const TaskRecord& record, const std::string& asked) {
 }
 
 /// A known task whose text is not where it was recorded.
-TaskData task_without_text(Session& session, const Tokenizer& tokenizer, const TaskRecord& record) {
+TaskData task_without_text(RegistrySession& session, const Tokenizer& tokenizer, const TaskRecord& record) {
   for (const fs::path& place : session.registry.other_places(record)) {
     try {
       TaskData task{record, tokens_of(session, tokenizer, record, place), ""};
@@ -98,7 +98,7 @@ TaskData task_without_text(Session& session, const Tokenizer& tokenizer, const T
   return {record, *std::move(tokens), ""};
 }
 
-TaskData open_known(Session& session, const Tokenizer& tokenizer, const TaskRecord& record) {
+TaskData open_known(RegistrySession& session, const Tokenizer& tokenizer, const TaskRecord& record) {
   if (is_gone(record.data_path)) return task_without_text(session, tokenizer, record);
   TaskData task{record, tokens_of(session, tokenizer, record, record.data_path), ""};
   if (task.tokens.summary.content_hash != record.content_hash) fail_changed(record, record.data_path);
@@ -107,7 +107,7 @@ TaskData open_known(Session& session, const Tokenizer& tokenizer, const TaskReco
 
 }  // namespace
 
-fs::path token_folder_of(const Session& session) {
+fs::path token_folder_of(const RegistrySession& session) {
   return session.token_folder ? session.token_folder() : session.registry.folder() / "cache";
 }
 
@@ -126,8 +126,8 @@ std::string name_of_task(const std::string& task, const std::string& data) {
   throw UsageError("no task and no data were named", "give --data DIR, or --task NAME of a known task (mformer tasks)");
 }
 
-TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::string& name, const std::string& data,
-                   bool replace, const std::string& fields) {
+TaskData open_task(RegistrySession& session, const Tokenizer& tokenizer, const std::string& name,
+                   const std::string& data, bool replace, const std::string& fields) {
   const Registry& registry = session.registry;
   const std::string wanted = name_of_task(name, data);
   const std::string asked = RecordFields::parse(fields).str();
@@ -161,7 +161,15 @@ TaskData open_task(Session& session, const Tokenizer& tokenizer, const std::stri
   return task;
 }
 
-void record_task(Session& session, TaskData& task, std::int64_t operation) {
+void say_what_was_left_out(const RegistrySession& session, const TaskData& task) {
+  const std::string left_out = left_out_text(task.tokens.summary);
+  if (left_out.empty() || task.record.created_operation != 0) return;
+  std::string text = "left out of the data: " + left_out;
+  for (const std::string& example : task.tokens.summary.examples) text += "; " + example;
+  session.watcher.say(text);
+}
+
+void record_task(RegistrySession& session, TaskData& task, std::int64_t operation) {
   if (task.record.created_operation == 0) task.record.created_operation = operation;
   session.registry.add_task(task.record);
   const std::string path = task.record.data_path;
@@ -171,7 +179,7 @@ void record_task(Session& session, TaskData& task, std::int64_t operation) {
   task.record = session.registry.task(task.record.name);
 }
 
-std::vector<TaskData> readable_tasks(Session& session, const Tokenizer& tokenizer) {
+std::vector<TaskData> readable_tasks(RegistrySession& session, const Tokenizer& tokenizer) {
   std::vector<TaskData> tasks;
   for (const TaskRecord& record : session.registry.tasks()) {
     try {

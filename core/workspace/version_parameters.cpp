@@ -7,11 +7,10 @@
 #include "core/checkpoint/domain_config.h"
 #include "core/checkpoint/eight_bits.h"
 #include "core/checkpoint/tensor_io.h"
-#include "core/formats/chat_format.h"
 #include "core/formats/parameter_names.h"
 #include "core/model/outline.h"
-#include "core/text/chat_template.h"
 #include "core/workspace/object_parts.h"
+#include "core/workspace/version_tokenizer.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -67,18 +66,7 @@ void VersionParameters::begin_tokenizer() {
 
 void VersionParameters::take_tokenizer() {
   if (!tokenizer_.valid()) return;
-  const ModelConfig& config = outline_.model.config;
-  outline_.tokenizer = tokenizer_.get().ending_with(config.eos_token_id);
-  take_chat_template(config, to_string(outline_.record));
-}
-
-void VersionParameters::take_chat_template(const ModelConfig& config, const std::string& version) {
-  const auto format = chat_format_of(config);
-  if (!format) return;
-  const Tokenizer& tokenizer = *outline_.tokenizer;
-  const ChatFormat named = with_token_names(*format, tokenizer, config.bos_token_id, config.eos_token_id);
-  outline_.tokenizer =
-      tokenizer.chatting_by(std::make_shared<ChatTemplate>(named, tokenizer, "the chat template of " + version));
+  outline_.tokenizer = tokenizer_for(outline_.model.config, tokenizer_.get(), to_string(outline_.record));
 }
 
 at::ScalarType VersionParameters::dtype_of_numbers() {

@@ -58,7 +58,6 @@ class VersionParameters {
   void find_bank(std::int64_t layer, Kind kind);
   void read_private_parts();
   void begin_tokenizer();
-  void take_chat_template(const ModelConfig& config, const std::string& version);
   const SafetensorsFile& open(const std::string& object);
   at::Tensor read_row(const Place& place);
   at::Tensor take(const std::string& object, const std::string& tensor);

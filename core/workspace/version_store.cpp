@@ -16,6 +16,7 @@
 #include "core/workspace/object_parts.h"
 #include "core/workspace/parts_ahead.h"
 #include "core/workspace/version_outline.h"
+#include "core/workspace/version_tokenizer.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -161,10 +162,7 @@ void list_bank(std::int64_t layer, ModuleBank& bank, const ByParameter& paramete
 }  // namespace
 
 const Tokenizer& require_tokenizer(const LoadedVersion& version) {
-  if (!version.tokenizer.has_value()) {
-    throw Error("the model " + to_string(version.record) + " has no tokenizer",
-                "import it from a folder with a tokenizer.json, or start with: mformer init --tokenizer FILE");
-  }
+  if (!version.tokenizer.has_value()) refuse_without_tokenizer(version.record);
   return *version.tokenizer;
 }
 

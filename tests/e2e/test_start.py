@@ -15,7 +15,13 @@ PARTS = (Path("bin/mformer"), Path("libexec/mformer/mformer-compute"))
 WITHOUT_TENSORS = (
     (0, "--version"), (0, "--help"), (0, "train", "--help"), (0, "inspect", "routing", "--help"), (0, "models"), (0, "log"), (0, "tasks"),
     (0, "tag", "first", "base@1"), (0, "tag"), (0, "use", "base@1"), (0, "use", "base@2"), (0, "model", "rename", "base", "other"),
-    (0, "undo"), (0, "task", "rename", "english", "prose"), (0, "task", "remove", "prose"), (0, "gc", "--dry-run"), (0, "fsck"),
+    (0, "undo"), (0, "task", "rename", "english", "prose"), (0, "task", "remove", "prose"), (0, "undo"), (0, "gc", "--dry-run"), (0, "fsck"),
+    (0, "task", "add", "qa", "--data", "qa"), (0, "task", "move", "qa", "--data", "qa"), (0, "tokenizer", "encode", "--text", "hello"),
+    (0, "tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "learned.json"),
+    (2, "eval", "--task", "nosuch"), (2, "train", "--task", "nosuch"), (2, "extend"), (2, "--model", "nosuch", "generate"),
+    (2, "verify", "base", "--against", "base@9"), (2, "diff", "base", "nosuch"), (2, "freeze", "layer=x"), (2, "drop", "kind=attn"),
+    (2, "finetune", "--task", "qa", "--modules", "share(qa)>=2"), (2, "merge", "base", "nosuch"), (2, "inspect", "routing", "--task", "nosuch"),
+    (1, "--workspace", "nowhere", "eval"), (1, "--workspace", "nowhere", "import", "x", "--name", "y"),
     (2,), (2, "trian"), (2, "train", "--steps", "many"), (2, "extend", "--stpes", "3"), (2, "prune", "--task", "qa", "--keep", "30"),
     (2, "inspect", "rooting"), (2, "diff", "base@1"), (2, "generate", "--device", "gpu"), (2, "use", "nothing"))
 SHOW = {"OMP_DISPLAY_ENV": "verbose"}
@@ -23,7 +29,7 @@ SHOW = {"OMP_DISPLAY_ENV": "verbose"}
 
 def settings(**environment):
     """What the OpenMP runtime says that it was told, in a command that computes and ends at once."""
-    done = subprocess.run(mformer.command_line(["import", "nowhere", "--name", "x"]), env={**SHOW, **environment}, capture_output=True,
+    done = subprocess.run(mformer.command_line(["init", "--config", "nowhere"]), env={**SHOW, **environment}, capture_output=True,
                           text=True, check=False)
     lines = [line.strip().replace("'", "").split(" = ") for line in done.stderr.splitlines() if " = " in line]
     return {name.removeprefix("[host] "): value for name, value in lines}
