@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/registry_workspace.h"
 #include "cli/terminal/report.h"
+#include "cli/terminal/stages.h"
 #include "modules_registry/error.h"
 
 namespace mformer::cli {
@@ -36,7 +37,11 @@ std::string repair_hint(const FsckOptions& options) {
 void run_fsck(const FsckOptions& options, const GlobalOptions& global) {
   require_repair(options);
   RegistryWorkspace workspace(global, "fsck", options.repair ? OpenMode::repair : OpenMode::read_only);
+  terminal::Stages stages(terminal::progress_options(global.quiet));
+  workspace.registry().show_progress(
+      [&](const std::string& what, std::int64_t done, std::int64_t total) { stages.update(what, done, total); });
   const RepairResult result = check_or_repair(workspace.registry(), options);
+  stages.end();
   const std::vector<std::string>& problems = result.left;
   const std::size_t objects = workspace.registry().objects().list().size();
   terminal::Report report("fsck", global.json);

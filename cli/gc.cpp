@@ -7,6 +7,7 @@
 #include "cli/registry_workspace.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
+#include "cli/terminal/stages.h"
 #include "cli/validators.h"
 
 namespace mformer::cli {
@@ -24,7 +25,11 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
   // First what needs no database: on a full disk that makes the room that the database needs.
   const GcResult swept = options.dry_run ? GcResult() : Registry::sweep(workspace_folder(global), false, grace_ms);
   RegistryWorkspace workspace(global, "gc", mode_of(options.dry_run));
+  terminal::Stages stages(terminal::progress_options(global.quiet));
+  workspace.registry().show_progress(
+      [&](const std::string& what, std::int64_t done, std::int64_t total) { stages.update(what, done, total); });
   GcResult removed = workspace.registry().gc(options.dry_run, grace_ms);
+  stages.end();
   removed.temporaries += swept.temporaries;
   removed.bytes += swept.bytes;
   terminal::Report report("gc", global.json);

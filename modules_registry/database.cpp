@@ -135,6 +135,17 @@ void WriteTransaction::commit() {
   db_.note_commit();
 }
 
+UncheckedReferences::UncheckedReferences(Database& db) : db_(db) {
+  db_.script("PRAGMA foreign_keys = OFF");
+}
+
+UncheckedReferences::~UncheckedReferences() {
+  try {
+    db_.script("PRAGMA foreign_keys = ON");
+  } catch (const Error&) {  // it needs no disk and no lock: only a broken connection fails
+  }
+}
+
 ReadTransaction::ReadTransaction(Database& db) : transaction_(begin_reading(db)) {}
 
 }  // namespace mformer

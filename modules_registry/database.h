@@ -114,6 +114,18 @@ class WriteTransaction {
   std::optional<SQLite::Transaction> transaction_;  ///< only in the outermost
 };
 
+/// Around a WriteTransaction: in it foreign keys are not looked at row by row.
+class UncheckedReferences {
+ public:
+  explicit UncheckedReferences(Database& db);
+  ~UncheckedReferences();
+  UncheckedReferences(const UncheckedReferences&) = delete;
+  UncheckedReferences& operator=(const UncheckedReferences&) = delete;
+
+ private:
+  Database& db_;
+};
+
 /// One unchanging view for several reads. Nothing to commit.
 class ReadTransaction {
  public:

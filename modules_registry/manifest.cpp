@@ -45,10 +45,15 @@ std::string content_hash(const Manifest& manifest) {
 }
 
 std::string version_hash(const Manifest& manifest, std::string_view parent, std::string_view operation_uid) {
-  std::string text = "mformer version 1\n";
-  append_text(text, "parent", parent);
-  append_text(text, "operation", operation_uid);
-  return sha256_hex(text + canonical_text(manifest));
+  return manifest_hashes(manifest, parent, operation_uid).version;
+}
+
+ManifestHashes manifest_hashes(const Manifest& manifest, std::string_view parent, std::string_view operation_uid) {
+  const std::string text = canonical_text(manifest);
+  std::string origin = "mformer version 1\n";
+  append_text(origin, "parent", parent);
+  append_text(origin, "operation", operation_uid);
+  return {sha256_hex(text), sha256_hex(origin + text)};
 }
 
 }  // namespace mformer

@@ -18,4 +18,11 @@ std::string content_hash(const Manifest& manifest);
 /// operation that made it.
 std::string version_hash(const Manifest& manifest, std::string_view parent, std::string_view operation_uid);
 
+/// Both, of one text.
+struct ManifestHashes {
+  std::string content;
+  std::string version;
+};
+ManifestHashes manifest_hashes(const Manifest& manifest, std::string_view parent, std::string_view operation_uid);
+
 }  // namespace mformer

@@ -126,10 +126,10 @@ struct OperationData {
 
 /// A command as it was typed.
 struct TypedCommand {
-  std::string line;    ///< a JSON array of the words behind the program's name; "" where nobody typed it
+  std::string line;  ///< a JSON array of the words behind the program's name; "" where nobody typed it
   /// The working directory, absolute; one in the workspace's folder is kept relative to it, and so moves with it.
   std::string folder;
-  int threads = 0;     ///< that computed; 0 where nothing was computed
+  int threads = 0;  ///< that computed; 0 where nothing was computed
 };
 
 /// One run of a command that writes.
@@ -202,16 +202,25 @@ struct RoutingStat {
   std::int64_t tokens = 0;          ///< tokens that the router saw
 };
 
+/// What statistics were taken on.
+struct Measured {
+  std::string split;              ///< e.g. "held_out"; "" where an older program did not write it down
+  std::int64_t token_limit = -1;  ///< at most so many tokens of it; 0 = all; -1 where it was not written down
+  std::int64_t operation_id = 0;  ///< the operation that did; 0 if none
+};
+
 /// One measured number.
 struct Score {
   std::string version;  ///< version hash
   std::string task;
-  std::string split;   ///< e.g. "heldout"
+  std::string split;   ///< e.g. "held_out"
   std::string metric;  ///< e.g. "loss"
   double value = 0;
-  std::int64_t token_count = 0;
+  std::int64_t token_count = 0;   ///< tokens that it was measured on
   std::int64_t operation_id = 0;  ///< 0 if none
   std::int64_t created_ms = 0;    ///< filled in by Registry::put_score
+  std::int64_t token_limit = -1;  ///< at most so many tokens were asked for; 0 = all; -1 = not written down
+  int part = -1;                  ///< which one of a metric that has several numbers, from 0; else -1
 };
 
 }  // namespace mformer

@@ -118,6 +118,10 @@ class Registry {
   /// has begun is ended first.
   void stop_when(std::function<bool()> should_stop);
 
+  /// From now on fsck() and gc() tell this how far they are: the name of what they do, how many of how many things.
+  using Progress = std::function<void(const std::string& what, std::int64_t done, std::int64_t total)>;
+  void show_progress(Progress progress);
+
   /// Runs `work`, whose writes are one transaction: all done, or, if it throws, none.
   void atomically(const std::function<void()>& work);
 
@@ -251,12 +255,16 @@ class Registry {
   /// In the order in which they were added.
   std::vector<TaskRecord> tasks() const;
 
-  /// Replaces all statistics of (version, task). Values must be finite; modules must belong to the version.
-  void put_routing_stats(const std::string& version, const std::string& task, std::span<const RoutingStat> stats);
-  /// By layer, kind (att first) and the module's index; empty if none were recorded.
+  /// Replaces all statistics of (version, task) on the same split and token limit. Values must be finite; modules must
+  /// belong to the version.
+  void put_routing_stats(const std::string& version, const std::string& task, std::span<const RoutingStat> stats,
+                         const Measured& on = {});
+  /// Those that were recorded last, or with `on` those on that split and token limit. By layer, kind (att first) and
+  /// the module's index; empty if none were recorded.
   std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task) const;
+  std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task, const Measured& on) const;
 
-  /// Replaces the score of the same (version, task, split, metric). The value must be finite.
+  /// Replaces the score of the same (version, task, split, metric, part, token limit). The value must be finite.
   void put_score(const Score& score);
   /// Oldest first; an empty version or task means all.
   std::vector<Score> scores(const std::string& version = "", const std::string& task = "") const;
@@ -292,6 +300,8 @@ class Registry {
   Registry(std::filesystem::path folder, std::unique_ptr<Database> db);
 
   Manifest read_manifest(const std::string& version) const;
+  std::vector<RoutingStat> stats_of_routing(std::int64_t routing) const;
+  void tell(const char* what, std::size_t done, std::size_t total) const;
   bool has_manifest(const std::string& version, const Manifest& manifest) const;
   void check_rows(std::vector<std::string>& problems) const;
   std::map<std::string, std::string> broken_objects() const;  ///< by hash: what is wrong with each
@@ -321,6 +331,7 @@ class Registry {
   std::filesystem::path folder_;
   std::unique_ptr<Database> db_;
   ObjectStore objects_;
+  Progress progress_;
   std::map<std::int64_t, FileLock> running_;  ///< operations begun here and not yet ended
 };
 

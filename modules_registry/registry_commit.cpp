@@ -1,11 +1,12 @@
-#include <map>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/manifest.h"
+#include "modules_registry/manifest_rows.h"
 #include "modules_registry/registry.h"
 
 namespace mformer {
@@ -13,22 +14,6 @@ namespace mformer {
 namespace {
 
 constexpr Kind kKinds[] = {Kind::att, Kind::mlp};
-
-std::set<std::string> objects_of(const Manifest& manifest) {
-  std::set<std::string> hashes;
-  const auto add = [&](const std::string& hash) {
-    if (!hash.empty()) hashes.insert(hash);
-  };
-  add(manifest.tokenizer_object);
-  for (const TrunkPart& part : manifest.parts) hashes.insert(part.object_hash);
-  for (const LayerManifest& layer : manifest.layers) {
-    for (const Kind kind : kKinds) {
-      add(layer.router(kind));
-      for (const ManifestModule& module : layer.modules(kind)) hashes.insert(module.object_hash);
-    }
-  }
-  return hashes;
-}
 
 /// Throws for names that come twice; what refers to other rows is checked as it is written.
 void require_distinct_names(const Manifest& manifest) {
@@ -46,14 +31,22 @@ void require_distinct_names(const Manifest& manifest) {
   }
 }
 
-/// Writes the rows of one version, inside the caller's transaction.
+/// Writes the rows of one version, inside the caller's transaction. A bank that the parent has as well is only named
+/// again: most commands change few.
 class VersionWriter {
  public:
-  VersionWriter(Database& db, const Commit& commit, std::int64_t now) : db_(db), commit_(commit), now_(now) {}
+  VersionWriter(Database& db, const Commit& commit, std::int64_t now)
+      : db_(db), commit_(commit), now_(now), parent_(ManifestReader(db).banks(commit.parent)) {
+    for (const auto& [place, bank] : parent_) {
+      for (std::size_t i = 0; i < bank.modules.size(); ++i) {
+        parent_revisions_.emplace(bank.modules[i].uid, bank.revisions[i]);
+      }
+    }
+  }
 
   void objects(const ObjectStore& store) {
-    Query insert(db_, "INSERT OR IGNORE INTO objects VALUES (?, ?)");
-    for (const std::string& hash : objects_of(commit_.manifest)) insert.bind(hash, store.size(hash)).run();
+    Query insert(db_, "INSERT OR IGNORE INTO objects (hash, size_bytes) VALUES (?, ?)");
+    for (const std::string& hash : named_objects()) insert.bind(hash, store.size(hash)).run();
   }
 
   void new_modules() {
@@ -68,36 +61,82 @@ class VersionWriter {
   }
 
   void version(const VersionRecord& version) {
-    Query(db_, "INSERT INTO versions VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, NULLIF(?, ''))")
+    Query(db_,
+          "INSERT INTO versions (hash, content_hash, parent_hash, operation_id, model, number, created_ms, "
+          "config_json, tokenizer_object) VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, NULLIF(?, ''))")
         .bind(version.hash, version.content_hash, version.parent, version.operation_id, version.model, version.number,
               version.created_ms, commit_.manifest.config_json, commit_.manifest.tokenizer_object)
         .run();
-    parts(version.hash);
-    layers(version.hash);
+    const std::int64_t id = db_.last_inserted_id();
+    parts(id);
+    layers(id);
   }
 
  private:
-  void parts(const std::string& version) {
-    Query insert(db_, "INSERT INTO version_parts VALUES (?, ?, ?, ?)");
-    for (int position = 0; const TrunkPart& part : commit_.manifest.parts) {
-      insert.bind(version, position++, part.name, part.object_hash).run();
-    }
-  }
-
-  void layers(const std::string& version) {
-    parent_revisions_ = revisions_of(commit_.parent);
-    Query insert_layer(db_, "INSERT INTO version_layers VALUES (?, ?, NULLIF(?, ''), NULLIF(?, ''))");
-    Query insert_module(db_, "INSERT INTO version_modules VALUES (?, ?, ?, ?, ?, ?)");
+  /// All objects of the manifest but those of banks that are the parent's.
+  std::set<std::string> named_objects() const {
+    std::set<std::string> hashes;
+    const auto add = [&](const std::string& hash) {
+      if (!hash.empty()) hashes.insert(hash);
+    };
+    add(commit_.manifest.tokenizer_object);
+    for (const TrunkPart& part : commit_.manifest.parts) hashes.insert(part.object_hash);
     for (int number = 0; const LayerManifest& layer : commit_.manifest.layers) {
-      insert_layer.bind(version, number, layer.att_router, layer.mlp_router).run();
       for (const Kind kind : kKinds) {
-        for (int position = 0; const ManifestModule& module : layer.modules(kind)) {
-          require_place(module.uid, number, kind);
-          insert_module.bind(version, number, to_string(kind), position++, revision(module), module.frozen).run();
-        }
+        add(layer.router(kind));
+        if (bank_of_parent(number, kind) != 0) continue;
+        for (const ManifestModule& module : layer.modules(kind)) hashes.insert(module.object_hash);
       }
       ++number;
     }
+    return hashes;
+  }
+
+  void parts(std::int64_t version) {
+    Query make(db_, "INSERT OR IGNORE INTO parts (name, object_id) VALUES (?, ?)");
+    Query insert(db_, "INSERT INTO version_parts SELECT ?, ?, id FROM parts WHERE name = ? AND object_id = ?");
+    for (int position = 0; const TrunkPart& part : commit_.manifest.parts) {
+      const std::int64_t object = object_id(part.object_hash);
+      make.bind(part.name, object).run();
+      insert.bind(version, position++, part.name, object).run();
+    }
+  }
+
+  void layers(std::int64_t version) {
+    Query insert(db_, "INSERT INTO version_banks VALUES (?, ?, NULLIF(?, 0))");
+    for (int number = 0; const LayerManifest& layer : commit_.manifest.layers) {
+      for (const Kind kind : kKinds) {
+        const std::int64_t of_parent = bank_of_parent(number, kind);
+        const std::int64_t bank = of_parent != 0 ? of_parent : new_bank(number, kind);
+        insert.bind(version, bank, layer.router(kind).empty() ? 0 : object_id(layer.router(kind))).run();
+      }
+      ++number;
+    }
+  }
+
+  /// The parent's bank of this place if it has the same modules with the same weights; else 0.
+  std::int64_t bank_of_parent(int layer, Kind kind) const {
+    const auto found = parent_.find({layer, kind});
+    const bool same = found != parent_.end() &&
+                      found->second.modules == commit_.manifest.layers[static_cast<std::size_t>(layer)].modules(kind);
+    return same ? found->second.id : 0;
+  }
+
+  std::int64_t new_bank(int layer, Kind kind) {
+    make_bank_.bind(layer, to_string(kind)).run();
+    const std::int64_t bank = db_.last_inserted_id();
+    for (int position = 0;
+         const ManifestModule& module : commit_.manifest.layers[static_cast<std::size_t>(layer)].modules(kind)) {
+      require_place(module.uid, layer, kind);
+      make_module_.bind(bank, position++, revision(module), module.frozen).run();
+    }
+    return bank;
+  }
+
+  std::int64_t object_id(const std::string& hash) {
+    object_.bind(hash);
+    if (!object_.next()) throw Error("object " + hash + " is in the manifest, but not in the registry");
+    return object_.integer(0);
   }
 
   void require_place(const std::string& uid, int layer, Kind kind) {
@@ -123,20 +162,14 @@ class VersionWriter {
     return db_.last_inserted_id();
   }
 
-  std::map<std::string, std::int64_t> revisions_of(const std::string& version) {
-    Query rows(db_,
-               "SELECT module_uid, revision_id FROM version_modules JOIN revisions ON revisions.id = revision_id "
-               "WHERE version_hash = ?");
-    rows.bind(version);
-    std::map<std::string, std::int64_t> revisions;
-    while (rows.next()) revisions.emplace(rows.text(0), rows.integer(1));
-    return revisions;
-  }
-
   Database& db_;
   const Commit& commit_;
   std::int64_t now_;
-  std::map<std::string, std::int64_t> parent_revisions_;
+  StoredBanks parent_;
+  std::unordered_map<std::string, std::int64_t> parent_revisions_;
+  Query object_{db_, "SELECT id FROM objects WHERE hash = ?"};
+  Query make_bank_{db_, "INSERT INTO banks (layer, kind) VALUES (?, ?)"};
+  Query make_module_{db_, "INSERT INTO bank_modules VALUES (?, ?, ?, ?)"};
   Query place_{db_, "SELECT kind, layer FROM modules WHERE uid = ?"};
   Query known_revision_{db_, "SELECT id FROM revisions WHERE module_uid = ? AND object_hash = ?"};
   Query new_revision_{db_,
@@ -209,8 +242,9 @@ CommitResult Registry::commit_version(const Commit& commit) {
   // Nothing is lost because of a name: not if it moved on, nor if it was removed, or given to a tag.
   result.kept_beside = current != commit.expected_current || (current.empty() && is_taken(*db_, commit.model));
   VersionRecord& made = result.version;
-  made.hash = version_hash(commit.manifest, commit.parent, operation.uid);
-  made.content_hash = content_hash(commit.manifest);
+  const ManifestHashes hashes = manifest_hashes(commit.manifest, commit.parent, operation.uid);
+  made.hash = hashes.version;
+  made.content_hash = hashes.content;
   made.parent = commit.parent;
   made.operation_id = commit.operation_id;
   made.model = result.kept_beside ? free_name_beside(*db_, commit.model) : commit.model;

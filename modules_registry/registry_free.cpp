@@ -90,36 +90,51 @@ Hashes freed_versions(Database& db, const std::set<std::string>& gone, std::int6
   return freed;
 }
 
-/// Fills tables of this connection alone, which a database opened for reading may have too: the freed versions and the
-/// revisions and objects that go with them. A revision from which a kept one was trained stays.
+/// Fills tables of this connection alone, which a database opened for reading may have too: the freed versions, and the
+/// banks, revisions, parts and objects that stay. A revision from which a kept one was trained stays.
 void select_freed(Database& db, const Hashes& versions) {
   db.script(
-      "DROP TABLE IF EXISTS temp.freed_versions; DROP TABLE IF EXISTS temp.kept_revisions; "
+      "DROP TABLE IF EXISTS temp.freed_versions; DROP TABLE IF EXISTS temp.kept_banks; "
+      "DROP TABLE IF EXISTS temp.kept_revisions; DROP TABLE IF EXISTS temp.kept_parts; "
       "DROP TABLE IF EXISTS temp.kept_objects; "
-      "CREATE TEMP TABLE freed_versions (hash TEXT PRIMARY KEY); "
+      "CREATE TEMP TABLE freed_versions (hash TEXT PRIMARY KEY, id INTEGER); "
+      "CREATE TEMP TABLE kept_banks (id INTEGER PRIMARY KEY); "
       "CREATE TEMP TABLE kept_revisions (id INTEGER PRIMARY KEY); "
+      "CREATE TEMP TABLE kept_parts (id INTEGER PRIMARY KEY); "
       "CREATE TEMP TABLE kept_objects (hash TEXT PRIMARY KEY)");
-  Query insert(db, "INSERT INTO temp.freed_versions VALUES (?)");
+  Query insert(db, "INSERT INTO temp.freed_versions SELECT hash, id FROM versions WHERE hash = ?");
   for (const std::string& hash : versions) insert.bind(hash).run();
   db.script(
-      "INSERT INTO temp.kept_revisions WITH RECURSIVE line (id) AS (SELECT revision_id FROM version_modules "
-      "WHERE version_hash NOT IN (SELECT hash FROM temp.freed_versions) UNION "
+      "INSERT OR IGNORE INTO temp.kept_banks SELECT bank_id FROM version_banks "
+      "WHERE version_id NOT IN (SELECT id FROM temp.freed_versions); "
+      "INSERT INTO temp.kept_revisions WITH RECURSIVE line (id) AS (SELECT revision_id FROM bank_modules "
+      "WHERE bank_id IN (SELECT id FROM temp.kept_banks) UNION "
       "SELECT parent_id FROM revisions JOIN line USING (id) WHERE parent_id IS NOT NULL) SELECT id FROM line; "
+      "INSERT OR IGNORE INTO temp.kept_parts SELECT part_id FROM version_parts "
+      "WHERE version_id NOT IN (SELECT id FROM temp.freed_versions); "
       "INSERT OR IGNORE INTO temp.kept_objects SELECT object_hash FROM revisions "
       "WHERE id IN (SELECT id FROM temp.kept_revisions); "
-      "INSERT OR IGNORE INTO temp.kept_objects SELECT object_hash FROM version_objects "
-      "WHERE version_hash NOT IN (SELECT hash FROM temp.freed_versions)");
+      "INSERT OR IGNORE INTO temp.kept_objects SELECT hash FROM objects WHERE id IN (SELECT object_id FROM parts "
+      "WHERE id IN (SELECT id FROM temp.kept_parts)); "
+      "INSERT OR IGNORE INTO temp.kept_objects SELECT hash FROM objects WHERE id IN (SELECT router_id "
+      "FROM version_banks WHERE version_id NOT IN (SELECT id FROM temp.freed_versions)); "
+      "INSERT OR IGNORE INTO temp.kept_objects SELECT tokenizer_object FROM versions "
+      "WHERE tokenizer_object IS NOT NULL AND id NOT IN (SELECT id FROM temp.freed_versions)");
 }
 
 /// Deletes what select_freed() chose. References are not looked at row by row, which would take a search of whole
 /// tables for each; the caller checks them all at the end.
 void delete_freed(Database& db) {
   db.script(
-      "DELETE FROM scores WHERE version_hash IN (SELECT hash FROM temp.freed_versions); "
-      "DELETE FROM routing_stats WHERE version_hash IN (SELECT hash FROM temp.freed_versions); "
-      "DELETE FROM version_modules WHERE version_hash IN (SELECT hash FROM temp.freed_versions); "
-      "DELETE FROM version_layers WHERE version_hash IN (SELECT hash FROM temp.freed_versions); "
-      "DELETE FROM version_parts WHERE version_hash IN (SELECT hash FROM temp.freed_versions); "
+      "DELETE FROM scores WHERE version_id IN (SELECT id FROM temp.freed_versions); "
+      "DELETE FROM routing_stats WHERE routing_id IN (SELECT id FROM routings WHERE version_id IN "
+      "(SELECT id FROM temp.freed_versions)); "
+      "DELETE FROM routings WHERE version_id IN (SELECT id FROM temp.freed_versions); "
+      "DELETE FROM version_banks WHERE version_id IN (SELECT id FROM temp.freed_versions); "
+      "DELETE FROM bank_modules WHERE bank_id NOT IN (SELECT id FROM temp.kept_banks); "
+      "DELETE FROM banks WHERE id NOT IN (SELECT id FROM temp.kept_banks); "
+      "DELETE FROM version_parts WHERE version_id IN (SELECT id FROM temp.freed_versions); "
+      "DELETE FROM parts WHERE id NOT IN (SELECT id FROM temp.kept_parts); "
       "UPDATE operations SET version_before = NULL WHERE version_before IN (SELECT hash FROM temp.freed_versions); "
       "UPDATE operations SET version_after = NULL WHERE version_after IN (SELECT hash FROM temp.freed_versions); "
       "DELETE FROM versions WHERE hash IN (SELECT hash FROM temp.freed_versions); "
@@ -141,10 +156,14 @@ void delete_model(Database& db, const std::string& name) {
 }
 
 void delete_task(Database& db, const std::string& name) {
-  for (const char* sql : {"DELETE FROM scores WHERE task = ?", "DELETE FROM routing_stats WHERE task = ?",
-                          "DELETE FROM old_paths WHERE task_id IN (SELECT id FROM tasks WHERE name = ?)",
-                          "DELETE FROM tasks WHERE name = ?"}) {
-    Query(db, sql).bind(name).run();
+  Query row(db, "SELECT id FROM tasks WHERE name = ?");
+  row.bind(name).next();
+  const std::int64_t id = row.integer(0);
+  for (const char* sql : {"DELETE FROM scores WHERE task_id = ?",
+                          "DELETE FROM routing_stats WHERE routing_id IN (SELECT id FROM routings WHERE task_id = ?)",
+                          "DELETE FROM routings WHERE task_id = ?", "DELETE FROM old_paths WHERE task_id = ?",
+                          "DELETE FROM tasks WHERE id = ?"}) {
+    Query(db, sql).bind(id).run();
   }
 }
 
@@ -164,23 +183,6 @@ void require_sound_references(Database& db) {
                   "; nothing was freed",
               "mformer fsck tells what is wrong with the workspace");
 }
-
-/// Foreign keys are enforced again at the end, however that comes.
-class UncheckedReferences {
- public:
-  explicit UncheckedReferences(Database& db) : db_(db) { db_.script("PRAGMA foreign_keys = OFF"); }
-  ~UncheckedReferences() {
-    try {
-      db_.script("PRAGMA foreign_keys = ON");
-    } catch (const Error&) {  // it needs no disk and no lock: only a broken connection fails
-    }
-  }
-  UncheckedReferences(const UncheckedReferences&) = delete;
-  UncheckedReferences& operator=(const UncheckedReferences&) = delete;
-
- private:
-  Database& db_;
-};
 
 }  // namespace
 

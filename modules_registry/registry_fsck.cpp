@@ -5,6 +5,7 @@
 
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
+#include "modules_registry/manifest_rows.h"
 #include "modules_registry/registry.h"
 #include "modules_registry/schema.h"
 #include "modules_registry/seals.h"
@@ -102,9 +103,9 @@ void check_modules(Database& db, Problems& problems) {
            "WHERE parent.module_uid <> child.module_uid OR parent.id >= child.id",
            problems);
   add_rows(db,
-           "SELECT 'version ' || version_hash || ' has module ' || uid || ' in a layer or kind that is not its own' "
-           "FROM version_modules AS place JOIN revisions ON revisions.id = revision_id "
-           "JOIN modules ON uid = module_uid WHERE modules.kind <> place.kind OR modules.layer <> place.layer",
+           "SELECT 'bank ' || banks.id || ' has module ' || uid || ' in a layer or kind that is not its own' "
+           "FROM banks JOIN bank_modules ON bank_id = banks.id JOIN revisions ON revisions.id = revision_id "
+           "JOIN modules ON uid = module_uid WHERE modules.kind <> banks.kind OR modules.layer <> banks.layer",
            problems);
   add_rows(db,
            "SELECT 'module ' || uid || ' has no weights' FROM modules "
@@ -112,18 +113,25 @@ void check_modules(Database& db, Problems& problems) {
            problems);
 }
 
-/// A version's hash covers the order of its parts, layers and modules, but not their numbers.
-void check_positions(Database& db, Problems& problems) {
-  const auto check = [&](const std::string& table, const std::string& number, const std::string& group) {
-    add_rows(db,
-             "SELECT DISTINCT 'version ' || version_hash || ' has gaps between its rows in " + table + "' FROM " +
-                 table + " GROUP BY version_hash" + group + " HAVING min(" + number + ") <> 0 OR max(" + number +
-                 ") <> count(*) - 1",
-             problems);
-  };
-  check("version_parts", "position", "");
-  check("version_layers", "layer", "");
-  check("version_modules", "position", ", layer, kind");
+/// A version's hash covers the order of its parts and modules, but not their numbers, nor what no version has.
+void check_manifest_rows(Database& db, Problems& problems) {
+  add_rows(db,
+           "SELECT 'version ' || hash || ' has gaps between its rows in version_parts' FROM version_parts "
+           "JOIN versions ON versions.id = version_id GROUP BY version_id "
+           "HAVING min(position) <> 0 OR max(position) <> count(*) - 1",
+           problems);
+  add_rows(db,
+           "SELECT 'bank ' || bank_id || ' has gaps between its rows in bank_modules' FROM bank_modules "
+           "GROUP BY bank_id HAVING min(position) <> 0 OR max(position) <> count(*) - 1",
+           problems);
+  add_rows(db,
+           "SELECT 'bank ' || id || ' belongs to no version' FROM banks "
+           "WHERE id NOT IN (SELECT bank_id FROM version_banks)",
+           problems);
+  add_rows(db,
+           "SELECT 'part ' || id || ' belongs to no version' FROM parts "
+           "WHERE id NOT IN (SELECT part_id FROM version_parts)",
+           problems);
 }
 
 /// What is wrong with one object's file; "" if nothing.
@@ -170,12 +178,15 @@ void Registry::check_rows(Problems& problems) const {
   attempt("references", problems, [&] { check_references(*db_, problems); });
   attempt("the counter of operations", problems, [&] { check_counter(*db_, problems); });
   attempt("modules", problems, [&] { check_modules(*db_, problems); });
-  attempt("positions", problems, [&] { check_positions(*db_, problems); });
+  attempt("manifests", problems, [&] { check_manifest_rows(*db_, problems); });
   attempt("versions", problems, [&] {
-    for (const std::string& hash : version_hashes(*db_)) {
+    ManifestReader reader(*db_);
+    const std::vector<std::string> hashes = version_hashes(*db_);
+    for (std::size_t done = 0; const std::string& hash : hashes) {
       db_->require_going_on();
+      tell("check versions", ++done, hashes.size());
       attempt("version " + hash, problems, [&] {
-        if (has_manifest(hash, read_manifest(hash))) return;
+        if (has_manifest(hash, reader.read(hash))) return;
         problems.push_back("version " + hash + " does not have the manifest and parent that it was made with");
       });
     }
@@ -190,8 +201,9 @@ std::map<std::string, std::string> Registry::broken_objects() const {
   }
   Query still_known(*db_, "SELECT 1 FROM objects WHERE hash = ? AND size_bytes = ?");
   std::map<std::string, std::string> problems;
-  for (const auto& [hash, size] : objects) {
+  for (std::size_t done = 0; const auto& [hash, size] : objects) {
     db_->require_going_on();
+    tell("read objects", ++done, objects.size());
     const std::string problem = object_problem(objects_, hash, size);
     // What another command has removed meanwhile is not missing.
     if (!problem.empty() && still_known.bind(hash, size).next()) problems[hash] = problem;

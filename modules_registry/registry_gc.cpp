@@ -111,7 +111,9 @@ GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
   Collector collector(nobody_since(lock_path(""), grace_ms), dry_run, result);
   const auto known = known_objects(*db_, dry_run && result.versions > 0 ? "temp.kept_objects" : "objects");
   std::vector<fs::path> unused;
-  for (const std::string& hash : objects_.list()) {
+  const std::vector<std::string> stored = objects_.list();
+  for (std::size_t done = 0; const std::string& hash : stored) {
+    tell("look for unused objects", ++done, stored.size());
     if (!known.contains(hash) && collector.may_go(objects_.path(hash))) unused.push_back(objects_.path(hash));
   }
   if (!unused.empty() && !has_versions(*db_)) {

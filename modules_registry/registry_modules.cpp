@@ -3,6 +3,7 @@
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
 #include "modules_registry/manifest.h"
+#include "modules_registry/manifest_rows.h"
 #include "modules_registry/registry.h"
 
 namespace mformer {
@@ -28,8 +29,8 @@ constexpr const char* kModuleColumns =
 
 std::set<std::string> uids_of(Database& db, const std::string& version) {
   Query rows(db,
-             "SELECT module_uid FROM version_modules JOIN revisions ON revisions.id = revision_id "
-             "WHERE version_hash = ?");
+             "SELECT module_uid FROM versions JOIN version_banks ON version_id = versions.id "
+             "JOIN bank_modules USING (bank_id) JOIN revisions ON revisions.id = revision_id WHERE hash = ?");
   rows.bind(version);
   std::set<std::string> uids;
   while (rows.next()) uids.insert(rows.text(0));
@@ -50,44 +51,14 @@ bool Registry::has_manifest(const std::string& hash, const Manifest& manifest) c
             "SELECT content_hash, parent_hash, uid FROM versions JOIN operations ON operations.id = operation_id "
             "WHERE hash = ?");
   row.bind(hash);
-  return row.next() && content_hash(manifest) == row.text(0) &&
-         version_hash(manifest, row.text(1), row.text(2)) == hash;
+  if (!row.next()) return false;
+  const ManifestHashes hashes = manifest_hashes(manifest, row.text(1), row.text(2));
+  return hashes.content == row.text(0) && hashes.version == hash;
 }
 
 Manifest Registry::read_manifest(const std::string& version_hash) const {
-  Manifest manifest;
-  Query head(*db_, "SELECT config_json, tokenizer_object FROM versions WHERE hash = ?");
-  head.bind(version_hash);
-  if (!head.next()) version(version_hash);  // throws: there is none
-  manifest.config_json = head.text(0);
-  manifest.tokenizer_object = head.text(1);
-
-  Query parts(*db_, "SELECT name, object_hash FROM version_parts WHERE version_hash = ? ORDER BY position");
-  parts.bind(version_hash);
-  while (parts.next()) manifest.parts.push_back({parts.text(0), parts.text(1)});
-
-  Query layers(*db_, "SELECT att_router, mlp_router FROM version_layers WHERE version_hash = ? ORDER BY layer");
-  layers.bind(version_hash);
-  while (layers.next()) {
-    LayerManifest& layer = manifest.layers.emplace_back();
-    layer.att_router = layers.text(0);
-    layer.mlp_router = layers.text(1);
-  }
-
-  Query modules(*db_,
-                "SELECT layer, kind, module_uid, object_hash, frozen FROM version_modules "
-                "JOIN revisions ON revisions.id = revision_id WHERE version_hash = ? ORDER BY layer, kind, position");
-  modules.bind(version_hash);
-  while (modules.next()) {
-    const auto number = static_cast<size_t>(modules.integer(0));
-    if (number >= manifest.layers.size()) {
-      throw Error("version " + version_hash + " lacks its layer " + modules.text(0), "mformer fsck says what is wrong");
-    }
-    LayerManifest& layer = manifest.layers[number];
-    const Kind kind = kind_from_string(modules.text(1));
-    layer.modules(kind).push_back({modules.text(2), modules.text(3), modules.integer(4) != 0});
-  }
-  return manifest;
+  version(version_hash);  // throws if unknown
+  return ManifestReader(*db_).read(version_hash);
 }
 
 ModuleRecord Registry::module(const std::string& uid) const {
@@ -100,9 +71,10 @@ ModuleRecord Registry::module(const std::string& uid) const {
 std::vector<ModuleRecord> Registry::modules(const std::string& version_hash) const {
   version(version_hash);  // throws if unknown
   Query rows(*db_, std::string("SELECT ") + kModuleColumns +
-                       "FROM version_modules JOIN revisions ON revisions.id = revision_id "
-                       "JOIN modules ON modules.uid = module_uid WHERE version_hash = ? "
-                       "ORDER BY version_modules.layer, version_modules.kind, position");
+                       "FROM versions JOIN version_banks ON version_id = versions.id "
+                       "JOIN banks ON banks.id = bank_id JOIN bank_modules USING (bank_id) "
+                       "JOIN revisions ON revisions.id = revision_id JOIN modules ON modules.uid = module_uid "
+                       "WHERE versions.hash = ? ORDER BY banks.layer, banks.kind, position");
   rows.bind(version_hash);
   std::vector<ModuleRecord> found;
   while (rows.next()) found.push_back(read_module(rows));

@@ -50,8 +50,6 @@ void rename_rows(Database& db, Thing thing, const std::string& from, const std::
   const auto rename = [&](const char* sql) { Query(db, sql).bind(to, from).run(); };
   if (thing == Thing::task) {
     rename("UPDATE tasks SET name = ? WHERE name = ?");
-    rename("UPDATE scores SET task = ? WHERE task = ?");
-    rename("UPDATE routing_stats SET task = ? WHERE task = ?");
   } else {
     rename("UPDATE models SET name = ? WHERE name = ?");
     rename("UPDATE versions SET model = ? WHERE model = ?");

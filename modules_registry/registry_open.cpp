@@ -20,7 +20,8 @@ constexpr std::string_view kFolder = ".mformer";
 constexpr std::string_view kDatabase = "registry.db";
 constexpr std::string_view kObjects = "objects";
 constexpr std::string_view kRunning = "running";
-constexpr int kPathsAreRelative = 4;  // the migration since which they are
+constexpr int kPathsAreRelative = 4;     // the migrations since which they are
+constexpr int kManifestsShareBanks = 6;  // and do
 
 fs::path registry_folder(const fs::path& dir) {
   std::error_code error;
@@ -61,6 +62,14 @@ void refuse_newer_schema(int applied, const fs::path& folder) {
   throw Error("the workspace '" + folder.string() + "' was written by a newer mformer (schema " +
                   std::to_string(applied) + "; this one knows up to " + std::to_string(newest_schema()) + ")",
               "update mformer; nothing was changed");
+}
+
+/// After a migration that left most of the file empty. Where there is no space for it, the file stays as long as it is.
+void give_back_space(Database& db) {
+  try {
+    db.script("VACUUM");
+  } catch (const Error&) {  // nothing depends on it
+  }
 }
 
 constexpr const char* kRestore =
@@ -182,6 +191,7 @@ int Registry::migrate() {
   const int seen = applied_schema(*db_);
   refuse_newer_schema(seen, folder_);
   if (seen == newest_schema()) return seen;
+  const UncheckedReferences unchecked(*db_);  // tables that others refer to may be made anew
   WriteTransaction transaction(*db_);
   const int before = applied_schema(*db_);  // again, under the lock: another process may have been faster
   refuse_newer_schema(before, folder_);
@@ -202,6 +212,7 @@ int Registry::migrate() {
   if (before < kPathsAreRelative) adopt_old_paths();
   make_seals(*db_, 1 + (has_seals ? *sealed_changes(*db_) : 0));
   transaction.commit();
+  if (before > 0 && before < kManifestsShareBanks) give_back_space(*db_);
   return before;
 }
 
@@ -240,6 +251,14 @@ void Registry::require_current_schema() const {
 
 void Registry::stop_when(std::function<bool()> should_stop) {
   db_->stop_when(std::move(should_stop));
+}
+
+void Registry::show_progress(Progress progress) {
+  progress_ = std::move(progress);
+}
+
+void Registry::tell(const char* what, std::size_t done, std::size_t total) const {
+  if (progress_) progress_(what, static_cast<std::int64_t>(done), static_cast<std::int64_t>(total));
 }
 
 void Registry::atomically(const std::function<void()>& work) {

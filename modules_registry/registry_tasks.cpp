@@ -1,5 +1,3 @@
-#include <cmath>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -45,10 +43,6 @@ std::string task_content(Database& db, const std::string& name) {
   Query row(db, "SELECT content_hash FROM tasks WHERE name = ?");
   row.bind(name);
   return row.next() ? row.text(0) : "";
-}
-
-void require_finite(double value, const std::string& what) {
-  if (!std::isfinite(value)) throw Error(what + " is " + std::to_string(value) + "; only finite numbers are kept");
 }
 
 }  // namespace
@@ -102,74 +96,6 @@ std::vector<TaskRecord> Registry::tasks() const {
   std::vector<TaskRecord> found;
   while (rows.next()) found.push_back(read_task(rows));
   for (TaskRecord& task : found) task.data_path = place_of(task.data_path);
-  return found;
-}
-
-void Registry::put_routing_stats(const std::string& version_hash, const std::string& task_name,
-                                 std::span<const RoutingStat> stats) {
-  WriteTransaction transaction(*db_);
-  task(task_name);  // throws if unknown
-  std::map<std::string, std::pair<int, Kind>> places;
-  for (const ModuleRecord& module : modules(version_hash)) places[module.uid] = {module.layer, module.kind};
-
-  Query(*db_, "DELETE FROM routing_stats WHERE version_hash = ? AND task = ?").bind(version_hash, task_name).run();
-  Query insert(*db_, "INSERT INTO routing_stats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  for (const RoutingStat& stat : stats) {
-    const auto place = places.find(stat.module_uid);
-    if (place == places.end() || place->second != std::pair(stat.layer, stat.kind)) {
-      throw Error("module " + stat.module_uid + " is not in layer " + std::to_string(stat.layer) + ", kind " +
-                  std::string(to_string(stat.kind)) + " of version " + version_hash);
-    }
-    require_finite(stat.gate_mass, "the gate mass of module " + stat.module_uid);
-    require_finite(stat.weighted_output_norm, "the output norm of module " + stat.module_uid);
-    insert
-        .bind(version_hash, task_name, stat.layer, to_string(stat.kind), stat.module_uid, stat.slots, stat.gate_mass,
-              stat.weighted_output_norm, stat.tokens)
-        .run();
-  }
-  transaction.commit();
-}
-
-std::vector<RoutingStat> Registry::routing_stats(const std::string& version_hash, const std::string& task_name) const {
-  version(version_hash);  // both throw if unknown
-  task(task_name);
-  Query rows(*db_,
-             "SELECT s.layer, s.kind, s.module_uid, slots, gate_mass, weighted_output_norm, tokens "
-             "FROM routing_stats AS s JOIN version_modules AS m USING (version_hash, layer, kind) "
-             "JOIN revisions ON revisions.id = m.revision_id AND revisions.module_uid = s.module_uid "
-             "WHERE s.version_hash = ? AND s.task = ? ORDER BY s.layer, s.kind, m.position");
-  rows.bind(version_hash, task_name);
-  std::vector<RoutingStat> found;
-  while (rows.next()) {
-    found.push_back({static_cast<int>(rows.integer(0)), kind_from_string(rows.text(1)), rows.text(2), rows.integer(3),
-                     rows.real(4), rows.real(5), rows.integer(6)});
-  }
-  return found;
-}
-
-void Registry::put_score(const Score& score) {
-  require_finite(score.value, "the score '" + score.metric + "' of task '" + score.task + "'");
-  version(score.version);  // both throw if unknown
-  task(score.task);
-  Query(*db_, "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, NULLIF(?, 0), ?)")
-      .bind(score.version, score.task, score.split, score.metric, score.value, score.token_count, score.operation_id,
-            now_ms())
-      .run();
-}
-
-std::vector<Score> Registry::scores(const std::string& version_hash, const std::string& task_name) const {
-  if (!version_hash.empty()) version(version_hash);  // both throw if unknown
-  if (!task_name.empty()) task(task_name);
-  Query rows(*db_,
-             "SELECT version_hash, task, split, metric, value, token_count, operation_id, created_ms FROM scores "
-             "WHERE (?1 = '' OR version_hash = ?1) AND (?2 = '' OR task = ?2) AND instr(task, ' (removed ') = 0 "
-             "ORDER BY created_ms, version_hash, task, split, metric");
-  rows.bind(version_hash, task_name);
-  std::vector<Score> found;
-  while (rows.next()) {
-    found.push_back({rows.text(0), rows.text(1), rows.text(2), rows.text(3), rows.real(4), rows.integer(5),
-                     rows.integer(6), rows.integer(7)});
-  }
   return found;
 }
 

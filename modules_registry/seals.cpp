@@ -137,11 +137,12 @@ struct Table {
   std::vector<std::string> columns;
 };
 
-/// Those of versions' manifests are covered by the versions' hashes.
+/// Those of versions' manifests are covered by the versions' hashes; before migration 6 they were the last two.
 std::vector<Table> sealed_tables(Database& db) {
   Query names(db,
               "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-              "AND name NOT IN ('seals', 'version_parts', 'version_layers', 'version_modules') ORDER BY name");
+              "AND name NOT IN ('seals', 'version_parts', 'version_banks', 'banks', 'bank_modules', 'parts', "
+              "'version_layers', 'version_modules') ORDER BY name");
   std::vector<Table> tables;
   while (names.next()) {
     Table& table = tables.emplace_back(Table{names.text(0), {}});

@@ -81,7 +81,7 @@ class Extension {
         report_.tasks =
             changes(tasks, before, losses(session_, report_.version->hash, model_, tasks, command_.eval_tokens),
                     base_.model.domains.size(), model_.domains.size());
-        measure_leak(tasks);
+        measure_leak(tasks, operation);
         measure_gain();
       });
     });
@@ -196,12 +196,13 @@ class Extension {
     report_.gain = GainByPart{*own->before, rest->loss, *own->after};
   }
 
-  void measure_leak(const std::vector<TaskData>& tasks) {
+  void measure_leak(const std::vector<TaskData>& tasks, std::int64_t operation) {
     const auto later = session_.registry.born_after(base_.record.hash, report_.version->hash);
     for (const TaskData& task : tasks) {
       const Split split = measurable_split(session_, task);
       const auto stats = collect_routing(session_, model_, task, split, command_.eval_tokens);
-      session_.registry.put_routing_stats(report_.version->hash, task.record.name, stats);
+      session_.registry.put_routing_stats(report_.version->hash, task.record.name, stats,
+                                          measured_on(split, command_.eval_tokens, operation));
       const auto rows = router_leak(stats, later);
       if (task.record.name == task_.record.name) {
         report_.use = mean_leak(rows);

@@ -93,13 +93,15 @@ TrainFilter filter_of(const FinetuneCommand& command, const ModuleSelection& kep
   return modules_at(std::move(places));
 }
 
-/// Statistics of the task in a version: the registry's, or measured now and kept there.
+/// Statistics of the task in a version: the registry's on the same tokens, or measured now and kept there.
 std::vector<RoutingStat> routing_of(Session& session, const std::string& version, const Model& model,
-                                    const TaskData& task, std::int64_t max_tokens) {
-  std::vector<RoutingStat> stats = session.registry.routing_stats(version, task.record.name);
+                                    const TaskData& task, std::int64_t max_tokens, std::int64_t operation) {
+  const Split split = measurable_split(session, task);
+  const Measured on = measured_on(split, max_tokens, operation);
+  std::vector<RoutingStat> stats = session.registry.routing_stats(version, task.record.name, on);
   if (!stats.empty()) return stats;
-  stats = collect_routing(session, model, task, measurable_split(session, task), max_tokens);
-  session.registry.put_routing_stats(version, task.record.name, stats);
+  stats = collect_routing(session, model, task, split, max_tokens);
+  session.registry.put_routing_stats(version, task.record.name, stats, on);
   return stats;
 }
 
@@ -158,7 +160,7 @@ FinetuneReport finetune(Session& session, const LoadedVersion& base, const Finet
       report.tasks = changes(tasks, before, losses(session, commit.version.hash, model, tasks, command.eval_tokens));
       for (const TaskData& one : tasks) {
         const auto share = [&](const std::string& version, const Model& which) {
-          return ninety_percent_share(routing_of(session, version, which, one, command.eval_tokens));
+          return ninety_percent_share(routing_of(session, version, which, one, command.eval_tokens, operation));
         };
         report.concentration.push_back(
             {one.record.name, share(base.record.hash, base.model), share(commit.version.hash, model)});

@@ -57,10 +57,12 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
       const auto task = data_of(session, version, name, !command.tasks.empty());
       if (!task.has_value()) continue;
       const Split split = measurable_split(session, *task);
-      routing.stats =
-          collect_routing(session, version.model, *task, split, command.max_tokens.value_or(kTokensPerTask));
+      const std::int64_t limit = command.max_tokens.value_or(kTokensPerTask);
+      routing.stats = collect_routing(session, version.model, *task, split, limit);
       routing.measured = true;
-      if (keep) session.registry.put_routing_stats(version.record.hash, name, routing.stats);
+      if (keep) {
+        session.registry.put_routing_stats(version.record.hash, name, routing.stats, measured_on(split, limit));
+      }
     }
     routing.ninety_percent = ninety_percent_share(routing.stats);
     all.push_back(std::move(routing));

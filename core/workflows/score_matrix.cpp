@@ -98,7 +98,8 @@ class Measurement {
     const VersionRecord& last = matrix_.steps.back().version;
     for (std::size_t j = 0; j < matrix_.tasks.size(); ++j) {
       const MatrixTask& task = matrix_.tasks[j];
-      if (!task.learned || !session_.registry.routing_stats(last.hash, task.name).empty()) continue;
+      const Measured on = measured_on(Split::held_out, command_.max_tokens);
+      if (!task.learned || !session_.registry.routing_stats(last.hash, task.name, on).empty()) continue;
       reads(last, j);
       plan.routing({task.name});
     }
@@ -147,16 +148,20 @@ class Measurement {
     return result ? std::optional<double>(result->loss) : std::nullopt;
   }
 
-  /// Routing statistics of a task in the last version; empty if they are not known and not to be measured.
+  /// Routing statistics of a task in the last version, on as many tokens as the losses where they are known or may be
+  /// measured, else on whatever they are known; empty if they are not.
   std::vector<RoutingStat> routing_of(std::size_t task) {
     const VersionRecord& last = matrix_.steps.back().version;
-    auto stats = session_.registry.routing_stats(last.hash, matrix_.tasks[task].name);
-    if (!stats.empty() || !command_.measure) return stats;
+    const std::string& name = matrix_.tasks[task].name;
+    const Measured on = measured_on(Split::held_out, command_.max_tokens);
+    auto stats = session_.registry.routing_stats(last.hash, name, on);
+    if (!stats.empty()) return stats;
+    if (!command_.measure) return session_.registry.routing_stats(last.hash, name);
     const LoadedVersion& model = loaded(last);
     const TaskData* data = data_of(task, require_tokenizer(model));
-    if (data == nullptr) return {};
+    if (data == nullptr) return session_.registry.routing_stats(last.hash, name);
     stats = collect_routing(session_, model.model, *data, Split::held_out, command_.max_tokens);
-    if (keep_) session_.registry.put_routing_stats(last.hash, matrix_.tasks[task].name, stats);
+    if (keep_) session_.registry.put_routing_stats(last.hash, name, stats, on);
     return stats;
   }
 

@@ -68,9 +68,11 @@ void announce_stages(Session& session, const LoadedVersion& base, const Finetune
     plan.tokenise(base, other_tasks(session.registry, own)).evaluate(all, base.record.hash, command.eval_tokens);
     plan.then(session.command).evaluate(all);
     for (const std::string& task : all) {
-      const bool known =
-          session.registry.has_task(task) && !session.registry.routing_stats(base.record.hash, task).empty();
-      if (!known) plan.routing({task});
+      const auto recorded = [&](Split split) {
+        const Measured on = measured_on(split, command.eval_tokens);
+        return session.registry.has_task(task) && !session.registry.routing_stats(base.record.hash, task, on).empty();
+      };
+      if (!recorded(Split::held_out) && !recorded(Split::train)) plan.routing({task});
       plan.routing({task});
     }
   }

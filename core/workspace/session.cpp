@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "core/model/placement.h"
 
@@ -37,37 +38,33 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
 
 namespace {
 
-/// What is kept of one evaluation, by the metric's name without its number of tokens.
-using Metrics = std::map<std::string, double>;
+/// What is kept of one evaluation, by the metric's name and the part of it, which is -1 of one that has no parts.
+using Metrics = std::map<std::pair<std::string, int>, double>;
 
 Metrics metrics_of(const Evaluation& evaluation) {
-  Metrics metrics = {{"loss", evaluation.loss}};
+  Metrics metrics = {{{"loss", -1}, evaluation.loss}};
   if (evaluation.posterior.has_value()) {
-    metrics["documents"] = static_cast<double>(evaluation.posterior->documents);
-    metrics["observed"] = static_cast<double>(evaluation.posterior->observed);
-    for (std::size_t h = 0; h < evaluation.posterior->shares.size(); ++h) {
-      metrics["share." + std::to_string(h)] = evaluation.posterior->shares[h];
-    }
-    for (std::size_t k = 0; k < evaluation.posterior->earlier.size(); ++k) {
-      metrics["earlier." + std::to_string(k)] = evaluation.posterior->earlier[k].loss;
-      metrics["bound." + std::to_string(k)] = evaluation.posterior->earlier[k].bound;
+    metrics[{"documents", -1}] = static_cast<double>(evaluation.posterior->documents);
+    metrics[{"observed", -1}] = static_cast<double>(evaluation.posterior->observed);
+    for (int h = 0; const double share : evaluation.posterior->shares) metrics[{"share", h++}] = share;
+    for (int k = 0; const auto& earlier : evaluation.posterior->earlier) {
+      metrics[{"earlier", k}] = earlier.loss;
+      metrics[{"bound", k++}] = earlier.bound;
     }
   }
   return metrics;
 }
 
 std::optional<Evaluation> from_metrics(const Metrics& metrics, std::int64_t tokens) {
-  if (metrics.count("loss") == 0) return std::nullopt;
-  Evaluation evaluation{metrics.at("loss"), tokens};
-  if (metrics.count("documents") != 0) {
-    if (metrics.count("observed") == 0 || metrics.count("bound.0") == 0) return std::nullopt;
-    PosteriorSummary summary{{}, std::llround(metrics.at("documents")), std::llround(metrics.at("observed"))};
-    for (std::size_t h = 0; metrics.count("share." + std::to_string(h)) != 0; ++h) {
-      summary.shares.push_back(metrics.at("share." + std::to_string(h)));
-    }
-    for (std::size_t k = 0; metrics.count("bound." + std::to_string(k)) != 0; ++k) {
-      summary.earlier.push_back({metrics.at("earlier." + std::to_string(k)), metrics.at("bound." + std::to_string(k))});
-    }
+  const auto known = [&](const char* name, int part = -1) { return metrics.count({name, part}) != 0; };
+  const auto value = [&](const char* name, int part = -1) { return metrics.at({name, part}); };
+  if (!known("loss")) return std::nullopt;
+  Evaluation evaluation{value("loss"), tokens};
+  if (known("documents")) {
+    if (!known("observed") || !known("bound", 0)) return std::nullopt;
+    PosteriorSummary summary{{}, std::llround(value("documents")), std::llround(value("observed"))};
+    for (int h = 0; known("share", h); ++h) summary.shares.push_back(value("share", h));
+    for (int k = 0; known("bound", k); ++k) summary.earlier.push_back({value("earlier", k), value("bound", k)});
     evaluation.posterior = summary;
   }
   return evaluation;
@@ -75,15 +72,19 @@ std::optional<Evaluation> from_metrics(const Metrics& metrics, std::int64_t toke
 
 }  // namespace
 
+Measured measured_on(Split split, std::int64_t max_tokens, std::int64_t operation) {
+  const char* name = split == Split::train ? "train" : split == Split::validation ? "validation" : "held_out";
+  return {name, max_tokens, operation};
+}
+
 std::optional<Evaluation> known_score(const Registry& registry, const std::string& version, const std::string& task,
                                       std::int64_t max_tokens) {
-  const std::string suffix = std::to_string(max_tokens);
+  const Measured wanted = measured_on(Split::held_out, max_tokens);
   Metrics known;
   std::int64_t tokens = 0;
   for (const Score& score : registry.scores(version, task)) {
-    const std::size_t at = score.metric.rfind('@');
-    if (score.split != "held_out" || at == std::string::npos || score.metric.substr(at + 1) != suffix) continue;
-    known[score.metric.substr(0, at)] = score.value;
+    if (score.split != wanted.split || score.token_limit != wanted.token_limit) continue;
+    known[{score.metric, score.part}] = score.value;
     tokens = score.token_count;
   }
   return from_metrics(known, tokens);
@@ -105,10 +106,11 @@ std::optional<Evaluation> scored(Session& session, const std::string& version, c
 void keep_score(Session& session, const std::string& version, const std::string& task,
                 const std::optional<Evaluation>& result, std::int64_t max_tokens, std::int64_t operation) {
   if (!result.has_value() || !std::isfinite(result->loss) || !session.registry.has_task(task)) return;
-  const std::string suffix = "@" + std::to_string(max_tokens);
+  const Measured on = measured_on(Split::held_out, max_tokens, operation);
   session.registry.atomically([&] {  // killed on the way, all or nothing is known
     for (const auto& [metric, value] : metrics_of(*result)) {
-      session.registry.put_score({version, task, "held_out", metric + suffix, value, result->tokens, operation, 0});
+      session.registry.put_score(
+          {version, task, on.split, metric.first, value, result->tokens, operation, 0, on.token_limit, metric.second});
     }
   });
 }

@@ -28,10 +28,13 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
                                         std::int64_t max_tokens, std::int64_t context = 0,
                                         PosteriorMode mode = PosteriorMode::strict, const std::string& stage = "");
 
-/// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss@max_tokens"), for a
-/// model with domains also "documents@…", "observed@…", "share.H@…", "earlier.K@…" and "bound.K@…" of its
-/// PosteriorSummary, and taken from there when it is known, on whatever device it was computed. `model` must be that
-/// version's.
+/// What the registry keeps of how something was measured on a task.
+Measured measured_on(Split split, std::int64_t max_tokens, std::int64_t operation = 0);
+
+/// evaluate_task on the held-out split, kept in the registry as (version, task, "held_out", "loss", max_tokens), for a
+/// model with domains also "documents", "observed", and "share", "earlier" and "bound", one part for each hypothesis
+/// and earlier stage, of its PosteriorSummary, and taken from there when it is known, on whatever device it was
+/// computed. `model` must be that version's.
 std::optional<Evaluation> scored(Session& session, const std::string& version, const Model& model, const TaskData& task,
                                  std::int64_t max_tokens, std::int64_t operation = 0);
 

@@ -41,7 +41,7 @@ def make_workspace(program, folder, versions):
     with sqlite3.connect(folder / ".mformer/registry.db") as registry:
         copy(registry, "operations", "id", versions, id="n", uid="printf('%032x', n)", version_before="printf('%064x', n - 1)",
              version_after="printf('%064x', n)")
-        copy(registry, "versions", "number", versions, hash="printf('%064x', n)", parent_hash="printf('%064x', n - 1)", operation_id="n", number="n")
+        copy(registry, "versions", "number", versions, id="n", hash="printf('%064x', n)", parent_hash="printf('%064x', n - 1)", operation_id="n", number="n")
         registry.execute("UPDATE operations SET version_before = (SELECT hash FROM versions WHERE number = 1) WHERE id = 2")
         registry.execute("UPDATE versions SET parent_hash = (SELECT hash FROM versions WHERE number = 1) WHERE number = 2")
         registry.execute("UPDATE models SET current_version = (SELECT hash FROM versions WHERE number = ?)", (versions,))

@@ -41,8 +41,9 @@ class IntegrityTest(mformer.EndToEndTest):
         """The file of base's output head, damaged."""
         with sqlite3.connect(work / ".mformer" / "registry.db") as registry:
             (name,), = registry.execute(
-                "SELECT object_hash FROM version_parts JOIN models ON current_version = version_hash "
-                "WHERE version_parts.name = 'lm_head'")
+                "SELECT objects.hash FROM models JOIN versions ON versions.hash = current_version "
+                "JOIN version_parts ON version_id = versions.id JOIN parts ON parts.id = part_id "
+                "JOIN objects ON objects.id = object_id WHERE parts.name = 'lm_head'")
         file = work / ".mformer" / "objects" / name[:2] / name
         damage(file)
         return file

@@ -16,7 +16,8 @@ class NamesTest(mformer.EndToEndTest):
 
     def scores(self, work):
         with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
-            return registry.execute("SELECT task, split, metric, value FROM scores ORDER BY 1, 2, 3").fetchall()
+            return registry.execute("SELECT name, split, metric, part, token_limit, value FROM scores "
+                                    "JOIN tasks ON tasks.id = task_id ORDER BY 1, 2, 3, 4, 5").fetchall()
 
     def test_a_task_is_renamed_and_removed_and_undo_takes_both_back(self):
         work = self.workspace()
@@ -118,8 +119,7 @@ class NamesTest(mformer.EndToEndTest):
         work = self.workspace()
         with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
             registry.execute("PRAGMA foreign_keys = OFF")
-            for table, column in (("tasks", "name"), ("scores", "task"), ("routing_stats", "task")):
-                registry.execute(f"UPDATE {table} SET {column} = 'eng\u009blish' WHERE {column} = 'english'")
+            registry.execute("UPDATE tasks SET name = 'eng\u009blish' WHERE name = 'english'")
             registry.commit()
         work.run("finetune", "--task", "eng\u009blish", "--steps", "1", *mformer.QUICK)
         for line in (("tasks",), ("eval", "--max-tokens", "100")):

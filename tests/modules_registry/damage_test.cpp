@@ -66,8 +66,7 @@ TEST_F(DamageTest, AReferenceToAMissingRowIsFound) {
 }
 
 TEST_F(DamageTest, AnAlteredManifestIsFound) {
-  sql("UPDATE version_modules SET frozen = 1 WHERE layer = 1 AND position = 0 AND kind = 'att' "
-      "AND version_hash = (SELECT max(hash) FROM versions)");
+  sql("UPDATE bank_modules SET frozen = 1 WHERE position = 0 AND bank_id = (SELECT max(id) FROM banks)");
   EXPECT_THAT(registry_.fsck(), Contains(HasSubstr("does not have the manifest and parent")));
 }
 
@@ -77,7 +76,7 @@ TEST_F(DamageTest, AnAlteredParentIsFound) {
 }
 
 TEST_F(DamageTest, ALostLayerIsFound) {
-  sql("DELETE FROM version_layers WHERE layer = 0");
+  sql("DELETE FROM version_banks WHERE bank_id IN (SELECT id FROM banks WHERE layer = 0)");
   EXPECT_THAT(registry_.fsck(), Not(IsEmpty()));
 }
 

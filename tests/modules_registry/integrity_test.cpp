@@ -50,9 +50,16 @@ TEST_F(IntegrityTest, ALostRowOfAnyTableIsFound) {
 TEST_F(IntegrityTest, ARowMoreIsFound) {
   EXPECT_THAT(problems_after("INSERT INTO settings VALUES ('another', 'text')"),
               Contains(HasSubstr("table settings has ")));
-  EXPECT_THAT(problems_after("INSERT INTO scores SELECT version_hash, task, split, 'accuracy', value, token_count, "
-                             "operation_id, created_ms FROM scores"),
+  EXPECT_THAT(problems_after("INSERT INTO scores SELECT version_id, task_id, split, 'accuracy', part, token_limit, "
+                             "value, token_count, operation_id, created_ms FROM scores"),
               Contains(HasSubstr("table scores has ")));
+}
+
+TEST_F(IntegrityTest, ARowMoreThatNoVersionHasIsFound) {
+  EXPECT_THAT(problems_after("INSERT INTO banks (layer, kind) VALUES (0, 'att')"),
+              Contains(HasSubstr("belongs to no version")));
+  EXPECT_THAT(problems_after("INSERT INTO parts (name, object_id) SELECT 'another', min(id) FROM objects"),
+              Contains(HasSubstr("belongs to no version")));
 }
 
 TEST_F(IntegrityTest, RowsThatChangePlacesAreFound) {
@@ -79,14 +86,15 @@ TEST_F(IntegrityTest, AnEditWithAnotherToolStaysPossibleAndCanBeTakenForRight) {
 
 TEST_F(IntegrityTest, AllDamageIsListedNotTheFirst) {
   sql(dir(),
-      "DELETE FROM version_layers WHERE layer = 1; UPDATE scores SET value = 2 * value; "
+      "DELETE FROM version_banks WHERE bank_id IN (SELECT id FROM banks WHERE layer = 0); "
+      "UPDATE scores SET value = 2 * value; "
       "UPDATE settings SET value = 'base' WHERE key = 'current_model'");
   const Strings problems = problems_of(dir());
   EXPECT_THAT(problems, Contains(HasSubstr("table scores")));
   EXPECT_THAT(problems, Contains(HasSubstr("table settings")));
   SQLite::Database db(database().string());
   for (const std::string& version : column(db, "SELECT hash FROM versions WHERE model = 'base'")) {
-    EXPECT_THAT(problems, Contains(AllOf(HasSubstr(version), HasSubstr("lacks its layer 1"))));
+    EXPECT_THAT(problems, Contains(AllOf(HasSubstr(version), HasSubstr("lacks its layer 0"))));
   }
   EXPECT_THAT(problems, Each(Not(HasSubstr("_M_range_check"))));
 }

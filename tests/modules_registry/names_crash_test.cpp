@@ -55,7 +55,7 @@ TEST(NamesCrashTest, KilledAnywhereNamesAndWhatTheyNameAreWhole) {
     task.data_path = "/data/qa";
     task.content_hash = "hash 1";
     registry.add_task(task);
-    registry.put_score({first, "qa", "held_out", "loss@0", 1.5, 10, 0, 0});
+    registry.put_score({first, "qa", "held_out", "loss", 1.5, 10, 0, 0, 0});
   }
   constexpr int kKills = 20;
   std::mt19937 random(20261128);

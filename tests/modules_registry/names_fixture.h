@@ -29,7 +29,7 @@ class NamesTest : public RegistryTest {
   }
 
   void score(const std::string& task, const std::string& version, double value) {
-    registry_.put_score({version, task, "held_out", "loss@0", value, 10, 0, 0});
+    registry_.put_score({version, task, "held_out", "loss", value, 10, 0, 0, 0});
   }
 
   std::int64_t begin(const std::string& command, const std::string& model = "") {

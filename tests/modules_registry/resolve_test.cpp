@@ -50,7 +50,7 @@ TEST_F(ResolveTest, AnAmbiguousBeginningListsTheVersions) {
   const std::string prefix = first_.hash.substr(0, 8);
   SQLite::Database((registry_.folder() / "registry.db").string(), SQLite::OPEN_READWRITE)
       .exec(
-          "INSERT INTO versions SELECT substr(hash, 1, 63) || substr('01', 1 + (substr(hash, 64) = '0'), 1), "
+          "INSERT INTO versions SELECT NULL, substr(hash, 1, 63) || substr('01', 1 + (substr(hash, 64) = '0'), 1), "
           "content_hash, parent_hash, operation_id, model, 3, created_ms, config_json, tokenizer_object "
           "FROM versions WHERE number = 1");
   EXPECT_THAT(error_of([&] { registry_.resolve(prefix); }),

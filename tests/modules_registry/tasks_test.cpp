@@ -130,6 +130,23 @@ TEST_F(TasksTest, StatisticsReadBackInTheRoutersOrderAndAreReplacedWhole) {
   EXPECT_EQ(registry_.routing_stats(version_, "qa").size(), 1U);
 }
 
+TEST_F(TasksTest, StatisticsOnOtherTokensStandBesideEachOtherAndTheLastComeFirst) {
+  std::vector<RoutingStat> all = example_stats(), some = example_stats();
+  for (RoutingStat& stat : some) stat.tokens = 50;
+  registry_.put_routing_stats(version_, "qa", some, {"held_out", 50});
+  registry_.put_routing_stats(version_, "qa", all, {"held_out", 0});
+  const auto tokens = [&](const Measured& on) { return registry_.routing_stats(version_, "qa", on).at(0).tokens; };
+  EXPECT_EQ(registry_.routing_stats(version_, "qa").at(0).tokens, 100);
+  EXPECT_EQ(tokens({"held_out", 50}), 50);
+  EXPECT_EQ(tokens({"held_out", 0}), 100);
+  EXPECT_THAT(registry_.routing_stats(version_, "qa", {"train", 50}), IsEmpty());
+  for (RoutingStat& stat : some) stat.tokens = 49;
+  registry_.put_routing_stats(version_, "qa", some, {"held_out", 50});
+  EXPECT_EQ(tokens({"held_out", 50}), 49);
+  EXPECT_EQ(registry_.routing_stats(version_, "qa").at(0).tokens, 49) << "which is the last one now";
+  EXPECT_THAT(registry_.fsck(), IsEmpty());
+}
+
 TEST_F(TasksTest, StatisticsThatMakeNoSenseChangeNothing) {
   registry_.put_routing_stats(version_, "qa", example_stats());
   std::vector<RoutingStat> bad = example_stats();
@@ -160,6 +177,20 @@ TEST_F(TasksTest, ScoresAreReplacedByKeyAndFiltered) {
   EXPECT_EQ(registry_.scores("", "code").size(), 1U);
   const std::string next = commit_now(registry_, next_commit(registry_, "base")).version.hash;
   EXPECT_THAT(registry_.scores(next), IsEmpty()) << "scores belong to a version";
+}
+
+TEST_F(TasksTest, ScoresOfOtherPartsAndTokensAreOthers) {
+  for (const int part : {-1, 0, 1}) {
+    for (const std::int64_t limit : {-1, 0, 100}) {
+      Score score = example_score(part + static_cast<double>(limit));
+      score.part = part, score.token_limit = limit;
+      registry_.put_score(score);
+    }
+  }
+  ASSERT_EQ(registry_.scores(version_, "qa").size(), 9U);
+  for (const Score& score : registry_.scores()) {
+    EXPECT_EQ(score.value, score.part + static_cast<double>(score.token_limit));
+  }
 }
 
 TEST_F(TasksTest, AScoreMustBeFiniteAndOfSomethingKnown) {

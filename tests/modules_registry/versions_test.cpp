@@ -50,6 +50,29 @@ TEST_F(VersionsTest, TheManifestReadsBackAsItWasCommitted) {
   EXPECT_THAT(registry_.fsck(), IsEmpty());
 }
 
+TEST_F(VersionsTest, WhatAVersionHasLikeItsParentIsStoredOnce) {
+  SQLite::Database db((registry_.folder() / "registry.db").string());
+  const auto rows = [&](const std::string& table) { return db.execAndGet("SELECT count(*) FROM " + table).getInt(); };
+  make_base();
+  EXPECT_EQ(rows("banks"), 4);  // two layers
+  EXPECT_EQ(rows("parts"), 3);
+  step("{}");
+  Commit commit = next_commit(registry_, "base");
+  commit.manifest.layers[0].att_router = registry_.objects().put(as_bytes("another router"));
+  commit_now(registry_, commit);
+  EXPECT_EQ(rows("banks"), 4) << "a router is the version's own";
+  commit.manifest.layers[1].mlp[1].object_hash = registry_.objects().put(as_bytes("trained"));
+  commit.manifest.layers[0].att[0].frozen = true;
+  commit.parent = commit.expected_current = registry_.model("base").current_version;
+  const VersionRecord last = commit_now(registry_, commit).version;
+  EXPECT_EQ(rows("banks"), 6);
+  EXPECT_EQ(rows("bank_modules"), 4 * 2 + 2 * 2);
+  EXPECT_EQ(rows("parts"), 3);
+  EXPECT_EQ(registry_.manifest(last.hash), commit.manifest);
+  EXPECT_EQ(registry_.revisions(commit.manifest.layers[1].mlp[1].uid).back().parent_id, 8) << "its first weights";
+  EXPECT_THAT(registry_.fsck(), IsEmpty());
+}
+
 TEST_F(VersionsTest, ACommitMovesTheModelAndEndsTheOperation) {
   const VersionRecord first = make_base();
   const VersionRecord second = step("{}");

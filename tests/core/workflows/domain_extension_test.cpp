@@ -123,14 +123,15 @@ TEST_F(DomainExtensionTest, ReportsARiseWithinItsBound) {
 TEST_F(DomainExtensionTest, TakesNoLossFromTheRegistryThatHasNoBoundsBesideIt) {
   run(command("german"));
   const std::string version = workspace_.load().record.hash;
-  const auto keep = [&](const std::string& metric, double value) {
-    workspace_.registry().put_score({version, "english", "held_out", metric + "@150", value, 150, 0, 0});
+  const auto keep = [&](const std::string& metric, double value, int part = -1) {
+    workspace_.registry().put_score({version, "english", "held_out", metric, value, 150, 0, 0, 150, part});
   };
   const auto known = [&] { return known_score(workspace_.registry(), version, "english", 150); };
   EXPECT_FALSE(known().has_value());
-  for (const auto* metric : {"loss", "documents", "observed", "share.0", "share.1"}) keep(metric, 1.0);
+  for (const auto* metric : {"loss", "documents", "observed"}) keep(metric, 1.0);
+  keep("share", 1.0, 0), keep("share", 1.0, 1);
   EXPECT_FALSE(known().has_value()) << "hypotheses may have rested";
-  keep("earlier.0", 0.5), keep("bound.0", 0.6);
+  keep("earlier", 0.5, 0), keep("bound", 0.6, 0);
   ASSERT_TRUE(known().has_value());
   EXPECT_EQ(known()->posterior->earlier[0].bound, 0.6);
 }

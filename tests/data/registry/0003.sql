@@ -1,0 +1,309 @@
+BEGIN TRANSACTION;
+CREATE TABLE models (
+  id              INTEGER PRIMARY KEY,                -- the order of making
+  name            TEXT NOT NULL UNIQUE CHECK (name <> ''),
+  current_version TEXT NOT NULL REFERENCES versions (hash) DEFERRABLE INITIALLY DEFERRED,
+  created_ms      INTEGER NOT NULL
+) STRICT;
+INSERT INTO "models" VALUES(1,'base','9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1795915676852);
+INSERT INTO "models" VALUES(2,'other','d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',1795915676880);
+CREATE TABLE modules (
+  uid            TEXT PRIMARY KEY,
+  kind           TEXT NOT NULL CHECK (kind IN ('att', 'mlp')),
+  layer          INTEGER NOT NULL CHECK (layer >= 0),
+  born_operation INTEGER NOT NULL REFERENCES operations (id),
+  born_command   TEXT NOT NULL,
+  born_task      TEXT NOT NULL,
+  copied_from    TEXT,                                -- no reference: may be a module of another workspace
+  created_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO "modules" VALUES('0ef717b8bfff','att',0,2,'init','',NULL,1795915676868);
+INSERT INTO "modules" VALUES('3e833f690bbb','att',0,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('4746ce7f2f32','mlp',1,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('5704a44ba944','att',1,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('729e445d7320','att',0,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('8513735b817f','mlp',0,3,'init','',NULL,1795915676880);
+INSERT INTO "modules" VALUES('8ca8a7be2140','att',1,2,'init','',NULL,1795915676868);
+INSERT INTO "modules" VALUES('93ca15be6329','mlp',0,2,'init','',NULL,1795915676868);
+INSERT INTO "modules" VALUES('a1041b424ab0','att',0,3,'init','',NULL,1795915676880);
+INSERT INTO "modules" VALUES('ad03e5bdcd9b','mlp',0,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('c8ef1d182ff2','mlp',1,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('c946b389cb5c','mlp',1,2,'init','',NULL,1795915676868);
+INSERT INTO "modules" VALUES('d98025e84a3b','att',1,1,'init','',NULL,1795915676852);
+INSERT INTO "modules" VALUES('e8a09e1c9201','mlp',0,1,'init','',NULL,1795915676852);
+CREATE TABLE objects (
+  hash       TEXT PRIMARY KEY CHECK (length(hash) = 64 AND hash NOT GLOB '*[^0-9a-f]*'),
+  size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "objects" VALUES('03c99f8c445b466314d242f549fa6022be800d9940f5882599f9c3bb16832c53',14);
+INSERT INTO "objects" VALUES('06939af0dec9fabee06df45bca51cbe987655fb7f72d2fe68f3c8798a851519e',9);
+INSERT INTO "objects" VALUES('09a3abe74c88bf281bfbb5fc6a46f5d50ac49eeb97b47369df0b600d8f64a4f0',14);
+INSERT INTO "objects" VALUES('14d4f6ee663dc4b7d9025ccbfa6a73162551e5b76a249071bd4974748bb1fc42',12);
+INSERT INTO "objects" VALUES('1c6ea59d322231a618ab2ca555c6c09047cc6a4189f16e328d1a8390a1b8b14b',9);
+INSERT INTO "objects" VALUES('1d856221734790e0353566621686f5e4c198a3ad95344ddfcd4fbf787af14ea7',9);
+INSERT INTO "objects" VALUES('1fb5978573ef79475483bc078aaa75fe0b154abad53ed81668ae84aa80e3f0e3',14);
+INSERT INTO "objects" VALUES('2834aad26afd77a408957be9db91ff2200f6eb4b1ee866f710d22bf699761187',5);
+INSERT INTO "objects" VALUES('2d790963e981d7276ae45efb86e196073a022669342f9b0d701711a20b7da6f6',14);
+INSERT INTO "objects" VALUES('2e527f0913de1bb9485b255eeb51e783ef378012c1a20488e93af1c3093b9cde',12);
+INSERT INTO "objects" VALUES('38946d8ad6bb5f70406c92ec16ab0cdd872f46e48d57c2a69c39c978ba0c82b2',14);
+INSERT INTO "objects" VALUES('3a260b8711104dc2821077a459ef884948520aa3e1f9438e21338788bf17b785',12);
+INSERT INTO "objects" VALUES('492b69ffa29b08b76f6748d9cb5127ee268d64ae9cb359e75cc813e6ee6a5652',9);
+INSERT INTO "objects" VALUES('4df302fdec25eee0c6e19eb26d1c21f042c1516862bb295fe355f40c1f0cff5d',9);
+INSERT INTO "objects" VALUES('5835581712949402f7f605a2d3080216d86ef2fa88091d542ae93d17c48cde44',9);
+INSERT INTO "objects" VALUES('70865aa9a0d198f7033220cbf5783fa03651c7de40b914148382e2147a3620b5',6);
+INSERT INTO "objects" VALUES('71076de6930fccfc49b1e239de4e382abd9cb0ca80c1eadb8ff3a07c51abe5c1',9);
+INSERT INTO "objects" VALUES('7233a3464abb62b5fb3be3154f2c116b751e3c172cdf518cd45d6cb53f832381',5);
+INSERT INTO "objects" VALUES('767042ff33b576c8fe5ab011e581f5a7635dc80056f1dcee6bbd6e89ec3e7e3f',9);
+INSERT INTO "objects" VALUES('77627193f62cd10dd62e98d2d14ad9529e4ff0ce878f1f2faf3b20f770ed5b36',9);
+INSERT INTO "objects" VALUES('7e2fc3f443d531f39454e887d7c961cea42e88b21571988da51dae9b9bb26e9b',5);
+INSERT INTO "objects" VALUES('9927a470c516dd50d8ed42d44364a3fa4fa1b0c9740368d1605779f08aad9fcb',5);
+INSERT INTO "objects" VALUES('a39b021b54035d0abedfa8607c3cb0918902cf78a2b6c3f752e2637c808ea080',14);
+INSERT INTO "objects" VALUES('a95200e8b67e7e00811b5ef5b1ffea64bfadec2b5ad793edc912cf11811c7fe1',9);
+INSERT INTO "objects" VALUES('b193bc10d406ab9af992a27f07aa7417648d4e6590ab98fb0740b74d79b99a33',12);
+INSERT INTO "objects" VALUES('b99617d4591ffc0b921cd1da481ffba979820847a863f08e1a4c133efde49757',5);
+INSERT INTO "objects" VALUES('c0fb1a0e57d425bf8795189ef613e30a21f6896e223bdbe0a15448943aff1fc1',6);
+INSERT INTO "objects" VALUES('da7aef1b16ff18f6f72edaadf2d9aff19ec25bfb576d0a3e2f618471f0c08ef4',9);
+INSERT INTO "objects" VALUES('e488031c9cc5bbabd769e5236dc34a952d9c0ed327a636394592d8dd9a431f13',9);
+INSERT INTO "objects" VALUES('fa9d5a75c3bd6a52216ae61d2ccd95a53dcc5bcee9fe9da29bd918d8a1a33181',5);
+CREATE TABLE operation_data (
+  operation_id INTEGER NOT NULL REFERENCES operations (id),
+  position     INTEGER NOT NULL,
+  role         TEXT NOT NULL,
+  task         TEXT NOT NULL,
+  path         TEXT NOT NULL,
+  content_hash TEXT NOT NULL,
+  PRIMARY KEY (operation_id, position)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "operation_data" VALUES(4,0,'train','qa','/data/qa','beef');
+CREATE TABLE operations (
+  id             INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid            TEXT NOT NULL UNIQUE,
+  command        TEXT NOT NULL,
+  arguments_json TEXT NOT NULL,
+  seed           INTEGER NOT NULL,
+  code_version   TEXT NOT NULL,
+  started_ms     INTEGER NOT NULL,
+  ended_ms       INTEGER,                             -- NULL while running
+  outcome        TEXT NOT NULL CHECK (outcome IN ('running', 'done', 'failed', 'interrupted')),
+  message        TEXT NOT NULL DEFAULT '',
+  model          TEXT NOT NULL,                       -- no reference: the model may not exist yet
+  version_before TEXT REFERENCES versions (hash),
+  version_after  TEXT REFERENCES versions (hash),
+  CHECK ((outcome = 'running') = (ended_ms IS NULL))
+) STRICT;
+INSERT INTO "operations" VALUES(1,'7920eee48c16','train','{}',0,'',1795915676816,1795915676853,'done','','base',NULL,'6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62');
+INSERT INTO "operations" VALUES(2,'bae68573d872','train','{}',0,'',1795915676857,1795915676870,'done','a second one','base','6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62','2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41');
+INSERT INTO "operations" VALUES(3,'1a115e6fe969','train','{}',0,'',1795915676873,1795915676880,'done','','other',NULL,'d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db');
+INSERT INTO "operations" VALUES(4,'5521da0e8e8e','task add','{"name": "qa"}',3,'1.0',1795915676888,1795915676948,'done','added','base','2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',NULL);
+INSERT INTO "operations" VALUES(5,'228f83080765','freeze','{}',0,'',1795915677036,1795915677045,'done','','base','2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026');
+CREATE TABLE revisions (
+  id           INTEGER PRIMARY KEY,
+  module_uid   TEXT NOT NULL REFERENCES modules (uid),
+  object_hash  TEXT NOT NULL REFERENCES objects (hash),
+  parent_id    INTEGER REFERENCES revisions (id),     -- what it was trained from; NULL for the first
+  operation_id INTEGER NOT NULL REFERENCES operations (id),
+  created_ms   INTEGER NOT NULL,
+  UNIQUE (module_uid, object_hash)
+) STRICT;
+INSERT INTO "revisions" VALUES(1,'3e833f690bbb','492b69ffa29b08b76f6748d9cb5127ee268d64ae9cb359e75cc813e6ee6a5652',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(2,'729e445d7320','4df302fdec25eee0c6e19eb26d1c21f042c1516862bb295fe355f40c1f0cff5d',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(3,'ad03e5bdcd9b','a95200e8b67e7e00811b5ef5b1ffea64bfadec2b5ad793edc912cf11811c7fe1',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(4,'e8a09e1c9201','71076de6930fccfc49b1e239de4e382abd9cb0ca80c1eadb8ff3a07c51abe5c1',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(5,'d98025e84a3b','1d856221734790e0353566621686f5e4c198a3ad95344ddfcd4fbf787af14ea7',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(6,'5704a44ba944','1c6ea59d322231a618ab2ca555c6c09047cc6a4189f16e328d1a8390a1b8b14b',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(7,'4746ce7f2f32','da7aef1b16ff18f6f72edaadf2d9aff19ec25bfb576d0a3e2f618471f0c08ef4',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(8,'c8ef1d182ff2','767042ff33b576c8fe5ab011e581f5a7635dc80056f1dcee6bbd6e89ec3e7e3f',NULL,1,1795915676852);
+INSERT INTO "revisions" VALUES(9,'0ef717b8bfff','7e2fc3f443d531f39454e887d7c961cea42e88b21571988da51dae9b9bb26e9b',NULL,2,1795915676868);
+INSERT INTO "revisions" VALUES(10,'93ca15be6329','2834aad26afd77a408957be9db91ff2200f6eb4b1ee866f710d22bf699761187',NULL,2,1795915676868);
+INSERT INTO "revisions" VALUES(11,'8ca8a7be2140','fa9d5a75c3bd6a52216ae61d2ccd95a53dcc5bcee9fe9da29bd918d8a1a33181',NULL,2,1795915676868);
+INSERT INTO "revisions" VALUES(12,'c946b389cb5c','7233a3464abb62b5fb3be3154f2c116b751e3c172cdf518cd45d6cb53f832381',NULL,2,1795915676868);
+INSERT INTO "revisions" VALUES(13,'a1041b424ab0','77627193f62cd10dd62e98d2d14ad9529e4ff0ce878f1f2faf3b20f770ed5b36',NULL,3,1795915676880);
+INSERT INTO "revisions" VALUES(14,'8513735b817f','e488031c9cc5bbabd769e5236dc34a952d9c0ed327a636394592d8dd9a431f13',NULL,3,1795915676880);
+CREATE TABLE routing_stats (
+  version_hash         TEXT NOT NULL REFERENCES versions (hash),
+  task                 TEXT NOT NULL REFERENCES tasks (name) ON DELETE CASCADE,
+  layer                INTEGER NOT NULL,
+  kind                 TEXT NOT NULL CHECK (kind IN ('att', 'mlp')),
+  module_uid           TEXT NOT NULL REFERENCES modules (uid),
+  slots                INTEGER NOT NULL CHECK (slots >= 0),
+  gate_mass            REAL NOT NULL,
+  weighted_output_norm REAL NOT NULL,
+  tokens               INTEGER NOT NULL CHECK (tokens >= 0),
+  PRIMARY KEY (version_hash, task, module_uid)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'att','0ef717b8bfff',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'att','3e833f690bbb',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'mlp','4746ce7f2f32',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'att','5704a44ba944',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'att','729e445d7320',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'att','8ca8a7be2140',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'mlp','93ca15be6329',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'mlp','ad03e5bdcd9b',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'mlp','c8ef1d182ff2',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'mlp','c946b389cb5c',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',1,'att','d98025e84a3b',3,1.5,2.5,10);
+INSERT INTO "routing_stats" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa',0,'mlp','e8a09e1c9201',3,1.5,2.5,10);
+CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_ms INTEGER NOT NULL) STRICT;
+INSERT INTO "schema_migrations" VALUES(1,'0001_initial',1795915676793);
+INSERT INTO "schema_migrations" VALUES(2,'0002_seals',1795915676793);
+INSERT INTO "schema_migrations" VALUES(3,'0003_task_reading',1795915676794);
+CREATE TABLE scores (
+  version_hash TEXT NOT NULL REFERENCES versions (hash),
+  task         TEXT NOT NULL REFERENCES tasks (name) ON DELETE CASCADE,
+  split        TEXT NOT NULL,
+  metric       TEXT NOT NULL,
+  value        REAL NOT NULL,
+  token_count  INTEGER NOT NULL CHECK (token_count >= 0),
+  operation_id INTEGER REFERENCES operations (id),
+  created_ms   INTEGER NOT NULL,
+  PRIMARY KEY (version_hash, task, split, metric)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','bound.0@65536',1.125,10,1,1795915676988);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','documents@65536',1.375,10,1,1795915677008);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','earlier.0@65536',1.25,10,1,1795915677000);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','loss',4.25,10,4,1795915676924);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','loss@0',0.75,10,1,1795915676972);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','loss@100',0.625,10,1,1795915676970);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','observed@65536',1.5,10,1,1795915677016);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','share.0@65536',0.875,10,1,1795915676976);
+INSERT INTO "scores" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','qa','held_out','share.1@65536',1.0,10,1,1795915676982);
+INSERT INTO "scores" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62','qa','held_out','loss',5.5,10,NULL,1795915676928);
+CREATE TABLE seals (
+  table_name TEXT PRIMARY KEY,
+  state      BLOB NOT NULL CHECK (length(state) = 56)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "seals" VALUES('models',X'020000000000000007000000000000004645335442BE8BB3168CC4C946B9B0FEC49B4828D27891A477802167444A07CB5FE5A9716925F330');
+INSERT INTO "seals" VALUES('modules',X'0E000000000000000E00000000000000D32B2230A5300FFE0C8013F229D6B8D4F8330D9DE8552FD1E0029EB190FB0B0779A05C60CCD42E03');
+INSERT INTO "seals" VALUES('objects',X'1E000000000000001E0000000000000076208F9F79FEE90D0415500A0A531796AA82BE4C597B85977002C7400D73F710E91BD2319208C7D8');
+INSERT INTO "seals" VALUES('operation_data',X'01000000000000000100000000000000C164F65A095B87857E99274E158D7AE0D40E9E05E3E1AAE7451E66F36D288B470B5DB35FD256EAF1');
+INSERT INTO "seals" VALUES('operations',X'05000000000000000F00000000000000E383924C28AE88C027E57EEA98E05E1147B0E2A757F658CCA87683E52BAB1C7FA90EE8A6C605C7AF');
+INSERT INTO "seals" VALUES('revisions',X'0E000000000000000E00000000000000212A3369F30ECB1DDCA4779B13E4E00A7A377CA9FD2AA2673EDD6EC8A998DC37DB05E76B68CFD665');
+INSERT INTO "seals" VALUES('routing_stats',X'0C0000000000000024000000000000006EE4716CADD2556E15DE6296F3D78519833B923555C65D16D90B10F0D66AF173222B5D9FC3E18BC9');
+INSERT INTO "seals" VALUES('schema_migrations',X'030000000000000000000000000000008795D118AE0A2B6CD10495A98FEA7474F2A727A924015A2DD1B3C151F9ECEBA69F5CB3568BC2A51A');
+INSERT INTO "seals" VALUES('scores',X'0A00000000000000100000000000000093AF1F3C8873CE9AFE0A25F91B8B09675DA7D4E10DD11B00BB3C21006ABF41E255415F52868E5592');
+INSERT INTO "seals" VALUES('settings',X'02000000000000000600000000000000BC462059BD611D090DEC0329488B513EDDBC394C1B83D16A7FD16DFA3592259DEA2C9F64D90A288F');
+INSERT INTO "seals" VALUES('tasks',X'010000000000000003000000000000005CD98E8D8CAE2F67BBABCDA11398DF0BF727AD0B3AFFB3DFA6859D396B620C35FDD87A060BD5E7D0');
+INSERT INTO "seals" VALUES('versions',X'040000000000000004000000000000005C7F56EDA0B7ACFEDACEAB7D0C76878AB03CA7B47BC85170CA87CB514414E190A6D65F9CE5BC9AD8');
+CREATE TABLE settings (
+  key   TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO "settings" VALUES('current_model','other');
+INSERT INTO "settings" VALUES('key','value');
+CREATE TABLE tasks (
+  id                INTEGER PRIMARY KEY,              -- the order of adding
+  name              TEXT NOT NULL UNIQUE CHECK (name <> ''),
+  data_path         TEXT NOT NULL,
+  content_hash      TEXT NOT NULL,
+  token_count       INTEGER NOT NULL CHECK (token_count >= 0),
+  document_count    INTEGER NOT NULL CHECK (document_count >= 0),
+  heldout_rule      TEXT NOT NULL,
+  created_operation INTEGER REFERENCES operations (id),
+  created_ms        INTEGER NOT NULL
+, fields TEXT NOT NULL DEFAULT '', left_out_files INTEGER, left_out_records INTEGER) STRICT;
+INSERT INTO "tasks" VALUES(1,'qa','/data/qa','new data',10,2,'rule',4,1795915676912,'',NULL,NULL);
+CREATE TABLE version_layers (
+  version_hash TEXT NOT NULL REFERENCES versions (hash),
+  layer        INTEGER NOT NULL CHECK (layer >= 0),
+  att_router   TEXT REFERENCES objects (hash),
+  mlp_router   TEXT REFERENCES objects (hash),
+  PRIMARY KEY (version_hash, layer)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "version_layers" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'2e527f0913de1bb9485b255eeb51e783ef378012c1a20488e93af1c3093b9cde','b193bc10d406ab9af992a27f07aa7417648d4e6590ab98fb0740b74d79b99a33');
+INSERT INTO "version_layers" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'3a260b8711104dc2821077a459ef884948520aa3e1f9438e21338788bf17b785','14d4f6ee663dc4b7d9025ccbfa6a73162551e5b76a249071bd4974748bb1fc42');
+INSERT INTO "version_layers" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'03c99f8c445b466314d242f549fa6022be800d9940f5882599f9c3bb16832c53','2d790963e981d7276ae45efb86e196073a022669342f9b0d701711a20b7da6f6');
+INSERT INTO "version_layers" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'a39b021b54035d0abedfa8607c3cb0918902cf78a2b6c3f752e2637c808ea080','1fb5978573ef79475483bc078aaa75fe0b154abad53ed81668ae84aa80e3f0e3');
+INSERT INTO "version_layers" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'2e527f0913de1bb9485b255eeb51e783ef378012c1a20488e93af1c3093b9cde','b193bc10d406ab9af992a27f07aa7417648d4e6590ab98fb0740b74d79b99a33');
+INSERT INTO "version_layers" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'3a260b8711104dc2821077a459ef884948520aa3e1f9438e21338788bf17b785','14d4f6ee663dc4b7d9025ccbfa6a73162551e5b76a249071bd4974748bb1fc42');
+INSERT INTO "version_layers" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',0,'09a3abe74c88bf281bfbb5fc6a46f5d50ac49eeb97b47369df0b600d8f64a4f0','38946d8ad6bb5f70406c92ec16ab0cdd872f46e48d57c2a69c39c978ba0c82b2');
+CREATE TABLE version_modules (
+  version_hash TEXT NOT NULL,
+  layer        INTEGER NOT NULL,
+  kind         TEXT NOT NULL CHECK (kind IN ('att', 'mlp')),
+  position     INTEGER NOT NULL,                      -- index in the layer's router
+  revision_id  INTEGER NOT NULL REFERENCES revisions (id),
+  frozen       INTEGER NOT NULL CHECK (frozen IN (0, 1)),
+  PRIMARY KEY (version_hash, layer, kind, position),
+  FOREIGN KEY (version_hash, layer) REFERENCES version_layers (version_hash, layer)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'att',0,1,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'att',1,2,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'att',2,9,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'mlp',0,3,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'mlp',1,4,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'mlp',2,10,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'att',0,5,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'att',1,6,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'att',2,11,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'mlp',0,7,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'mlp',1,8,0);
+INSERT INTO "version_modules" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'mlp',2,12,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'att',0,1,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'att',1,2,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'mlp',0,3,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'mlp',1,4,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'att',0,5,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'att',1,6,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'mlp',0,7,0);
+INSERT INTO "version_modules" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'mlp',1,8,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'att',0,1,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'att',1,2,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'att',2,9,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'mlp',0,3,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'mlp',1,4,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'mlp',2,10,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'att',0,5,1);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'att',1,6,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'att',2,11,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'mlp',0,7,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'mlp',1,8,0);
+INSERT INTO "version_modules" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'mlp',2,12,0);
+INSERT INTO "version_modules" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',0,'att',0,13,0);
+INSERT INTO "version_modules" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',0,'mlp',0,14,0);
+CREATE TABLE version_parts (
+  version_hash TEXT NOT NULL REFERENCES versions (hash),
+  position     INTEGER NOT NULL,
+  name         TEXT NOT NULL,
+  object_hash  TEXT NOT NULL REFERENCES objects (hash),
+  PRIMARY KEY (version_hash, position),
+  UNIQUE (version_hash, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "version_parts" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',0,'wte','b99617d4591ffc0b921cd1da481ffba979820847a863f08e1a4c133efde49757');
+INSERT INTO "version_parts" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',1,'ln_f','c0fb1a0e57d425bf8795189ef613e30a21f6896e223bdbe0a15448943aff1fc1');
+INSERT INTO "version_parts" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',2,'lm_head','5835581712949402f7f605a2d3080216d86ef2fa88091d542ae93d17c48cde44');
+INSERT INTO "version_parts" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',0,'wte','b99617d4591ffc0b921cd1da481ffba979820847a863f08e1a4c133efde49757');
+INSERT INTO "version_parts" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',1,'ln_f','c0fb1a0e57d425bf8795189ef613e30a21f6896e223bdbe0a15448943aff1fc1');
+INSERT INTO "version_parts" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',2,'lm_head','5835581712949402f7f605a2d3080216d86ef2fa88091d542ae93d17c48cde44');
+INSERT INTO "version_parts" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',0,'wte','b99617d4591ffc0b921cd1da481ffba979820847a863f08e1a4c133efde49757');
+INSERT INTO "version_parts" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',1,'ln_f','c0fb1a0e57d425bf8795189ef613e30a21f6896e223bdbe0a15448943aff1fc1');
+INSERT INTO "version_parts" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026',2,'lm_head','5835581712949402f7f605a2d3080216d86ef2fa88091d542ae93d17c48cde44');
+INSERT INTO "version_parts" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',0,'wte','9927a470c516dd50d8ed42d44364a3fa4fa1b0c9740368d1605779f08aad9fcb');
+INSERT INTO "version_parts" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',1,'ln_f','70865aa9a0d198f7033220cbf5783fa03651c7de40b914148382e2147a3620b5');
+INSERT INTO "version_parts" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db',2,'lm_head','06939af0dec9fabee06df45bca51cbe987655fb7f72d2fe68f3c8798a851519e');
+CREATE TABLE versions (
+  hash             TEXT PRIMARY KEY CHECK (length(hash) = 64 AND hash NOT GLOB '*[^0-9a-f]*'),
+  content_hash     TEXT NOT NULL,
+  parent_hash      TEXT REFERENCES versions (hash),
+  operation_id     INTEGER NOT NULL REFERENCES operations (id),
+  model            TEXT NOT NULL REFERENCES models (name),
+  number           INTEGER NOT NULL CHECK (number >= 1),
+  created_ms       INTEGER NOT NULL,
+  config_json      TEXT NOT NULL,
+  tokenizer_object TEXT REFERENCES objects (hash),
+  UNIQUE (model, number)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "versions" VALUES('2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41','1ca5860deb6f52ff4bfbc2eb57cfcdb0bf801cc08169ec532e3426e87f54e548','6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62',2,'base',2,1795915676868,'{"model_type": "moduleformer"}',NULL);
+INSERT INTO "versions" VALUES('6ce3c541db7e8ae4de931ed31879b7986ff8d4fb49c0afa5dc957d0133d25f62','1088327afe2a1f965edce2aae490bdaeac08748a8bde2a81c90323cf756fa79b',NULL,1,'base',1,1795915676852,'{"model_type": "moduleformer"}',NULL);
+INSERT INTO "versions" VALUES('9cacd3f6c43af4e9eabe9e3c1b29f9de13aa5e992c8bfbde2bd2c7c853b32026','6dbe18a7f89d831f9325b59dc817cbcc31663f9849dcc655b3cb7de765b7c017','2834292ca4719bfdc42d7f71512eefe8422a482fd127636f9d8553a98a914e41',5,'base',3,1795915677044,'{"model_type": "moduleformer"}',NULL);
+INSERT INTO "versions" VALUES('d14accb38cef32326b680470ade0f4d1a56eaf42871b283c484021b6f2b5e4db','757be75483e099861a05853f3f73865b05f8c00ae5172aa6bdeb58d015abc33f',NULL,3,'other',1,1795915676880,'{"model_type": "moduleformer"}',NULL);
+CREATE INDEX operations_running ON operations (id) WHERE outcome = 'running';
+CREATE INDEX version_modules_revision ON version_modules (revision_id);
+CREATE VIEW version_objects (version_hash, object_hash) AS
+  SELECT version_hash, object_hash FROM version_parts
+  UNION ALL SELECT version_hash, att_router FROM version_layers WHERE att_router IS NOT NULL
+  UNION ALL SELECT version_hash, mlp_router FROM version_layers WHERE mlp_router IS NOT NULL
+  UNION ALL SELECT version_hash, object_hash FROM version_modules JOIN revisions ON revisions.id = revision_id
+  UNION ALL SELECT hash, tokenizer_object FROM versions WHERE tokenizer_object IS NOT NULL;
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('operations',5);
+COMMIT;
