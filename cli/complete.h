@@ -36,6 +36,9 @@ struct Completion {
 /// Words that are no part of a valid line are passed over.
 Completion complete(const CLI::App& root, const std::vector<std::string>& words, const NameLookup& names);
 
+/// How it is written on a command line: "--scope", or "NAME" of an argument.
+std::string typed_name(const CLI::Option& option);
+
 /// What an argument or an option's value names. `command`: "task move", without the program's name.
 Named named_by(const CLI::Option& option, const std::string& command);
 
