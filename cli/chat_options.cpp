@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "cli/standard_streams.h"
+#include "core/formats/input_file.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -58,7 +59,8 @@ std::optional<ChatRequest> chat_request(const ChatFlags& flags, const std::optio
     request.source = "the chat template in '" + flags.chat_template + "'";
   }
   if (!flags.messages.empty()) {
-    request.messages = parse_messages(read_file(flags.messages), "'" + flags.messages + "'");
+    request.messages =
+        parse_messages(read_bounded_file(flags.messages, kMostJsonBytes, "a conversation"), "'" + flags.messages + "'");
   }
   if (!flags.system.empty()) {
     if (!request.messages.empty() && request.messages.front().role == "system") {

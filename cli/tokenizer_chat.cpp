@@ -8,6 +8,7 @@
 #include "cli/standard_streams.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
+#include "core/formats/input_file.h"
 #include "core/formats/model_config.h"
 #include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
@@ -86,9 +87,10 @@ std::vector<std::string> learned(const ChatTemplate& chat, const std::vector<Cha
 
 void run_chat(const ShowChatFlags& flags, const GlobalOptions& global) {
   const ChatWriter writer = open_writer(flags, global);
-  const std::vector<ChatMessage> messages = flags.messages.empty()
-                                                ? parse_messages(read_standard_input(), "standard input")
-                                                : parse_messages(read_file(flags.messages), "'" + flags.messages + "'");
+  const std::vector<ChatMessage> messages =
+      flags.messages.empty() ? parse_messages(read_standard_input(), "standard input")
+                             : parse_messages(read_bounded_file(flags.messages, kMostJsonBytes, "a conversation"),
+                                              "'" + flags.messages + "'");
   const ChatTemplate chat(*writer.format, writer.tokenizer, writer.source);
   const ChatText written = chat.write(messages, flags.ask);
   terminal::Report report("tokenizer chat", global.json);

@@ -7,6 +7,7 @@
 #include "core/families/gguf_model.h"
 #include "core/formats/chat_format.h"
 #include "core/formats/generation_config.h"
+#include "core/formats/input_file.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
@@ -33,11 +34,12 @@ void check_folder(const fs::path& folder) {
 // With what generation_config.json beside it says about the end of a text.
 HubConfig read_config(const fs::path& path, const ReadOptions& options) {
   refuse_stand_in_at(path.string());
-  HubConfig read = read_hub_config(read_file(path), path.string(), options);
+  HubConfig read = read_hub_config(read_bounded_file(path, kMostJsonBytes, "a config"), path.string(), options);
   const fs::path generation = path.parent_path() / "generation_config.json";
   if (!is_file(generation)) return read;
   refuse_stand_in_at(generation.string());
-  take_generation_config(read.config, read_file(generation), !read.names_end_tokens, generation.string());
+  take_generation_config(read.config, read_bounded_file(generation, kMostJsonBytes, "a config"), !read.names_end_tokens,
+                         generation.string());
   return read;
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/formats/input_file.h"
 #include "core/formats/model_config.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
@@ -111,7 +112,8 @@ std::optional<ChatFormat> read_chat_format(const fs::path& folder) {
   json settings = json::object();
   if (is_file_here(settings_file)) {
     refuse_stand_in_at(settings_file.string());
-    settings = parse_config_object(read_file(settings_file), settings_file.string());
+    settings = parse_config_object(read_bounded_file(settings_file, kMostJsonBytes, "a file of settings"),
+                                   settings_file.string());
   }
   const bool apart = is_file_here(template_file);
   std::optional<std::string> text =
@@ -123,7 +125,7 @@ std::optional<ChatFormat> read_chat_format(const fs::path& folder) {
 
 ChatFormat read_chat_template(const fs::path& file) {
   refuse_stand_in_at(file.string());
-  ChatFormat format{read_file(file), {}};
+  ChatFormat format{read_bounded_file(file, kLongestChatTemplate, "a chat template"), {}};
   require_template(format.template_text, quoted_name(file.string()));
   return format;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
@@ -74,6 +75,24 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> to) const {
 std::string InputFile::text(std::uint64_t offset, std::size_t count) const {
   std::string text(count, '\0');
   read(offset, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+std::string read_bounded_file(const std::filesystem::path& path, std::uint64_t most, std::string_view what) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw_file_error("read", path, errno);
+  const std::unique_ptr<const int, void (*)(const int*)> closed(&fd, [](const int* open) { ::close(*open); });
+  std::string text;
+  std::vector<char> block(1U << 16);
+  while (const ssize_t got = ::read(fd, block.data(), block.size())) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_file_error("read", path, errno);
+    text.append(block.data(), static_cast<std::size_t>(got));
+    if (text.size() <= most) continue;
+    throw Error("'" + path.string() + "' is longer than " + std::string(what) + " can be: more than " +
+                    std::to_string(most >> 20U) + " MiB",
+                "is it the file that was meant?");
+  }
   return text;
 }
 

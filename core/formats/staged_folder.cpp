@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/formats/input_file.h"
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
@@ -63,7 +64,8 @@ std::vector<fs::path> entries(const fs::path& folder) {
 
 /// Null unless it can be read as such.
 nlohmann::json read_provenance(const fs::path& file) {
-  auto provenance = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  auto provenance = nlohmann::json::parse(read_bounded_file(file, kMostJsonBytes, "a provenance"), nullptr,
+                                          /*allow_exceptions=*/false);
   const bool is_one = provenance.is_object() && provenance.contains("format") && provenance.contains("version") &&
                       provenance.contains("modules");
   return is_one ? std::move(provenance) : nlohmann::json();

@@ -7,10 +7,11 @@
 #include <set>
 #include <string>
 
+#include "core/formats/input_file.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
-#include "modules_registry/files.h"
+#include "modules_registry/json_depth.h"
 
 namespace mformer {
 namespace {
@@ -28,7 +29,9 @@ using WeightMap = std::map<std::string, std::set<std::string>>;
 
 WeightMap read_index(const fs::path& path) {
   refuse_stand_in_at(path.string());
-  const json index = json::parse(read_file(path), nullptr, false);
+  const std::string text = read_bounded_file(path, kMostIndexBytes, "an index");
+  constexpr int kMostLevels = 64;
+  const json index = json_deeper_than(text, kMostLevels) ? json() : json::parse(text, nullptr, false);
   const std::string where = path.string();
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     throw Error(where + ": not a JSON object with a 'weight_map'", "fetch or export the checkpoint again");

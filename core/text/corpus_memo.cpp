@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/formats/input_file.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
 
@@ -59,7 +60,7 @@ CorpusMemo::CorpusMemo(const CorpusListing& listing, const std::filesystem::path
 std::optional<CorpusSummary> CorpusMemo::load() const {
   if (!std::filesystem::exists(file_)) return std::nullopt;
   try {
-    const json stored = json::parse(read_file(file_));
+    const json stored = json::parse(read_bounded_file(file_, kMostJsonBytes, "a memo"));
     CorpusSummary summary;
     for (const auto& [name, member] : kCounts) summary.*member = stored.at(name).get<int64_t>();
     summary.content_hash = stored.at("content_hash").get<std::string>();
@@ -67,6 +68,8 @@ std::optional<CorpusSummary> CorpusMemo::load() const {
     return summary;
   } catch (const json::exception&) {
     return std::nullopt;  // a memo is only a short cut
+  } catch (const Error&) {
+    return std::nullopt;
   }
 }
 

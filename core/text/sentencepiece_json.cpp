@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/formats/input_file.h"
 #include "core/formats/stand_in.h"
 #include "core/text/bpe_model.h"
 #include "core/text/json_fields.h"
@@ -257,7 +258,8 @@ std::string sentencepiece_to_tokenizer_json(const SentencePieceModel& original, 
 
 std::string convert_sentencepiece_file(const std::filesystem::path& file) {
   refuse_stand_in_at(file.string());
-  const SentencePieceModel model = parse_sentencepiece_model(read_file(file), file.string());
+  const SentencePieceModel model =
+      parse_sentencepiece_model(read_bounded_file(file, kMostTokenizerBytes, "a tokenizer"), file.string());
   return sentencepiece_to_tokenizer_json(model, read_sentencepiece_settings(file.parent_path()), file.string());
 }
 

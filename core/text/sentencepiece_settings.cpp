@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "core/formats/input_file.h"
 #include "core/formats/stand_in.h"
 #include "core/text/json_fields.h"
 #include "core/text/sentencepiece_json.h"
@@ -20,7 +21,7 @@ json read_optional_object(const fs::path& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return json::object();
   refuse_stand_in_at(file.string());
-  const std::string text = read_file(file);
+  const std::string text = read_bounded_file(file, kMostJsonBytes, "a file of settings");
   constexpr int kMostLevels = 64;
   json object =
       json_deeper_than(text, kMostLevels) ? json(json::value_t::discarded) : json::parse(text, nullptr, false);

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/formats/input_file.h"
 #include "core/text/chat_template.h"
 #include "core/text/gguf_tokenizer.h"
 #include "core/text/sentencepiece_json.h"
@@ -24,7 +25,9 @@ Tokenizer Tokenizer::from_json(std::string json, const std::string& name) {
 Tokenizer Tokenizer::load(const std::filesystem::path& file) {
   const bool sentencepiece = file.extension() == ".model";
   if (!sentencepiece && is_gguf_path(file)) return from_json(convert_gguf_tokenizer(file), file.string());
-  return from_json(sentencepiece ? convert_sentencepiece_file(file) : read_file(file), file.string());
+  return from_json(
+      sentencepiece ? convert_sentencepiece_file(file) : read_bounded_file(file, kMostTokenizerBytes, "a tokenizer"),
+      file.string());
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {

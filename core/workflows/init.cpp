@@ -8,6 +8,7 @@
 #include "core/checkpoint/hub_model.h"
 #include "core/checkpoint/hub_parameters.h"
 #include "core/formats/chat_format.h"
+#include "core/formats/input_file.h"
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "core/workspace/version_outline.h"
@@ -24,7 +25,9 @@ ModelConfig fresh_config(const InitOptions& options, const std::optional<Tokeniz
   }
   ModelConfig config = options.config.empty()
                            ? preset(options.preset)
-                           : read_hub_config(read_file(options.config), options.config, {options.slices}).config;
+                           : read_hub_config(read_bounded_file(options.config, kMostJsonBytes, "a config"),
+                                             options.config, {options.slices})
+                                 .config;
   if (tokenizer.has_value()) {
     config.vocab_size = tokenizer->vocab_size();
     config.set_end_tokens({tokenizer->ending_with(config.eos_token_id).end_of_text()});
