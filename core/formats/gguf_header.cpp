@@ -14,7 +14,7 @@ namespace mformer {
 namespace {
 
 constexpr std::string_view kGgufMagic = "GGUF";
-constexpr std::uint64_t kMostKeys = 65'536, kMostTensors = 1'000'000, kMostItems = 1 << 24;
+constexpr std::uint64_t kMostKeys = 65'536, kMostTensors = 1'000'000, kMostItems = 1 << 22;
 constexpr std::uint64_t kLongestKey = 65'535, kLongestTensorName = 4096, kLongestText = 64'000'000;
 constexpr std::uint64_t kMostDimensions = 4;  // of ggml
 constexpr std::uint64_t kGreatestAlignment = 1 << 20;

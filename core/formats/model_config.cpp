@@ -11,6 +11,7 @@
 #include "core/formats/parameter_shapes.h"
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -101,13 +102,18 @@ std::string take_quantization(json& document, const std::string& source) {
   for (const auto& [name, known] : quantisations()) {
     if (description == known) return name;
   }
-  throw Error(source + ": the weights are quantised in a way that is unknown: " + shortened(description.dump(), 80),
-              "only what mformer export --quantize writes can be read; take the checkpoint that is not quantised");
+  throw Error(
+      source + ": the weights are quantised in a way that is unknown: " + printable(shortened(description.dump(), 80)),
+      "only what mformer export --quantize writes can be read; take the checkpoint that is not quantised");
 }
 
 }  // namespace
 
 json parse_config_object(std::string_view text, const std::string& source) {
+  // The parser takes a byte 0 for the end, and what lies behind it would be read by others.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    throw Error(source + ": not valid JSON at byte " + std::to_string(zero + 1), "correct the file");
+  }
   json document;
   try {
     document = json::parse(text, [&source](int depth, json::parse_event_t, const json&) {

@@ -14,6 +14,7 @@
 #include "core/formats/quoted_name.h"
 #include "core/formats/stand_in.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -39,12 +40,16 @@ class StructureGuard {
         if (depth >= kMaxHeaderDepth) throw Error(source_ + ": the header is nested too deeply", kRedownload);
         fields_.clear();
         array_entries_ = 0;
+        in_array_ = event == json::parse_event_t::array_start;
+        break;
+      case json::parse_event_t::array_end:
+        in_array_ = false;
         break;
       case json::parse_event_t::key:
         add_key(depth, parsed.get_ref<const std::string&>());
         break;
       case json::parse_event_t::value:
-        if (depth == kMaxHeaderDepth && ++array_entries_ > kMaxArrayEntries) {
+        if (in_array_ && ++array_entries_ > kMaxArrayEntries) {
           throw Error(source_ + ": tensor " + quoted_name(tensor_) + " has a list of more than 32 numbers",
                       kRedownload);
         }
@@ -71,6 +76,7 @@ class StructureGuard {
   std::set<std::string> fields_;
   std::string tensor_;
   std::size_t array_entries_ = 0;
+  bool in_array_ = false;
 };
 
 // The header's length, checked against the file.
@@ -96,6 +102,10 @@ std::uint64_t header_length(Bytes bytes, std::uint64_t file_bytes, const std::st
 
 json parse_header(std::string_view text, const std::string& source) {
   if (text.empty() || text.front() != '{') throw Error(source + ": the header is not a JSON object", kRedownload);
+  // The parser takes a byte 0 for the end, and what lies behind it would be read by others.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    throw Error(source + ": the header is not valid JSON (byte " + std::to_string(zero + 1) + ")", kRedownload);
+  }
   try {
     return json::parse(
         text, [guard = std::make_shared<StructureGuard>(source)](int depth, json::parse_event_t event, json& parsed) {
@@ -159,7 +169,7 @@ class EntryReader {
       // Negative numbers, fractions and numbers beyond 64 bits are parsed as other types.
       if (!dimension.is_number_unsigned() ||
           dimension.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
-        fail("has a shape with the impossible dimension " + shortened(dimension.dump(), 40));
+        fail("has a shape with the impossible dimension " + printable(shortened(dimension.dump(), 40)));
       }
       entry_.shape.push_back(dimension.get<std::int64_t>());
     }

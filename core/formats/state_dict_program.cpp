@@ -17,6 +17,7 @@ using namespace pickle;
 
 constexpr std::size_t kMostValues = 2'000'000;  // some 300 MB; a state dict makes about ten for each tensor
 constexpr std::size_t kMostDimensions = 32;
+constexpr std::size_t kMostSizes = 8'000'000;  // of all tensors together: a tensor of 32 dimensions is made by five bytes
 constexpr std::size_t kLongestKey = 64;  // PyTorch counts its storages
 
 // Follows the program. Values are kept in one list and refer to each other by number, so that nothing is ever
@@ -214,6 +215,7 @@ class Machine : public Reader {
         if (arguments.size() != 3) refuse("it describes a parameter in an unknown way");
         as<bool>(arguments[1], "a parameter");
         require_no_hooks(arguments[2]);
+        count_sizes(2 * as<Tensor>(arguments[0], "a parameter").shape.size());
         return push(as<Tensor>(arguments[0], "a parameter"));
     }
   }
@@ -222,15 +224,22 @@ class Machine : public Reader {
     if (!as<Dict>(number, "a tensor's hooks").items.empty()) refuse("it describes a tensor with hooks");
   }
 
-  std::vector<std::int64_t> numbers(Number number) const {
+  std::vector<std::int64_t> numbers(Number number) {
     std::vector<std::int64_t> list;
     const auto& items = as<Tuple>(number, "a shape");
     if (items.size() > kMostDimensions) refuse("it describes a tensor of more than 32 dimensions");
+    count_sizes(items.size());
+    list.reserve(items.size());
     for (const Number item : items) list.push_back(as<std::int64_t>(item, "a shape"));
     return list;
   }
 
-  Tensor tensor(const Tuple& arguments) const {
+  void count_sizes(std::size_t more) {
+    sizes_ += more;
+    if (sizes_ > kMostSizes) refuse("its program is too long");
+  }
+
+  Tensor tensor(const Tuple& arguments) {
     if (arguments.size() != 6) refuse("it describes a tensor in an unknown way");
     as<bool>(arguments[4], "a tensor");
     require_no_hooks(arguments[5]);
@@ -261,6 +270,7 @@ class Machine : public Reader {
   std::vector<Number> stack_;
   std::vector<std::size_t> marks_;
   std::unordered_map<std::uint32_t, Number> memo_;
+  std::size_t sizes_ = 0;  ///< Numbers in shapes and strides so far.
 };
 
 }  // namespace

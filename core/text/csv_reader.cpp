@@ -7,6 +7,12 @@
 #include "core/text/utf8.h"
 
 namespace mformer {
+namespace {
+
+/// An empty cell is one byte of a file and 32 in memory.
+constexpr std::size_t kMostCells = 65'536;
+
+}  // namespace
 
 CsvReader::CsvReader(TextStream& stream, char separator) : stream_(stream), separator_(separator) {
   constexpr std::size_t kHead = 64UL << 10U;
@@ -38,7 +44,8 @@ bool CsvReader::read_cells() {
     } else if (c == '"' && (quoted || (cell.empty() && !closed))) {
       closed = std::exchange(quoted, !quoted);
     } else if (!quoted && c == separator_) {
-      cells_.emplace_back();
+      if (cells_.size() <= kMostCells) cells_.emplace_back();
+      cells_.back().clear();  // of one too many nothing is kept
       closed = false;
     } else if (!quoted && c == '\n') {
       stream_.consume(1);
@@ -60,6 +67,8 @@ bool CsvReader::next(Row& row) {
   } while (cells_.size() == 1 && cells_[0].empty());
   if (row_bytes_ >= RecordSource::kLongest) {
     row.problem = "is longer than 64 MiB";
+  } else if (cells_.size() > kMostCells) {
+    row.problem = "has more than " + std::to_string(kMostCells) + " cells";
   } else if (cut_) {
     row.problem = "has a quote that is never closed";
   } else if (cells_.size() != head_.size()) {

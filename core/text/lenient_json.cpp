@@ -17,6 +17,9 @@ namespace {
 using nlohmann::json;
 
 constexpr int kDeepest = 64;
+// Brackets, names and values: in memory one takes up to 80 bytes, and in the file as few as two.
+constexpr size_t kMostParts = 2'000'000;
+constexpr size_t kMostMoved = 1 << 16;
 constexpr std::string_view kUnknownCharacter = "\xEF\xBF\xBD";
 
 /// A text with everything replaced that strict JSON has not, and where its parts came from.
@@ -45,7 +48,8 @@ class Repair {
   void replace(size_t bytes, std::string_view by) {
     out_ += by;
     at_ += bytes;
-    if (bytes != by.size()) moved_.emplace_back(out_.size(), at_);
+    // Beyond so many a place is off by what is replaced after the last.
+    if (bytes != by.size() && moved_.size() < kMostMoved) moved_.emplace_back(out_.size(), at_);
   }
 
   void inside_string() {
@@ -96,13 +100,15 @@ class Repair {
   std::vector<std::pair<size_t, size_t>> moved_;  // ends of replaced parts, here and in the original
 };
 
-/// Depth and keys, which the parser itself does not look at.
+/// Depth, keys and the number of parts, which the parser itself does not look at.
 struct Watch {
   bool too_deep = false;
+  size_t parts = 0;
   std::set<std::string> keys;
   std::string twice;
 
   bool operator()(int depth, json::parse_event_t event, json& value) {
+    if (++parts > kMostParts) return false;  // what is not kept takes no memory
     if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
       too_deep = too_deep || depth >= kDeepest;
       return depth < kDeepest;
@@ -119,6 +125,7 @@ LenientJson parse(std::string_view text) {
   Watch watch;
   result.value =
       json::parse(text, [&](int depth, json::parse_event_t event, json& value) { return watch(depth, event, value); });
+  if (watch.parts > kMostParts) result.problem = "has more than " + std::to_string(kMostParts) + " parts";
   if (watch.too_deep) result.problem = "is nested more than " + std::to_string(kDeepest) + " deep";
   if (!watch.twice.empty()) result.problem = "has the field '" + printable(watch.twice.substr(0, 40)) + "' twice";
   return result;

@@ -16,8 +16,9 @@ struct LenientJson {
 
 /// Reads one JSON text as programs write it that don't keep to RFC 8259: NaN, Infinity and -Infinity (Python) and
 /// numbers beyond float64 count as null; half of a UTF-16 surrogate pair and bytes that are no UTF-8 become U+FFFD. Not
-/// read: an object with one key twice, and values nested more than 64 deep. Never throws for what the text holds, and
-/// does not recurse.
+/// read: an object with one key twice, and values nested more than 64 deep, and more than two
+/// million values, names and brackets, which would take many times the memory of the text. Never throws for what the
+/// text holds, and does not recurse.
 LenientJson read_lenient_json(std::string_view text);
 
 }  // namespace mformer

@@ -18,17 +18,21 @@ namespace {
 
 using nlohmann::json;
 
-// A lying id must not make us allocate a table of billions of tokens.
-constexpr int64_t kMostIds = 1 << 24;
+/// No id of a file of so many bytes is as large: there are tables by id, which a short file with a large one must not
+/// make large. Each token takes some six bytes at least, so that of six ids one may be used.
+int64_t most_ids(size_t bytes) {
+  constexpr size_t kMost = 1 << 24, kAlways = 1 << 16;
+  return static_cast<int64_t>(std::min(kMost, kAlways + bytes));
+}
 
-TokenIds read_vocabulary(const JsonFields& model) {
+TokenIds read_vocabulary(const JsonFields& model, int64_t most) {
   const json& vocab = model.at("vocab");
   if (!vocab.is_object() || vocab.empty()) model.refuse("vocab", "must be an object of tokens and ids");
   TokenIds ids;
   ids.reserve(vocab.size());
   std::vector<bool> taken;
   for (const auto& [token, id] : vocab.items()) {
-    if (!id.is_number_integer() || id < 0 || id >= kMostIds) {
+    if (!id.is_number_integer() || id < 0 || id >= most) {
       model.refuse("vocab", "gives the token '" + shown_pattern(token) + "' the id " + shown(id));
     }
     const auto number = id.get<size_t>();
@@ -67,7 +71,7 @@ std::vector<std::pair<std::string, std::string>> read_merges(const JsonFields& m
 }
 
 /// `tables`: those of the document where they were read on the way; they are taken.
-BpeModel read_model(const JsonFields& model, bool byte_level, TokenizerTables* tables) {
+BpeModel read_model(const JsonFields& model, bool byte_level, TokenizerTables* tables, int64_t most) {
   model.allow_only({"type", "vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix",
                     "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"});
   if (const auto type = model.text("type", "BPE"); type != "BPE") model.refuse("type", "is '" + type + "', not 'BPE'");
@@ -80,7 +84,7 @@ BpeModel read_model(const JsonFields& model, bool byte_level, TokenizerTables* t
   BpeModel bpe = [&] {
     try {
       if (tables != nullptr) return BpeModel(std::move(tables->vocabulary), tables->merges, rules);
-      return BpeModel(read_vocabulary(model), read_merges(model), rules);
+      return BpeModel(read_vocabulary(model, most), read_merges(model), rules);
     } catch (const Error& error) {
       if (std::string_view(error.what()).starts_with("'")) throw;
       throw Error("'" + model.file() + "': " + error.what());
@@ -93,11 +97,11 @@ BpeModel read_model(const JsonFields& model, bool byte_level, TokenizerTables* t
   return bpe;
 }
 
-AddedToken read_added_token(const JsonFields& fields) {
+AddedToken read_added_token(const JsonFields& fields, int64_t most) {
   fields.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
   const json& id = fields.at("id");
-  if (!id.is_number_integer() || id < 0 || id >= kMostIds) fields.refuse("id", "is no id: " + shown(id));
+  if (!id.is_number_integer() || id < 0 || id >= most) fields.refuse("id", "is no id: " + shown(id));
   token.id = id.get<int32_t>();
   token.content = fields.text("content", "");
   token.special = fields.flag("special", false);
@@ -111,7 +115,7 @@ AddedToken read_added_token(const JsonFields& fields) {
 /// The package numbers added tokens itself: those of the vocabulary by their id there, others in order after it. A file
 /// that says otherwise means one thing to the reader and another to the package.
 std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds& vocabulary,
-                                          const Normalizer& normalizer) {
+                                          const Normalizer& normalizer, int64_t most) {
   const json& list = root.at("added_tokens");
   if (!list.is_null() && !list.is_array()) root.refuse("added_tokens", "must be a list");
   std::vector<AddedToken> tokens;
@@ -122,7 +126,7 @@ std::vector<AddedToken> read_added_tokens(const JsonFields& root, const TokenIds
   size_t index = 0;
   for (const json& entry : list) {
     const JsonFields fields(entry, root.file(), "added_tokens[" + std::to_string(index++) + "]");
-    AddedToken token = read_added_token(fields);
+    AddedToken token = read_added_token(fields, most);
     if (token.content.empty()) continue;
     if (!seen.insert(token.content).second) fields.refuse("content", "repeats the token '" + token.content + "'");
     token.looked_for = token.content;
@@ -170,6 +174,10 @@ void check_frame(const JsonFields& root, const TokenFrame& frame, const TokenIds
 constexpr const char* kExpected = "a tokenizer.json of Hugging Face is expected";
 
 void check_depth(const std::string& text, const std::string& name) {
+  // The parser takes a byte 0 for the end, and what lies behind it would be read by others.
+  if (const size_t zero = text.find('\0'); zero != std::string::npos) {
+    throw Error("'" + name + "' is not JSON: an error at byte " + std::to_string(zero + 1), kExpected);
+  }
   constexpr int kMostLevels = 64;
   if (json_deeper_than(text, kMostLevels)) {
     throw Error("'" + name + "' is nested too deeply for a tokenizer", kExpected);
@@ -190,7 +198,8 @@ json parse_document(const std::string& text, const std::string& name) {
 
 TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& name) {
   check_depth(text, name);
-  std::optional<TokenizerTables> tables = read_tokenizer_tables(text, kMostIds);
+  const int64_t most = most_ids(text.size());
+  std::optional<TokenizerTables> tables = read_tokenizer_tables(text, most);
   const json document = tables ? std::move(tables->rest) : parse_document(text, name);
   const JsonFields root(document, name, "");
   if (root.at("model").is_null()) root.refuse("model", "is missing");
@@ -201,8 +210,8 @@ TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& 
   TokenFrame frame = read_frame(root);
   ReadPreTokenizer words = read_pre_tokenizer(root);
   Decoder decoder = read_decoder(root);
-  BpeModel model = read_model(root.object("model"), words.byte_level, tables ? &*tables : nullptr);
-  std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary(), normalizer);
+  BpeModel model = read_model(root.object("model"), words.byte_level, tables ? &*tables : nullptr, most);
+  std::vector<AddedToken> added = read_added_tokens(root, model.vocabulary(), normalizer, most);
   check_frame(root, frame, model.vocabulary(), added);
   return {std::move(model), std::move(normalizer), std::move(words.steps),
           std::move(added), std::move(frame),      std::move(decoder)};

@@ -166,6 +166,12 @@ TEST_F(TorchFileTest, SurvivesProgramsThatNestRepeatOrMultiply) {
   expect_program_refused("\x80\x02}q\x01" + many("h\x01", much) + ".", "too long");
   // A dict in itself.
   expect_program_refused("\x80\x02}q\x01(" + text("me") + "h\x01u.", "something other than named tensors");
+  // Many tensors of many dimensions, each made by five bytes.
+  const std::vector<std::int64_t> dimensions(32, 1);
+  std::string wide = tensor_program({"", dimensions, dimensions, "", 1}, "0");
+  wide.insert(wide.find("(("), "q\x01");  // what is called
+  wide.insert(wide.size() - 1, "q\x02");       // and what with
+  expect_program_refused("\x80\x02" + wide + many("h\x01h\x02R", 130'000) + ".", "too long");
   // One long tuple that every tensor takes for its shape.
   const std::string tensor = "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
                              text("0") + text("cpu") + whole(0) + "tQ" + whole(0) + "h\x01h\x01\x89" + kOrderedDict +

@@ -91,6 +91,14 @@ TEST_F(CorpusReaderTest, ATableIsReadByItsHead) {
               HasSubstr("line 2, has only fields that say nothing: 'age', 'name'"));
 }
 
+TEST_F(CorpusReaderTest, ARowOfAnyNumberOfCellsHarmsItselfAlone) {
+  const std::string commas(200'000, ',');
+  const FoundData found = of("a.csv", "text,n\n" + commas + "\none,1\n");
+  EXPECT_THAT(found.texts, ElementsAre("[one"));
+  EXPECT_THAT(found.summary.examples, ElementsAre("'a.csv': line 2, has more than 65536 cells"));
+  EXPECT_THAT(refused("b.csv", "text" + commas + "\none,1\n"), HasSubstr("has 2 cells"));
+}
+
 TEST_F(CorpusReaderTest, NothingButProseIsTrainedOnAsProse) {
   for (const char* name :
        {"a.html", "b.HTM", "c.xml", "d.parquet", "e.pdf", "f.zip", "g.html.gz", "h.tar.gz", "i.ipynb"}) {

@@ -192,6 +192,17 @@ TEST_F(RecordsTest, RandomBytesAreReadOrLeftOutAndNeverMore) {
   }
 }
 
+TEST(LenientJson, TakesNoManyTimesTheMemoryOfTheText) {
+  std::string many = R"({"text": "x", "a": [)";
+  for (int i = 0; i < 1'000'000; ++i) many += "[],";
+  EXPECT_THAT(read_lenient_json(many + "0]}").problem, HasSubstr("has more than 2000000 parts"));
+  // Of what is replaced not every place is kept, and the place of a mistake stays one in the text.
+  const std::string broken = "\"" + std::string(200'000, '\xFF') + "\" x";
+  const LenientJson read = read_lenient_json(broken);
+  EXPECT_THAT(read.problem, HasSubstr("is not JSON"));
+  EXPECT_LE(read.at, broken.size());
+}
+
 TEST(LenientJson, NeverRecurses) {
   const std::string deep(3'000'000, '[');
   EXPECT_THAT(read_lenient_json(deep).problem, HasSubstr("ends too early"));

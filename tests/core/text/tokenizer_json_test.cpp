@@ -55,6 +55,8 @@ constexpr Refusal kRefusals[] = {
     {"EmptyVocab", R"([{"op":"replace","path":"/model/vocab","value":{}}])", "model.vocab"},
     {"NegativeId", R"([{"op":"replace","path":"/model/vocab/a","value":-1}])", "model.vocab"},
     {"HugeId", R"([{"op":"replace","path":"/model/vocab/a","value":4000000000}])", "model.vocab"},
+    {"IdBeyondWhatAFileOfThisSizeCanHave", R"([{"op":"replace","path":"/model/vocab/a","value":120000}])",
+     "model.vocab"},
     {"FractionalId", R"([{"op":"replace","path":"/model/vocab/a","value":1.5}])", "model.vocab"},
     {"TwoTokensOneId", R"([{"op":"replace","path":"/model/vocab/a","value":7}])", "two tokens"},
     {"MergeOfUnknownToken", R"([{"op":"add","path":"/model/merges/0","value":["a","☃"]}])", "model.merges"},
