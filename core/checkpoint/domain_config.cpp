@@ -5,6 +5,7 @@
 #include "core/formats/quoted_name.h"
 #include "core/model/domains.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 #include "modules_registry/records.h"
 
 namespace mformer {
@@ -27,7 +28,7 @@ nlohmann::json positions_of(const Model& model, Kind kind, const Chosen& chosen)
 
 /// A value of the file for a sentence, shortened.
 std::string shown(const nlohmann::json& value) {
-  return shortened(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60);
+  return printable(shortened(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60));
 }
 
 /// One entry of the field, checked wholly before it marks anything.

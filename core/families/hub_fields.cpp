@@ -4,6 +4,7 @@
 
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 
@@ -35,7 +36,8 @@ std::int64_t HubFields::count(const char* field, std::int64_t otherwise) {
   const json value = take(field);
   if (value.is_null()) return otherwise;
   constexpr std::uint64_t kMost = std::uint64_t{1} << 31U;  // products of two are no overflow
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kMost) fail_type(field, value, "a whole number");
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kMost)
+    fail_type(field, value, "a whole number from 0 to 2147483648");
   return value.get<std::int64_t>();
 }
 
@@ -77,7 +79,7 @@ std::vector<std::int64_t> HubFields::counts(const char* field) {
 void HubFields::require(const char* field, const json& only) {
   const json value = take(field);
   if (value.is_null() || value == only) return;
-  fail("'" + std::string(field) + "' is " + shortened(value.dump(), 60),
+  fail("'" + std::string(field) + "' is " + printable(shortened(value.dump(), 60)),
        "mformer computes such models only where it is " + only.dump());
 }
 
@@ -86,7 +88,8 @@ void HubFields::fail(const std::string& what, const std::string& hint) const {
 }
 
 void HubFields::fail_type(const char* field, const json& found, const char* wanted) const {
-  fail("'" + std::string(field) + "' must be " + wanted + ", not " + shortened(found.dump(), 40), "correct the file");
+  fail("'" + std::string(field) + "' must be " + wanted + ", not " + printable(shortened(found.dump(), 40)),
+       "correct the file");
 }
 
 }  // namespace mformer

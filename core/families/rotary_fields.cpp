@@ -111,8 +111,7 @@ Rotary read_rotary(HubFields& hub, std::int64_t context, double default_theta) {
   rotary.truncate = scaling.truth("truncate", true);
   scaling.take("finetuned");  // says how the weights came about
   if (const json rest = scaling.rest(); !rest.empty()) {
-    scaling.fail("'" + shortened(rest.begin().key(), 40) + "' is unknown",
-                 "mformer would compute another model than this one");
+    scaling.fail(quoted_name(rest.begin().key()) + " is unknown", "mformer would compute another model than this one");
   }
   return rotary;
 }

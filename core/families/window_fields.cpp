@@ -4,6 +4,7 @@
 
 #include "core/families/hub_fields.h"
 #include "core/formats/quoted_name.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -17,7 +18,7 @@ bool slides(const json& type, const HubFields& hub) {
   const std::string name = type.is_string() ? type.get<std::string>() : "";
   if (name == kSliding) return true;
   if (name == kFull) return false;
-  hub.fail("'layer_types' has the entry " + shortened(type.dump(), 40),
+  hub.fail("'layer_types' has the entry " + printable(shortened(type.dump(), 40)),
            std::string("mformer computes ") + kFull + " and " + kSliding);
 }
 

@@ -12,6 +12,7 @@
 #include "core/formats/choices.h"
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 // How the fields of a ModelConfig are taken out of its JSON, for model_config.cpp.
 namespace mformer {
@@ -44,7 +45,7 @@ class FieldReader {
 
  private:
   [[noreturn]] void fail(const char* field, const json& found, const char* wanted) const {
-    throw Error(source_ + ": '" + field + "' must be " + wanted + ", not " + shortened(found.dump(), 40),
+    throw Error(source_ + ": '" + field + "' must be " + wanted + ", not " + printable(shortened(found.dump(), 40)),
                 "correct the file");
   }
 

@@ -6,6 +6,7 @@
 #include "core/formats/model_config.h"
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 using nlohmann::json;
 
 [[noreturn]] void refuse_end_tokens(const json& value, const std::string& source) {
-  throw Error(source + ": 'eos_token_id' must be a whole number or a list of them, not " + shortened(value.dump(), 40),
+  throw Error(source + ": 'eos_token_id' must be a whole number or a list of them, not " +
+                  printable(shortened(value.dump(), 40)),
               "correct the file");
 }
 

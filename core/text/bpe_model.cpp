@@ -10,6 +10,7 @@
 #include "core/text/json_fields.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -27,7 +28,7 @@ int32_t find_id(const TokenIds& vocabulary, std::string_view token) {
 int32_t id_in(const TokenIds& vocabulary, const std::string& token, size_t merge) {
   const int32_t id = find_id(vocabulary, token);
   if (id >= 0) return id;
-  throw Error("merge " + std::to_string(merge) + " (model.merges) needs the token '" + cut(token, 60) +
+  throw Error("merge " + std::to_string(merge) + " (model.merges) needs the token '" + printable(cut(token, 60)) +
               "', which is not in model.vocab");
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 
@@ -16,7 +17,8 @@ std::string cut(std::string_view text, size_t most) {
 JsonFields::JsonFields(const nlohmann::json& value, std::string file, std::string path)
     : value_(value), file_(std::move(file)), path_(std::move(path)) {
   if (!value_.is_object()) {
-    throw Error("'" + file_ + "': " + (path_.empty() ? "the file" : path_) + " is no JSON object, but " + shown(value));
+    throw Error("'" + file_ + "': " + (path_.empty() ? "the file" : printable(cut(path_, 200))) +
+                " is no JSON object, but " + shown(value));
   }
 }
 
@@ -55,7 +57,8 @@ void JsonFields::allow_only(std::initializer_list<std::string_view> names) const
 }
 
 void JsonFields::refuse(std::string_view name, const std::string& problem) const {
-  throw Error("'" + file_ + "': " + path_of(cut(name, 120)) + " " + cut(problem, 500),
+  // Names and values of the file, in the path too, may be long and hold what a terminal obeys.
+  throw Error("'" + file_ + "': " + printable(cut(path_of(name), 200)) + " " + printable(cut(problem, 500)),
               "docs/tokenizer.md lists what is supported");
 }
 

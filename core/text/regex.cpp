@@ -7,6 +7,7 @@
 #include "core/text/regex_engine.h"
 #include "core/text/utf8.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -53,7 +54,7 @@ size_t Regex::character_at(std::string_view text, size_t at) {
 }
 
 std::string shown_pattern(std::string_view pattern) {
-  return cut(pattern, 120);
+  return printable(cut(pattern, 120));
 }
 
 }  // namespace mformer

@@ -9,6 +9,7 @@
 #include "core/text/oniguruma_encoding.h"
 #include "core/text/regex_engine.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 
 namespace mformer {
 namespace {
@@ -62,7 +63,8 @@ struct OnigurumaScratch : EngineScratch {
 };
 
 [[noreturn]] void refuse_pattern(std::string_view pattern, const std::string& problem) {
-  throw Error("the pattern '" + shown_pattern(pattern) + "' " + problem, "docs/tokenizer.md says what patterns may do");
+  throw Error("the pattern '" + shown_pattern(pattern) + "' " + printable(problem),
+              "docs/tokenizer.md says what patterns may do");
 }
 
 /// Throws for what the library's versions understand differently, or what asks for tables that we have no right form

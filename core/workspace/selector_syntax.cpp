@@ -8,6 +8,7 @@
 #include "core/text/utf8.h"
 #include "core/workspace/parse_range.h"
 #include "modules_registry/error.h"
+#include "modules_registry/printable.h"
 #include "modules_registry/suggest.h"
 
 namespace mformer {
@@ -17,10 +18,6 @@ using What = SelectorClause::What;
 
 constexpr std::size_t kQuoted = 80;        // bytes of a clause that an error repeats
 constexpr std::size_t kLongestName = 100;  // as require_valid_name() says
-
-bool is_control(unsigned char c) {
-  return c < 0x20 || c == 0x7f;
-}
 
 [[noreturn]] void refuse(const std::string& clause, const std::string& hint = "") {
   static const std::vector<std::string> known = {"all",      "kind=mlp",        "layer=0-3",        "index=4",
@@ -145,7 +142,7 @@ std::vector<SelectorClause> read_selector(const std::string& selector) {
     const std::size_t end = std::min(selector.find(',', begin), selector.size());
     const std::string clause = trimmed(selector.substr(begin, end - begin));
     if (clause.empty()) refuse(clause, "a selector is one or more clauses, for example: kind=mlp,layer=0-3");
-    if (std::any_of(clause.begin(), clause.end(), is_control)) refuse(clause);
+    if (!is_printable(clause)) refuse(clause);
     clauses.push_back(read_clause(clause));
     begin = end + 1;
   }
@@ -159,8 +156,7 @@ std::string quotable(const std::string& text) {
     if (shown.ends_with("\xef\xbf\xbd")) shown.resize(shown.size() - 3);
     shown += "…";
   }
-  std::replace_if(shown.begin(), shown.end(), is_control, '?');
-  return shown;
+  return printable(shown);
 }
 
 }  // namespace mformer
