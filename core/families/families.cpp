@@ -60,6 +60,15 @@ const Family& family_in(const json& document, const std::string& source) {
   return family_of(type.get<std::string>(), source);
 }
 
+/// A field that has the name of one of mformer's own means nothing in another family's file. Kept among the rest, it
+/// would be taken for ours in the config of a version, which is written under mformer's names.
+void drop_own_names(json& rest) {
+  static const json own = json::parse(ModelConfig{}.to_native_json());
+  for (const auto& [name, value] : own.items()) rest.erase(name);
+  // Those that are not always written.
+  for (const char* name : {"n_att_experts_per_layer", "n_mlp_experts_per_layer", "dtype", "auto_map"}) rest.erase(name);
+}
+
 ModelConfig read_by(const Family& family, json document, const std::string& source, const ReadOptions& options) {
   for (const char* field : {"model_type", "architectures"}) document.erase(field);
   HubFields hub(std::move(document), source, options);
@@ -70,6 +79,7 @@ ModelConfig read_by(const Family& family, json document, const std::string& sour
   config.family = family.model_type;
   family.read(hub, config);
   config.extra.update(hub.rest());
+  drop_own_names(config.extra);
   config.validate(source);
   return config;
 }

@@ -38,6 +38,19 @@ std::string refusal_of(const char* family, const json& changes) {
   return "read";
 }
 
+TEST(ConfigFields, AFieldThatHasTheNameOfOneOfOursIsNotTakenForIt) {
+  const json ours = {{"n_layer", 9},
+                     {"ffd_hidden", 48},
+                     {"form", 3},
+                     {"n_mlp_experts_per_layer", {1, 2, 3}},
+                     {"n_att_experts_per_layer", {7}},
+                     {"kept", 1}};
+  const ModelConfig read = read_with("llama", ours);
+  EXPECT_EQ(read.extra.value("kept", 0), 1);
+  EXPECT_FALSE(read.extra.contains("ffd_hidden"));
+  EXPECT_EQ(read_hub_config(read.to_native_json(), "own").config, read);
+}
+
 const json kWindow = {{"use_sliding_window", true}, {"sliding_window", 5}, {"max_window_layers", 3}};
 
 TEST(ConfigFields, WindowsAreInTheLayersInWhichEachFamilyHasThem) {
