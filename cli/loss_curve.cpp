@@ -30,6 +30,8 @@ std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
 
 /// Whether the run in the folder may be this operation's.
 bool may_be_run_of(const fs::path& folder, const OperationRecord& operation) {
+  std::error_code none;
+  if (!fs::is_regular_file(folder / "session.json", none)) return false;  // a pipe would keep the log waiting
   std::ifstream file(folder / "session.json");
   const ordered_json whose = ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
   return whose == ordered_json{{"command", operation.command},
@@ -47,6 +49,8 @@ std::int64_t last_written_ms(const fs::path& folder) {
 
 PastRun read_run(const fs::path& folder) {
   PastRun run{folder.string(), {}};
+  std::error_code none;
+  if (!fs::is_regular_file(folder / "metrics.jsonl", none)) return run;
   std::ifstream file(folder / "metrics.jsonl");
   for (std::string line; std::getline(file, line);) {
     const ordered_json step = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -65,7 +69,9 @@ std::string picture(const std::vector<std::pair<std::int64_t, double>>& losses) 
   for (const auto& [step, loss] : losses) low = std::min(low, loss), high = std::max(high, loss);
   std::string line;
   for (const std::size_t i : spread(losses.size(), picture_columns)) {
-    const double height = high > low ? (losses[i].second - low) / (high - low) : 0.0;
+    // Halves, as a difference of two finite numbers need not be finite.
+    const double range = high / 2 - low / 2;
+    const double height = range > 0 ? (losses[i].second / 2 - low / 2) / range : 0.0;
     line += blocks[static_cast<std::size_t>(height * 7.0 + 0.5)];
   }
   return line;

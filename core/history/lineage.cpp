@@ -27,11 +27,16 @@ std::optional<MergedBranch> merged_branch(const Registry& registry, const Versio
   if (operation.command != "merge") return std::nullopt;
   const auto arguments = nlohmann::json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
   if (!arguments.is_object()) return std::nullopt;
-  MergedBranch branch{arguments.value("b", ""), std::nullopt};
+  // What another program wrote down may be of any type.
+  const auto text = [&](const char* name) {
+    const auto found = arguments.find(name);
+    return found != arguments.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  MergedBranch branch{text("b"), std::nullopt};
   if (arguments.contains("from")) {
-    branch.name += " of " + arguments.value("from", "");
+    branch.name += " of " + text("from");
   } else {
-    branch.version = registry.version(arguments.value("b_hash", ""));
+    branch.version = registry.version(text("b_hash"));
   }
   return branch;
 }

@@ -1,6 +1,7 @@
 #include "core/training/snapshot.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -78,7 +79,11 @@ std::int64_t checked_steps(const SafetensorsFile& file, const std::filesystem::p
   const auto checksum = file.metadata().find("sha256");
   if (steps == file.metadata().end() || checksum == file.metadata().end()) fail_damaged(path, "it has no checksum");
   if (checksum_of(file, steps->second) != checksum->second) fail_damaged(path, "its bytes have another checksum");
-  return std::stoll(steps->second);
+  std::int64_t taken = -1;
+  const char* const end = steps->second.data() + steps->second.size();
+  const auto read = std::from_chars(steps->second.data(), end, taken);
+  if (read.ec != std::errc() || read.ptr != end || taken < 0) fail_damaged(path, "its number of steps is none");
+  return taken;
 }
 
 }  // namespace

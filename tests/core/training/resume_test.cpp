@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "core/formats/safetensors.h"
 #include "core/training/evaluate.h"
 #include "core/training/metrics.h"
 #include "core/training/snapshot.h"
@@ -190,6 +191,22 @@ TEST(Snapshot, IsRefusedWhenItBelongsToAnotherRunOrIsDamaged) {
   }
   write_file_atomically(path, as_bytes(whole));
   EXPECT_EQ(load_snapshot(folder.path(), optimizer), 0);
+}
+
+TEST(Snapshot, ANumberOfStepsThatIsNoneIsDamageThoughItsChecksumFits) {
+  const TemporaryFolder folder;
+  AdamW nothing({}, {});
+  const auto write = [&](const std::string& steps) {
+    const std::string checksum = sha256_hex(std::to_string(steps.size()) + " " + steps);
+    write_safetensors(folder / "snapshot.safetensors", std::vector<TensorToWrite>(),
+                      {{"steps", steps}, {"sha256", checksum}});
+  };
+  for (const char* steps : {"", "many", "-1", "3x", " 3", "99999999999999999999"}) {
+    write(steps);
+    expect_error<Error>([&] { load_snapshot(folder.path(), nothing); }, "its number of steps is none");
+  }
+  write("3");
+  EXPECT_EQ(load_snapshot(folder.path(), nothing), 3);
 }
 
 TEST(MetricsLog, DropsAHalfWrittenLineAndStepsAfterTheSnapshot) {
