@@ -22,6 +22,17 @@ using PieceType = SentencePieceModel::PieceType;
               "without --format gguf it is written as a folder, with its tokenizer.json");
 }
 
+/// A field that is null is as good as missing; that way it has its default below. As deep as a tokenizer may be.
+void drop_nulls(Json& value) {
+  if (value.is_object()) {
+    for (auto field = value.begin(); field != value.end();) {
+      field->is_null() ? void(field = value.erase(field)) : void(++field);
+    }
+  }
+  if (!value.is_structured()) return;
+  for (Json& part : value) drop_nulls(part);
+}
+
 /// The steps of a normalizer or pre_tokenizer, one after the other, with the fields that decide about ids.
 Json steps_of_pipeline(const Json& pipeline) {
   Json steps = Json::array();
@@ -94,7 +105,8 @@ TokenList tokens_of(const Json& file, std::int64_t rows, bool bytes_are_tokens) 
                                                     : PieceType::normal);
   }
   for (const Json& token : field_of(file, "added_tokens")) {
-    const std::string name = token.at("content");
+    const std::string name = token.value("content", "");
+    if (name.empty()) continue;  // the package takes no notice of it either
     for (const char* flag : {"single_word", "lstrip", "rstrip"}) {
       if (token.value(flag, false)) refuse_tokenizer("its added token " + quoted_name(name) + " has the flag " + flag);
     }
@@ -208,7 +220,8 @@ void put_frame(const TokenFrame& frame, const GgufTokenIds& ids, TokenizerMetada
 }  // namespace
 
 void put_gguf_tokenizer(const Tokenizer& tokenizer, const GgufTokenIds& ids, GgufMetadata& metadata) {
-  const Json file = Json::parse(tokenizer.to_json());
+  Json file = Json::parse(tokenizer.to_json());
+  drop_nulls(file);
   const Json& model = file.at("model");
   TokenizerMetadata keys(metadata);
   const bool sentencepiece = is_sentencepiece(file);
