@@ -123,20 +123,20 @@ void PreTokenizer::metaspace(const Stretch& from, Regex::Scratch& scratch, const
 }
 
 void PreTokenizer::split(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {
-  const auto& [delimiter, behavior, invert] = std::get<Split>(steps_[from.step]);
+  const Split& step = std::get<Split>(steps_[from.step]);
   const std::string_view text = from.text;
   const auto next = [&](const Piece& piece) { run(from.part(piece.begin, piece.end), scratch, word); };
-  if (behavior == Behavior::isolated) return visit_pieces(delimiter, text, scratch, next);
-  if (behavior == Behavior::removed) {
-    return visit_pieces(delimiter, text, scratch, [&](const Piece& piece) {
-      if (piece.delimiter == invert) next(piece);
+  if (step.behavior == Behavior::isolated) return visit_pieces(step.delimiter, text, scratch, next);
+  if (step.behavior == Behavior::removed) {
+    return visit_pieces(step.delimiter, text, scratch, [&](const Piece& piece) {
+      if (piece.delimiter == step.invert) next(piece);
     });
   }
   std::vector<Piece> pieces;
-  visit_pieces(delimiter, text, scratch, [&](const Piece& piece) {
-    pieces.push_back({piece.begin, piece.end, piece.delimiter != invert});
+  visit_pieces(step.delimiter, text, scratch, [&](const Piece& piece) {
+    pieces.push_back({piece.begin, piece.end, piece.delimiter != step.invert});
   });
-  for (const Piece& piece : merged(std::move(pieces), behavior)) next(piece);
+  for (const Piece& piece : merged(std::move(pieces), step.behavior)) next(piece);
 }
 
 void PreTokenizer::words_and_signs(const Stretch& from, Regex::Scratch& scratch, const Sink& word) const {

@@ -139,6 +139,15 @@ class CheckpointTest(mformer.EndToEndTest):
             self.refuses_checkpoint(lambda folder, n=length: (folder / "model.safetensors").write_bytes(weights[:n]),
                                     "model.safetensors")
 
+    def test_files_that_never_end(self):
+        def endless(path):
+            path.unlink(missing_ok=True)
+            with open(path, "wb") as file:
+                file.truncate(1 << 40)  # takes no room
+
+        for name in ("config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            self.refuses_checkpoint(lambda folder, name=name: endless(folder / name), f"{name}' is longer than")
+
     def test_headers_that_lie(self):
         weights = (GOLDEN / "model.safetensors").read_bytes()
         for length in (0, 2**63, 2**64 - 1, len(weights)):

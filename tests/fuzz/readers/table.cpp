@@ -1,0 +1,26 @@
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/readers.h"
+
+namespace mformer::fuzz {
+
+std::span<const Reader> readers() {
+  static constexpr Reader kReaders[] = {{"chat_files", read_chat_files},
+                                        {"config", read_config},
+                                        {"corpus", read_corpus},
+                                        {"gguf", read_gguf},
+                                        {"gzip", read_gzip},
+                                        {"json_line", read_json_line},
+                                        {"pickle", read_pickle},
+                                        {"pickle_program", read_pickle_program},
+                                        {"regex", read_regex},
+                                        {"safetensors", read_safetensors},
+                                        {"sentencepiece", read_sentencepiece},
+                                        {"template", read_template},
+                                        {"token_file", read_token_file},
+                                        {"tokenizer", read_tokenizer},
+                                        {"weight_index", read_weight_index},
+                                        {"words", read_words}};
+  return kReaders;
+}
+
+}  // namespace mformer::fuzz
