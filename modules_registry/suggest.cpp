@@ -4,9 +4,15 @@
 #include <cctype>
 #include <utility>
 
+#include "modules_registry/printable.h"
+
 namespace mformer {
 
 namespace {
+
+// Names may come from files, and comparing two takes the product of their lengths: longer ones are near to none, and of
+// very many the first are asked.
+constexpr size_t kLongestNear = 120, kMostAsked = 20'000;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -32,12 +38,17 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+/// Its beginning, where it is too long for a hint.
+std::string shown(std::string_view name) {
+  return name.size() <= kLongestNear ? printable(name) : printable(name.substr(0, kLongestNear / 2)) + "…";
+}
+
 /// 'a', 'b' or 'c'
 std::string join_alternatives(std::span<const std::string> words) {
   std::string out;
   for (size_t i = 0; i < words.size(); ++i) {
     if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
-    out += "'" + words[i] + "'";
+    out += "'" + printable(words[i]) + "'";
   }
   return out;
 }
@@ -45,9 +56,11 @@ std::string join_alternatives(std::span<const std::string> words) {
 }  // namespace
 
 std::vector<std::string> suggest(std::string_view word, std::span<const std::string> candidates, size_t limit) {
+  if (word.size() > kLongestNear) return {};
   const std::string wanted = lower(word);
   std::vector<std::pair<size_t, std::string>> near;
-  for (const std::string& candidate : candidates) {
+  for (const std::string& candidate : candidates.first(std::min(candidates.size(), kMostAsked))) {
+    if (candidate.size() > kLongestNear) continue;
     const std::string other = lower(candidate);
     const size_t distance = edit_distance(wanted, other);
     const bool begins = wanted.size() >= 2 && other.starts_with(wanted);
@@ -68,7 +81,7 @@ std::string suggestion_hint(std::string_view word, std::span<const std::string> 
   if (!near.empty()) return "did you mean " + join_alternatives(near) + "?";
   constexpr size_t kMost = 10;
   std::string hint = "known " + std::string(plural) + ": ";
-  for (size_t i = 0; i < std::min(candidates.size(), kMost); ++i) hint += (i > 0 ? ", " : "") + candidates[i];
+  for (size_t i = 0; i < std::min(candidates.size(), kMost); ++i) hint += (i > 0 ? ", " : "") + shown(candidates[i]);
   return candidates.size() > kMost ? hint + ", …" : hint;
 }
 

@@ -74,7 +74,8 @@ class EntryReader {
   void mark(Kind kind) {
     const std::string name(to_string(kind));
     for_each_module_of(name, kind, [&](Module& module, const std::string& which) {
-      if (!module.domain.empty()) fail("takes " + which + ", which the domain '" + module.domain + "' has already");
+      if (!module.domain.empty())
+        fail("takes " + which + ", which the domain " + quoted_name(module.domain) + " has already");
       module.domain = domain_.name;
     });
     for_each_module_of("hidden_" + name, kind, [&](Module& module, const std::string&) {

@@ -59,5 +59,15 @@ TEST(RecordsTest, NamesThatCouldBeMistakenForSomethingElseAreRefused) {
   EXPECT_THROW(require_valid_name("task", std::string(101, 'x')), UsageError);
 }
 
+TEST(SuggestTest, NamesOfFilesTakeNoLongerAndShowNoMore) {
+  const std::string megabyte(1 << 20, 'x');
+  const std::vector<std::string> many(2000, megabyte);
+  EXPECT_THAT(suggest(megabyte, many), IsEmpty());
+  EXPECT_THAT(suggest("xx", many), IsEmpty()) << "though they begin so";
+  EXPECT_LT(suggestion_hint(megabyte, many, "tensors", "").size(), 1000U);
+  EXPECT_EQ(suggestion_hint("a.weighl", std::vector<std::string>{"a.weigh\x1b"}, "tensors", ""),
+            "did you mean 'a.weigh\\x1b'?");
+}
+
 }  // namespace
 }  // namespace mformer::testing
