@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "cli/terminal/format.h"
+#include "core/workspace/registry_session.h"
 #include "modules_registry/error.h"
 
 namespace mformer::cli {
@@ -102,6 +103,8 @@ OpenMode mode_for_measuring(const GlobalOptions& global) {
 }
 
 std::string model_name(const Registry& registry, const GlobalOptions& global) {
+  if (global.model.empty() && !registry.looked_at().empty())
+    refuse_while_looking(registry.version(registry.looked_at()));
   const std::string name = global.model.empty() ? registry.current_model() : global.model;
   if (name.empty()) throw UsageError("the workspace has no model yet", "make one: mformer init or mformer import");
   if (name.find('@') != std::string::npos) {

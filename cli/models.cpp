@@ -18,6 +18,7 @@ void run_models(const GlobalOptions& global) {
   RegistryWorkspace workspace(global, "models", OpenMode::read_only);
   const Registry& registry = workspace.registry();
   const std::string current = registry.current_model();
+  const std::string looked_at = registry.looked_at();
   Report report("models", global.json);
   auto& rows = report.data()["models"] = nlohmann::ordered_json::array();
   Table table({{""},
@@ -46,6 +47,11 @@ void run_models(const GlobalOptions& global) {
     report.text() << "no models yet: " << program_of(global) << " init makes one\n";
   } else {
     report.text() << table.str(report.style());
+  }
+  report.data()["looked_at"] = version_json(registry, looked_at);
+  if (!looked_at.empty()) {
+    report.text() << "looking at " << version_name(registry, looked_at) << "; back: " << program_of(global) << " use "
+                  << current << '\n';
   }
   report.print();
 }

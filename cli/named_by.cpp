@@ -36,6 +36,7 @@ constexpr NamedByOption by_option[] = {
     {"model remove", "NAME", Named::model},
     {"model rename", "OLD", Named::model},
     {"tag", "NAME", Named::tag},
+    {"move", "MODEL", Named::model},
     {"log", "OP", Named::operation},
     {"eval", "--domain", Named::domain},
     {"export", "--domain", Named::domain},

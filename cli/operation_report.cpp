@@ -1,5 +1,6 @@
 #include "cli/operation_report.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -138,6 +139,15 @@ std::string line_of_script(const std::vector<std::string>& words) {
   return line + '\n';
 }
 
+/// `use base@1` of a program before `move` came moved the model, and does not any more.
+std::vector<std::string> with_its_meaning_of_then(const OperationRecord& operation, std::vector<std::string> words) {
+  const auto use = std::find(words.begin(), words.end(), "use");
+  if (operation.command != "use" || operation.version_after.empty() || use == words.end()) return words;
+  *use = "move";
+  words.insert(use + 1, operation.model);
+  return words;
+}
+
 }  // namespace
 
 std::string script_of(const std::vector<OperationRecord>& operations, const std::filesystem::path& workspace) {
@@ -152,7 +162,7 @@ std::string script_of(const std::vector<OperationRecord>& operations, const std:
     } else {
       if (operation->typed.folder != folder) script += change_folder(workspace, operation->typed.folder);
       folder = operation->typed.folder;
-      script += line_of_script(words);
+      script += line_of_script(with_its_meaning_of_then(*operation, words));
     }
   }
   return script;

@@ -55,6 +55,7 @@ RegistryWorkspace::RegistryWorkspace(const GlobalOptions& global, const std::str
 }
 
 std::string RegistryWorkspace::target() const {
+  if (global_.model.empty() && !registry_.looked_at().empty()) return "";
   std::string name = global_.model.empty() ? registry_.current_model() : global_.model;
   for (const ModelRecord& model : registry_.models()) {
     if (model.name == name) return name;

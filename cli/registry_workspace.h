@@ -21,9 +21,10 @@ class RegistryWorkspace {
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
   RegistrySession& session() { return session_; }
-  /// The version that --model names, or the current model's.
+  /// The version that --model names, or the one that is looked at, or the current model's.
   VersionRecord version() const { return registry_.resolve(global_.model); }
-  /// The model that a writing command moves: the one that --model names, the current one, or a version's own.
+  /// The model that a writing command moves: the one that --model names, the current one, or a version's own. ""
+  /// where the workspace looks at a version and --model names none: nothing is moved then.
   std::string target() const;
 
  private:

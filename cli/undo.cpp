@@ -27,11 +27,17 @@ std::string description(RegistryWorkspace& workspace, const NameChange& change) 
          terminal::printable(workspace.registry().place_of(change.before));
 }
 
-void run_undo_of_name(RegistryWorkspace& workspace, const NameChange& change, bool dry_run, bool json) {
+std::string forward_again(const GlobalOptions& global) {
+  return "forward again: " + program_of(global) + " redo" + (global.model.empty() ? "" : " --model " + global.model) +
+         "\n";
+}
+
+void run_undo_of_name(RegistryWorkspace& workspace, const NameChange& change, bool dry_run,
+                      const GlobalOptions& global) {
   const OperationRecord undone = workspace.registry().operation(change.operation_id);
   const std::string what = description(workspace, change);
   if (!dry_run) undo_name_change(workspace.session(), change);
-  terminal::Report report("undo", json);
+  terminal::Report report("undo", global.json);
   report.data() = {{"dry_run", dry_run},
                    {"model", nullptr},
                    {"undone", {{"id", undone.id}, {"command", undone.command}}},
@@ -44,13 +50,14 @@ void run_undo_of_name(RegistryWorkspace& workspace, const NameChange& change, bo
                      {"new_name", change.new_name}}}};
   report.text() << (dry_run ? "would undo " : "undid ") << undone.command << " (operation " << undone.id
                 << "): " << what << '\n';
+  if (!dry_run) report.text() << forward_again(global);
   tell(dry_run ? "" : "undid " + undone.command + ": " + what, "mformer log", [&] { report.print(); });
 }
 
 void run_undo(bool dry_run, const GlobalOptions& global) {
   RegistryWorkspace workspace(global, "undo", mode_of(dry_run));
   if (const auto change = name_change_to_undo(workspace.registry(), global.model)) {
-    return run_undo_of_name(workspace, *change, dry_run, global.json);
+    return run_undo_of_name(workspace, *change, dry_run, global);
   }
   const std::string model = model_name(workspace.registry(), global);
   const UndoReport undone = plan_undo(workspace.registry(), model);
@@ -64,7 +71,7 @@ void run_undo(bool dry_run, const GlobalOptions& global) {
   report.text() << (dry_run ? "would undo " : "undid ") << undone.undone.command << " (operation " << undone.undone.id
                 << "): " << model << (dry_run ? " would go" : " went") << " from " << to_string(undone.from) << " to "
                 << to_string(undone.to) << '\n';
-  if (!dry_run) report.text() << "forward again: " << program_of(global) << " use " << to_string(undone.from) << '\n';
+  if (!dry_run) report.text() << forward_again(global);
   tell(dry_run ? "" : "undid " + undone.undone.command + ": " + model + " is at " + to_string(undone.to), "mformer log",
        [&] { report.print(); });
 }

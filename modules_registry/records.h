@@ -185,7 +185,8 @@ Thing thing_from_string(std::string_view text);
 struct NameChange {
   std::int64_t operation_id = 0;
   Thing thing = Thing::model;
-  std::string change;    ///< "rename", "remove", "replace" (a task's data), "move" (a task's path), "make" (a tag)
+  std::string
+      change;  ///< "rename", "remove", "replace" (a task's data), "move" (a task's path), "make" (a tag, a model)
   std::string old_name;  ///< "" for what was made
   std::string new_name;  ///< "" for what was removed
   std::string before;    ///< a task's path as it was kept, a tag's version; "" where there is none

@@ -160,15 +160,20 @@ class Registry {
 
   /// In the order in which they were made.
   std::vector<ModelRecord> models() const;
+  /// Makes the version's own model the current one, but lets commands that name none read this version, wherever the
+  /// model goes, until set_current_model(). Throws UsageError for an unknown version or one of a removed model.
+  void look_at(const std::string& version);
+  /// Its hash; "" where commands read what the current model points to.
+  std::string looked_at() const;
   /// Throws UsageError, with the nearest names, for an unknown name.
   ModelRecord model(const std::string& name) const;
   /// Versions made for this model, oldest first.
   std::vector<VersionRecord> versions(const std::string& model) const;
 
   /// The version that a reference means: a model's name (its current version), "name@number", or the first 4 or more
-  /// digits of a version hash; names, of models and tags, come first. "" means the current model. Versions of a removed
-  /// model have their hash until gc frees them. Throws UsageError when it means none (hint: nearest names) or more than
-  /// one (the message lists them).
+  /// digits of a version hash; names, of models and tags, come first. "" means looked_at() or the current model.
+  /// Versions of a removed model have their hash until gc frees them. Throws UsageError when it means none (hint:
+  /// nearest names) or more than one (the message lists them).
   VersionRecord resolve(const std::string& ref) const;
   /// By full hash. Throws UsageError if unknown.
   VersionRecord version(const std::string& hash) const;
@@ -203,6 +208,11 @@ class Registry {
   /// Names a version for ever and ends the operation as done. Throws UsageError for an unknown version, and what
   /// require_taggable() throws.
   void make_tag(std::int64_t operation_id, const std::string& name, const std::string& version);
+  /// Makes a model that points to a version that exists and has none of its own yet, and ends the operation as done.
+  /// Throws UsageError for an unknown version, and for a name that is not valid, or that a model or tag has.
+  void make_model(std::int64_t operation_id, const std::string& name, const std::string& version);
+  void require_new_model(const std::string& name) const;
+
   /// Throws UsageError for a name that is not valid, or that a model or tag has.
   void require_taggable(const std::string& name) const;
   /// Oldest first.
@@ -221,6 +231,12 @@ class Registry {
 
   // ---- Modules ----------------------------------------------------------------------------------------------------
 
+  /// What an operation did to a name, whether it can be taken back (any more) or not. An undo has done the opposite.
+  std::optional<NameChange> name_change(std::int64_t operation_id) const;
+  /// Does again, as `operation_id`, which it ends as done and which can be taken back, what the operation `undone` did
+  /// to a name and the operation `undo` took back. Throws as rename(), remove(), make_tag() and make_model(), and Error
+  /// if gc has freed what the undo set aside.
+  void do_again(std::int64_t operation_id, std::int64_t undone, std::int64_t undo);
   /// Throws UsageError for an unknown uid.
   ModuleRecord module(const std::string& uid) const;
   /// The modules of a version, by layer, kind (att first) and index.
@@ -324,7 +340,8 @@ class Registry {
   void set_aside(const NameChange& change);
   void free_removed(bool dry_run, std::int64_t grace_ms, GcResult& result);
   void take_back_rows(std::int64_t operation_id, const NameChange& change);
-  void take_back_tag(const NameChange& change);
+  void take_back_tag(std::int64_t operation_id, const NameChange& change);
+  void require_set_aside(Thing thing, const std::string& kept) const;
   OperationRecord running_operation(std::int64_t id) const;
   void end_operation(std::int64_t id, Outcome outcome, const std::string& message, const std::string& version_after);
 

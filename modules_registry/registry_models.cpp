@@ -106,8 +106,12 @@ VersionRecord numbered_version(Database& db, const std::string& ref, size_t at) 
   Query row(db, std::string(kSelectVersion) + "WHERE model = ? AND number = ?");
   row.bind(name, number);
   if (parsed.ec == std::errc() && parsed.ptr == end && row.next()) return read_version(row);
-  Query count(db, "SELECT max(number) FROM versions WHERE model = ?");
+  Query count(db, "SELECT coalesce(max(number), 0) FROM versions WHERE model = ?");
   count.bind(name).next();
+  if (count.integer(0) == 0) {
+    throw UsageError("model '" + name + "' has no version of its own yet",
+                     "its name alone means the version that it stands at");
+  }
   throw UsageError("model '" + name + "' has no version '" + ref.substr(at + 1) + "'",
                    "its versions are " + name + "@1 to " + name + "@" + count.text(0));
 }
@@ -116,7 +120,10 @@ VersionRecord numbered_version(Database& db, const std::string& ref, size_t at) 
 
 void Registry::set_current_model(const std::string& name) {
   model(name);  // throws if unknown
-  set_setting("current_model", name);
+  atomically([&] {
+    set_setting("current_model", name);
+    if (!looked_at().empty()) set_setting("looked_at", "");
+  });
 }
 
 std::string Registry::current_model() const {
@@ -157,6 +164,7 @@ VersionRecord Registry::version(const std::string& hash) const {
 }
 
 VersionRecord Registry::resolve(const std::string& ref) const {
+  if (ref.empty() && !looked_at().empty()) return version(looked_at());
   const std::string wanted = ref.empty() ? current_model() : ref;
   if (wanted.empty()) throw UsageError("the workspace has no model yet", "make one: mformer init or mformer import");
   if (has_model(*db_, wanted)) return version(model(wanted).current_version);

@@ -2,9 +2,9 @@
 
 #include "modules_registry/database.h"
 #include "modules_registry/error.h"
+#include "modules_registry/name_rows.h"
 #include "modules_registry/registry.h"
 #include "modules_registry/removed.h"
-#include "modules_registry/suggest.h"
 
 // Names of models, tasks and tags. Nothing is deleted here: what is removed is renamed (removed.h), so that it can be
 // taken back until gc.
@@ -29,6 +29,8 @@ bool tag_exists(Database& db, const std::string& name) {
 bool task_exists(Database& db, const std::string& name) {
   return exists(db, "SELECT 1 FROM tasks WHERE name = ?", name);
 }
+
+}  // namespace
 
 /// Models and tags share their names, since both stand where a REF is asked for.
 void require_free(Database& db, Thing thing, const std::string& name) {
@@ -63,6 +65,8 @@ void note_change(Database& db, const NameChange& change, bool undoable) {
             change.before, undoable)
       .run();
 }
+
+namespace {
 
 constexpr const char* kSelectChange =
     "SELECT operation_id, thing, change, old_name, new_name, before FROM name_changes ";
@@ -195,41 +199,6 @@ std::string Registry::task_name_now(const std::string& name, std::int64_t operat
   return now;
 }
 
-// ---- Tags -----------------------------------------------------------------------------------------------------------
-
-void Registry::require_taggable(const std::string& name) const {
-  require_valid_name("tag", name);
-  require_free(*db_, Thing::tag, name);
-}
-
-void Registry::make_tag(std::int64_t operation_id, const std::string& name, const std::string& version_hash) {
-  WriteTransaction transaction(*db_);
-  running_operation(operation_id);
-  const VersionRecord tagged = version(version_hash);  // throws if unknown
-  require_taggable(name);
-  Query(*db_, "INSERT INTO tags VALUES (?, ?, ?, ?)").bind(name, version_hash, operation_id, now_ms()).run();
-  note_change(*db_, {operation_id, Thing::tag, "make", "", name, ""}, true);
-  end_operation(operation_id, Outcome::done, name + " = " + to_string(tagged), "");
-  transaction.commit();
-  running_.erase(operation_id);
-}
-
-std::vector<TagRecord> Registry::tags() const {
-  Query rows(*db_, "SELECT name, version_hash, operation_id, created_ms FROM tags ORDER BY created_ms, name");
-  std::vector<TagRecord> found;
-  while (rows.next()) found.push_back({rows.text(0), rows.text(1), rows.integer(2), rows.integer(3)});
-  return found;
-}
-
-TagRecord Registry::tag(const std::string& name) const {
-  std::vector<std::string> names;
-  for (TagRecord& known : tags()) {
-    if (known.name == name) return std::move(known);
-    names.push_back(known.name);
-  }
-  throw UsageError("there is no tag '" + name + "'", suggestion_hint(name, names, "tags", "the workspace has no tags"));
-}
-
 // ---- Taking back ----------------------------------------------------------------------------------------------------
 
 std::optional<NameChange> Registry::last_name_change(const std::string& model_name) const {
@@ -252,7 +221,7 @@ void Registry::take_back(std::int64_t operation_id, std::int64_t undone) {
   }
   const NameChange change = read_change(row);
   if (change.thing == Thing::tag) {
-    take_back_tag(change);
+    take_back_tag(operation_id, change);
   } else {
     take_back_rows(operation_id, change);
   }
@@ -263,7 +232,17 @@ void Registry::take_back(std::int64_t operation_id, std::int64_t undone) {
 }
 
 void Registry::take_back_rows(std::int64_t operation_id, const NameChange& change) {
-  if (change.change == "move") return put_path(change.new_name, change.before);
+  if (change.change == "move") {
+    Query row(*db_, "SELECT data_path FROM tasks WHERE name = ?");
+    const std::string left = row.bind(change.new_name).next() ? row.text(0) : "";
+    put_path(change.new_name, change.before);
+    return note_change(*db_, {operation_id, change.thing, "move", change.new_name, change.new_name, left}, false);
+  }
+  if (change.change == "make") {
+    require_removable(change.thing, change.new_name, operation_id);
+    rename_rows(*db_, change.thing, change.new_name, removed_name(change.new_name, operation_id));
+    return note_change(*db_, {operation_id, change.thing, "remove", change.new_name, "", ""}, false);
+  }
   const std::string kept = name_after(change);
   if (change.change == "replace") {
     rename_rows(*db_, Thing::task, change.new_name, removed_name(change.new_name, operation_id));
@@ -276,13 +255,15 @@ void Registry::take_back_rows(std::int64_t operation_id, const NameChange& chang
   note_change(*db_, {operation_id, change.thing, "rename", kept, change.old_name, ""}, false);
 }
 
-void Registry::take_back_tag(const NameChange& change) {
+void Registry::take_back_tag(std::int64_t operation_id, const NameChange& change) {
   if (change.change == "make") {
+    note_change(*db_, {operation_id, Thing::tag, "remove", change.new_name, "", tag(change.new_name).version}, false);
     Query(*db_, "DELETE FROM tags WHERE name = ?").bind(change.new_name).run();
     return;
   }
   require_free(*db_, Thing::tag, change.old_name);
   version(change.before);  // throws if it is gone
+  note_change(*db_, {operation_id, Thing::tag, "make", "", change.old_name, ""}, false);
   Query(*db_, "INSERT INTO tags VALUES (?, ?, ?, ?)")
       .bind(change.old_name, change.before, change.operation_id, now_ms())
       .run();

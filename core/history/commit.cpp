@@ -48,6 +48,7 @@ std::string after_commit(const std::function<void()>& measure) {
 }
 
 std::string target_model(const LoadedVersion& base, const std::string& into) {
+  if (into.empty() && base.target.empty()) refuse_while_looking(base.record);
   return into.empty() ? base.target : into;
 }
 

@@ -25,7 +25,8 @@ CommitResult commit_joined(Session& session, std::int64_t operation, const Loade
 /// ("it was interrupted", or the error's sentence), and "" where nothing did.
 std::string after_commit(const std::function<void()>& measure);
 
-/// The model that a writing command moves: `into`, or base's own.
+/// The model that a writing command moves: `into`, or base's own. Throws Error where that is "": the workspace looks at
+/// the version, and moves no model then.
 std::string target_model(const LoadedVersion& base, const std::string& into);
 
 }  // namespace mformer

@@ -6,6 +6,7 @@ namespace mformer {
 
 FreezeReport set_frozen(Session& session, const VersionRecord& base, const std::string& target,
                         const std::string& selector, bool frozen, bool dry_run) {
+  if (target.empty()) refuse_while_looking(base);
   Manifest manifest = session.registry.manifest(base.hash);
   const ModuleSelection selected = select_modules(session.registry, base.hash, manifest, selector);
   FreezeReport report;

@@ -1,5 +1,7 @@
 #include "core/workflows/names.h"
 
+#include "modules_registry/error.h"
+
 namespace mformer {
 namespace {
 
@@ -37,6 +39,34 @@ VersionRecord make_tag(RegistrySession& session, const std::string& name, const 
   run_operation(session, "", {},
                 [&](std::int64_t operation) { session.registry.make_tag(operation, name, version.hash); });
   return version;
+}
+
+VersionRecord make_branch(RegistrySession& session, const std::string& name, const std::string& ref, bool dry_run) {
+  const VersionRecord version = session.registry.resolve(ref);
+  require_not_removed(version, ref);
+  session.registry.require_new_model(name);
+  if (dry_run) return version;
+  run_operation(session, name, {},
+                [&](std::int64_t operation) { session.registry.make_model(operation, name, version.hash); });
+  return version;
+}
+
+MoveReport move_model(RegistrySession& session, const std::string& model, const std::string& ref, bool dry_run) {
+  Registry& registry = session.registry;
+  const MoveReport plan{registry.version(registry.model(model).current_version), registry.resolve(ref)};
+  require_not_removed(plan.to, ref);
+  if (dry_run) return plan;
+  run_operation(session, model, {}, [&](std::int64_t operation) {
+    registry.move_model(operation, model, plan.from.hash, plan.to.hash, "moved to " + to_string(plan.to));
+  });
+  return plan;
+}
+
+void require_not_removed(const VersionRecord& version, const std::string& ref) {
+  if (!version.removed) return;
+  throw Error("'" + ref + "' is a version of the model '" + version.model + "', which was removed",
+              "bring the model back: mformer undo --model " + version.model +
+                  "; or keep the version: mformer tag NAME " + to_string(version));
 }
 
 }  // namespace mformer

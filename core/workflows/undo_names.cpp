@@ -1,5 +1,7 @@
 #include "core/workflows/undo_names.h"
 
+#include "core/workflows/moves.h"
+
 namespace mformer {
 
 std::optional<NameChange> name_change_to_undo(const Registry& registry, const std::string& model) {
@@ -8,12 +10,15 @@ std::optional<NameChange> name_change_to_undo(const Registry& registry, const st
   const std::string name = model.empty() ? registry.current_model() : model;
   for (const ModelRecord& known : registry.models()) {
     if (known.name != name) continue;
-    if (registry.version(known.current_version).operation_id > change->operation_id) return std::nullopt;
+    const auto moved = last_move(registry, name);
+    const std::int64_t at = moved ? moved->id : registry.version(known.current_version).operation_id;
+    if (at > change->operation_id) return std::nullopt;
   }
   return change;
 }
 
 void undo_name_change(RegistrySession& session, const NameChange& change) {
+  session.arguments_json = undo_arguments(change.operation_id);
   run_operation(session, "", {},
                 [&](std::int64_t operation) { session.registry.take_back(operation, change.operation_id); });
 }

@@ -41,4 +41,10 @@ void run_operation(const RegistrySession& session, const std::string& model, con
   }
 }
 
+void refuse_while_looking(const VersionRecord& seen) {
+  throw Error("the workspace looks at " + to_string(seen) + ", so no model was moved",
+              "mformer use " + seen.model + " goes back to where that stands; to go on from " + to_string(seen) +
+                  ": mformer branch NAME " + to_string(seen) + ", then mformer use NAME");
+}
+
 }  // namespace mformer

@@ -49,4 +49,7 @@ struct RegistrySession {
 void run_operation(const RegistrySession& session, const std::string& model, const std::vector<OperationData>& data,
                    const std::function<void(std::int64_t operation)>& work);
 
+/// For commands that would move a model while the workspace looks at `seen`, and were not told which: throws Error.
+[[noreturn]] void refuse_while_looking(const VersionRecord& seen);
+
 }  // namespace mformer

@@ -24,6 +24,7 @@ struct LoadedVersion {
   std::optional<Tokenizer> tokenizer;  ///< Absent when the model was imported without one.
   /// The model that a command works on, and whose next version it makes: another than the version's own when that model
   /// points to a version of another (after an undo, say). load_version() takes the version's own.
+  /// "" where no model may be moved: refuse_while_looking().
   std::string target;
 };
 

@@ -25,7 +25,7 @@ LINES = (
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
     ("eval", "--matrix", "--max-tokens", "100"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
-    ("log",), ("undo",), ("gc",),
+    ("branch", "leaf"), ("move", "base", "base@2"), ("log",), ("undo",), ("redo",), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
 GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
@@ -130,7 +130,7 @@ class JsonContractTest(mformer.EndToEndTest):
         for line in (("models",), ("log",), ("tasks",), ("fsck",), ("eval", "--max-tokens", "100"), ("inspect", "routing"),
                      ("inspect", "routing", "--refresh"), ("inspect", "modules"), ("inspect", "lineage"),
                      CURVE, ("generate", "--max-tokens", "2"), ("diff", "base@1", "base@2"), ("gc", "--dry-run"),
-                     ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), ("tag",), ("tag", "first", "--dry-run"),
+                     ("undo", "--dry-run"), ("use", "base@1", "--dry-run"), ("move", "base", "base@1", "--dry-run"), ("branch", "leaf", "--dry-run"), ("tag",), ("tag", "first", "--dry-run"),
                      ("task", "rename", "english", "x", "--dry-run"), ("task", "remove", "english", "--dry-run"),
                      ("task", "move", "english", "--data", "english", "--dry-run"), ("model", "rename", "base", "x", "--dry-run"), (*PRUNE, "--dry-run"), ("doctor",),
                      ("probe", "--input", self.temporary / "ids.safetensors", "--out", self.temporary / "out")):

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import unittest
@@ -103,8 +104,59 @@ class NamesTest(mformer.EndToEndTest):
         work.run("tag", "--remove", "first")
         work.refuses("use", "first", code=2, says="first")
         work.run("undo")
-        work.run("use", "first")
+        work.run("undo")  # its being made
+        work.refuses("use", "first", code=2, says="first")
+        work.run("redo")
+        work.run("redo")
+        work.refuses("use", "first", code=2, says="first")
+        work.run("undo")
+        work.run("move", "base", "first")
         self.assertEqual(work.versions(), ["base@1"])
+
+    def test_redo_does_changes_of_names_again(self):
+        work = self.workspace()
+        path = lambda: work.run("tasks", "--json").json["tasks"][0]["path"]
+        work.run("eval", "--max-tokens", "100")
+        scores = self.scores(work)
+        shutil.copytree(work / "english", work / "moved")
+        lines = (("task", "rename", "english", "prose"), ("task", "move", "prose", "--data", "moved"),
+                 ("task", "add", "prose", "--data", "german", "--replace"), ("model", "rename", "base", "english"),
+                 ("branch", "twig"), ("model", "remove", "twig"), ("tag", "first", "english@1"), ("tag", "--remove", "first"))
+        states = []
+        state = lambda: [work.run(*line, "--json").out for line in (("tasks",), ("models",), ("tag",))]
+        named = lambda texts: [re.sub(r'"created_ms":\d+', "", text) for text in texts]
+        for line in lines:
+            states.append(named(state()))
+            work.run(*line)
+        states.append(named(state()))
+        for _ in range(2):
+            for before in reversed(states[:-1]):
+                work.run("undo")
+                self.assertEqual(named(state()), before)
+            self.assertEqual(self.scores(work), scores)
+            for after in states[1:]:
+                work.run("redo")
+                self.assertEqual(named(state()), after)
+            work.refuses("redo", code=1, says="nothing to redo")
+        self.assertEqual(path(), str((work / "german").resolve()))
+
+    def test_redo_follows_a_model_through_its_names(self):
+        work = self.workspace()
+        work.run("model", "rename", "base", "english")
+        work.run("freeze", "layer=0")
+        for _ in range(3):
+            work.run("undo")
+        self.assertEqual(work.versions(), ["base@1"])
+        for _ in range(3):
+            work.run("redo")
+        self.assertEqual(work.versions(), ["english@3"])
+
+    def test_redo_can_not_bring_back_what_gc_has_freed(self):
+        work = self.workspace()
+        work.run("branch", "twig")
+        work.run("undo")
+        work.run("gc", "--grace", "0")
+        work.refuses("redo", code=1, says="freed by gc")
 
     def test_names_that_do_not_show_are_refused_and_escaped(self):
         work = self.workspace()

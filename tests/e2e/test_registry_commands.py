@@ -1,4 +1,6 @@
+import contextlib
 import os
+import sqlite3
 import time
 import unittest
 
@@ -30,20 +32,56 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         self.assertEqual([row["current"] for row in work.run("models", "--json").json["models"]], [False, True])
         work.refuses("use", "smal", code=2, says="smal", hint="small")
 
-    def test_use_moves_a_model_to_a_version_and_forward_again(self):
+    def test_use_looks_at_a_version_and_moves_nothing(self):
         work = self.workspace()
-        self.assertEqual(work.run("use", "base@1", "--dry-run", "--json").json["before"]["ref"], "base@2")
+        looked = work.run("use", "base@1", "--json").json
+        self.assertEqual((looked["moved"], looked["looking"], looked["before"]["ref"], looked["after"]["ref"]),
+                         (False, True, "base@2", "base@1"))
         self.assertEqual(work.versions(), ["base@2"])
-        work.run("use", "base@1")
-        self.assertEqual(work.versions(), ["base@1"])
-        full_hash = work.run("models", "--json", "--model", "base").json["models"][0]["version"]["hash"]
-        work.run("use", "base@2")
-        work.run("use", full_hash[:10])
-        self.assertEqual(work.versions(), ["base@1"])
+        self.assertIn("looking at base@1; back: mformer use base", work.run("models").out)
+        self.assertEqual(work.run("inspect", "lineage", "--json").json["model_version"]["ref"], "base@1")
+        for line in (("freeze", "layer=0"), ("undo",), ("train", "--task", "english", "--steps", "1", *mformer.QUICK)):
+            work.refuses(*line, code=1, says="looks at base@1, so no model was moved", hint="mformer use base")
+        work.run("freeze", "layer=0", "--model", "base")
+        self.assertEqual(work.versions(), ["base@3"])
+        self.assertEqual(work.run("branch", "try", "--json").json["model_version"]["ref"], "base@1")
+        self.assertFalse(work.run("use", "base", "--json").json["looking"])
+        self.assertEqual(work.run("inspect", "lineage", "--json").json["model_version"]["ref"], "base@3")
+        full_hash = work.run("models", "--json").json["models"][0]["version"]["hash"]
+        self.assertFalse(work.run("use", full_hash[:10], "--json").json["looking"], "base stands there")
+        work.refuses("use", "base@9", code=2, says="base", hint="base@3")
+
+    def test_move_points_a_model_to_a_version_and_undo_brings_it_back(self):
+        work = self.workspace()
+        self.assertEqual(work.run("move", "base", "base@1", "--dry-run", "--json").json["before"]["ref"], "base@2")
+        self.assertEqual(work.versions(), ["base@2"])
+        self.assertIn("mformer undo --model base", work.run("move", "base", "base@1").out)
         newest = work.run("log", "-n", "1", "--json").json["operations"][0]
-        self.assertEqual((newest["command"], newest["before"]["ref"], newest["after"]["ref"]),
-                         ("use", "base@2", "base@1"))
-        work.refuses("use", "base@9", code=2, says="base", hint="base@2")
+        self.assertEqual((newest["command"], newest["before"]["ref"], newest["after"]["ref"]), ("move", "base@2", "base@1"))
+        self.assertFalse(work.run("move", "base", "base@1", "--json").json["moved"])
+        work.run("undo")
+        self.assertEqual(work.versions(), ["base@1"], "that it stood there already was an operation too")
+        work.run("undo", "--model", "base")
+        self.assertEqual(work.versions(), ["base@2"])
+        work.refuses("move", "base@1", "base@2", code=2, says="base@1")
+        work.refuses("move", "base", "base@9", code=2, says="base", hint="base@2")
+
+    def test_branch_gives_a_version_a_second_model(self):
+        work = self.workspace()
+        work.run("branch", "try", "base@1")
+        self.assertEqual(work.versions(), ["base@2", "base@1"])
+        work.refuses("branch", "try", code=2, says="model 'try' already")
+        work.refuses("branch", "a@b", code=2, says="a@b")
+        work.refuses("diff", "try@1", "base", code=2, says="no version of its own yet")
+        work.run("freeze", "layer=0", "--model", "try")
+        self.assertEqual(work.versions(), ["base@2", "try@1"])
+        for _ in range(2):
+            work.run("undo", "--model", "try")
+        self.assertEqual(work.versions(), ["base@2"])
+        work.run("redo")
+        work.refuses("redo", code=1, says="nothing to redo")
+        work.run("redo", "--model", "try")
+        self.assertEqual(work.versions(), ["base@2", "try@1"])
 
     def test_log_tells_newest_first_what_was_done_with_which_data(self):
         work = self.workspace()
@@ -64,7 +102,7 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         self.assertEqual((newest["command"], newest["outcome"], newest["after"]), ("train", "failed", None))
         self.assertTrue(newest["message"])
 
-    def test_undo_goes_back_and_use_goes_forward(self):
+    def test_undo_goes_back_and_redo_goes_forward(self):
         work = self.workspace()
         planned = work.run("undo", "--dry-run", "--json").json
         self.assertEqual((planned["from"]["ref"], planned["to"]["ref"]), ("base@2", "base@1"))
@@ -73,15 +111,45 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         self.assertEqual(done["undone"]["command"], "train")
         self.assertEqual(work.versions(), ["base@1"])
         work.refuses("undo", code=1, says="nothing to undo")
-        work.run("use", "base@2")
+        self.assertEqual(work.run("redo", "--json").json["to"]["ref"], "base@2")
         self.assertEqual(work.versions(), ["base@2"])
-        self.assertEqual([row["command"] for row in work.run("log", "--json").json["operations"]][:2], ["use", "undo"])
+        self.assertEqual([row["command"] for row in work.run("log", "--json").json["operations"]][:2], ["redo", "undo"])
 
     def test_undo_works_on_a_model_not_on_a_version(self):
         work = self.workspace()
         work.refuses("undo", "--model", "base@1", code=2, says="base@1")
         work.run("undo", "--model", "base")
         self.assertEqual(work.versions(), ["base@1"])
+
+    def test_redo_takes_undos_back_until_something_else_was_done(self):
+        work = self.workspace()
+        work.refuses("redo", code=1, says="nothing to redo")
+        work.run("freeze", "layer=0")
+        work.run("undo")
+        work.run("undo")
+        self.assertEqual(work.versions(), ["base@1"])
+        self.assertEqual(work.run("redo", "--dry-run", "--json").json["to"]["ref"], "base@2")
+        work.run("redo")
+        work.run("undo")
+        work.run("redo")
+        self.assertIn("redid freeze", work.run("redo").out)
+        self.assertEqual(work.versions(), ["base@3"])
+        work.refuses("redo", code=1, says="nothing to redo")
+        work.run("undo")
+        work.run("freeze", "kind=att")
+        work.refuses("redo", code=1, says="nothing to redo")
+        self.assertEqual(work.run("undo", "--json").json["to"]["ref"], "base@2")
+
+    def test_a_log_of_before_move_came_is_repeated_as_it_was_meant(self):
+        work = self.workspace()
+        work.run("move", "base", "base@1")
+        with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
+            registry.execute("""UPDATE operations SET command = 'use', command_line = '["use","base@1"]' WHERE command = 'move'""")
+            registry.commit()
+        self.assertIn("\nmformer move base base@1\n", work.run("log", "--script").out)
+        work.run("undo")
+        self.assertEqual(work.versions(), ["base@2"])
+        self.workspaces.remove(work)  # its seals know nothing of the change by hand
 
     def test_gc_removes_only_old_files_that_nothing_names(self):
         work = self.workspace()
