@@ -9,6 +9,7 @@
 #include "cli/terminal/report.h"
 #include "cli/terminal/stages.h"
 #include "cli/validators.h"
+#include "core/workspace/leftovers.h"
 
 namespace mformer::cli {
 namespace {
@@ -32,6 +33,9 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
   stages.end();
   removed.temporaries += swept.temporaries;
   removed.bytes += swept.bytes;
+  const Leftovers left = collect_leftovers(workspace.registry(), removed, MFORMER_VERSION, options.dry_run, grace_ms);
+  if (removed.waits_for.empty()) removed.waits_for = left.waits_for;
+  const auto temporary_bytes = removed.bytes - removed.object_bytes;
   terminal::Report report("gc", global.json);
   report.data() = {
       {"dry_run", options.dry_run},
@@ -42,17 +46,31 @@ void run_gc(const GcOptions& options, const GlobalOptions& global) {
       {"waits_for", removed.waits_for.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(removed.waits_for)},
       {"objects", removed.objects},
       {"temporaries", removed.temporaries},
-      {"bytes", removed.bytes}};
+      {"bytes", removed.bytes + left.run_bytes + left.token_bytes},
+      {"object_bytes", removed.object_bytes},
+      {"temporary_bytes", temporary_bytes},
+      {"runs", left.runs},
+      {"snapshots", left.snapshots},
+      {"run_bytes", left.run_bytes},
+      {"token_files", left.tokens},
+      {"token_bytes", left.token_bytes}};
   if (removed.models + removed.versions + removed.tasks > 0) {
     report.text() << (options.dry_run ? "would free " : "freed ") << removed.models << " removed models, "
                   << removed.versions << " versions and " << removed.tasks << " removed tasks\n";
   }
   if (!removed.waits_for.empty()) {
-    report.text() << "removed models and tasks stay while a command runs: " << removed.waits_for << '\n';
+    report.text() << "removed models and tasks, runs and tokens stay while a command runs: " << removed.waits_for
+                  << '\n';
   }
-  report.text() << (options.dry_run ? "would remove " : "removed ") << removed.objects << " unused objects and "
-                << removed.temporaries
-                << " unfinished files: " << terminal::format_bytes(static_cast<std::uint64_t>(removed.bytes)) << '\n';
+  const auto size = [](std::int64_t bytes) { return terminal::format_bytes(static_cast<std::uint64_t>(bytes)); };
+  report.text() << (options.dry_run ? "would remove " : "removed ") << removed.objects << " unused objects ("
+                << size(removed.object_bytes) << ") and " << removed.temporaries << " unfinished files ("
+                << size(temporary_bytes) << ")\n";
+  if (left.runs + left.snapshots + left.tokens > 0) {
+    report.text() << (options.dry_run ? "would remove " : "removed ") << left.runs << " runs and " << left.snapshots
+                  << " snapshots (" << size(left.run_bytes) << "), and " << left.tokens << " token files ("
+                  << size(left.token_bytes) << ") of data that no task has\n";
+  }
   tell(options.dry_run ? "" : "removed " + std::to_string(removed.objects) + " objects", "mformer gc --dry-run",
        [&] { report.print(); });
 }

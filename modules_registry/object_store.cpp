@@ -61,10 +61,16 @@ std::string ObjectStore::put(std::span<const Bytes> pieces) {
     size += piece.size();
   }
   std::string hash = sha.finish_hex();
-  if (unnamed_.contains(hash)) return hash;
   const fs::path file = place(hash);
   std::error_code error;
-  if (fs::file_size(file, error) == size && !error && (is_verified(hash) || has_hash(file, hash))) {
+  bool is_there = false;
+  {
+    const ClaimLock no_collection(root_, ClaimLock::Mode::shared);
+    claims_.add(hash);
+    is_there = fs::file_size(file, error) == size && !error;
+  }
+  if (unnamed_.contains(hash)) return hash;
+  if (is_there && (is_verified(hash) || has_hash(file, hash))) {
     // Its age starts anew. Not ours to touch, or a read-only folder: then nobody collects garbage as us either.
     ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0);
     remember_as_verified(hash);

@@ -12,6 +12,7 @@
 
 #include "modules_registry/files.h"
 #include "modules_registry/hashes_ahead.h"
+#include "modules_registry/object_claims.h"
 
 namespace mformer {
 
@@ -38,6 +39,9 @@ class ObjectStore {
 
   /// The same for one object whose bytes lie in several places (e.g. a header and tensors).
   std::string put(std::span<const Bytes> pieces);
+
+  /// From now on what is put belongs to the operation with this lock file, as long as that is there: object_claims.h.
+  void claim_in(std::filesystem::path lock_file) { claims_.write_to(std::move(lock_file)); }
 
   /// Brings everything put so far to disk, then gives it its names: bytes before names, in two waits for any number of
   /// objects; in one where all were there already. Registry::commit_version calls it, and so does every method below
@@ -81,6 +85,7 @@ class ObjectStore {
 
   std::filesystem::path root_;
   Sync sync_;
+  ObjectClaims claims_;
   mutable std::map<std::string, std::filesystem::path> unnamed_;  ///< put, not flushed: hash to temporary file
   mutable std::map<std::string, FileStamp> verified_;             ///< files whose bytes were read and right
   mutable std::shared_ptr<HashesAhead> ahead_;

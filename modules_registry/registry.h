@@ -63,7 +63,10 @@ struct GcResult {
   std::string waits_for;         ///< the running operation because of which removed models and tasks stayed, or empty
   std::int64_t objects = 0;      ///< object files that no version names
   std::int64_t temporaries = 0;  ///< unfinished files and locks that killed processes left
-  std::int64_t bytes = 0;        ///< of both
+  std::int64_t object_bytes = 0;
+  std::set<std::string> freed_versions;  ///< their hashes
+  std::set<std::string> freed_tasks;     ///< as task_contents() leaves them out
+  std::int64_t bytes = 0;                ///< of both
 };
 
 struct RepairOptions {
@@ -157,14 +160,14 @@ class Registry {
   void set_current_model(const std::string& name);
   /// Its name; "" while the workspace has no model.
   std::string current_model() const;
-
-  /// In the order in which they were made.
-  std::vector<ModelRecord> models() const;
   /// Makes the version's own model the current one, but lets commands that name none read this version, wherever the
   /// model goes, until set_current_model(). Throws UsageError for an unknown version or one of a removed model.
   void look_at(const std::string& version);
   /// Its hash; "" where commands read what the current model points to.
   std::string looked_at() const;
+
+  /// In the order in which they were made.
+  std::vector<ModelRecord> models() const;
   /// Throws UsageError, with the nearest names, for an unknown name.
   ModelRecord model(const std::string& name) const;
   /// Versions made for this model, oldest first.
@@ -205,14 +208,14 @@ class Registry {
   /// Throws as require_renamable(), and Error for the current model.
   void require_removable(Thing thing, const std::string& name, std::int64_t own = 0) const;
 
-  /// Names a version for ever and ends the operation as done. Throws UsageError for an unknown version, and what
-  /// require_taggable() throws.
-  void make_tag(std::int64_t operation_id, const std::string& name, const std::string& version);
   /// Makes a model that points to a version that exists and has none of its own yet, and ends the operation as done.
   /// Throws UsageError for an unknown version, and for a name that is not valid, or that a model or tag has.
   void make_model(std::int64_t operation_id, const std::string& name, const std::string& version);
   void require_new_model(const std::string& name) const;
 
+  /// Names a version for ever and ends the operation as done. Throws UsageError for an unknown version, and what
+  /// require_taggable() throws.
+  void make_tag(std::int64_t operation_id, const std::string& name, const std::string& version);
   /// Throws UsageError for a name that is not valid, or that a model or tag has.
   void require_taggable(const std::string& name) const;
   /// Oldest first.
@@ -228,15 +231,15 @@ class Registry {
   /// Takes the operation `undone` on names back and ends `operation_id` as done. Throws Error if it can't be taken back
   /// (any more), UsageError if its name is taken by now.
   void take_back(std::int64_t operation_id, std::int64_t undone);
-
-  // ---- Modules ----------------------------------------------------------------------------------------------------
-
   /// What an operation did to a name, whether it can be taken back (any more) or not. An undo has done the opposite.
   std::optional<NameChange> name_change(std::int64_t operation_id) const;
   /// Does again, as `operation_id`, which it ends as done and which can be taken back, what the operation `undone` did
   /// to a name and the operation `undo` took back. Throws as rename(), remove(), make_tag() and make_model(), and Error
   /// if gc has freed what the undo set aside.
   void do_again(std::int64_t operation_id, std::int64_t undone, std::int64_t undo);
+
+  // ---- Modules ----------------------------------------------------------------------------------------------------
+
   /// Throws UsageError for an unknown uid.
   ModuleRecord module(const std::string& uid) const;
   /// The modules of a version, by layer, kind (att first) and index.
@@ -253,6 +256,9 @@ class Registry {
   /// `task.created_operation` can be taken back. With `ends`, that operation ends as done in the same transaction.
   void add_task(const TaskRecord& task, bool replace = false, std::int64_t ends = 0);
   bool has_task(const std::string& name) const;
+  /// Content hashes of all tasks, also of those that were removed or replaced and that an undo can bring back, but not
+  /// of those that gc freed or, in a dry run, would free.
+  std::set<std::string> task_contents(const std::set<std::string>& freed = {}) const;
   /// Changes where the data lies, and nothing else; not an operation. Throws UsageError for an unknown name.
   void place_task(const std::string& name, const std::string& data_path);
   /// The same as an operation, which it ends as done and which can be taken back.
@@ -295,9 +301,10 @@ class Registry {
   /// Frees models and tasks that were removed more than `grace_ms` ago: their rows, but for versions that a model, a
   /// tag or a version kept by them is, descends from or was merged from; nothing while an operation runs. What was
   /// freed can't be taken back. Then removes object files that no version names (any more), and leftovers as sweep()
-  /// does, if they are older than `grace_ms`. What was written since the oldest operation that still runs began is
-  /// spared, however old it is. With `dry_run` it only counts. Throws Error, and removes nothing that the
-  /// registry should know, if rows of it were changed or lost, or there is no version at all.
+  /// does, if they are older than `grace_ms`. Objects that an operation which still runs has put are its own (see
+  /// object_claims.h), and so are other unfinished files that were written since the oldest of them began. With
+  /// `dry_run` it only counts. Throws Error, and removes nothing that the registry should know, if rows of it were
+  /// changed or lost, or there is no version at all.
   GcResult gc(bool dry_run, std::int64_t grace_ms = 60 * 60 * 1000);
 
   /// Removes what killed processes left in `dir`/.mformer: unfinished files and locks. Needs no database, and so no

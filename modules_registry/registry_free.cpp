@@ -208,6 +208,8 @@ void Registry::free_removed(bool dry_run, std::int64_t grace_ms, GcResult& resul
   result.models = static_cast<std::int64_t>(emptied.size());
   result.tasks = static_cast<std::int64_t>(tasks.size());
   result.versions = static_cast<std::int64_t>(versions.size());
+  result.freed_versions.insert(versions.begin(), versions.end());
+  result.freed_tasks.insert(tasks.begin(), tasks.end());
   if (!versions.empty()) select_freed(*db_, versions);
   if (dry_run) return;
   if (!versions.empty()) delete_freed(*db_);

@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 using Time = fs::file_time_type;
 
 /// Files last written before this are nobody's: not of somebody who began within the grace, nor of an operation that
-/// still runs.
-Time nobody_since(const fs::path& locks, std::int64_t grace_ms) {
-  Time limit = Time::clock::now() - std::chrono::milliseconds(grace_ms);
+/// still runs. For what no operation claims: all but objects.
+Time nobody_since(const fs::path& locks, Time grace) {
+  Time limit = grace;
   std::error_code error;
   for (const auto& lock : fs::directory_iterator(locks, error)) {
     if (!FileLock::is_held(lock.path())) continue;
@@ -30,27 +30,42 @@ Time nobody_since(const fs::path& locks, std::int64_t grace_ms) {
   return limit;
 }
 
-/// Removes files, or only counts them.
+/// Removes files, or only counts them. Lives while claims hold: see ClaimLock.
 class Collector {
  public:
-  Collector(Time limit, bool dry_run, GcResult& result) : limit_(limit), dry_run_(dry_run), result_(result) {}
+  Collector(const fs::path& folder, std::int64_t grace_ms, bool dry_run, GcResult& result)
+      : lock_(folder / "objects", ClaimLock::Mode::alone),
+        claimed_(claimed_objects(folder / "running")),
+        grace_(Time::clock::now() - std::chrono::milliseconds(grace_ms)),
+        limit_(nobody_since(folder / "running", grace_)),
+        dry_run_(dry_run),
+        result_(result) {}
 
-  bool may_go(const fs::path& file) const {
-    std::error_code error;
-    const Time written = fs::last_write_time(file, error);
-    return !error && written < limit_;
+  bool may_go(const fs::path& file) const { return written(file) < limit_; }
+
+  /// Of an object, or an unfinished one of this hash.
+  bool object_may_go(const fs::path& file, const std::string& hash) const {
+    return !claimed_.contains(hash) && written(file) < grace_;
   }
 
   void collect(const fs::path& file, std::int64_t& count) {
     std::error_code error;
     const auto size = fs::file_size(file, error);
-    if (error || !may_go(file) || (dry_run_ ? FileLock::is_held(file) : !FileLock::remove_if_free(file))) return;
+    if (error || (dry_run_ ? FileLock::is_held(file) : !FileLock::remove_if_free(file))) return;
     ++count;
     result_.bytes += static_cast<std::int64_t>(size);
   }
 
  private:
-  Time limit_;
+  static Time written(const fs::path& file) {
+    std::error_code error;
+    const Time time = fs::last_write_time(file, error);
+    return error ? Time::max() : time;
+  }
+
+  ClaimLock lock_;
+  std::unordered_set<std::string> claimed_;
+  Time grace_, limit_;
   bool dry_run_;
   GcResult& result_;
 };
@@ -70,11 +85,17 @@ void for_each_file_below(const fs::path& folder, const std::function<void(const 
   for (const fs::path& file : files) take(file);
 }
 
-/// Whoever writes a file for long keeps it locked meanwhile.
+/// Whoever writes a file for long keeps it locked meanwhile, but for objects, which are claimed.
 void collect_leftovers(const fs::path& folder, std::string_view locks, Collector& collector, GcResult& result) {
+  const std::string objects = (folder / "objects" / "").string();
   for_each_file_below(folder, [&](const fs::path& file) {
     const bool is_lock = file.parent_path() == folder / locks;
-    if (is_lock || is_temporary(file)) collector.collect(file, result.temporaries);
+    if (!is_lock && !is_temporary(file)) return;
+    const bool is_object = file.string().starts_with(objects);
+    const std::string hash = file.filename().string().substr(std::string_view(kTemporaryPrefix).size()).substr(0, 64);
+    if (is_object ? collector.object_may_go(file, hash) : collector.may_go(file)) {
+      collector.collect(file, result.temporaries);
+    }
   });
 }
 
@@ -108,13 +129,14 @@ GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
   // The write lock keeps commits out, so that no file is removed between a commit's look at it and its rows.
   std::optional<WriteTransaction> transaction;
   if (!dry_run) transaction.emplace(*db_);
-  Collector collector(nobody_since(lock_path(""), grace_ms), dry_run, result);
+  Collector collector(folder_, grace_ms, dry_run, result);
   const auto known = known_objects(*db_, dry_run && result.versions > 0 ? "temp.kept_objects" : "objects");
   std::vector<fs::path> unused;
   const std::vector<std::string> stored = objects_.list();
   for (std::size_t done = 0; const std::string& hash : stored) {
     tell("look for unused objects", ++done, stored.size());
-    if (!known.contains(hash) && collector.may_go(objects_.path(hash))) unused.push_back(objects_.path(hash));
+    if (known.contains(hash) || !collector.object_may_go(objects_.path(hash), hash)) continue;
+    unused.push_back(objects_.path(hash));
   }
   if (!unused.empty() && !has_versions(*db_)) {
     throw Error("no version names any of the objects in '" + objects_.root().string() +
@@ -123,6 +145,7 @@ GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
                 "one with mformer init: gc works then");
   }
   for (const fs::path& file : unused) collector.collect(file, result.objects);
+  result.object_bytes = result.bytes;
   collect_leftovers(folder_, "running", collector, result);
   return result;
 }
@@ -130,7 +153,7 @@ GcResult Registry::gc(bool dry_run, std::int64_t grace_ms) {
 GcResult Registry::sweep(const fs::path& dir, bool dry_run, std::int64_t grace_ms) {
   const fs::path folder = dir.filename() == ".mformer" ? dir : dir / ".mformer";
   GcResult result;
-  Collector collector(nobody_since(folder / "running", grace_ms), dry_run, result);
+  Collector collector(folder, grace_ms, dry_run, result);
   collect_leftovers(folder, "running", collector, result);
   return result;
 }

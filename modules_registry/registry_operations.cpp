@@ -78,6 +78,7 @@ std::int64_t Registry::begin_operation(const OperationStart& start) {
   }
   transaction.commit();
   running_.emplace(id, std::move(lock));
+  objects_.claim_in(lock_path(uid));
   return id;
 }
 

@@ -91,6 +91,15 @@ TaskRecord Registry::task(const std::string& name) const {
                                    "name a data set first: mformer task add " + shell_word(name) + " --data DIR"));
 }
 
+std::set<std::string> Registry::task_contents(const std::set<std::string>& freed) const {
+  Query rows(*db_, "SELECT name, content_hash FROM tasks");
+  std::set<std::string> contents;
+  while (rows.next()) {
+    if (!freed.contains(rows.text(0))) contents.insert(rows.text(1));
+  }
+  return contents;
+}
+
 std::vector<TaskRecord> Registry::tasks() const {
   Query rows(*db_, std::string(kSelectTask) + "WHERE " + kLiving + "ORDER BY id");
   std::vector<TaskRecord> found;

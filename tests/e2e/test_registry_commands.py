@@ -167,6 +167,32 @@ class RegistryCommandsTest(mformer.EndToEndTest):
         self.assertFalse(stray.exists())
         work.check_sound()
 
+    def test_gc_keeps_metrics_of_versions_and_frees_runs_and_tokens_that_nothing_needs(self):
+        work = self.workspace()
+        runs, cache = work / ".mformer" / "runs", work / ".mformer" / "cache"
+        of_base = {path.name for path in runs.iterdir()}
+        work.run("finetune", "--data", "german", "--into", "tuned", "--steps", "2", *mformer.QUICK)
+        of_tuned = {path.name for path in runs.iterdir()} - of_base
+        tokens = len(list(cache.glob("*.tokens")))
+        (runs / next(iter(of_base)) / "snapshot.safetensors").write_bytes(b"left by a kill")
+        os.utime(runs / next(iter(of_base)) / "snapshot.safetensors", (1, 1))
+        (runs / "of-nobody").mkdir()
+        (runs / "of-nobody" / "metrics.jsonl").write_text("{}")
+        work.run("model", "remove", "tuned")
+        work.run("task", "remove", "german")
+        young = work.run("gc", "--json").json
+        self.assertEqual((young["runs"], young["snapshots"], young["token_files"]), (0, 1, 0))
+        planned = work.run("gc", "--grace", "0", "--dry-run", "--json").json
+        freed = work.run("gc", "--grace", "0", "--json").json
+        self.assertEqual((freed["runs"], freed["token_files"], freed["tasks"]), (2, 3, 1))
+        self.assertEqual({**planned, "dry_run": False}, freed)
+        self.assertEqual({path.name for path in runs.iterdir()}, of_base)
+        self.assertTrue((runs / next(iter(of_base)) / "metrics.jsonl").exists())
+        self.assertEqual(len(list(cache.glob("*.tokens"))), tokens - 3)
+        self.assertIn("curve", work.run("log", "2", "--json").json["operations"][0] | work.run("log", "2", "--json").json["run"])
+        self.assertEqual(work.run("gc", "--grace", "0", "--json").json["bytes"], 0)
+        self.assertTrue(of_tuned)
+
     def test_fsck_names_what_is_damaged_and_fails(self):
         work = self.workspace_to_damage()
         self.assertEqual(work.run("fsck", "--json").json["problems"], [])

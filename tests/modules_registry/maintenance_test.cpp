@@ -98,6 +98,38 @@ TEST_F(GcTest, WhatALivingOperationHasWrittenIsItsOwnHoweverOld) {
   EXPECT_EQ(registry_.gc(false, 0).objects, 1);
 }
 
+TEST_F(GcTest, WhatNobodyHasPutIsNotSparedForTheSakeOfALivingOperation) {
+  Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+  const std::int64_t failed = other.begin_operation({}), id = other.begin_operation({});
+  const std::string kept = registry_.objects().put(as_bytes("of nobody, then of the operation"));
+  registry_.objects().put(as_bytes("of nobody"));
+  registry_.objects().flush();
+  make_old(registry_.objects().path(kept));
+  other.objects().put(as_bytes("of nobody, then of the operation"));
+  other.finish_operation(failed, Outcome::failed);
+  EXPECT_EQ(registry_.gc(false, 0).objects, 1);
+  EXPECT_TRUE(registry_.objects().contains(kept));
+  other.finish_operation(id, Outcome::failed);
+  other.objects().put(as_bytes("after its end"));
+  other.objects().flush();
+  EXPECT_EQ(registry_.gc(false, 0).objects, 2);
+}
+
+TEST_F(GcTest, AnObjectIsClaimedOrGoneWhoeverIsFaster) {
+  Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+  for (int round = 0; round < 40; ++round) {
+    const std::string text = "round " + std::to_string(round);
+    registry_.objects().put(as_bytes(text));
+    registry_.objects().flush();
+    std::thread gc([&] { Registry::open(folder_.path(), OpenMode::read_write).gc(false, 0); });
+    const std::int64_t id = other.begin_operation({});
+    const std::string hash = other.objects().put(as_bytes(text));
+    gc.join();
+    EXPECT_TRUE(other.objects().contains(hash)) << round;
+    other.finish_operation(id, Outcome::failed);
+  }
+}
+
 TEST_F(GcTest, LeftoversGoFromAllFoldersUnlessSomebodyWritesThem) {
   for (const char* folder : {"cache", "runs/0123", "runs/0123/review", "."}) {
     fs::create_directories(registry_.folder() / folder);
