@@ -38,7 +38,10 @@ void ObjectClaims::add(const std::string& hash) {
     const std::string line = hash + '\n';
     struct stat before {};
     const bool known = ::fstat(file, &before) == 0;
-    const ssize_t written = ::write(file, line.data(), line.size());
+    ssize_t written = -1;
+    do {
+      written = ::write(file, line.data(), line.size());
+    } while (written < 0 && errno == EINTR);
     const int code = written < 0 ? errno : ENOSPC;
     const timespec times[] = {before.st_atim, before.st_mtim};
     if (known) ::futimens(file, times);  // the time of the lock file is when its operation began

@@ -20,10 +20,11 @@ ELSEWHERE = {
 BEFORE = {
     "mformer init --preset small --tokenizer tokenizer.json": "rm -r .mformer",
     "mformer tokenizer train --data english/ --vocab-size 4096": "rm tokenizer.json",
-    "mformer train --data english/ --steps 2000": "mformer use base@2",  # before its first domain
-    "mformer train --data german/ --batch 2 --context 32 --dry-run": "mformer use base@2",
+    "mformer train --data english/ --steps 2000": "mformer move base base@2",  # before its first domain
+    "mformer train --data german/ --batch 2 --context 32 --dry-run": "mformer move base base@2",
     "mformer upcycle --experts 4 --k 2 --into modular": "mformer use llama",  # a dense model
     "mformer upcycle --slices 8 --k 6 --data english/ --steps 200 --into sparse": "mformer use llama",
+    "mformer redo": "mformer undo",
     "mformer import checkpoint/ --name other": "mformer export checkpoint --domain base",
 }
 QUICK = ("--steps", "1", "--batch", "1", "--context", "16", "--eval-tokens", "50")

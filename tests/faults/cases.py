@@ -77,6 +77,8 @@ def damage(path):
 THIN = (
     Case("use", ("use", "base@1"), thin=True),
     Case("undo", ("undo",), thin=True),
+    Case("move", ("move", "base", "base@1"), thin=True),
+    Case("branch", ("branch", "twig", "base@1"), thin=True),
     Case("tag", ("tag", "second", "base@2"), thin=True),
     Case("tag --remove", ("tag", "--remove", "first"), thin=True),
     Case("model rename", ("model", "rename", "branch", "twig"), thin=True),
