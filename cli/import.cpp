@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/computes.h"
+#include "cli/hub_cache.h"
 #include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
@@ -24,7 +25,8 @@ nlohmann::ordered_json import_arguments(const InitOptions& options) {
   return arguments;
 }
 
-void run_import(const ImportFlags& flags, const GlobalOptions& global) {
+void run_import(ImportFlags flags, const GlobalOptions& global) {
+  flags.options.from = checkpoint_place(flags.options.from);
   Workspace workspace(global, "import", mode_of(flags.dry_run), import_arguments(flags.options));
   const InitReport made = workspace.run([&] {
     return flags.dry_run ? would_init(flags.options, workspace.session().seed)
@@ -44,7 +46,10 @@ void setup_import(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command =
       add_command(parent, {"import", groups::model, "Bring a checkpoint folder or a GGUF file into the workspace",
                            "mformer import checkpoint/ --name other"});
-  command->add_option("DIR", flags->options.from, "Checkpoint folder with config.json and safetensors, or a .gguf file")
+  command
+      ->add_option(
+          "DIR", flags->options.from,
+          "Checkpoint folder with config.json and safetensors, a .gguf file, or ORG/NAME in the hub's local cache")
       ->required();
   command->add_option("--name", flags->options.model, "Name of the new model")->type_name("NAME")->required();
   add_tokenizer_file(*command, flags->options);

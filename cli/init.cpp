@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/computes.h"
+#include "cli/hub_cache.h"
 #include "cli/import_options.h"
 #include "cli/made.h"
 #include "cli/model_report.h"
@@ -108,6 +109,7 @@ InitReport make(const fs::path& folder, bool joined, const InitFlags& flags, con
 }
 
 void run_init(InitFlags flags, const GlobalOptions& global) {
+  if (!flags.options.from.empty()) flags.options.from = checkpoint_place(flags.options.from);
   const fs::path folder = new_workspace_folder(global);
   require_valid_name("model", flags.options.model);
   flags.options.need_tokenizer = !flags.no_tokenizer;

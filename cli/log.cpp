@@ -47,6 +47,7 @@ std::string what_was_done(const OperationRecord& operation) {
     text = operation.command;
     for (const OperationData& data : operation.data) text += ' ' + (data.task.empty() ? data.path : data.task);
   }
+  if (!operation.origin.empty()) text = "elsewhere: " + text;
   return operation.message.empty() ? text : text + " (" + operation.message + ')';
 }
 

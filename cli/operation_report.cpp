@@ -155,10 +155,13 @@ std::string script_of(const std::vector<OperationRecord>& operations, const std:
   for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
     const std::vector<std::string> words = words_of(operation->typed);
     const std::string name = "# operation " + std::to_string(operation->id) + ", " + operation->command;
+    if (!operation->origin.empty()) continue;  // done elsewhere: what brought it here is in the log too
     if (operation->outcome != Outcome::done) {
       script += name + ": " + std::string(to_string(operation->outcome)) + '\n';
     } else if (words.empty()) {
-      script += name + ": an older program did not keep how it was typed\n";
+      script += name + ": " +
+                (operation->command == "receive" ? "another workspace's push brought it\n"
+                                                 : "an older program did not keep how it was typed\n");
     } else {
       if (operation->typed.folder != folder) script += change_folder(workspace, operation->typed.folder);
       folder = operation->typed.folder;
@@ -182,6 +185,7 @@ ordered_json operation_json(const OperationRecord& operation, VersionsByHash& ve
           {"ended_ms", operation.ended_ms},
           {"outcome", to_string(operation.outcome)},
           {"message", operation.message},
+          {"origin", operation.origin.empty() ? ordered_json() : ordered_json(operation.origin)},
           {"model", operation.model},
           {"before", versions.json(operation.version_before)},
           {"after", versions.json(operation.version_after)},

@@ -30,6 +30,43 @@ bool has_hash(const fs::path& file, const std::string& hash) {
   }
 }
 
+[[noreturn]] void throw_cut_off(const std::string& hash) {
+  throw Error("what came was cut off within object " + hash, "run the same again: what has come is not sent again");
+}
+
+/// Writes a new file of `size` bytes as they come and returns their hash. On failure nothing is left.
+std::string write_pieces(const fs::path& file, const std::string& hash, std::int64_t size,
+                         const ObjectStore::Reader& read) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+  if (descriptor < 0) throw_file_error("write", file, errno);
+  Sha256 sha;
+  try {
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    for (std::int64_t left = size; left > 0;) {
+      const auto wanted = std::min<std::size_t>(piece.size(), static_cast<std::size_t>(left));
+      const std::size_t count = read(std::span(piece).first(wanted));
+      if (count == 0) throw_cut_off(hash);
+      sha.update(Bytes(piece).first(count));
+      left -= static_cast<std::int64_t>(count);
+      for (std::size_t done = 0; done < count;) {
+        const ssize_t written = ::write(descriptor, piece.data() + done, count - done);
+        if (written < 0 && errno != EINTR) throw_file_error("write", file, errno);
+        if (written > 0) done += static_cast<std::size_t>(written);
+      }
+    }
+  } catch (...) {
+    ::close(descriptor);
+    ::unlink(file.c_str());
+    throw;
+  }
+  if (::close(descriptor) != 0) {
+    const int code = errno;
+    ::unlink(file.c_str());
+    throw_file_error("write", file, code);
+  }
+  return sha.finish_hex();
+}
+
 /// Calls take(path) for every file two levels down.
 template <class Take>
 void for_each_file(const fs::path& root, Take take) {
@@ -83,6 +120,38 @@ std::string ObjectStore::put(std::span<const Bytes> pieces) {
   write_new_file(temporary, pieces, 0444);
   unnamed_[hash] = temporary;
   return hash;
+}
+
+void ObjectStore::receive(const std::string& hash, std::int64_t size, const Reader& read) {
+  if (keep(hash) || unnamed_.contains(hash)) {  // it came meanwhile: only what is read is passed over
+    std::vector<std::byte> passed(std::size_t{1} << 20);
+    for (std::int64_t left = size; left > 0;) {
+      const auto count =
+          read(std::span(passed).first(std::min<std::size_t>(passed.size(), static_cast<std::size_t>(left))));
+      if (count == 0) throw_cut_off(hash);
+      left -= static_cast<std::int64_t>(count);
+    }
+    return;
+  }
+  const fs::path file = place(hash);
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (error) throw_file_error("create", file.parent_path(), error.value());
+  const fs::path temporary = temporary_beside(file);
+  const std::string got = write_pieces(temporary, hash, size, read);
+  if (got != hash) {
+    ::unlink(temporary.c_str());
+    throw Error("what came as object " + hash + " has another hash, " + got + ", so it was thrown away",
+                "send it again; mformer fsck in the workspace that it comes from tells whether it is damaged there");
+  }
+  unnamed_[hash] = temporary;
+}
+
+bool ObjectStore::keep(const std::string& hash) {
+  const ClaimLock no_collection(root_, ClaimLock::Mode::shared);
+  claims_.add(hash);
+  std::error_code error;
+  return fs::is_regular_file(place(hash), error);
 }
 
 void ObjectStore::flush() const {

@@ -40,6 +40,14 @@ class ObjectStore {
   /// The same for one object whose bytes lie in several places (e.g. a header and tensors).
   std::string put(std::span<const Bytes> pieces);
 
+  /// Stores an object of `size` bytes that `read` gives piece by piece (as many bytes as it fills, 0 at a premature
+  /// end), whatever its size. Throws Error, and keeps nothing, if they are fewer or have another hash.
+  using Reader = std::function<std::size_t(std::span<std::byte>)>;
+  void receive(const std::string& hash, std::int64_t size, const Reader& read);
+
+  /// Claims an object that is there, so that it stays until the operation ends; false if it is not.
+  bool keep(const std::string& hash);
+
   /// From now on what is put belongs to the operation with this lock file, as long as that is there: object_claims.h.
   void claim_in(std::filesystem::path lock_file) { claims_.write_to(std::move(lock_file)); }
 

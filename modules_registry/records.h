@@ -149,6 +149,7 @@ struct OperationRecord {
   std::string version_after;   ///< the version that it made or moved to; may be empty
   std::vector<OperationData> data;
   TypedCommand typed{};  ///< empty of an operation of an older program
+  std::string origin{};  ///< identity of the workspace that it was done in; "" of this one's own
 };
 
 struct TaskRecord {

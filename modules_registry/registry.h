@@ -17,6 +17,7 @@
 #include "modules_registry/change_count.h"
 #include "modules_registry/file_lock.h"
 #include "modules_registry/object_store.h"
+#include "modules_registry/parcel.h"
 #include "modules_registry/records.h"
 
 namespace mformer {
@@ -238,6 +239,19 @@ class Registry {
   /// if gc has freed what the undo set aside.
   void do_again(std::int64_t operation_id, std::int64_t undone, std::int64_t undo);
 
+  // ---- From other workspaces --------------------------------------------------------------------------------------
+
+  /// What copies of a workspace share and no others have: the uid of its first own operation; "" before that.
+  std::string identity() const;
+  bool has_version(const std::string& hash) const;
+  /// Takes over what is not known yet of a parcel whose objects are all in the store, points `model` (made if `seen`,
+  /// what the caller saw it point to, is "") to its current version, and ends the operation as done: all in one
+  /// transaction. Versions keep their hashes, modules and operations their uids; of tasks with the same data come the
+  /// measurements that are missing here. Returns the version. Throws Error, and changes nothing, if a version is not
+  /// what its hash says, anything that it names is missing, or another command has moved the model.
+  VersionRecord adopt(std::int64_t operation_id, const Parcel& parcel, const std::string& model,
+                      const std::string& seen, const std::string& message);
+
   // ---- Modules ----------------------------------------------------------------------------------------------------
 
   /// Throws UsageError for an unknown uid.
@@ -343,6 +357,8 @@ class Registry {
   std::string kept_path(const std::string& path) const;
   void require_idle(std::int64_t own, Thing thing, const std::string& name) const;
   void put_path(const std::string& task, const std::string& kept);
+  void write_version(const Manifest& manifest, const VersionRecord& made);
+  void adopt_measurements(const Parcel& parcel);
   void insert_task(const TaskRecord& task, const std::string& known, bool replace);
   void set_aside(const NameChange& change);
   void free_removed(bool dry_run, std::int64_t grace_ms, GcResult& result);

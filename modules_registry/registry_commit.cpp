@@ -268,6 +268,20 @@ CommitResult Registry::commit_version(const Commit& commit) {
   return result;
 }
 
+/// A version that comes from another workspace, with its modules' rows, inside the caller's transaction.
+void Registry::write_version(const Manifest& manifest, const VersionRecord& made) {
+  require_distinct_names(manifest);
+  Commit commit;
+  commit.operation_id = made.operation_id;
+  commit.parent = made.parent;
+  commit.manifest = manifest;
+  VersionWriter writer(*db_, commit, made.created_ms);
+  writer.objects(objects_);
+  VersionRecord version = made;
+  version.content_hash = content_hash(manifest);
+  writer.version(version);
+}
+
 void Registry::move_model(std::int64_t operation_id, const std::string& model_name, const std::string& seen,
                           const std::string& version_hash, const std::string& message) {
   WriteTransaction transaction(*db_);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kSelect =
     "SELECT id, uid, command, arguments_json, seed, code_version, started_ms, ended_ms, outcome, message, model, "
-    "version_before, version_after, command_line, folder, threads FROM operations ";
+    "version_before, version_after, command_line, folder, threads, origin FROM operations ";
 
 OperationRecord read_operation(Query& row) {
   OperationRecord operation;
@@ -29,6 +29,7 @@ OperationRecord read_operation(Query& row) {
   operation.version_before = row.text(11);
   operation.version_after = row.text(12);
   operation.typed = {row.text(13), row.text(14), static_cast<int>(row.integer(15))};
+  operation.origin = row.text(16);
   return operation;
 }
 

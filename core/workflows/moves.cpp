@@ -31,12 +31,13 @@ void walk_back(const Registry& registry, const std::string& model, const std::fu
     const std::vector<OperationRecord> operations = registry.operations(limit);
     for (; seen < operations.size(); ++seen) {
       const OperationRecord& operation = operations[seen];
-      if (operation.outcome != Outcome::done) continue;
+      if (operation.outcome != Outcome::done || !operation.origin.empty()) continue;
       Step step{operation, moves_model(registry, operation, model, name), registry.name_change(operation.id), name};
       if ((step.moves || step.change) && !take(step)) return;
       const bool is_model = step.change && step.change->thing == Thing::model;
       if (!is_model || step.change->new_name != name) continue;
-      if (operation.command == "branch") name.clear();  // what had the name before was another model
+      if (step.change->change == "make" && operation.command != "redo")
+        name.clear();  // what had the name before was another model
       // What was brought back kept its versions under a name with a blank, which no operation worked on.
       if (step.change->change == "rename" && step.change->old_name.find(' ') == std::string::npos) {
         name = step.change->old_name;

@@ -15,6 +15,7 @@ import tensors  # noqa: E402
 LONG = ("mformer train ", "mformer upcycle --slices", "mformer extend ", "mformer finetune ", "mformer prune ", "mformer --model base@2 prune ")
 ELSEWHERE = {
     "mformer manifest 1",  # a line of a file, no command
+    "mformer push me@host:work base", "mformer pull host:work base", "mformer pull ssh://host:2222/home/me/work",  # no host is there
 }
 # What has to be done to the workspace first, by a shell.
 BEFORE = {
@@ -25,6 +26,7 @@ BEFORE = {
     "mformer upcycle --experts 4 --k 2 --into modular": "mformer use llama",  # a dense model
     "mformer upcycle --slices 8 --k 6 --data english/ --steps 200 --into sparse": "mformer use llama",
     "mformer redo": "mformer undo",
+    "mformer pull base.bundle": "mformer bundle base.bundle base",
     "mformer import checkpoint/ --name other": "mformer export checkpoint --domain base",
 }
 QUICK = ("--steps", "1", "--batch", "1", "--context", "16", "--eval-tokens", "50")

@@ -84,11 +84,11 @@ class Folder:
         return self.path / name
 
     def run(self, *arguments, code=0, stdin=b"", stdout=subprocess.PIPE, prepare=None, timeout=TIMEOUT_S,
-            cwd=None):
+            cwd=None, env=None):
         """The result; a failed test unless the program exits with `code` (None = any)."""
         result = Result(
             subprocess.run(command_line(arguments), cwd=cwd or self.path, input=stdin, stdout=stdout, stderr=subprocess.PIPE,
-                           env=environment(), preexec_fn=prepare, timeout=timeout))
+                           env=environment(**(env or {})), preexec_fn=prepare, timeout=timeout))
         if code is not None:
             self.test.assertEqual(result.code, code, f"mformer {' '.join(map(str, arguments))}\n{result}")
         if schemas.REWRITES and "--json" in arguments and result.out.startswith('{"version"'):

@@ -15,7 +15,7 @@ LINES = (
     ("prune", "--data", "german", "--keep", "0.5", "--eval-tokens", "600"), ("freeze", "layer=0"), ("unfreeze", "layer=0"),
     ("upcycle", "--model", "dense", "--slices", "4", "--k", "2", "--data", "german", *TRAIN), ("graft", "small", "--onto", "base@2"), ("merge", "left", "right"), ("drop", "--model", "left", "--born", "extend"),
     ("import", "checkpoint", "--name", "other"), ("export", "out"), ("task", "add", "german", "--data", "german"),
-    ("use", "base@1"), ("undo",), ("redo", "--model", "undone"), ("branch", "twig"), ("move", "base", "base@1"), ("gc", "--grace", "0"), ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "new"),
+    ("use", "base@1"), ("undo",), ("redo", "--model", "undone"), ("push", "nowhere"), ("pull", "pushed"), ("bundle", "all.bundle"), ("branch", "twig"), ("move", "base", "base@1"), ("gc", "--grace", "0"), ("init", "--preset", "tiny", "--no-tokenizer", "--workspace", "new"),
     ("task", "rename", "english", "more"), ("task", "remove", "english"), ("task", "move", "english", "--data", "moved"),
     ("model", "rename", "left", "other"), ("model", "remove", "left"), ("tag", "first", "base@1"),
     ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "new.json"))
@@ -41,6 +41,7 @@ class DryRunTest(mformer.EndToEndTest):
         work.run("extend", "--data", "qa", "--into", "right", *TRAIN)
         for line in (("branch", "undone", "base@1"), ("move", "undone", "base@2"), ("undo", "--model", "undone")):
             work.run(*line)
+        work.run("push", "pushed", "small")
         shutil.copytree(work / "english", work / "moved")
         work.make_dense()
         return work

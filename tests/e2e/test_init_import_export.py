@@ -253,6 +253,29 @@ class LargeModels(mformer.EndToEndTest):
         for few, many in zip(peaks[1], peaks[7]):
             self.assertLess(many - few, 75e6)  # half of the 151 MB that came with the layers: buffers are kept for the next tensors
 
+    def test_import_finds_a_model_in_the_hubs_local_cache(self):
+        work = self.workspace()
+        hub = self.temporary / "hub"
+        model, revision = hub / "models--some-org--tiny.1", "0123456789abcdef0123456789abcdef01234567"
+        (model / "blobs").mkdir(parents=True)
+        (model / "snapshots" / revision).mkdir(parents=True)
+        for number, file in enumerate(sorted((work / "checkpoint").iterdir())):
+            shutil.copy(file, model / "blobs" / str(number))
+            (model / "snapshots" / revision / file.name).symlink_to(f"../../blobs/{number}")
+        work.run("import", model, "--name", "alone")  # the only snapshot
+        (model / "snapshots" / "another").mkdir()
+        work.refuses("import", model, "--name", "x", code=1, says="no snapshot", hint="snapshots")
+        (model / "refs").mkdir()
+        (model / "refs" / "main").write_text(revision)
+        for env in ({"HF_HUB_CACHE": str(hub)}, {"HUGGINGFACE_HUB_CACHE": str(hub)}, {"HF_HOME": str(self.temporary)}):
+            work.run("import", "some-org/tiny.1", "--name", "of-" + next(iter(env)), env=env)
+        missing = work.run("import", "some-org/other", "--name", "x", code=1, env={"HF_HUB_CACHE": str(hub)})
+        self.assertIn("no model of that name in the hub's cache", missing.err)
+        (model / "refs" / "main").write_text("../../../etc")
+        work.refuses("import", model, "--name", "x", code=1, says="no snapshot")
+        for name in ("../x", "a/../b", "a/b/c", "nowhere"):
+            self.assertNotIn("hub", work.run("import", name, "--name", "x", code=1, env={"HF_HUB_CACHE": str(hub)}).err)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -79,6 +79,7 @@ THIN = (
     Case("undo", ("undo",), thin=True),
     Case("move", ("move", "base", "base@1"), thin=True),
     Case("branch", ("branch", "twig", "base@1"), thin=True),
+    Case("bundle", ("bundle", "base.bundle", "small"), thin=True),
     Case("tag", ("tag", "second", "base@2"), thin=True),
     Case("tag --remove", ("tag", "--remove", "first"), thin=True),
     Case("model rename", ("model", "rename", "branch", "twig"), thin=True),

@@ -1,0 +1,87 @@
+#include "cli/hub_cache.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "modules_registry/error.h"
+
+namespace mformer::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "models--";
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+fs::path cache_folder() {
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const std::string folder = variable(name); !folder.empty()) return folder;
+  }
+  if (const std::string home = variable("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
+  if (const std::string home = variable("HOME"); !home.empty())
+    return fs::path(home) / ".cache" / "huggingface" / "hub";
+  return {};
+}
+
+/// "ORG/NAME": what a hub allows, and no way out of the cache.
+bool is_hub_name(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == 0 || slash == std::string::npos || slash + 1 == text.size() || text.front() == '.') return false;
+  const std::string allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+  std::string letters = text;
+  letters.erase(slash, 1);
+  return letters.find_first_not_of(allowed) == std::string::npos && text[slash + 1] != '.';
+}
+
+std::string revision_in(const fs::path& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+  return line;
+}
+
+std::string snapshot_of(const fs::path& model) {
+  std::error_code error;
+  const fs::path snapshots = model / "snapshots";
+  const std::string revision = revision_in(model / "refs" / "main");
+  const bool is_name = !revision.empty() && revision.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (is_name && fs::is_directory(snapshots / revision, error)) return (snapshots / revision).string();
+  std::vector<fs::path> all;
+  for (const auto& entry : fs::directory_iterator(snapshots, error)) {
+    if (entry.is_directory(error)) all.push_back(entry.path());
+  }
+  if (revision.empty() && all.size() == 1) return all.front().string();
+  throw Error("the hub's cache '" + model.string() + "' has no snapshot that refs/main names",
+              all.empty() ? "it was not downloaded to its end: do that again with the hub's own client"
+                          : "name one of the folders in '" + snapshots.string() + "'");
+}
+
+bool is_cached_model(const fs::path& folder) {
+  std::error_code error;
+  return fs::is_directory(folder / "snapshots", error) && !fs::exists(folder / "config.json", error);
+}
+
+}  // namespace
+
+std::string checkpoint_place(const std::string& text) {
+  std::error_code error;
+  if (fs::exists(text, error)) return is_cached_model(text) ? snapshot_of(text) : text;
+  if (!is_hub_name(text)) return text;
+  const fs::path cache = cache_folder();
+  std::string name = text;
+  name.replace(name.find('/'), 1, "--");
+  const fs::path model = cache / (std::string(kPrefix) + name);
+  if (fs::is_directory(model, error)) return snapshot_of(model);
+  throw Error(
+      "there is no folder '" + text + "' here, and no model of that name in the hub's cache '" + cache.string() + "'",
+      "download it with the hub's own client, or name a folder; mformer downloads nothing");
+}
+
+}  // namespace mformer::cli

@@ -1,0 +1,28 @@
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/registry_workspace.h"
+#include "cli/workspace_at.h"
+#include "core/transfer/remote.h"
+
+namespace mformer::cli {
+namespace {
+
+void run_serve(const GlobalOptions& global) {
+  WorkspaceAt workspace(new_workspace_folder(global));
+  Wire wire(STDIN_FILENO, STDOUT_FILENO, [] { return interrupted(); });
+  serve(wire, {[&] { return workspace.to_read(); }, [&]() -> RegistrySession& { return workspace.to_write(); }});
+}
+
+}  // namespace
+
+void setup_serve(CLI::App& parent, const GlobalOptions& global) {
+  CLI::App* command =
+      add_command(parent, {"serve", "", "Answer push and pull of another machine on standard input and output",
+                           "mformer --workspace work serve"});
+  command->callback([&global] { run_serve(global); });
+}
+
+}  // namespace mformer::cli

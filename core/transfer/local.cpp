@@ -1,0 +1,240 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/transfer/transfer.h"
+#include "modules_registry/error.h"
+
+namespace mformer {
+namespace {
+
+/// The versions that one was made from: its parent and, of a merge, the branch that it took in.
+std::vector<std::string> made_from(const Registry& registry, const VersionRecord& version) {
+  std::vector<std::string> from;
+  if (!version.parent.empty()) from.push_back(version.parent);
+  const OperationRecord operation = registry.operation(version.operation_id);
+  if (operation.command != "merge") return from;
+  const auto arguments = nlohmann::json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
+  if (!arguments.is_object() || !arguments.contains("b_hash") || !arguments["b_hash"].is_string()) return from;
+  const std::string merged = arguments["b_hash"];
+  if (registry.has_version(merged)) from.push_back(merged);  // it may have lain in another workspace
+  return from;
+}
+
+class OpenFile {
+ public:
+  explicit OpenFile(const std::filesystem::path& path)
+      : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (descriptor_ < 0) throw_file_error("read", path, errno);
+  }
+  ~OpenFile() { ::close(descriptor_); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  std::size_t read(std::span<std::byte> bytes) {
+    while (true) {
+      const ssize_t count = ::read(descriptor_, bytes.data(), bytes.size());
+      if (count >= 0) return static_cast<std::size_t>(count);
+      if (errno != EINTR) throw_file_error("read", path_, errno);
+    }
+  }
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_;
+};
+
+bool has_model(const Registry& registry, const std::string& name) {
+  const auto models = registry.models();
+  return std::any_of(models.begin(), models.end(), [&](const ModelRecord& model) { return model.name == name; });
+}
+
+bool has_tag(const Registry& registry, const std::string& name) {
+  const auto tags = registry.tags();
+  return std::any_of(tags.begin(), tags.end(), [&](const TagRecord& tag) { return tag.name == name; });
+}
+
+bool contains(const std::vector<std::string>& hashes, const std::string& hash) {
+  return std::find(hashes.begin(), hashes.end(), hash) != hashes.end();
+}
+
+/// What the offer does to a model that there is; `beside` where it is neither before nor behind it.
+Arrival compare(const Registry& registry, const std::string& stands_at, const Offer& offer) {
+  if (stands_at == offer.current) return Arrival::same;
+  if (contains(offer.versions, stands_at)) return Arrival::forward;
+  const bool is_known = registry.has_version(offer.current);
+  return is_known && contains(ancestry(registry, stands_at), offer.current) ? Arrival::behind : Arrival::beside;
+}
+
+}  // namespace
+
+std::vector<std::string> ancestry(const Registry& registry, const std::string& version) {
+  std::vector<std::string> order;
+  std::set<std::string> opened, closed;
+  std::vector<std::string> stack = {version};
+  while (!stack.empty()) {
+    const std::string hash = stack.back();
+    if (opened.insert(hash).second) {
+      for (const std::string& parent : made_from(registry, registry.version(hash))) {
+        if (!opened.contains(parent)) stack.push_back(parent);
+      }
+      continue;
+    }
+    stack.pop_back();
+    if (closed.insert(hash).second) order.push_back(hash);
+  }
+  return order;
+}
+
+std::set<std::string> objects_of(const Manifest& manifest) {
+  std::set<std::string> hashes = {manifest.tokenizer_object};
+  for (const TrunkPart& part : manifest.parts) hashes.insert(part.object_hash);
+  for (const LayerManifest& layer : manifest.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      hashes.insert(layer.router(kind));
+      for (const ManifestModule& module : layer.modules(kind)) hashes.insert(module.object_hash);
+    }
+  }
+  hashes.erase("");
+  return hashes;
+}
+
+std::set<std::string> objects_of(const Parcel& parcel) {
+  std::set<std::string> hashes;
+  for (const ParcelVersion& version : parcel.versions) hashes.merge(objects_of(version.manifest));
+  return hashes;
+}
+
+// ---- Source ---------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> LocalSource::models() {
+  std::vector<std::string> names;
+  for (const ModelRecord& model : registry_.models()) names.push_back(model.name);
+  return names;
+}
+
+Offer LocalSource::offer(const std::string& model) {
+  const std::string current = registry_.model(model).current_version;
+  return {model, current, ancestry(registry_, current)};
+}
+
+Parcel LocalSource::parcel(const Offer& offer, const std::vector<std::string>& want) {
+  Parcel parcel{offer.model, offer.current, {}, {}, {}, {}, {}, {}};
+  std::map<std::int64_t, std::string> uids;  // of operations that go along
+  const std::string identity = registry_.identity();
+  const auto uid_of = [&](std::int64_t id) {
+    if (const auto known = uids.find(id); known != uids.end()) return known->second;
+    OperationRecord operation = registry_.operation(id);
+    if (operation.origin.empty()) operation.origin = identity;
+    parcel.operations.push_back(operation);
+    return uids[id] = operation.uid;
+  };
+  std::map<std::string, std::string> contents;
+  for (const TaskRecord& task : registry_.tasks()) contents.emplace(task.name, task.content_hash);
+  std::set<std::string> modules;
+  for (const std::string& hash : want) {
+    const VersionRecord version = registry_.version(hash);
+    parcel.versions.push_back({version, uid_of(version.operation_id), registry_.manifest(hash)});
+    for (const ModuleRecord& module : registry_.modules(hash)) {
+      if (modules.insert(module.uid).second) parcel.modules.push_back({module, uid_of(module.born_operation)});
+    }
+    for (Score score : registry_.scores(hash)) {
+      const auto content = contents.find(score.task);
+      if (content == contents.end()) continue;
+      score.task = content->second;
+      parcel.scores.push_back(score);
+    }
+    for (const auto& [task, content] : contents) {
+      auto rows = registry_.routing_stats(hash, task);
+      if (!rows.empty()) parcel.stats.push_back({hash, content, std::move(rows)});
+    }
+  }
+  for (const std::string& hash : objects_of(parcel)) parcel.sizes[hash] = registry_.objects().size(hash);
+  return parcel;
+}
+
+void LocalSource::objects(const std::vector<std::string>& hashes, const TakeObject& take) {
+  for (const std::string& hash : hashes) {
+    const std::int64_t size = registry_.objects().size(hash);
+    OpenFile file(registry_.objects().path(hash));
+    take(hash, size, [&](std::span<std::byte> bytes) { return file.read(bytes); });
+  }
+}
+
+// ---- Target ---------------------------------------------------------------------------------------------------------
+
+Decision LocalTarget::decide(const Offer& offer, bool may_keep_beside) {
+  Decision decision{Arrival::made, offer.model, "", {}};
+  if (registry_ == nullptr) {
+    decision.want = offer.versions;
+    return decision;
+  }
+  for (const std::string& hash : offer.versions) {
+    if (!registry_->has_version(hash)) decision.want.push_back(hash);
+  }
+  for (int number = 2;; ++number) {
+    const bool exists = has_model(*registry_, decision.into);
+    if (exists) {
+      decision.seen = registry_->model(decision.into).current_version;
+      decision.arrival = compare(*registry_, decision.seen, offer);
+      if (decision.arrival != Arrival::beside) return decision;
+    } else if (!has_tag(*registry_, decision.into)) {
+      decision.seen.clear();
+      decision.arrival = number == 2 ? Arrival::made : Arrival::beside;
+      return decision;
+    }
+    if (!may_keep_beside) {
+      decision.arrival = Arrival::refused;
+      return decision;
+    }
+    decision.into = offer.model + "-" + std::to_string(number);
+  }
+}
+
+std::vector<std::string> LocalTarget::missing(const Parcel& parcel) {
+  std::vector<std::string> hashes;
+  for (const std::string& hash : objects_of(parcel)) {
+    if (registry_ == nullptr || !registry_->objects().contains(hash)) hashes.push_back(hash);
+  }
+  return hashes;
+}
+
+VersionRecord LocalTarget::receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) {
+  constexpr std::int64_t at_once = std::int64_t{1} << 28;  // bytes whose names wait for each other
+  if (session_ == nullptr) throw Error("this workspace was opened for reading only");
+  Registry& registry = session_->registry;
+  ObjectStore& store = registry.objects();
+  VersionRecord current;
+  run_operation(*session_, decision.into, {}, [&](std::int64_t operation) {
+    std::vector<std::string> missing;
+    for (const std::string& hash : objects_of(parcel)) {
+      if (!store.keep(hash)) missing.push_back(hash);
+    }
+    std::int64_t waiting = 0;
+    try {
+      deliver(missing, [&](const std::string& hash, std::int64_t size, const ObjectStore::Reader& read) {
+        store.receive(hash, size, read);
+        if ((waiting += size) < at_once) return;
+        store.flush();
+        waiting = 0;
+      });
+    } catch (...) {
+      try {
+        store.flush();          // what has come is not sent again
+      } catch (const Error&) {  // what went wrong first is told
+      }
+      throw;
+    }
+    current = registry.adopt(operation, parcel, decision.into, decision.seen,
+                             std::string(to_string(decision.arrival)) + ", " + std::to_string(parcel.versions.size()) +
+                                 " versions of " + parcel.model);
+  });
+  return current;
+}
+
+}  // namespace mformer

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "core/transfer/wire.h"
+
+namespace mformer {
+
+// The two ends of a wire between two machines: `mformer serve` there answers what these ask here.
+
+class RemoteSource : public Source {
+ public:
+  explicit RemoteSource(Wire& wire) : wire_(wire) {}
+  std::vector<std::string> models() override;
+  Offer offer(const std::string& model) override;
+  Parcel parcel(const Offer& offer, const std::vector<std::string>& want) override;
+  void objects(const std::vector<std::string>& hashes, const TakeObject& take) override;
+
+ private:
+  Wire& wire_;
+};
+
+class RemoteTarget : public Target {
+ public:
+  explicit RemoteTarget(Wire& wire) : wire_(wire) {}
+  Decision decide(const Offer& offer, bool may_keep_beside) override;
+  std::vector<std::string> missing(const Parcel& parcel) override;
+  VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+
+ private:
+  Wire& wire_;
+};
+
+/// What `serve` answers with: the workspace to read, or to write, opened when first asked for.
+struct Served {
+  std::function<const Registry*()> to_read;  ///< null: there is none yet
+  std::function<RegistrySession&()> to_write;
+};
+
+/// Answers until the other end ends. What goes wrong with a request is told there, and ends nothing.
+void serve(Wire& wire, const Served& served);
+
+}  // namespace mformer

@@ -1,0 +1,326 @@
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+import mformer
+
+TRAIN = ("--steps", "1", *mformer.QUICK)
+
+
+class TransferTest(mformer.EndToEndTest):
+    def other(self, name="other"):
+        """Where a push makes a workspace; sound at the end."""
+        self.workspaces.append(mformer.Folder(self, self.temporary / name))
+        return self.workspaces[-1]
+
+    def ssh(self, work):
+        """The environment in which ssh runs the command here, after it has written down what it was given."""
+        bin = self.temporary / "bin"
+        bin.mkdir(exist_ok=True)
+        (bin / "fake-ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {self.temporary}/asked\nfor last; do :; done\nexec sh -c "$last"\n')
+        (bin / "fake-ssh").chmod(0o755)
+        link = bin / "mformer"
+        if not link.exists():
+            link.write_text(f'#!/bin/sh\nexec {Path(mformer.BINARY).resolve()} "$@"\n')
+            link.chmod(0o755)
+        return {"MFORMER_SSH": str(bin / "fake-ssh"), "PATH": f"{bin}:{os.environ['PATH']}"}
+
+    def hashes(self, work):
+        return {row["name"]: row["version"]["hash"] for row in work.run("models", "--json").json["models"]}
+
+    def manifests(self, work):
+        return {name: work.run("inspect", "modules", "--model", name, "--json").json["modules"] for name in self.hashes(work)}
+
+    def rows(self, work, query):
+        with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
+            return registry.execute(query).fetchall()
+
+    def arrivals(self, work, *line, **more):
+        return {row["model"]: (row["arrival"], row["into"], row["objects"])
+                for row in work.run(*line, "--json", **more).json["models"]}
+
+    def same_objects(self, one, other):
+        names = lambda work: {path.name for path in (work / ".mformer" / "objects").rglob("*") if path.is_file()}
+        self.assertEqual(names(one), names(other))
+
+    def test_a_model_goes_there_and_back_with_its_provenance(self):
+        work, other = self.workspace(), self.other()
+        work.run("extend", "--data", "german", "--into", "grown", *TRAIN)
+        planned = self.arrivals(work, "push", other.path, "--dry-run")
+        self.assertFalse(other.path.exists())
+        sent = self.arrivals(work, "push", other.path)
+        self.assertEqual({name: row[:2] for name, row in sent.items()}, {"base": ("made", "base"), "grown": ("made", "grown")})
+        self.assertGreaterEqual(planned["grown"][2], sent["grown"][2])
+        self.assertEqual(self.hashes(other), self.hashes(work))
+        self.assertEqual(self.manifests(other), self.manifests(work))
+        self.same_objects(work, other)
+        self.assertEqual(self.rows(other, "SELECT uid FROM operations WHERE origin <> '' ORDER BY uid"),
+                         self.rows(work, "SELECT uid FROM operations WHERE version_after IS NOT NULL ORDER BY uid"))
+        query = "SELECT hash, parent_hash, model, number, uid FROM versions JOIN operations ON operations.id = operation_id ORDER BY hash"
+        self.assertEqual(self.rows(other, query), self.rows(work, query))
+        query = ("SELECT revisions.module_uid, revisions.object_hash, parent.object_hash, operations.uid FROM revisions JOIN operations "
+                 "ON operations.id = revisions.operation_id LEFT JOIN revisions AS parent ON parent.id = revisions.parent_id ORDER BY 1, 2")
+        self.assertEqual(self.rows(other, query), self.rows(work, query))
+        self.assertIn("elsewhere: ", other.run("log").out)
+        self.assertNotIn("train", other.run("log", "--script").out)
+        self.assertEqual(other.run("generate", "--model", "grown", "--max-tokens", "3").out,
+                         work.run("generate", "--model", "grown", "--max-tokens", "3").out)
+        self.assertEqual(self.arrivals(work, "push", other.path), {"base": ("same", "base", 0), "grown": ("same", "grown", 0)})
+        other.run("freeze", "layer=0")
+        self.assertEqual(other.versions(), ["base@3", "grown@1"])
+        self.assertEqual(self.arrivals(work, "push", other.path, "base"), {"base": ("behind", "base", 0)})
+        self.assertEqual(self.arrivals(work, "pull", other.path, "base"), {"base": ("forward", "base", 0)})
+        self.assertEqual(self.hashes(work), self.hashes(other))
+        work.run("undo", "--model", "base")
+        self.assertEqual(work.versions(), ["base@2", "grown@1"])
+        work.run("redo", "--model", "base")
+        self.assertEqual(work.versions(), ["base@3", "grown@1"])
+
+    def test_what_went_two_ways_is_refused_by_push_and_kept_beside_by_pull(self):
+        work, other = self.workspace(), self.other()
+        work.run("push", other.path)
+        work.run("freeze", "layer=0")
+        other.run("freeze", "layer=1")
+        before = other.registry()
+        refused = work.run("push", other.path, code=1)
+        self.assertIn("'base' went another way there", refused.err)
+        self.assertIn("mformer pull", refused.err)
+        self.assertEqual(other.registry(), before)
+        self.assertIn("kept as base-2 at base-2@1", work.run("pull", other.path).out)
+        self.assertEqual(work.versions(), ["base@3", "base-2@1"])
+        self.assertEqual(self.arrivals(work, "pull", other.path), {"base": ("same", "base-2", 0)})
+        other.run("freeze", "layer=2", "--model", "base")
+        self.assertEqual(self.arrivals(work, "pull", other.path), {"base": ("forward", "base-2", 0)})
+        self.assertEqual(work.versions(), ["base@3", "base-2@2"])
+        # From A to B to A, with changes on both sides.
+        self.assertEqual(self.arrivals(other, "pull", work.path, "base"), {"base": ("beside", "base-2", 0)})
+        self.assertEqual(self.hashes(other)["base-2"], self.hashes(work)["base"])
+        self.assertIn("'base-2' went another way", other.run("push", work.path, "base-2", code=1).err)
+        work.run("undo", "--model", "base-2")
+        work.run("model", "rename", "base-2", "theirs")
+        work.run("tag", "base-2")
+        self.assertEqual(self.arrivals(work, "pull", other.path, "base"), {"base": ("beside", "base-3", 0)})
+
+    def test_it_goes_through_ssh(self):
+        work, there = self.workspace(), self.other("with space")
+        ssh = self.ssh(work)
+        sent = self.arrivals(work, "push", f"me@host:{there.path}", env=ssh)
+        self.assertEqual(sent["base"][:2], ("made", "base"))
+        self.assertEqual((self.temporary / "asked").read_text().splitlines()[:1], ["me@host"])
+        self.assertEqual(self.hashes(there), self.hashes(work))
+        self.same_objects(work, there)
+        there.run("freeze", "layer=0")
+        work.run("pull", f"ssh://host:2222{there.path}", env=ssh)
+        self.assertEqual((self.temporary / "asked").read_text().splitlines()[:3], ["-p", "2222", "host"])
+        self.assertEqual(self.hashes(there), self.hashes(work))
+        self.assertEqual(self.arrivals(work, "push", f"host:{there.path}", "--dry-run", env=ssh), {"base": ("same", "base", 0)})
+        work.run("freeze", "layer=1")
+        there.run("freeze", "layer=2")
+        self.assertIn("went another way", work.run("push", f"host:{there.path}", code=1, env=ssh).err)
+        self.assertIn("no model 'bose'", work.run("pull", f"host:{there.path}", "bose", code=2, env=ssh).err)
+        for place in ("-oProxyCommand=x:/tmp", "ssh://-host/x", "ssh://host", "a b:c", "host:"):
+            self.assertIn("names no workspace on another machine", work.run("push", "--", place, code=2, env=ssh).err)
+        self.assertIn("can't start", work.run("push", "host:x", code=1, env={"MFORMER_SSH": "/nowhere/ssh"}).err)
+        self.assertIn("the other end ended", work.run("pull", "host:x", code=1, env={"MFORMER_SSH": "true"}).err)
+        self.assertIn("no workspace", work.run("pull", f"host:{self.temporary}/none", code=1, env=ssh).err)
+
+    def test_a_bundle_is_whole_or_nothing(self):
+        work, other = self.workspace(), self.folder("fresh")
+        work.run("extend", "--data", "german", "--into", "grown", *TRAIN)
+        work.run("bundle", "all.bundle", "--dry-run")
+        self.assertFalse((work / "all.bundle").exists())
+        work.run("bundle", "all.bundle")
+        work.refuses("bundle", "all.bundle", code=1, says="exists already")
+        self.assertEqual((work / "all.bundle").read_bytes()[:17], b"mformer bundle 1\n")
+        copy = self.other()
+        work.run("push", copy.path, "base")
+        copy.run("pull", work / "all.bundle")
+        self.assertEqual(self.hashes(copy), self.hashes(work))
+        self.same_objects(work, copy)
+        whole = (work / "all.bundle").read_bytes()
+        second = self.other("second")
+        work.run("push", second.path, "base")
+        before = second.registry()
+        at = whole.index(b"\nobject ") + 100
+        damaged = {"cut": whole[:-200], "half": whole[:len(whole) // 2], "longer": whole + b"x", "bit": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:],
+                   "index": whole.replace(b'"seed":', b'"sead":', 1), "empty": b"", "text": b"hello\n" * 100, "long": b"x" * 10000,
+                   "size": b"mformer bundle 1\ntext 99999999999999\n{}", "minus": b"mformer bundle 1\ntext -1\n{}"}
+        for name, content in damaged.items():
+            (work / "bad.bundle").write_bytes(content)
+            with self.subTest(damage=name):
+                self.assertIn("error:", second.run("pull", work / "bad.bundle", code=1).err)
+                self.assertEqual(second.registry(), before)
+        second.refuses("pull", work / "none.bundle", code=1, says="can't read")
+        second.refuses("pull", work / "all.bundle", "bose", code=2, says="no model 'bose'", hint="base")
+
+    def crafted(self, work, change):
+        """A bundle whose index was changed, with a checksum that is right."""
+        whole = (work / "all.bundle").read_bytes()
+        begin = whole.index(b"text ") + 5
+        line_end = whole.index(b"\n", begin)
+        size = int(whole[begin:line_end])
+        index = json.loads(whole[line_end + 1:line_end + 1 + size])
+        change(index["models"][0])
+        text = json.dumps(index).encode()
+        body = whole[:begin] + str(len(text)).encode() + b"\n" + text + whole[line_end + 1 + size:whole.rindex(b"end ")]
+        (work / "crafted.bundle").write_bytes(body + b"end " + hashlib.sha256(body).hexdigest().encode() + b"\n")
+        return work / "crafted.bundle"
+
+    def test_a_hostile_bundle_takes_nothing_over(self):
+        work, other = self.workspace(), self.folder("victim")
+        work.run("bundle", "all.bundle")
+        other.run("init", "--preset", "tiny", "--no-tokenizer", "--name", "own")
+        self.workspaces.append(other)
+        before = other.registry()
+        changes = {
+            "a config of another": lambda m: m["parcel"]["versions"][1]["manifest"].update(config="{}"),
+            "a frozen module": lambda m: m["parcel"]["versions"][1]["manifest"]["layers"][0]["mlp"][0].__setitem__(2, True),
+            "an unknown parent": lambda m: m["parcel"]["versions"].pop(0) and m["offer"]["versions"].pop(0),
+            "no operation": lambda m: m["parcel"]["operations"].clear(),
+            "no module": lambda m: m["parcel"]["modules"].clear(),
+            "a module elsewhere": lambda m: m["parcel"]["modules"][0].__setitem__(2, 7),
+            "a name with a path": lambda m: (m["offer"].update(model="../x"), m["parcel"].update(model="../x")),
+            "a removed name": lambda m: (m["offer"].update(model="x (removed 1)"), m["parcel"].update(model="x (removed 1)")),
+            "a hash with a path": lambda m: m["parcel"]["versions"][0]["manifest"]["parts"][0].__setitem__(1, "../../x"),
+            "a number as text": lambda m: m["parcel"]["versions"][0].update(number="1"),
+            "a huge number": lambda m: m["parcel"]["versions"][0].update(number=2**63),
+            "a running operation": lambda m: m["parcel"]["operations"][0].update(outcome="running"),
+            "another current": lambda m: (m["offer"].update(current="0" * 64), m["parcel"].update(current="0" * 64)),
+            "no list": lambda m: m["parcel"].update(versions={}), "nothing": lambda m: m.clear()}
+        for name, change in changes.items():
+            with self.subTest(change=name):
+                bundle = self.crafted(work, change)
+                result = other.run("pull", bundle, code=None)
+                self.assertIn(result.code, (1, 2), result)
+                self.assertIn("error:", result.err)
+                self.assertEqual(other.registry(), before)
+                other.check_sound()
+        shown = lambda m: m["parcel"]["operations"][0].update(message="a\x1b[31mb", line='["x\\u001b[31m"]', folder="/a\x1b[2J", arguments="{}")
+        other.run("pull", self.crafted(work, shown))
+        for line in (("log",), ("log", str(len(other.run("log", "--json").json["operations"])))):
+            self.assertNotIn("\x1b", other.run(*line, code=None).out)
+
+    def test_what_came_before_the_end_of_the_wire_is_not_sent_again(self):
+        work, there = self.workspace(), self.other()
+        work.run("push", there.path)
+        work.run("train", "--task", "english", *TRAIN)
+        ssh = self.ssh(work)
+        objects = there / ".mformer" / "objects"
+        known = sum(path.is_file() for path in objects.rglob("*"))
+        # The wire is cut after so many bytes; every time a little more of what is missing has come.
+        cut = self.temporary / "bin" / "cut-ssh"
+        cut.write_text(f'#!/bin/sh\nfor last; do :; done\nhead -c "$(cat {self.temporary}/limit)" | sh -c "$last"\n')
+        cut.chmod(0o755)
+        counts = []
+        for limit in (10, 5000, 300000, 1200000):
+            (self.temporary / "limit").write_text(str(limit))
+            result = work.run("push", f"host:{there.path}", code=1, env={**ssh, "MFORMER_SSH": str(cut)})
+            self.assertIn("error:", result.err)
+            there.check_sound()
+            counts.append(sum(path.is_file() for path in objects.rglob("*")) - known)
+        self.assertEqual(counts, sorted(counts))
+        self.assertGreater(counts[-1], 0)
+        self.assertEqual(there.versions(), ["base@2"])
+        total = len(self.rows(work, "SELECT 1 FROM objects"))
+        sent = self.arrivals(work, "push", f"host:{there.path}", env=ssh)["base"][2]
+        self.assertEqual(sent, total - known - counts[-1])
+        self.assertEqual(self.hashes(there), self.hashes(work))
+
+    def test_killed_at_either_end_leaves_two_sound_workspaces(self):
+        work, there = self.workspace(), self.other()
+        work.run("push", there.path)
+        work.run("train", "--task", "english", *TRAIN)
+        ssh = self.ssh(work)
+        for victim in ("here", "there"):
+            for pause in (0.0, 0.01, 0.02, 0.04):
+                process = subprocess.Popen(mformer.command_line(["push", f"host:{there.path}"]), cwd=work.path, stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.DEVNULL, env=mformer.environment(**ssh), start_new_session=True)
+                time.sleep(pause)
+                if victim == "here":
+                    process.kill()
+                else:
+                    for other in Path("/proc").glob("[0-9]*"):
+                        with contextlib.suppress(OSError):
+                            if os.getsid(int(other.name)) == process.pid and b"\0serve\0" in (other / "cmdline").read_bytes() + b"\0":
+                                os.kill(int(other.name), signal.SIGKILL)
+                process.wait(timeout=mformer.TIMEOUT_S)
+                work.check_sound()
+                there.check_sound()
+        work.run("push", f"host:{there.path}", env=ssh)
+        self.assertEqual(self.hashes(there), self.hashes(work))
+
+    def test_a_collection_beside_it_takes_nothing_of_what_comes(self):
+        work, there = self.workspace(), self.other()
+        work.run("push", there.path)
+        for steps in (1, 2, 3):
+            work.run("train", "--task", "english", "--steps", str(steps), *mformer.QUICK)
+            process = work.start("push", there.path)
+            while process.poll() is None:
+                there.run("gc", "--grace", "0", code=None)
+            self.assertEqual(process.returncode, 0, process.communicate())
+            there.check_sound()
+            self.assertEqual(self.hashes(there), self.hashes(work))
+
+    @unittest.skipUnless(mformer.may_mount(), "needs the right to mount")
+    def test_a_full_disk_at_the_other_end_is_said_and_what_came_is_used(self):
+        work = self.workspace()
+        script = ('mount -t tmpfs -o size=1800k none /mnt && cd /mnt && "$@"; echo "exit $?"; mount -o remount,size=20m /mnt; "$@"; echo "exit $?"; '
+                  f'{Path(mformer.BINARY).resolve()} --workspace /mnt/there fsck')
+        result = mformer.run_mounted(script, "--workspace", work.path, "push", "/mnt/there")
+        self.assertIn("exit 1", result.out, result)
+        self.assertIn("No space left", result.err)
+        self.assertIn("exit 0", result.out)
+        self.assertIn("sound", result.out)
+
+    def test_measurements_come_with_tasks_of_the_same_data_and_replace_nothing(self):
+        work, other = self.workspace(), self.other()
+        work.run("eval", "--max-tokens", "100")
+        work.run("inspect", "routing")
+        work.run("push", other.path)
+        self.assertEqual(self.rows(other, "SELECT count(*) FROM scores"), [(0,)])
+        other.run("task", "add", "prose", "--data", work / "english")
+        work.run("freeze", "layer=0")
+        work.run("eval", "--max-tokens", "100")
+        work.run("push", other.path)
+        version = self.hashes(work)["base"]
+        scores = self.rows(work, f"SELECT split, metric, part, token_limit, value FROM v_scores WHERE version_hash = '{version}' ORDER BY 1, 2, 3, 4")
+        self.assertTrue(scores)
+        self.assertEqual(self.rows(other, "SELECT split, metric, part, token_limit, value FROM v_scores WHERE task = 'prose' ORDER BY 1, 2, 3, 4"), scores)
+
+    def test_places_that_are_none_are_refused(self):
+        work = self.workspace()
+        for line in (("push", "."), ("pull", ".mformer"), ("push", work.path / "english" / "..")):
+            work.refuses(*line, code=2, says="is this workspace itself")
+        work.refuses("push", "english", code=1, says="no empty folder", hint="mformer bundle")
+        work.refuses("pull", "english", code=1, says="no workspace")
+        work.refuses("push", "english/text.jsonl", code=1, says="no empty folder")
+        there = self.other()
+        work.run("push", there.path)
+        work.run("freeze", "layer=0")
+        for path in (there.path / ".mformer").rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        (there.path / ".mformer").chmod(0o555)
+        self.assertIn("read-only", work.run("push", there.path, code=1, prepare=mformer.obey_modes).err)
+        work.run("pull", there.path, prepare=mformer.obey_modes)
+        for path in ((there.path / ".mformer"), *(there.path / ".mformer").rglob("*")):
+            path.chmod(path.stat().st_mode | stat.S_IWUSR)
+        with contextlib.closing(sqlite3.connect(there / ".mformer" / "registry.db")) as registry:
+            registry.execute("INSERT INTO schema_migrations VALUES (999, 'of the future', 0)" if len(registry.execute("SELECT * FROM schema_migrations").fetchone()) == 3
+                             else "INSERT INTO schema_migrations SELECT 999, 'of the future', 0, ''")
+            registry.commit()
+        self.assertIn("newer", work.run("push", there.path, code=1).err)
+        self.assertIn("newer", work.run("pull", there.path, code=1).err)
+        self.workspaces.remove(there)
+
+
+if __name__ == "__main__":
+    unittest.main()
