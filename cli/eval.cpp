@@ -6,6 +6,7 @@
 #include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/eval_matrix.h"
+#include "cli/eval_questions.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -133,6 +134,7 @@ void run_eval(const EvalCommand& options, const GlobalOptions& global) {
 void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   auto options = std::make_shared<EvalCommand>();
   auto matrix = std::make_shared<MatrixFlags>();
+  auto questions = std::make_shared<QuestionFlags>();
   auto fast = std::make_shared<bool>(false);
   CLI::App* command =
       add_command(parent, {"eval", groups::inspect, "Measure the loss on held-out text", "mformer eval --task qa"});
@@ -156,9 +158,16 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")
       ->check(positive_integer());
   add_matrix_flags(*command, *matrix);
-  computes(*command, [options, matrix, fast, &global] {
+  add_question_flags(*command, *questions);
+  computes(*command, [options, matrix, questions, fast, &global] {
     options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
     require_matrix_flags_together(*matrix);
+    require_question_flags_together(*questions);
+    if (questions->wanted()) {
+      if (matrix->wanted) throw UsageError("--tasks and --matrix measure different things", "leave one of them out");
+      run_eval_questions(*options, *questions, global);
+      return;
+    }
     matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
   });
 }

@@ -9,7 +9,9 @@ void setup_inspect(CLI::App& parent, const GlobalOptions& global) {
                "mformer inspect routing"});
   setup_inspect_routing(*group, global);
   setup_inspect_keep_curve(*group, global);
+  setup_inspect_module(*group, global);
   setup_inspect_modules(*group, global);
+  setup_inspect_posterior(*group, global);
   setup_inspect_lineage(*group, global);
 }
 

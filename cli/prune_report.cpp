@@ -120,7 +120,7 @@ void loss_rows(Table& table, const PruneReport& result) {
   }
 }
 
-ordered_json tasks_json(const PruneReport& result) {
+ordered_json pruned_tasks_json(const PruneReport& result) {
   ordered_json rows = ordered_json::array();
   for (const TaskChange& task : result.tasks) {
     ordered_json row = {{"task", task.task},
@@ -149,7 +149,7 @@ void fill_data(ordered_json& data, const LoadedVersion& base, const PruneReport&
   data["memory_bytes"] = pair(result.size_before.bytes, result.size_after.bytes);
   data["disk_bytes"] = pair(result.stored_before, result.stored_after);
   data["evaluation_seconds"] = pair(result.seconds_before, result.seconds_after);
-  data["tasks"] = tasks_json(result);
+  data["tasks"] = pruned_tasks_json(result);
   data["run_folder"] = result.run_folder.empty() ? ordered_json() : ordered_json(result.run_folder);
   if (result.training) data["training"] = to_json(*result.training);
   if (result.memory) {

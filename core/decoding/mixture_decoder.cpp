@@ -8,12 +8,8 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <variant>
 
-#include "core/checkpoint/quantize.h"
-#include "core/model/domains.h"
-#include "core/model/inference.h"
-#include "core/model/placement.h"
+#include "core/decoding/decoding_view.h"
 
 namespace mformer {
 namespace {
@@ -22,33 +18,17 @@ namespace {
 /// these few there is mostly one hypothesis left.
 constexpr std::size_t kMostAtOnce = 256;
 
-/// What prepare_for_inference() is on the CPU, before the model is taken apart into views, which so share their
-/// tensors.
-Model ready_on(at::Device device, Model model, at::ScalarType dtype) {
-  if (dtype != at::kFloat) dtype = at::kBFloat16;  // codes of 8 and 4 bits are for the CPU
-  dequantize(model, dtype);
-  convert(model, at::kFloat);
-  if (dtype == at::kBFloat16) make_matrices_bfloat16(model);
-  return on_device(model, device);
-}
-
 }  // namespace
 
 struct MixtureDecoder::Hypothesis {
-  std::variant<Model, PreparedModel> model;
+  DecodingView view;
   KeyValueCache cache;
 
   /// On the CPU: log-probabilities [tokens, vocab], float64, of what follows each of these tokens; or, `last_only`, [1,
   /// vocab] logits as they are.
   at::Tensor read(const at::Tensor& ids, bool last_only) {
-    ForwardOptions how;
-    how.cache = &cache;
-    const at::Tensor logits = std::visit(
-        [&](const auto& any) {
-          const at::Tensor hidden = forward(any, ids, how).hidden;
-          return logits_of(any, last_only ? hidden.narrow(1, hidden.size(1) - 1, 1) : hidden);
-        },
-        model);
+    const at::Tensor hidden = read_on(view, ids, cache);
+    const at::Tensor logits = logits_of(view, last_only ? hidden.narrow(1, hidden.size(1) - 1, 1) : hidden);
     return last_only ? logits[0].cpu() : at::log_softmax(logits[0].cpu().to(at::kDouble), -1);
   }
 };
@@ -58,16 +38,8 @@ MixtureDecoder::MixtureDecoder(Model model, at::ScalarType dtype, std::int64_t p
     : posterior_(model.domains.size(), options),
       evidence_(model.domains.size(), without_switching(options)),
       options_(options) {
-  if (!device.is_cpu()) model = ready_on(device, std::move(model), dtype);
-  std::vector<Model> views = views_of(model);
-  model = Model();  // a single view then holds its matrices alone, and preparing it lets them go one by one
-  const auto add = [&](std::variant<Model, PreparedModel> one) {
-    hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(one), KeyValueCache(positions)}));
-  };
-  if (device.is_cpu()) {
-    for (PreparedModel& view : prepare_for_inference(std::move(views), dtype)) add(std::move(view));
-  } else {
-    for (Model& view : views) add(std::move(view));
+  for (DecodingView& view : decoding_views(std::move(model), dtype, device)) {
+    hypotheses_.push_back(std::make_unique<Hypothesis>(Hypothesis{std::move(view), KeyValueCache(positions)}));
   }
 }
 

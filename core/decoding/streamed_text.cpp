@@ -6,7 +6,8 @@
 
 namespace mformer {
 
-StreamedText::StreamedText(const std::vector<std::string>& stops, const std::function<void(const std::string&)>& on_text)
+StreamedText::StreamedText(const std::vector<std::string>& stops,
+                           const std::function<void(const std::string&)>& on_text)
     : stops_(stops), on_text_(on_text) {
   for (const std::string& stop : stops) longest_ = std::max(longest_, stop.size());
 }

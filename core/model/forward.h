@@ -53,7 +53,7 @@ class KeyValueCache {
   /// All room of layer `layer`, [batch, positions, heads, head_size], for keys and for values, of which positions from
   /// length() on are not written yet; there are at least `tokens` of these.
   std::pair<at::Tensor, at::Tensor> room(std::size_t layer, const Kind& kind, std::int64_t tokens);
-  /// Counts `tokens` as stored, once all layers have appended them.
+  /// Counts `tokens` as stored, once all layers have appended them; less than 0: forgets the last of those stored.
   void advance(std::int64_t tokens) { length_ += tokens; }
 
  private:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks against Hugging Face transformers: that what mformer exports is loaded there and computes the same, with
-# transformers' own classes or with our modelling file; and against llama.cpp, that it runs exported GGUF files alike.
-# Makes a Python for each once (python.sh, llama.sh), builds the program and runs tests/interop. Can be run again at any
+# transformers' own classes or with our modelling file; against llama.cpp, that it runs exported GGUF files alike; and against
+# lm-evaluation-harness, that it scores questions alike.
+# Makes a Python for each once (python.sh, llama.sh, harness.sh), builds the program and runs tests/interop. Can be run again at any
 # time.
 #   recipes/interop/run.sh [test files' names]     for example: recipes/interop/run.sh modeling
 set -euo pipefail
@@ -9,6 +10,7 @@ cd "$(dirname "$0")/../.."
 
 recipes/interop/python.sh | sed '$d'
 [ $# -gt 0 ] && [[ " $* " != *" llama_cpp "* ]] || recipes/interop/llama.sh | sed '$d'
+[ $# -gt 0 ] && [[ " $* " != *" harness "* ]] || recipes/interop/harness.sh | sed '$d'
 recipes/build.sh
 export MFORMER_BIN=$PWD/build/release/bin/mformer
 failed=()

@@ -60,6 +60,9 @@ def prepared():
     tensors.write(path / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
     (path / "ids.txt").write_text("17 4 2\n")
     (path / "chat.json").write_text('[{"role": "user", "content": "Hello"}]')
+    for name in ("questions", "examples"):
+        question = '{"question": "What falls from clouds?", "choices": ["rain", "stones"], "answer": "rain"}\n'
+        (path / f"{name}.jsonl").write_text(question * 5)
     return path
 
 

@@ -23,10 +23,12 @@ LINES = (
     (*PRUNE, "--model", "imported", "--into", "small"), ("graft", "small", "--onto", "imported", "--eval-tokens", "600"),
     ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--eval-tokens", "100"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
-    ("eval", "--matrix", "--max-tokens", "100"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("eval", "--matrix", "--max-tokens", "100"), ("eval", "--tasks", "questions.jsonl", "--max-answer-tokens", "2"),
+    ("inspect", "posterior", "--task", "english", "--model", "grown", "--max-documents", "1", "--tokens"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("branch", "leaf"), ("move", "base", "base@2"), ("log",), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
     ("diff", "base@1", "base@2"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
+MODULE = ("inspect", "module")  # and a uid
 GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
 
@@ -54,6 +56,7 @@ class JsonContractTest(mformer.EndToEndTest):
         work = self.workspace()
         (work / "elsewhere").mkdir()
         (work / "chat.jinja").write_text("{{ messages[0].content }}")
+        (work / "questions.jsonl").write_text('{"prompt": "a", "choices": ["b", "c"], "answer": 0}\n{"prompt": "a", "answer": "b"}\n')
         (work / "chat.json").write_text('[{"role": "user", "content": "Hello"}]')
         work.make_dense()
         tensors.write(work / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
@@ -61,7 +64,8 @@ class JsonContractTest(mformer.EndToEndTest):
 
     def test_every_command_prints_one_object_with_its_version_and_name(self):
         work = self.prepared()
-        for line in LINES:
+        module = work.modules("base")[0]["uid"]
+        for line in (*LINES, (*MODULE, module)):
             with self.subTest(command=line):
                 result = work.run(*line, "--json", stdin=b"1 2 3" if line[-1] == "decode" else b"")
                 self.assertEqual(result.out.count("\n"), 1, result)
@@ -71,7 +75,7 @@ class JsonContractTest(mformer.EndToEndTest):
                 self.assertIsNone(schemas.check(name_of(line), data))
 
     def test_every_command_is_among_those_that_are_tried(self):
-        tried = {name_of(line) for line in LINES} | {" ".join(ARRAY_OF_IDS)}
+        tried = {name_of(line) for line in (*LINES, MODULE)} | {" ".join(ARRAY_OF_IDS)}
         self.assertEqual({" ".join(command) for command in all_commands(self.folder())}, tried)
 
     def test_schemas_refuse_what_they_do_not_describe(self):

@@ -75,7 +75,7 @@ TEST(BpeTrainerTest, ALearnedVocabularyMakesTextShorter) {
 }
 
 TEST(BpeTrainerTest, ALimitOfBytesTakesDocumentsFromAllOverTheFolder) {
-  const fs::path folder = fs::path(testing::TempDir()) / "bpe_sample";
+  const fs::path folder = fs::path(::testing::TempDir()) / "bpe_sample";
   fs::create_directories(folder);
   for (char name = 'a'; name <= 'z'; ++name) {
     std::ofstream file(folder / std::string(1, name));
@@ -88,8 +88,8 @@ TEST(BpeTrainerTest, ALimitOfBytesTakesDocumentsFromAllOverTheFolder) {
     (name <= 'm' ? early : late) += part.id_of(std::string(3, name)) ? 1 : 0;
   }
   fs::remove_all(folder);
-  EXPECT_THAT(early, testing::AllOf(testing::Ge(2), testing::Le(6)));
-  EXPECT_THAT(late, testing::AllOf(testing::Ge(2), testing::Le(6)));
+  EXPECT_THAT(early, ::testing::AllOf(::testing::Ge(2), ::testing::Le(6)));
+  EXPECT_THAT(late, ::testing::AllOf(::testing::Ge(2), ::testing::Le(6)));
 }
 
 TEST(BpeTrainerTest, OptionsOutOfRangeAreUsageErrors) {

@@ -14,7 +14,7 @@
 namespace mformer {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 Tokenizer chatting(const char* text = kChatMl, const std::map<std::string, std::string>& tokens = {},
                    const Tokenizer& tokenizer = chat_tokenizer()) {

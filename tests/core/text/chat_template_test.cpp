@@ -10,8 +10,8 @@
 namespace mformer {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 const std::vector<ChatMessage> kTwoTurns = {
     {"user", "Hi"}, {"assistant", "Hello."}, {"user", "And now?"}, {"assistant", " Bye! "}};

@@ -15,9 +15,9 @@
 namespace mformer {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 class CorpusReaderTest : public DataTest {};
 
@@ -150,8 +150,8 @@ TEST_F(CorpusReaderTest, SpecialFilesAndNamesFromAnywhereAreNoTrouble) {
   EXPECT_THAT(found.texts, ElementsAre("[named"));
   EXPECT_EQ(found.summary.other_skipped, 3);
   EXPECT_THAT(found.summary.examples,
-              testing::Contains("'bad\\nname.bin' is binary: it has a zero byte near its beginning"));
-  EXPECT_THAT(found.summary.examples, testing::Contains("'pipe' is neither file nor folder"));
+              ::testing::Contains("'bad\\nname.bin' is binary: it has a zero byte near its beginning"));
+  EXPECT_THAT(found.summary.examples, ::testing::Contains("'pipe' is neither file nor folder"));
   EXPECT_THAT(refusal_of(folder_ / "pipe"), HasSubstr("neither a folder nor a file"));
   const std::string message = refused("x\x1b[31my.jsonl", "{\"text\": 5}\n");
   EXPECT_THAT(message, HasSubstr("x\\x1b[31my.jsonl"));
@@ -170,7 +170,7 @@ TEST_F(CorpusReaderTest, AFileThatIsCutOrGrowsWhileItIsReadGetsASentence) {
       });
       ADD_FAILURE() << size;
     } catch (const Error& error) {
-      EXPECT_THAT(error.what(), testing::AnyOf(HasSubstr("changed while it was read"), HasSubstr("ends before byte")));
+      EXPECT_THAT(error.what(), ::testing::AnyOf(HasSubstr("changed while it was read"), HasSubstr("ends before byte")));
       EXPECT_NE(error.hint(), "");
     }
   }

@@ -11,8 +11,8 @@
 namespace mformer {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::vector<std::string> texts_of(const std::filesystem::path& data, CorpusSummary* summary = nullptr) {
   std::vector<std::string> texts;
@@ -62,7 +62,7 @@ TEST(DocumentsTest, HiddenBinaryAndEmptyFilesAreLeftOutAndCounted) {
   EXPECT_EQ(left_out_text(summary),
             "2 hidden files and folders, 1 binary file, 1 empty file, 2 links and special files");
   EXPECT_THAT(summary.examples,
-              testing::UnorderedElementsAre("'program' is binary: it has a zero byte near its beginning",
+              ::testing::UnorderedElementsAre("'program' is binary: it has a zero byte near its beginning",
                                             "'loop' is a link, but to no file", "'broken' is a link, but to no file"));
 }
 

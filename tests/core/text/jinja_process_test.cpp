@@ -9,8 +9,8 @@
 namespace mformer {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string render(const std::string& text, const std::string& context = "{}") {
   return JinjaProcess(text, "the template").render(context);

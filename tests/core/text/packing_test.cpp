@@ -12,7 +12,7 @@
 namespace mformer {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 TokenData counting(uint32_t tokens) {
   std::vector<uint32_t> ids(tokens);

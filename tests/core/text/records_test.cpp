@@ -12,8 +12,8 @@
 namespace mformer {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class RecordsTest : public DataTest {};
 
@@ -146,7 +146,7 @@ TEST_F(RecordsTest, AFileOfRecordsOfWhichNoneCanBeReadRefusesTheDataSet) {
   folder_.write("good.jsonl", "{\"text\": \"fine\"}\n");
   folder_.write("wrong.jsonl", "{\"body\": \"a\"}\n{\"body\": \"b\"}\n");
   EXPECT_THAT(refusal_of(folder_.path()),
-              testing::AllOf(HasSubstr("wrong.jsonl"), HasSubstr("'body'"), HasSubstr("--fields")));
+              ::testing::AllOf(HasSubstr("wrong.jsonl"), HasSubstr("'body'"), HasSubstr("--fields")));
 }
 
 TEST_F(RecordsTest, ALineBeyondAllMeasureIsPassedBy) {

@@ -52,7 +52,7 @@ std::string wire(char number, int value) {
 const std::string kBpe = wire(2, wire(3, 2));
 const std::string kUnknown = wire(1, wire(1, "<unk>") + wire(3, 2));
 
-class SentencePieceModelTest : public testing::TestWithParam<const char*> {};
+class SentencePieceModelTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(SentencePieceModelTest, EncodesAndDecodesLikeTheLibrary) {
   const json record = json::parse(bytes_of("sentencepiece.json"));
@@ -60,14 +60,14 @@ TEST_P(SentencePieceModelTest, EncodesAndDecodesLikeTheLibrary) {
   ASSERT_GT(texts.size(), 80U);
   const Tokenizer tokenizer = Tokenizer::load(kModels / GetParam());
   for (size_t at = 0; at < texts.size(); ++at) {
-    SCOPED_TRACE(testing::PrintToString(texts[at]));
+    SCOPED_TRACE(::testing::PrintToString(texts[at]));
     const auto ids = record.at("files").at(GetParam()).at("ids").at(at).get<Ids>();
     EXPECT_EQ(tokenizer.encode(texts[at]), ids);
     EXPECT_EQ(tokenizer.decode(ids), record.at("files").at(GetParam()).at("decoded").at(at));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, SentencePieceModelTest, testing::Values("plain.model", "named.model"),
+INSTANTIATE_TEST_SUITE_P(Each, SentencePieceModelTest, ::testing::Values("plain.model", "named.model"),
                          [](const auto& each) { return std::string(each.param).substr(0, 5); });
 
 TEST(SentencePieceJsonTest, TheBeginTokenStandsBeforeEachTextUnlessTheSettingsSayOtherwise) {

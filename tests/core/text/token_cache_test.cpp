@@ -16,8 +16,8 @@ namespace mformer {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Tokenizer small(const char* name = "codegen.json") {
   return Tokenizer::load(fs::path(MFORMER_TEST_DATA) / "tokenizer" / name);

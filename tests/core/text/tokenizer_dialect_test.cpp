@@ -184,7 +184,7 @@ TEST(FastPatternTest, Pcre2CutsEveryTextLikeOniguruma) {
           utf8_append(text, any >= 0xD800 && any <= 0xDFFF ? U'x' : any);
         }
       }
-      ASSERT_EQ(cuts_of(fast, text, scratch), cuts_of(exact, text, scratch)) << testing::PrintToString(text);
+      ASSERT_EQ(cuts_of(fast, text, scratch), cuts_of(exact, text, scratch)) << ::testing::PrintToString(text);
     }
   }
 }

@@ -36,7 +36,7 @@ Tokenizer tokenizer_of(const json& family) {
   return Tokenizer::from_json(file.dump(), "tokenizer.json");
 }
 
-class TokenizerFamiliesTest : public testing::TestWithParam<const char*> {
+class TokenizerFamiliesTest : public ::testing::TestWithParam<const char*> {
  protected:
   const json& record(const char* what, const char* otherwise) const {
     return family_.at(what).is_null() ? family_.at(otherwise) : family_.at(what);
@@ -50,7 +50,7 @@ class TokenizerFamiliesTest : public testing::TestWithParam<const char*> {
 TEST_P(TokenizerFamiliesTest, EncodesAndDecodesLikeThePackage) {
   ASSERT_GT(texts_.size(), 40U);
   for (size_t at = 0; at < texts_.size(); ++at) {
-    SCOPED_TRACE(testing::PrintToString(texts_[at]));
+    SCOPED_TRACE(::testing::PrintToString(texts_[at]));
     const auto ids = tokenizer_.encode(texts_[at]);
     EXPECT_EQ(json(ids), family_.at("ids").at(at));
     EXPECT_EQ(json(tokenizer_.encode(texts_[at], {.with_frame = true})), record("framed", "ids").at(at));
@@ -68,12 +68,12 @@ TEST_P(TokenizerFamiliesTest, TokensThatGoOnOthersDecodeToTheRestOfTheText) {
     for (size_t next = 0; next < ids.size(); ++next) {
       text += tokenizer_.decode(std::span(&ids[next], 1), {.continues = next > 0});
     }
-    EXPECT_EQ(text, family_.at("decoded").at(at)) << testing::PrintToString(texts_[at]);
+    EXPECT_EQ(text, family_.at("decoded").at(at)) << ::testing::PrintToString(texts_[at]);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, TokenizerFamiliesTest,
-                         testing::Values("smollm", "granite", "olmoe", "qwen2", "llama3", "llama2_old", "llama2_new",
+                         ::testing::Values("smollm", "granite", "olmoe", "qwen2", "llama3", "llama2_old", "llama2_new",
                                          "llama2_normalized_specials", "mixtral", "phi3", "gemma", "words",
                                          "words_never", "first_after_split", "no_decoder", "few_bytes",
                                          "few_bytes_single", "unknown_fused", "unknown_single", "unknown_left_out",

@@ -19,7 +19,7 @@ const nlohmann::json& expected() {
   return document;
 }
 
-class TokenizerFixtureTest : public testing::TestWithParam<const char*> {
+class TokenizerFixtureTest : public ::testing::TestWithParam<const char*> {
  protected:
   const std::vector<std::string> texts_ = expected().at("texts").get<std::vector<std::string>>();
   const nlohmann::json& record_ = expected().at("files").at(GetParam());
@@ -29,7 +29,7 @@ class TokenizerFixtureTest : public testing::TestWithParam<const char*> {
 TEST_P(TokenizerFixtureTest, EncodesTokenForTokenLikeThePackage) {
   ASSERT_GT(texts_.size(), 300U);
   for (size_t at = 0; at < texts_.size(); ++at) {
-    EXPECT_EQ(tokenizer_.encode(texts_[at]), record_.at("ids").at(at).get<Ids>()) << testing::PrintToString(texts_[at]);
+    EXPECT_EQ(tokenizer_.encode(texts_[at]), record_.at("ids").at(at).get<Ids>()) << ::testing::PrintToString(texts_[at]);
   }
 }
 
@@ -37,7 +37,7 @@ TEST_P(TokenizerFixtureTest, EncodesSpecialTokensAsTextLikeThePackageWhenAsked) 
   for (size_t at = 0; at < texts_.size(); ++at) {
     EXPECT_EQ(tokenizer_.encode(texts_[at], {.special_as_text = true}),
               record_.at("ids_special_as_text").at(at).get<Ids>())
-        << testing::PrintToString(texts_[at]);
+        << ::testing::PrintToString(texts_[at]);
   }
 }
 
@@ -61,7 +61,7 @@ TEST_P(TokenizerFixtureTest, EncodesManyTextsOnThreadsLikeOneByOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, TokenizerFixtureTest,
-                         testing::Values("small.json", "prefix_space.json", "codegen.json", "split_sequence.json"),
+                         ::testing::Values("small.json", "prefix_space.json", "codegen.json", "split_sequence.json"),
                          [](const auto& each) {
                            const std::string name = each.param;
                            return name.substr(0, name.find('.'));

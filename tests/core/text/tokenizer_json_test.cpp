@@ -35,7 +35,7 @@ struct Refusal {
   const char* names;  // what the sentence must say
 };
 
-class TokenizerJsonRefusesTest : public testing::TestWithParam<Refusal> {};
+class TokenizerJsonRefusesTest : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(TokenizerJsonRefusesTest, WithASentenceThatNamesTheField) {
   const json spoiled = good().patch(json::parse(GetParam().patch));
@@ -175,7 +175,7 @@ constexpr Refusal kRefusals[] = {
     {"AddedNotAList", R"([{"op":"replace","path":"/added_tokens","value":{"a":1}}])", "added_tokens"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Each, TokenizerJsonRefusesTest, testing::ValuesIn(kRefusals),
+INSTANTIATE_TEST_SUITE_P(Each, TokenizerJsonRefusesTest, ::testing::ValuesIn(kRefusals),
                          [](const auto& each) { return std::string(each.param.name); });
 
 TEST(TokenizerJsonTest, RefusesWhatIsNoJsonObject) {

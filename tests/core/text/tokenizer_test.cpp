@@ -38,7 +38,7 @@ TEST(TokenizerTest, EveryByteStringComesBack) {
   for (int round = 0; round < 2000; ++round) {
     std::string bytes(random() % 60, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random() % 3 == 0 ? random() % 256 : 32 + random() % 95);
-    ASSERT_EQ(tokenizer.decode(tokenizer.encode(bytes)), bytes) << testing::PrintToString(bytes);
+    ASSERT_EQ(tokenizer.decode(tokenizer.encode(bytes)), bytes) << ::testing::PrintToString(bytes);
   }
 }
 
@@ -106,7 +106,7 @@ TEST(TokenizerTest, DecodeLeavesOutIdsThatAreNoToken) {
 
 TEST(TokenizerTest, SavingGivesTheSameBytesAndTheSameHash) {
   const Tokenizer tokenizer = small_tokenizer();
-  const auto file = std::filesystem::path(testing::TempDir()) / "saved_tokenizer.json";
+  const auto file = std::filesystem::path(::testing::TempDir()) / "saved_tokenizer.json";
   tokenizer.save(file);
   const Tokenizer again = Tokenizer::load(file);
   EXPECT_EQ(again.to_json(), tokenizer.to_json());

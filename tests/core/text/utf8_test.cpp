@@ -19,7 +19,7 @@ TEST(Utf8Test, IllFormedBytesAreNoCharacter) {
   for (const std::string_view bytes :
        {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
         "\xF5\x80\x80\x80", "\xFF", "\xE2\x82", "\xE2", ""}) {
-    EXPECT_EQ(utf8_length(bytes), 0U) << testing::PrintToString(bytes);
+    EXPECT_EQ(utf8_length(bytes), 0U) << ::testing::PrintToString(bytes);
   }
 }
 

@@ -1,0 +1,77 @@
+#include "core/text/questions.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/text/temporary_folder.h"
+#include "tests/support/expect_error.h"
+
+namespace mformer {
+namespace {
+
+class QuestionsTest : public ::testing::Test {
+ protected:
+  std::vector<Question> read(const std::string& text, std::size_t most = 1 << 20) {
+    folder_.write("questions.jsonl", text);
+    return read_questions(folder_ / "questions.jsonl", most);
+  }
+
+  void refuses(const std::string& text, const std::string& says) {
+    SCOPED_TRACE(text.substr(0, 200));
+    EXPECT_FALSE(mformer::testing::expect_error<Error>([&] { read(text); }, says).empty());
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(QuestionsTest, AreReadInEveryForm) {
+  const auto all = read(R"({"question": "How?", "choices": ["so", "not"], "answer": 1, "subject": "x"}
+
+{"prompt": "2 + 2 =", "answer": "4"}
+{"prompt": "P", "choices": ["B", "A"], "answer": "A"})"
+                        "\r\n"
+                        R"({"prompt": "P", "choices": ["x", "y", "z"], "answer": "C"})");
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].prompt, "Question: How?\nAnswer:");
+  EXPECT_EQ(all[0].correct, 1U);
+  EXPECT_EQ(all[0].answer, "not");
+  EXPECT_EQ(all[1].line, 3U);
+  EXPECT_FALSE(all[1].has_choices());
+  EXPECT_EQ(all[1].answer, "4");
+  EXPECT_EQ(all[2].correct, 1U) << "a choice that is a letter means itself";
+  EXPECT_EQ(all[3].correct, 2U);
+}
+
+TEST_F(QuestionsTest, ThatCanNotBeUnderstoodAreRefusedByTheirLine) {
+  refuses("", "no question");
+  refuses("\n\n", "no question");
+  refuses("{\"prompt\": \"a\", \"answer\": \"b\"}\n[1]", "line 2: it is no object");
+  refuses("{", "line 1: ");
+  refuses(std::string(100'000, '['), "line 1: ");
+  refuses(R"({"answer": "b"})", "either 'prompt' or 'question'");
+  refuses(R"({"prompt": "a", "question": "b", "answer": "c"})", "either 'prompt' or 'question'");
+  refuses(R"({"prompt": 3, "answer": "c"})", "'prompt' must be a text, not 3");
+  refuses(R"({"prompt": "", "answer": "c"})", "'prompt' is empty");
+  refuses(R"({"prompt": "a"})", "no 'answer'");
+  refuses(R"({"prompt": "a", "answer": 3})", "'answer' must be a text");
+  refuses(R"({"prompt": "a", "choices": "ab", "answer": 0})", "at least two");
+  refuses(R"({"prompt": "a", "choices": ["x"], "answer": 0})", "at least two");
+  refuses(R"({"prompt": "a", "choices": ["x", ""], "answer": 0})", "a choice is empty");
+  for (const char* answer : {"2", "-1", "18446744073709551615", "\"C\"", "\"z\"", "1.0", "true", "\"\""}) {
+    refuses(std::string(R"({"prompt": "a", "choices": ["x", "y"], "answer": )") + answer + "}", "'answer'");
+  }
+  refuses("{\"prompt\": \"\x1b[31m\", \"choices\": [\"\x1b[31m\", 1], \"answer\": 0}", "line 1: ");
+}
+
+TEST_F(QuestionsTest, TooLargeAFileIsRefusedBeforeItIsRead) {
+  EXPECT_THROW(read("{\"prompt\": \"a\", \"answer\": \"b\"}", 10), Error);
+}
+
+TEST_F(QuestionsTest, StandAfterTheirExamples) {
+  const auto all = read(R"({"prompt": "Q1:", "choices": ["a", "b"], "answer": 1}
+{"prompt": "Q2:", "answer": "c"})");
+  EXPECT_EQ(with_examples({all[0], all[1]}, all[1]), "Q1: b\n\nQ2: c\n\nQ2:");
+  EXPECT_EQ(with_examples({}, all[0]), "Q1:");
+}
+
+}  // namespace
+}  // namespace mformer
