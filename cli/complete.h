@@ -15,11 +15,11 @@ struct Candidate {
 };
 
 /// What a value is the name of.
-enum class Named { nothing, file, folder, version, model, task, tag, domain, operation, selector };
+enum class Named { nothing, file, folder, version, model, task, tag, domain, operation, selector, thing };
 
 /// A question about names that only a workspace knows.
 struct NameQuery {
-  Named what = Named::nothing;  ///< version, model, task, tag, domain or operation
+  Named what = Named::nothing;  ///< version, model, task, tag, domain or operation, or a thing: any of them
   std::string word;             ///< as far as it is typed
   std::string workspace;        ///< the value of --workspace on the line, or empty
   std::string model;            ///< the value of --model on the line, or empty; whose domains are meant

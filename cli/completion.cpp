@@ -60,14 +60,17 @@ std::vector<Candidate> names_in(const Registry& registry, const NameQuery& query
   switch (query.what) {
     case Named::version:
       return version_names(registry, query.word);
+    case Named::thing:
+      names = version_names(registry, query.word);
+      [[fallthrough]];
+    case Named::task:
+      for (const TaskRecord& task : registry.tasks())
+        names.push_back({task.name, "task, " + terminal::printable(task.data_path)});
+      break;
     case Named::model:
       for (const ModelRecord& model : registry.models()) {
         names.push_back({model.name, "model, now " + version_name(registry, model.current_version)});
       }
-      break;
-    case Named::task:
-      for (const TaskRecord& task : registry.tasks())
-        names.push_back({task.name, "task, " + terminal::printable(task.data_path)});
       break;
     case Named::tag:
       for (const TagRecord& tag : registry.tags()) {

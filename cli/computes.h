@@ -25,4 +25,19 @@ void computes(CLI::App& command, const Run& run) {
 #endif
 }
 
+/// The same for a command of which only some lines take tensors: those for which `wants()` is true. The others run
+/// `plain()`, which may need nothing but a RegistryWorkspace, in the program `mformer` itself.
+template <typename Wants, typename Plain, typename Run>
+void computes_where(CLI::App& command, const Wants& wants, const Plain& plain, const Run& run) {
+#ifdef MFORMER_DECLARES_ONLY
+  command.callback([wants, plain, kept = run, &command] {
+    if (!wants()) return plain();
+    look_before(command);
+    hand_over();
+  });
+#else
+  command.callback([wants, plain, run] { wants() ? run() : plain(); });
+#endif
+}
+
 }  // namespace mformer::cli

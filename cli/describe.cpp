@@ -34,6 +34,12 @@ std::string version_name(const Registry& registry, const std::string& hash) {
   return hash.empty() ? "-" : version_name(registry.version(hash));
 }
 
+std::string tags_text(const std::vector<std::string>& tags) {
+  std::string text;
+  for (const std::string& tag : tags) text += (text.empty() ? " (tag " : ", tag ") + tag;
+  return text.empty() ? text : text + ')';
+}
+
 nlohmann::ordered_json number_or_null(const std::optional<double>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
 }
@@ -54,6 +60,10 @@ std::string utc_time(std::int64_t ms) {
   std::array<char, 32> text{};
   const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
   return {text.data(), length};
+}
+
+std::string utc_minute(std::int64_t ms) {
+  return utc_time(ms).substr(0, sizeof("2026-01-31 23:59") - 1);
 }
 
 std::string birth_name(const ModuleRecord& module) {
@@ -100,6 +110,12 @@ OpenMode mode_for_measuring(const GlobalOptions& global) {
       global.workspace.empty() ? Registry::find(fs::current_path()).value_or(fs::path()) : fs::path(global.workspace);
   const fs::path registry = folder.filename() == ".mformer" ? folder : folder / ".mformer";
   return access(registry.c_str(), W_OK) == 0 ? OpenMode::read_write : OpenMode::read_only;
+}
+
+void report_older(terminal::Report& report, std::size_t count, const std::string& what) {
+  report.data()["older"] = count;
+  if (count == 0) return;
+  report.text() << terminal::format_count(static_cast<std::int64_t>(count)) << " older " << what << " are not shown\n";
 }
 
 std::string model_name(const Registry& registry, const GlobalOptions& global) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/global_options.h"
+#include "cli/terminal/report.h"
 #include "core/history/diff.h"
 #include "modules_registry/registry.h"
 
@@ -23,6 +24,9 @@ std::string version_name(const VersionRecord& version);
 /// The same of a hash; "-" for "".
 std::string version_name(const Registry& registry, const std::string& hash);
 
+/// What follows a version's name where tags name it too: " (tag first, tag second)"; "" without any.
+std::string tags_text(const std::vector<std::string>& tags);
+
 /// The first 12 digits: enough to tell objects and versions apart, short enough to read.
 std::string short_hash(const std::string& hash);
 
@@ -34,6 +38,8 @@ std::string byte_size(std::int64_t bytes);
 
 /// Milliseconds since 1970 as "2026-01-31 23:59:59" (UTC); "-" for 0.
 std::string utc_time(std::int64_t ms);
+/// "2026-01-31 23:59"; "-" for 0.
+std::string utc_minute(std::int64_t ms);
 
 /// Which operation bore the module: "init", or with its task "extend:de", as the selector born= takes it.
 std::string birth_name(const ModuleRecord& module);
@@ -50,6 +56,10 @@ nlohmann::ordered_json private_parts_json(const std::vector<PrivateChange>& chan
 /// read_write where the workspace can be written to, read_only elsewhere: for commands that only read, but keep what
 /// they measured.
 OpenMode mode_for_measuring(const GlobalOptions& global);
+
+/// What a limit (-n) left out: `older` in JSON, in text "12 older versions are not shown", or nothing where it left out
+/// none.
+void report_older(terminal::Report& report, std::size_t count, const std::string& what);
 
 /// The model that --model names, or the current one. Throws UsageError when --model is a version rather than a name.
 std::string model_name(const Registry& registry, const GlobalOptions& global);

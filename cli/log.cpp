@@ -10,6 +10,7 @@
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
 #include "cli/validators.h"
+#include "cli/version_graph.h"
 
 namespace mformer::cli {
 namespace {
@@ -21,12 +22,8 @@ struct LogOptions {
   int limit = 0;
   std::int64_t operation = 0;  ///< 0 = all
   bool script = false;
+  bool graph = false;
 };
-
-/// "2026-01-31 23:59": the seconds are in `log OP`.
-std::string minute_of(std::int64_t ms) {
-  return utc_time(ms).substr(0, sizeof("2026-01-31 23:59") - 1);
-}
 
 std::string duration_text(const OperationRecord& operation) {
   if (operation.ended_ms == 0) return "";
@@ -35,19 +32,14 @@ std::string duration_text(const OperationRecord& operation) {
 
 std::string versions_text(VersionsByHash& versions, const OperationRecord& operation) {
   const std::string before = versions.name(operation.version_before);
-  const std::string after = versions.name(operation.version_after);
+  const std::string after = versions.name(operation.version_after) + tags_text(versions.tags(operation.version_after));
   if (operation.version_after.empty()) return operation.version_before.empty() ? "" : before;
   return operation.version_before.empty() ? "-> " + after : before + " -> " + after;
 }
 
-/// As it was typed, or what an older program kept: the command, and its tasks by their names. Then what it said.
+/// Its command, and what it said.
 std::string what_was_done(const OperationRecord& operation) {
-  std::string text = typed_text(operation.typed);
-  if (text.empty()) {
-    text = operation.command;
-    for (const OperationData& data : operation.data) text += ' ' + (data.task.empty() ? data.path : data.task);
-  }
-  if (!operation.origin.empty()) text = "elsewhere: " + text;
+  const std::string text = (operation.origin.empty() ? "" : "elsewhere: ") + command_text(operation);
   return operation.message.empty() ? text : text + " (" + operation.message + ')';
 }
 
@@ -68,7 +60,7 @@ void list_operations(const std::vector<OperationRecord>& operations, VersionsByH
                {"versions", Align::left},
                {"command", Align::left}});
   for (const OperationRecord& operation : operations) {
-    table.add_row({std::to_string(operation.id), minute_of(operation.started_ms), duration_text(operation),
+    table.add_row({std::to_string(operation.id), utc_minute(operation.started_ms), duration_text(operation),
                    std::string(to_string(operation.outcome)), versions_text(versions, operation),
                    what_was_done(operation)});
   }
@@ -78,11 +70,15 @@ void list_operations(const std::vector<OperationRecord>& operations, VersionsByH
 void run_log(const LogOptions& options, const GlobalOptions& global) {
   RegistryWorkspace workspace(global, "log", OpenMode::read_only);
   const Registry& registry = workspace.registry();
+  Report report("log", global.json);
+  if (options.graph) {
+    report_version_graph(report, registry, global.model, options.limit);
+    return report.print();
+  }
   const bool all = options.operation == 0;
   VersionsByHash versions(registry, all && options.limit == 0 && !options.script);
   const std::vector<OperationRecord> operations =
       all ? registry.operations(options.limit) : std::vector{registry.operation(options.operation)};
-  Report report("log", global.json);
   if (options.script) {
     const std::string script = script_of(operations, registry.workspace());
     report.data()["script"] = script;
@@ -102,9 +98,15 @@ void setup_log(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command = add_command(
       parent,
       {"log", groups::registry, "List what was done, newest first, or tell of one operation", "mformer log -n 5"});
-  command->add_option("OP", options->operation, "Tell everything of one operation: its id")->check(positive_integer());
-  command->add_flag("--script", options->script, "Write a shell script that does the same again, oldest first");
-  command->add_option("-n,--limit", options->limit, "At most N operations; default: all")->check(positive_integer());
+  CLI::Option* operation = command->add_option("OP", options->operation, "Tell everything of one operation: its id")
+                               ->check(positive_integer());
+  CLI::Option* script =
+      command->add_flag("--script", options->script, "Write a shell script that does the same again, oldest first");
+  command->add_option("-n,--limit", options->limit, "At most N operations, or versions; default: all")
+      ->check(positive_integer());
+  command->add_flag("--graph", options->graph, "Draw the versions of all models, or the history of --model, as a graph")
+      ->excludes(operation)
+      ->excludes(script);
   command->callback([options, &global] { run_log(*options, global); });
 }
 

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/operation_report.h"
 #include "cli/registry_workspace.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/format.h"
@@ -28,6 +29,7 @@ void run_models(const GlobalOptions& global) {
                {"modules"},
                {"size"},
                {"made (UTC)", Align::left}});
+  const VersionsByHash versions(registry, /*all=*/false);
   for (const ModelRecord& model : registry.models()) {
     const VersionRecord version = registry.version(model.current_version);
     const std::size_t modules = registry.modules(version.hash).size();
@@ -35,11 +37,13 @@ void run_models(const GlobalOptions& global) {
     rows.push_back({{"name", model.name},
                     {"current", model.name == current},
                     {"version", version_json(version)},
+                    {"tags", versions.tags(version.hash)},
                     {"versions", model.version_count},
                     {"modules", modules},
                     {"bytes", bytes},
                     {"created_ms", model.created_ms}});
-    table.add_row({model.name == current ? "*" : "", model.name, to_string(version), format_count(model.version_count),
+    table.add_row({model.name == current ? "*" : "", model.name,
+                   to_string(version) + tags_text(versions.tags(version.hash)), format_count(model.version_count),
                    format_count(static_cast<std::int64_t>(modules)), format_bytes(static_cast<std::uint64_t>(bytes)),
                    utc_time(model.created_ms)});
   }

@@ -14,21 +14,13 @@ namespace {
 using namespace terminal;
 using nlohmann::ordered_json;
 
+constexpr int kMostMatches = 6;  // one more than are listed
+
 void add_matches(const Registry& registry, const std::string& version, const std::string& prefix,
                  std::set<std::string>& uids) {
   for (const ModuleRecord& module : registry.modules(version)) {
     if (module.uid.starts_with(prefix)) uids.insert(module.uid);
   }
-}
-
-std::set<std::string> matches_anywhere(const Registry& registry, const std::string& prefix) {
-  std::set<std::string> uids;
-  for (const ModelRecord& model : registry.models()) {
-    for (const VersionRecord& version : registry.versions(model.name)) {
-      add_matches(registry, version.hash, prefix, uids);
-    }
-  }
-  return uids;
 }
 
 std::string some_of(const std::set<std::string>& uids) {
@@ -55,11 +47,13 @@ std::vector<std::pair<VersionRecord, ManifestModule>> places_now(const Registry&
   return places;
 }
 
-void report_revisions(Report& report, const Registry& registry, const ModuleRecord& module) {
+void report_revisions(Report& report, const Registry& registry, const ModuleRecord& module, int limit) {
   auto& rows = report.data()["revisions"] = ordered_json::array();
   Table table({{"revision"}, {"from"}, {"when (UTC)"}, {"command"}, {"object", Align::left}, {"bytes"}});
   std::vector<Revision> revisions = registry.revisions(module.uid);
   std::reverse(revisions.begin(), revisions.end());
+  const std::size_t all = revisions.size();
+  if (limit > 0) revisions.resize(std::min(all, static_cast<std::size_t>(limit)));
   for (const Revision& revision : revisions) {
     const OperationRecord operation = registry.operation(revision.operation_id);
     const bool there = registry.objects().contains(revision.object_hash);
@@ -76,6 +70,7 @@ void report_revisions(Report& report, const Registry& registry, const ModuleReco
                    there ? format_bytes(static_cast<std::uint64_t>(bytes)) : "missing"});
   }
   report.text() << '\n' << table.str(report.style());
+  report_older(report, all - revisions.size(), "sets of weights");
 }
 
 }  // namespace
@@ -83,7 +78,9 @@ void report_revisions(Report& report, const Registry& registry, const ModuleReco
 ModuleRecord find_module(const Registry& registry, const VersionRecord& version, const std::string& prefix) {
   std::set<std::string> uids;
   add_matches(registry, version.hash, prefix, uids);
-  if (uids.empty()) uids = matches_anywhere(registry, prefix);
+  if (uids.empty()) {
+    for (const std::string& uid : registry.modules_that_begin(prefix, kMostMatches)) uids.insert(uid);
+  }
   if (uids.empty()) {
     throw UsageError("there is no module whose uid begins with '" + prefix + "'",
                      "mformer inspect modules lists the modules");
@@ -94,7 +91,7 @@ ModuleRecord find_module(const Registry& registry, const VersionRecord& version,
   return registry.module(*uids.begin());
 }
 
-void report_module(Report& report, const Registry& registry, const ModuleRecord& module) {
+void report_module(Report& report, const Registry& registry, const ModuleRecord& module, int limit) {
   report.data()["module"] = {{"uid", module.uid},
                              {"kind", to_string(module.kind)},
                              {"layer", module.layer},
@@ -117,7 +114,7 @@ void report_module(Report& report, const Registry& registry, const ModuleRecord&
     report.text() << "in " << to_string(version) << " as " << short_hash(place.object_hash)
                   << (place.frozen ? ", frozen" : "") << '\n';
   }
-  report_revisions(report, registry, module);
+  report_revisions(report, registry, module, limit);
 }
 
 }  // namespace mformer::cli

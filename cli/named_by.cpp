@@ -19,7 +19,7 @@ struct NamedByLabel {
 constexpr NamedByLabel by_label[] = {
     {"REF", Named::version},       {"BEFORE", Named::version},   {"AFTER", Named::version},
     {"BRANCH_A", Named::version},  {"BRANCH_B", Named::version}, {"SMALL", Named::version},
-    {"SELECTOR", Named::selector},
+    {"SELECTOR", Named::selector}, {"THING", Named::thing},
 };
 
 /// Values that help calls NAME or the like; an empty command stands for every one.

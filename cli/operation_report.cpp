@@ -55,7 +55,8 @@ void write_facts(std::ostream& text, const OperationRecord& operation, VersionsB
   if (!operation.message.empty()) text << "said       " << operation.message << '\n';
   if (!operation.model.empty()) text << "model      " << operation.model << '\n';
   text << "before     " << versions.name(operation.version_before) << "\nafter      "
-       << versions.name(operation.version_after) << "\nseed       " << operation.seed << '\n';
+       << versions.name(operation.version_after) << tags_text(versions.tags(operation.version_after)) << "\nseed       "
+       << operation.seed << '\n';
   if (operation.typed.threads > 0) text << "threads    " << operation.typed.threads << '\n';
   text << "program    mformer " << operation.code_version << '\n';
 }
@@ -82,6 +83,7 @@ void write_data(terminal::Report& report, const OperationRecord& operation) {
 }  // namespace
 
 VersionsByHash::VersionsByHash(const Registry& registry, bool all) : registry_(registry) {
+  for (const TagRecord& tag : registry.tags()) tags_[tag.version].push_back(tag.name);
   if (!all) return;
   for (const ModelRecord& model : registry.models()) {
     for (VersionRecord& version : registry.versions(model.name)) {
@@ -104,9 +106,23 @@ std::string VersionsByHash::name(const std::string& hash) {
   return hash.empty() ? "-" : version_name(at(hash));
 }
 
+const std::vector<std::string>& VersionsByHash::tags(const std::string& hash) const {
+  static const std::vector<std::string> none;
+  const auto found = tags_.find(hash);
+  return found == tags_.end() ? none : found->second;
+}
+
 std::string typed_text(const TypedCommand& typed) {
   std::string text;
   for (const std::string& word : words_of(typed)) text += (text.empty() ? "" : " ") + shell_word(word);
+  return text;
+}
+
+std::string command_text(const OperationRecord& operation) {
+  std::string text = typed_text(operation.typed);
+  if (!text.empty()) return text;
+  text = operation.command;
+  for (const OperationData& data : operation.data) text += ' ' + (data.task.empty() ? data.path : data.task);
   return text;
 }
 
@@ -189,6 +205,7 @@ ordered_json operation_json(const OperationRecord& operation, VersionsByHash& ve
           {"model", operation.model},
           {"before", versions.json(operation.version_before)},
           {"after", versions.json(operation.version_after)},
+          {"after_tags", versions.tags(operation.version_after)},
           {"data", data_json(operation)}};
 }
 

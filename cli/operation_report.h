@@ -20,14 +20,20 @@ class VersionsByHash {
   /// As version_json() and version_name() of a hash.
   nlohmann::ordered_json json(const std::string& hash);
   std::string name(const std::string& hash);
+  /// Tags of the version, oldest first.
+  const std::vector<std::string>& tags(const std::string& hash) const;
 
  private:
   const Registry& registry_;
+  std::unordered_map<std::string, std::vector<std::string>> tags_;
   std::unordered_map<std::string, VersionRecord> known_;
 };
 
 /// The words behind the program's name, as a shell reads them; "" where they were not kept.
 std::string typed_text(const TypedCommand& typed);
+
+/// As it was typed, or what an older program kept: the command, and its tasks by their names.
+std::string command_text(const OperationRecord& operation);
 
 /// A script for bash (shell_word.h quotes for it) that does these operations, given newest first, again: those that
 /// were done, in a folder that it is given for the workspace's (`workspace`, absolute), and elsewhere where they were

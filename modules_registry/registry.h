@@ -174,11 +174,17 @@ class Registry {
   /// Versions made for this model, oldest first.
   std::vector<VersionRecord> versions(const std::string& model) const;
 
+  /// Every version, those of removed models too, in the order in which they were made.
+  std::vector<VersionRecord> all_versions() const;
+
   /// The version that a reference means: a model's name (its current version), "name@number", or the first 4 or more
   /// digits of a version hash; names, of models and tags, come first. "" means looked_at() or the current model.
   /// Versions of a removed model have their hash until gc frees them. Throws UsageError when it means none (hint:
   /// nearest names) or more than one (the message lists them).
   VersionRecord resolve(const std::string& ref) const;
+  /// Those whose hash begins with these digits (4 or more, of either case; none where the text is something else),
+  /// oldest first.
+  std::vector<VersionRecord> versions_that_begin(const std::string& prefix) const;
   /// By full hash. Throws UsageError if unknown.
   VersionRecord version(const std::string& hash) const;
 
@@ -192,6 +198,8 @@ class Registry {
   std::int64_t version_bytes(const std::string& version) const;
   /// Bytes of the objects that its parent does not have.
   std::int64_t added_bytes(const std::string& version) const;
+  /// Bytes of an object that some version names; 0 of any other.
+  std::int64_t object_bytes(const std::string& hash) const;
 
   // ---- Names ------------------------------------------------------------------------------------------------------
 
@@ -258,6 +266,8 @@ class Registry {
   ModuleRecord module(const std::string& uid) const;
   /// The modules of a version, by layer, kind (att first) and index.
   std::vector<ModuleRecord> modules(const std::string& version) const;
+  /// Uids of known modules that begin so, at most `limit`, in their order.
+  std::vector<std::string> modules_that_begin(const std::string& prefix, int limit) const;
   /// Oldest first.
   std::vector<Revision> revisions(const std::string& uid) const;
   /// Modules of version `later` that version `earlier` does not have.

@@ -79,15 +79,6 @@ std::string hash_prefix(std::string_view text) {
   return fits ? digits : "";
 }
 
-std::vector<VersionRecord> versions_that_begin(Database& db, const std::string& prefix) {
-  // 'g' is the letter after the last hexadecimal digit.
-  Query rows(db, std::string(kSelectVersion) + "WHERE hash >= ?1 AND hash < ?1 || 'g' ORDER BY created_ms, hash");
-  rows.bind(prefix);
-  std::vector<VersionRecord> found;
-  while (rows.next()) found.push_back(read_version(rows));
-  return found;
-}
-
 [[noreturn]] void fail_ambiguous(const std::string& ref, const std::vector<VersionRecord>& found) {
   std::string list;
   for (const VersionRecord& version : found) {
@@ -156,6 +147,13 @@ std::vector<VersionRecord> Registry::versions(const std::string& model_name) con
   return found;
 }
 
+std::vector<VersionRecord> Registry::all_versions() const {
+  Query rows(*db_, std::string(kSelectVersion) + "ORDER BY operation_id, model, number");
+  std::vector<VersionRecord> found;
+  while (rows.next()) found.push_back(read_version(rows));
+  return found;
+}
+
 VersionRecord Registry::version(const std::string& hash) const {
   Query row(*db_, std::string(kSelectVersion) + "WHERE hash = ?");
   row.bind(hash);
@@ -170,12 +168,21 @@ VersionRecord Registry::resolve(const std::string& ref) const {
   if (has_model(*db_, wanted)) return version(model(wanted).current_version);
   if (const std::string tagged = tagged_version(*db_, wanted); !tagged.empty()) return version(tagged);
   if (const size_t at = wanted.rfind('@'); at != std::string::npos) return numbered_version(*db_, wanted, at);
-  if (const std::string prefix = hash_prefix(wanted); !prefix.empty()) {
-    const std::vector<VersionRecord> found = versions_that_begin(*db_, prefix);
-    if (found.size() > 1) fail_ambiguous(wanted, found);
-    if (found.size() == 1) return found.front();
-  }
+  const std::vector<VersionRecord> found = versions_that_begin(wanted);
+  if (found.size() > 1) fail_ambiguous(wanted, found);
+  if (found.size() == 1) return found.front();
   fail_unknown(*db_, "there is no model or version '" + wanted + "'", wanted);
+}
+
+std::vector<VersionRecord> Registry::versions_that_begin(const std::string& prefix) const {
+  const std::string digits = hash_prefix(prefix);
+  if (digits.empty()) return {};
+  // 'g' is the letter after the last hexadecimal digit.
+  Query rows(*db_, std::string(kSelectVersion) + "WHERE hash >= ?1 AND hash < ?1 || 'g' ORDER BY created_ms, hash");
+  rows.bind(digits);
+  std::vector<VersionRecord> found;
+  while (rows.next()) found.push_back(read_version(rows));
+  return found;
 }
 
 bool Registry::is_ancestor(const std::string& ancestor, const std::string& descendant) const {
@@ -196,6 +203,12 @@ std::int64_t Registry::version_bytes(const std::string& version_hash) const {
             "WHERE hash IN (SELECT object_hash FROM version_objects WHERE version_hash = ?)");
   row.bind(version_hash).next();
   return row.integer(0);
+}
+
+std::int64_t Registry::object_bytes(const std::string& hash) const {
+  Query row(*db_, "SELECT size_bytes FROM objects WHERE hash = ?");
+  row.bind(hash);
+  return row.next() ? row.integer(0) : 0;
 }
 
 std::int64_t Registry::added_bytes(const std::string& version_hash) const {

@@ -81,6 +81,15 @@ std::vector<ModuleRecord> Registry::modules(const std::string& version_hash) con
   return found;
 }
 
+std::vector<std::string> Registry::modules_that_begin(const std::string& prefix, int limit) const {
+  // 'g' is the letter after the last hexadecimal digit.
+  Query rows(*db_, "SELECT uid FROM modules WHERE uid >= ?1 AND uid < ?1 || 'g' ORDER BY uid LIMIT ?2");
+  rows.bind(prefix, limit);
+  std::vector<std::string> uids;
+  while (rows.next()) uids.push_back(rows.text(0));
+  return uids;
+}
+
 std::vector<Revision> Registry::revisions(const std::string& uid) const {
   module(uid);  // throws if unknown
   Query rows(*db_,

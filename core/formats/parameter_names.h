@@ -34,4 +34,13 @@ inline std::string module(std::int64_t layer_number, Kind kind, std::int64_t pos
   return bank(layer_number, kind) + "." + std::to_string(position);
 }
 
+/// "domain german/h.0.ln_1.weight" is a private part of the domain german; parts of the trunk have no such prefix.
+inline constexpr std::string_view kPrivatePrefix = "domain ";
+
+/// The domain that a TrunkPart of this name is a private part of; empty for a part of the trunk.
+inline std::string owner_of_part(const std::string& name) {
+  if (!name.starts_with(kPrivatePrefix)) return "";
+  return name.substr(kPrivatePrefix.size(), name.find('/') - kPrivatePrefix.size());
+}
+
 }  // namespace mformer::names

@@ -1,13 +1,13 @@
 #include "core/history/diff.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/formats/parameter_names.h"
 #include "core/formats/safetensors.h"
-#include "core/workspace/version_store.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -57,7 +57,7 @@ using Objects = std::map<std::string, std::string>;  // by name
 /// Those of the trunk under "", of each domain's private parts under its name.
 std::map<std::string, Objects> objects_by_owner(const Manifest& manifest) {
   std::map<std::string, Objects> objects;
-  for (const TrunkPart& part : manifest.parts) objects[owner_of_part(part.name)][part.name] = part.object_hash;
+  for (const TrunkPart& part : manifest.parts) objects[names::owner_of_part(part.name)][part.name] = part.object_hash;
   return objects;
 }
 
@@ -205,6 +205,19 @@ ModuleCounts count_changes(const VersionDiff& diff) {
 
 namespace {
 
+std::set<std::string> objects_of(const Manifest& manifest) {
+  std::set<std::string> objects = {manifest.tokenizer_object};
+  for (const TrunkPart& part : manifest.parts) objects.insert(part.object_hash);
+  for (const LayerManifest& layer : manifest.layers) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      objects.insert(layer.router(kind));
+      for (const ManifestModule& module : layer.modules(kind)) objects.insert(module.object_hash);
+    }
+  }
+  objects.erase("");
+  return objects;
+}
+
 VersionDiff compare(const Manifest& before, const Manifest& after, const ObjectStore* store) {
   VersionDiff diff;
   diff.config = config_changes(before, after);
@@ -217,6 +230,13 @@ VersionDiff compare(const Manifest& before, const Manifest& after, const ObjectS
 }
 
 }  // namespace
+
+std::vector<std::string> new_objects(const Manifest& before, const Manifest& after) {
+  const std::set<std::string> old = objects_of(before), now = objects_of(after);
+  std::vector<std::string> added;
+  std::set_difference(now.begin(), now.end(), old.begin(), old.end(), std::back_inserter(added));
+  return added;
+}
 
 VersionDiff diff_versions(const Manifest& before, const Manifest& after) {
   return compare(before, after, nullptr);

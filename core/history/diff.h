@@ -58,6 +58,9 @@ struct ModuleCounts {
 };
 ModuleCounts count_changes(const VersionDiff& diff);
 
+/// Hashes of the objects that `after` is made of and `before` is not, each once.
+std::vector<std::string> new_objects(const Manifest& before, const Manifest& after);
+
 /// Modules are matched by identity, so one that only moved to another index counts as the same. Throws Error if a
 /// config is no JSON.
 /// Reads no object: every router that differs counts among `old_routers`.

@@ -22,22 +22,23 @@ std::optional<VersionRecord> common_ancestor(const Registry& of_a, const Version
   return std::nullopt;
 }
 
-std::optional<MergedBranch> merged_branch(const Registry& registry, const VersionRecord& version) {
-  const OperationRecord operation = registry.operation(version.operation_id);
+std::optional<MergeSource> merge_source(const OperationRecord& operation) {
   if (operation.command != "merge") return std::nullopt;
   const auto arguments = nlohmann::json::parse(operation.arguments_json, nullptr, /*allow_exceptions=*/false);
   if (!arguments.is_object()) return std::nullopt;
-  // What another program wrote down may be of any type.
-  const auto text = [&](const char* name) {
+  const auto text = [&arguments](const char* name) {
     const auto found = arguments.find(name);
     return found != arguments.end() && found->is_string() ? found->get<std::string>() : std::string();
   };
-  MergedBranch branch{text("b"), std::nullopt};
-  if (arguments.contains("from")) {
-    branch.name += " of " + text("from");
-  } else {
-    branch.version = registry.version(text("b_hash"));
-  }
+  if (arguments.contains("from")) return MergeSource{text("b") + " of " + text("from"), ""};
+  return MergeSource{text("b"), text("b_hash")};
+}
+
+std::optional<MergedBranch> merged_branch(const Registry& registry, const VersionRecord& version) {
+  const auto source = merge_source(registry.operation(version.operation_id));
+  if (!source) return std::nullopt;
+  MergedBranch branch{source->name, std::nullopt};
+  if (!source->hash.empty()) branch.version = registry.version(source->hash);
   return branch;
 }
 

@@ -17,12 +17,20 @@ std::vector<VersionRecord> ancestry(const Registry& registry, const VersionRecor
 std::optional<VersionRecord> common_ancestor(const Registry& of_a, const VersionRecord& a, const Registry& of_b,
                                              const VersionRecord& b);
 
+/// The second branch of a merge as its arguments say it ("b", "b_hash", "from").
+struct MergeSource {
+  std::string name;  ///< "french@1", of one that lies elsewhere with the folder: "french@1 of DIR"
+  std::string hash;  ///< "" where it lies in another workspace
+};
+/// Nothing for an operation that is no merge. Asks the registry nothing.
+std::optional<MergeSource> merge_source(const OperationRecord& operation);
+
 /// The second branch of a merged version.
 struct MergedBranch {
-  std::string name;                      ///< "french@1", where it lies elsewhere with the folder: "french@1 of DIR".
+  std::string name;                      ///< As MergeSource::name.
   std::optional<VersionRecord> version;  ///< Absent where it lies in another workspace.
 };
-/// As the arguments of the merge say it ("b", "b_hash", "from"); nothing for any other version.
+/// Nothing for any other version.
 std::optional<MergedBranch> merged_branch(const Registry& registry, const VersionRecord& version);
 
 /// Tasks that the operation which made this version trained on, or (a merge) whose training it took over: in the order

@@ -58,11 +58,11 @@ void require_enough(const Model& model, const std::set<std::string>& gone) {
         const std::int64_t k = view.blocks[l].bank(kind).least();
         const auto left = static_cast<std::int64_t>(rest.of(kind)[l].size());
         if (left >= k) continue;
-        throw Error("layer " + std::to_string(l) + " would keep " + std::to_string(left) + " " +
-                        std::string(to_string(kind)) + " modules" +
-                        (model.domains.empty() ? "" : " for '" + hypothesis + "'") + ", but each token uses " +
-                        std::to_string(k),
-                    "select fewer, for example what one extension added: mformer drop --born extend:TASK");
+        throw TooLittleLeft("layer " + std::to_string(l) + " would keep " + std::to_string(left) + " " +
+                                std::string(to_string(kind)) + " modules" +
+                                (model.domains.empty() ? "" : " for '" + hypothesis + "'") + ", but each token uses " +
+                                std::to_string(k),
+                            "select fewer, for example what one extension added: mformer drop --born extend:TASK");
       }
     }
   }

@@ -37,8 +37,14 @@ DropReport drop(Session& session, const LoadedVersion& base, const DropCommand& 
 ModuleSelection select_any(const Registry& registry, const LoadedVersion& base,
                            const std::vector<std::string>& selectors);
 
+/// Thrown where a layer, or a hypothesis in it, would keep fewer modules than a token uses.
+class TooLittleLeft : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The model that is left, sharing tensors: without `selected` and without `domains`, to which those are added that
-/// lose all their modules. Throws as drop() where too little would be left.
+/// lose all their modules. Throws TooLittleLeft.
 Model without_modules(const Model& model, const ModuleSelection& selected, std::vector<std::string>& domains);
 
 }  // namespace mformer

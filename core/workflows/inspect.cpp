@@ -71,17 +71,26 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
   return all;
 }
 
+double jensen_shannon(const std::map<std::string, double>& p, const std::map<std::string, double>& q) {
+  double sum = 0;
+  const auto add = [&sum](double a, double b) {
+    const double middle = 0.5 * (a + b);
+    sum += 0.5 * (term(a, middle) + term(b, middle));
+  };
+  for (const auto& [uid, share] : p) {
+    const auto found = q.find(uid);
+    add(share, found == q.end() ? 0.0 : found->second);
+  }
+  for (const auto& [uid, share] : q) {
+    if (!p.contains(uid)) add(0.0, share);
+  }
+  return sum;
+}
+
 double routing_divergence(const std::vector<RoutingStat>& a, const std::vector<RoutingStat>& b) {
   const BankShares left = shares(a), right = shares(b);
   double sum = 0;
-  for (const auto& [bank, p] : left) {
-    const auto& q = right.at(bank);
-    for (const auto& [uid, share] : p) {
-      const auto found = q.find(uid);
-      const double other = found == q.end() ? 0.0 : found->second, middle = 0.5 * (share + other);
-      sum += 0.5 * (term(share, middle) + term(other, middle));
-    }
-  }
+  for (const auto& [bank, p] : left) sum += jensen_shannon(p, right.at(bank));
   return left.empty() ? 0.0 : sum / static_cast<double>(left.size());
 }
 

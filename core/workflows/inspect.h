@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ struct TaskRouting {
 /// else measured, and kept there when it may be written. Throws Error if there is no task whose data can be read.
 std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& version,
                                          const InspectRoutingCommand& command, bool keep);
+
+/// Jensen-Shannon divergence of two banks' shares, by the modules' uids, in bits: ½ Σ p·log₂(p/m) + ½ Σ q·log₂(q/m) with
+/// m = ½(p + q). 0 = the same shares, 1 = no module in common.
+double jensen_shannon(const std::map<std::string, double>& p, const std::map<std::string, double>& q);
 
 /// Divergence of two tasks' routing: mean over (layer, kind) of the Jensen-Shannon divergence of their modules' shares
 /// (core/workspace/module_share.h), in bits; 0 = the same modules, 1 = none in common.

@@ -25,7 +25,4 @@ inline PartOfTrunk part_of_trunk(const std::string& parameter) {
   return {parameter, "weight"};
 }
 
-/// "domain german/h.0.ln_1.weight" is a private part of the domain german; parts of the trunk have no such prefix.
-inline constexpr std::string_view kPrivatePrefix = "domain ";
-
 }  // namespace mformer

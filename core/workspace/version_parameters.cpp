@@ -120,7 +120,7 @@ void VersionParameters::find_trunk() {
 void VersionParameters::read_private_parts() {
   std::vector<Domain>& domains = outline_.model.domains;
   for (const TrunkPart& part : outline_.manifest.parts) {
-    const std::string owner = owner_of_part(part.name);
+    const std::string owner = names::owner_of_part(part.name);
     if (owner.empty()) continue;
     const std::size_t slash = part.name.find('/');
     const auto domain = std::find_if(domains.begin(), domains.end(), [&](const Domain& d) { return d.name == owner; });

@@ -132,7 +132,7 @@ void list_parts(Model& outline, const ByParameter& parameter, const EightBits& e
   }
   for (const Domain& domain : outline.domains) {
     for (const PrivatePart& part : domain.parts) {
-      list(std::string(kPrivatePrefix) + domain.name + "/" + part.name, [&domain, &part, &eight_bits] {
+      list(std::string(names::kPrivatePrefix) + domain.name + "/" + part.name, [&domain, &part, &eight_bits] {
         return NamedParts{{"value", eight_bits.of_part(domain, part)}, {"rows", part.rows}};
       });
     }
@@ -218,11 +218,6 @@ std::vector<ModuleRecord> birth_records(const Model& model, const std::vector<st
     }
   }
   return born;
-}
-
-std::string owner_of_part(const std::string& name) {
-  if (!name.starts_with(kPrivatePrefix)) return "";
-  return name.substr(kPrivatePrefix.size(), name.find('/') - kPrivatePrefix.size());
 }
 
 std::vector<std::string> module_uids(const Manifest& manifest) {

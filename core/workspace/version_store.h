@@ -47,9 +47,6 @@ std::vector<ModuleRecord> birth_records(const Model& model, const std::vector<st
                                         const std::string& command, const std::string& task,
                                         const std::function<std::string(Kind, int, std::int64_t)>& origin = {});
 
-/// The domain that a TrunkPart of this name is a private part of; empty for a part of the trunk.
-std::string owner_of_part(const std::string& name);
-
 /// Uids of all modules of a version.
 std::vector<std::string> module_uids(const Manifest& manifest);
 

@@ -24,10 +24,12 @@ LINES = (
     ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--eval-tokens", "100"),
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
     ("eval", "--matrix", "--max-tokens", "100"), ("eval", "--tasks", "questions.jsonl", "--max-answer-tokens", "2"),
-    ("inspect", "posterior", "--task", "english", "--model", "grown", "--max-documents", "1", "--tokens"), ("verify", "base", "--against", "base", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("inspect", "posterior", "--task", "english", "--model", "grown", "--max-documents", "1", "--tokens"), ("verify", "base", "--against", "base", "--max-tokens", "100"),
+    ("blame", "--task", "english", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
-    ("branch", "leaf"), ("move", "base", "base@2"), ("log",), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
-    ("diff", "base@1", "base@2"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
+    ("log",), ("log", "1"), ("log", "--graph"), ("show", "1"), ("show", "base@3"), ("show", "english"),
+    ("branch", "leaf"), ("move", "base", "base@2"), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
+    ("diff", "base@1", "base@2"), ("diff", "base@1", "base@2", "--norms", "--task", "english", "--max-tokens", "100"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
 MODULE = ("inspect", "module")  # and a uid
 GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text

@@ -14,6 +14,7 @@ PARTS = (Path("bin/mformer"), Path("libexec/mformer/mformer-compute"))
 # What needs no tensors, and the exit code. Each line of it finds what the ones before left.
 WITHOUT_TENSORS = (
     (0, "--version"), (0, "--help"), (0, "train", "--help"), (0, "inspect", "routing", "--help"), (0, "models"), (0, "log"), (0, "tasks"),
+    (0, "log", "--graph"), (0, "show", "base@2"), (0, "diff", "base@1", "base@2"), (0, "inspect", "lineage"),
     (0, "tag", "first", "base@1"), (0, "tag"), (0, "use", "base@1"), (0, "use", "base"), (0, "undo"), (0, "redo"), (0, "branch", "twig"), (0, "push", "pushed"), (0, "pull", "pushed"), (0, "bundle", "all.bundle"), (0, "move", "base", "base@2"), (0, "model", "rename", "base", "other"),
     (0, "undo"), (0, "task", "rename", "english", "prose"), (0, "task", "remove", "prose"), (0, "undo"), (0, "gc", "--dry-run"), (0, "fsck"),
     (0, "task", "add", "qa", "--data", "qa"), (0, "task", "move", "qa", "--data", "qa"), (0, "tokenizer", "encode", "--text", "hello"),

@@ -1,6 +1,8 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
+#include <cctype>
+
 #include "modules_registry/manifest.h"
 #include "registry_fixture.h"
 
@@ -8,6 +10,8 @@ namespace mformer::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -234,6 +238,44 @@ TEST_F(VersionsTest, SizesCountEveryObjectOnce) {
   const VersionRecord second = commit_now(registry_, commit).version;
   EXPECT_EQ(registry_.added_bytes(second.hash), 5);
   EXPECT_EQ(registry_.added_bytes(step("{}").hash), 0);
+}
+
+TEST_F(VersionsTest, AllVersionsAreListedAsTheyWereMadeThoseOfRemovedModelsToo) {
+  const VersionRecord first = make_base();
+  const VersionRecord other = commit_now(registry_, new_model(registry_, "other", "y"), "init").version;
+  const VersionRecord last = step("{}");
+  OperationStart removal;
+  removal.command = "model remove";
+  registry_.remove(registry_.begin_operation(removal), Thing::model, "other");
+  std::vector<std::string> hashes;
+  for (const VersionRecord& version : registry_.all_versions()) hashes.push_back(version.hash);
+  EXPECT_THAT(hashes, ElementsAre(first.hash, other.hash, last.hash));
+  EXPECT_TRUE(registry_.all_versions()[1].removed);
+}
+
+TEST_F(VersionsTest, BeginningsOfHashesAndIdentitiesFindWhatBeginsSo) {
+  const VersionRecord version = make_base();
+  std::string capital = version.hash.substr(0, 8);
+  for (char& c : capital) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const std::string& prefix : {version.hash, version.hash.substr(0, 8), capital}) {
+    const std::vector<VersionRecord> found = registry_.versions_that_begin(prefix);
+    ASSERT_EQ(found.size(), 1U) << prefix;
+    EXPECT_EQ(found[0].hash, version.hash);
+  }
+  for (const char* none : {"", "abc", "base", "12 4", "%%%%"}) {
+    EXPECT_THAT(registry_.versions_that_begin(none), IsEmpty()) << none;
+  }
+  const std::string uid = registry_.modules(version.hash).front().uid;
+  EXPECT_THAT(registry_.modules_that_begin(uid.substr(0, 11), 9), Contains(uid));
+  EXPECT_EQ(registry_.modules_that_begin("", 3).size(), 3U);
+  EXPECT_THAT(registry_.modules_that_begin("g", 3), IsEmpty());
+}
+
+TEST_F(VersionsTest, AnObjectHasItsBytesAndAnUnknownOneNone) {
+  const VersionRecord version = make_base();
+  const std::string object = registry_.manifest(version.hash).layers[0].att[0].object_hash;
+  EXPECT_EQ(registry_.object_bytes(object), registry_.objects().size(object));
+  EXPECT_EQ(registry_.object_bytes(std::string(64, '0')), 0);
 }
 
 TEST_F(VersionsTest, AncestryFollowsParentsOnly) {

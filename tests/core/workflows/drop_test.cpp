@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/model/domains.h"
 #include "core/history/diff.h"
+#include "core/model/domains.h"
 #include "core/workflows/merge.h"
 #include "tests/core/workflows/branches.h"
 #include "tests/support/expect_error.h"
@@ -91,8 +91,8 @@ TEST_F(DropTest, ReportsTheLossesOfEveryTaskBeforeAndAfter) {
 }
 
 TEST_F(DropTest, RefusesToLeaveALayerWithFewerModulesThanATokenUses) {
-  const std::string hint = expect_error<Error>([&] { run("base", {"layer=1,kind=att,index=0-2"}); },
-                                               "layer 1 would keep 1 att modules, but each token uses 2");
+  const std::string hint = expect_error<TooLittleLeft>([&] { run("base", {"layer=1,kind=att,index=0-2"}); },
+                                                       "layer 1 would keep 1 att modules, but each token uses 2");
   EXPECT_THAT(hint, HasSubstr("--born extend:TASK"));
   EXPECT_EQ(branches_.registry().versions("base").size(), 1U);
 }
@@ -196,7 +196,7 @@ TEST_F(DropTest, DoesNotHoldAgainstAModuleWhatAnotherModelMadeOfIt) {
 
 TEST_F(DropTest, RefusesToLeaveAHypothesisWithTooFewModules) {
   branches_.add_domain("base", "base", "german", 1);
-  expect_error<Error>(
+  expect_error<TooLittleLeft>(
       [&] {
         run("base", {"born=extend:german,layer=0", "kind=att,layer=0,index=1-2"});
       },
