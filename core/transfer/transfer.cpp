@@ -26,7 +26,7 @@ void require_none_refused(Source& source, Target& target, const std::vector<std:
   for (const std::string& model : models) {
     if (target.decide(source.offer(model), beside).arrival != Arrival::refused) continue;
     throw Error("'" + model + "' went another way there, or its name is taken: nothing was sent",
-                "mformer pull brings what is there here, beside yours, as '" + model +
+                "mformer pull DEST brings what is there here, beside yours, as '" + model +
                     "-2'; mformer merge joins the two; mformer model rename gives yours another name");
   }
 }
