@@ -16,6 +16,7 @@
 #include "cli/workspace_at.h"
 #include "core/transfer/bundle.h"
 #include "core/transfer/remote.h"
+#include "modules_registry/shell_word.h"
 
 // push, pull and bundle: models on their way between workspaces.
 namespace mformer::cli {
@@ -28,6 +29,11 @@ struct TransferFlags {
   std::vector<std::string> models;
   bool dry_run = false;
 };
+
+/// "1 version", "3 versions".
+std::string counted(std::int64_t count, const std::string& what) {
+  return terminal::format_count(count) + ' ' + what + (count == 1 ? "" : "s");
+}
 
 std::string size_text(std::int64_t bytes) {
   return terminal::format_bytes(static_cast<std::uint64_t>(bytes));
@@ -87,8 +93,8 @@ void report_transfer(const char* command, const TransferFlags& flags, const std:
                                        {"bytes", done.bytes}});
     report.text() << terminal::printable(done.model) << ": " << outcome_text(done, flags.dry_run);
     if (done.decision.arrival != Arrival::same && done.decision.arrival != Arrival::behind) {
-      report.text() << "; " << versions << " new versions, " << done.objects << " objects (" << size_text(done.bytes)
-                    << ')';
+      report.text() << "; " << counted(versions, "new version") << ", " << counted(done.objects, "object") << " ("
+                    << size_text(done.bytes) << ')';
     }
     report.text() << '\n';
   }
@@ -174,11 +180,10 @@ void run_bundle(const TransferFlags& flags, const GlobalOptions& global) {
                    {"objects", size.objects},
                    {"object_bytes", size.bytes},
                    {"bytes", flags.dry_run ? ordered_json() : ordered_json(bytes)}};
-  report.text() << (flags.dry_run ? "would write " : "wrote ") << size.models << " models with " << size.versions
-                << " versions and " << size.objects << " objects (" << size_text(flags.dry_run ? size.bytes : bytes)
-                << ") to " << terminal::printable(flags.place) << '\n';
-  if (!flags.dry_run)
-    report.text() << "in another workspace: mformer pull " << terminal::printable(flags.place) << '\n';
+  report.text() << (flags.dry_run ? "would write " : "wrote ") << counted(size.models, "model") << " with "
+                << counted(size.versions, "version") << " and " << counted(size.objects, "object") << " ("
+                << size_text(flags.dry_run ? size.bytes : bytes) << ") to " << terminal::printable(flags.place) << '\n';
+  if (!flags.dry_run) report.text() << "in another workspace: mformer pull " << shell_word(flags.place) << '\n';
   tell(flags.dry_run ? "" : "wrote " + flags.place, "", [&] { report.print(); });
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -42,6 +43,33 @@ TEST_F(ObjectStoreTest, PiecesMakeTheSameObjectAsTheirSum) {
   const Bytes pieces[] = {as_bytes("a"), as_bytes("bc")};
   EXPECT_EQ(store_.put(std::span<const Bytes>(pieces)), store_.put(as_bytes("abc")));
   EXPECT_EQ(store_.list().size(), 1U);
+}
+
+/// Gives a text in pieces of two bytes.
+ObjectStore::Reader in_pieces(std::string text) {
+  return [text, at = std::size_t{0}](std::span<std::byte> bytes) mutable {
+    const std::size_t count = std::min({bytes.size(), text.size() - at, std::size_t{2}});
+    std::copy_n(as_bytes(text).begin() + static_cast<std::ptrdiff_t>(at), count, bytes.begin());
+    at += count;
+    return count;
+  };
+}
+
+TEST_F(ObjectStoreTest, WhatComesInPiecesIsKeptIfItHasItsHash) {
+  const std::string hash = sha256_hex(std::string_view("abcde"));
+  store_.receive(hash, 5, in_pieces("abcde"));
+  EXPECT_EQ(read_file(store_.path(hash)), "abcde");
+  store_.receive(hash, 5, in_pieces("abcde"));
+  EXPECT_EQ(store_.list(), std::vector{hash});
+}
+
+TEST_F(ObjectStoreTest, WhatComesWithAnotherHashOrIsCutOffLeavesNothing) {
+  const std::string hash = sha256_hex(std::string_view("abcde"));
+  EXPECT_THAT(error_of([&] { store_.receive(hash, 5, in_pieces("abcdf")); }), HasSubstr("has another hash"));
+  EXPECT_THAT(error_of([&] { store_.receive(hash, 5, in_pieces("abc")); }), HasSubstr("cut off"));
+  EXPECT_THAT(error_of([&] { store_.receive("../x", 5, in_pieces("abcde")); }), HasSubstr("is not an object hash"));
+  EXPECT_THAT(store_.temporaries(), IsEmpty());
+  EXPECT_THAT(store_.list(), IsEmpty());
 }
 
 TEST_F(ObjectStoreTest, AnObjectHasNoNameBeforeItsBytesAreOnDisk) {
