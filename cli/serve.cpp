@@ -22,6 +22,7 @@ void setup_serve(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command =
       add_command(parent, {"serve", "", "Answer push and pull of another machine on standard input and output",
                            "mformer --workspace work serve"});
+  command->group("");  // nobody types it: not in help, completion and manual
   command->callback([&global] { run_serve(global); });
 }
 

@@ -112,7 +112,8 @@ class Collection {
     std::ifstream file(folder / "session.json");
     const auto whose = nlohmann::ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
     RunFacts facts;
-    is_of_this_program_ = whose.is_object() && whose.value("code_version", "") == code_version_;
+    if (!whose.is_object()) return facts;  // and not compared: what can't be read is not unequal to anything either
+    is_of_this_program_ = whose.contains("code_version") && whose["code_version"] == code_version_;
     for (const OperationRecord& operation : operations_) {
       if (whose != nlohmann::ordered_json{{"command", operation.command},
                                           {"arguments_json", operation.arguments_json},

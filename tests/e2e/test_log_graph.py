@@ -40,10 +40,10 @@ class LogGraphTest(mformer.EndToEndTest):
         self.assertIn("base@3  (base stood here until undo, operation 4)  ", lines[1])
         self.assertIn("base@1  (tag first)  ", lines[4])
         self.assertIn("freeze layer=1", lines[0])
-        work.run("use", "base@3")
+        work.run("move", "base", "base@3")
         rows = {row["version"]["ref"]: row for row in self.graph(work)}
         self.assertEqual((rows["base@3"]["stood"], rows["base@3"]["current"]), ([], True))
-        self.assertEqual(rows["base@4"]["stood"], [{"model": "base", "operation": 7, "command": "use"}])
+        self.assertEqual(rows["base@4"]["stood"], [{"model": "base", "operation": 7, "command": "move"}])
 
     def test_a_terminal_with_unicode_gets_strokes_and_no_line_wider_than_it(self):
         work = self.undone()
