@@ -74,7 +74,7 @@ def domains():
     entry = {"name": "german", "alone": False, "att": [[3], []], "mlp": [[], [4]], "hidden_att": [[0], []], "hidden_mlp": [[], [1, 2]]}
     yield "read_one", json.dumps({"domains": [entry]}).encode()
     yield "read_two", json.dumps({"domains": [entry, {**entry, "name": "qa", "alone": True, "att": [[], []], "mlp": [[4], []]}]}).encode()
-    yield "read_none", b"{}"
+    yield "none", b"{}"
 
 
 def snapshots():
