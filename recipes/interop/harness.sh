@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-version=0.4.13
+version=0.4.13 accelerate=1.12.0
 home=${MFORMER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mformer}/interop-harness-$version
 
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }
@@ -19,9 +19,9 @@ install() {
   "$beside" -m venv "$home" || fail 'python -m venv failed' 'is the disk full, or the network down? MFORMER_HARNESS_PYTHON=/path/to/python takes another'
   # The packages of the other Python are seen here, so that torch is there once.
   "$beside" -c 'import site; print(site.getsitepackages()[0])' >"$(echo "$home"/lib/python3*/site-packages)/beside.pth"
-  "$home/bin/python" -m pip install --quiet --disable-pip-version-check "lm_eval==$version" ||
+  "$home/bin/python" -m pip install --quiet --disable-pip-version-check "lm_eval==$version" "accelerate==$accelerate" ||
     fail "lm_eval $version could not be installed" 'is the network up? A Python of your own works too: MFORMER_HARNESS_PYTHON=/path/to/python'
-  "$home/bin/python" -c 'import lm_eval, transformers' || fail 'lm_eval does not start' 'MFORMER_HARNESS_PYTHON=/path/to/python takes another'
+  "$home/bin/python" -c 'import lm_eval.models.huggingface' || fail 'lm_eval does not start' 'MFORMER_HARNESS_PYTHON=/path/to/python takes another'
   touch "$home/complete"
 }
 

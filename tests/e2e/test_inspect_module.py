@@ -12,6 +12,9 @@ class InspectModule(mformer.EndToEndTest):
         work.run("extend", "--task", "german", "--steps", "6", *mformer.QUICK)
         return work
 
+    def rows(self, work, model, selector="all"):
+        return work.run("inspect", "modules", selector, "--model", model, "--json").json["modules"]
+
     def inspected(self, work, uid, *arguments):
         return work.run("inspect", "module", uid, "--json", *arguments).json
 
@@ -28,7 +31,7 @@ class InspectModule(mformer.EndToEndTest):
 
     def test_the_loss_without_it_is_that_of_a_version_from_which_it_was_dropped(self):
         work = self.started()
-        new = next(row for row in work.modules("base") if row["born_by"] == "extend")
+        new = self.rows(work, "base", "born=extend:german")[0]
         made = self.inspected(work, new["uid"], "--max-tokens", "0")
         self.assertEqual(made["hypothesis"], "german")
         losses = {row["task"]: row["loss"] for row in work.run("eval", "--json").json["tasks"]}
@@ -44,7 +47,7 @@ class InspectModule(mformer.EndToEndTest):
         for i in range(200):
             (work / "loud" / f"{i}.txt").write_text(f"{i} \x1b[31m\u202e\u009b and more, {i * 7919} times \x07")
         work.run("task", "add", "loud", "--data", "loud")
-        uid = work.modules("base@2")[0]["uid"]
+        uid = self.rows(work, "base@2")[0]["uid"]
         out = work.run("inspect", "module", uid[:8], "--task", "loud", "--model", "base@2").out
         for says in ("tokens that take it most", "where its gate is largest", "without it"):
             self.assertIn(says, out)
@@ -54,7 +57,7 @@ class InspectModule(mformer.EndToEndTest):
     def test_a_module_that_its_layer_can_not_spare_has_no_loss_without_it(self):
         work = self.workspace()
         work.run("prune", "--task", "english", "--keep", "0.1", "--into", "small", "--eval-tokens", "600")
-        for module in work.modules("small"):
+        for module in self.rows(work, "small"):
             made, = self.inspected(work, module["uid"], "--model", "small", "--task", "english")["tasks"]
             if made["loss_without"] is None:
                 self.assertIn("fewer modules than a token takes", work.run("inspect", "module", module["uid"], "--model", "small").out)
@@ -65,8 +68,8 @@ class InspectModule(mformer.EndToEndTest):
     def test_unknown_modules_are_refused(self):
         work = self.started()
         work.refuses("inspect", "module", "zzzz", code=2, says="no module")
-        work.refuses("inspect", "module", code=2, says="UID")
-        new = next(row for row in work.modules("base") if row["born_by"] == "extend")
+        work.refuses("inspect", "module", code=2, says="needs uid")
+        new = self.rows(work, "base", "born=extend:german")[0]
         work.refuses("inspect", "module", new["uid"], "--model", "base@2", code=2, says="no module")
 
 

@@ -66,7 +66,7 @@ class JsonContractTest(mformer.EndToEndTest):
 
     def test_every_command_prints_one_object_with_its_version_and_name(self):
         work = self.prepared()
-        module = work.modules("base")[0]["uid"]
+        module = next(iter(work.modules("base")))
         for line in (*LINES, (*MODULE, module)):
             with self.subTest(command=line):
                 result = work.run(*line, "--json", stdin=b"1 2 3" if line[-1] == "decode" else b"")
