@@ -189,7 +189,9 @@ class Line {
     const std::string done = comma == std::string::npos ? "" : word.substr(0, comma + 1),
                       typed = word.substr(done.size());
     const auto add = [&](const std::string& clause) {
-      if (clause.starts_with(typed)) result.candidates.push_back({before + done + clause, ""});
+      if (!done.empty() && clause == "all") return;  // says nothing beside another
+      const bool there_already = ("," + done).find("," + clause.substr(0, clause.find('='))) != std::string::npos;
+      if (!there_already && clause.starts_with(typed)) result.candidates.push_back({before + done + clause, ""});
     };
     for (const std::string_view clause : selector_clauses) add(std::string(clause));
     for (const Candidate& domain : names_({Named::domain, "", workspace_, model_})) add("domain=" + domain.text);
