@@ -48,7 +48,7 @@ class StagesTest(mformer.EndToEndTest):
                      ("finetune", "--task", "english", "--keep", "0.5", "--into", "few", *QUICK),
                      ("extend", "--task", "german", "--single-mask", "--model", "base@3", "--into", "rehearsed", *QUICK),
                      ("extend", "--task", "german", "--single-mask", "--replay", "0", "--model", "base@3", "--into", "left", *QUICK),
-                     ("extend", "--task", "qa", "--single-mask", "--replay", "0.5", "--review-steps", "2", "--model", "base@3",
+                     ("extend", "--task", "qa", "--single-mask", "--rehearse", "0", "--replay", "0.5", "--review-steps", "2", "--model", "base@3",
                       "--into", "right", *QUICK),
                      ("merge", "left", "right", "--review-steps", "2", "--into", "both", *mformer.QUICK),
                      ("drop", "--born", "extend:qa", "--model", "base", "--into", "less", *EVAL),
