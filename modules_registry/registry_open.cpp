@@ -198,9 +198,12 @@ int Registry::migrate() {
   if (before == 0) require_nothing_lost();
   if (before > 0) require_nobody_at_work();
   const bool has_seals = is_sealed(*db_);
-  if (has_seals && !broken_seals(*db_).empty()) {
-    throw Error("the registry '" + db_->file().string() + "' is damaged and can't be brought up to date",
-                "mformer fsck says what is wrong");
+  if (const auto broken = has_seals ? broken_seals(*db_) : std::vector<std::string>(); !broken.empty()) {
+    // fsck reads registries of today: it could not say it.
+    throw Error(
+        "the registry '" + db_->file().string() + "' is damaged and can't be brought up to date: " + broken.front(),
+        "put back registry.db from a copy (docs/registry.md); or the mformer that wrote it takes the rows as "
+        "they are: mformer fsck --repair --reseal");
   }
   db_->script(kMigrationsTable);
   Query record(*db_, "INSERT INTO schema_migrations (number, name, applied_ms) VALUES (?, ?, ?)");

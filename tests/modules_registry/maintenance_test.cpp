@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <map>
 #include <thread>
 
 #include "registry_fixture.h"
@@ -27,6 +28,20 @@ class GcTest : public RegistryTest {
   std::string version_;
   std::vector<std::string> referenced_;
 };
+
+TEST_F(GcTest, ItAndFsckSayHowFarTheyAre) {
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> last;
+  registry_.show_progress([&](const std::string& what, std::int64_t done, std::int64_t total) {
+    EXPECT_EQ(done, last[what].first + 1) << what;
+    last[what] = {done, total};
+  });
+  registry_.fsck();
+  registry_.gc(true, 0);
+  const auto objects = static_cast<std::int64_t>(referenced_.size());
+  EXPECT_EQ(last["check versions"], std::pair(std::int64_t{1}, std::int64_t{1}));
+  EXPECT_EQ(last["read objects"], std::pair(objects, objects));
+  EXPECT_EQ(last["look for unused objects"], std::pair(objects, objects));
+}
 
 TEST_F(GcTest, OnlyUnreferencedObjectsAndTemporariesGo) {
   registry_.objects().put(as_bytes("unused"));

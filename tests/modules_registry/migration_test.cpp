@@ -91,6 +91,19 @@ TEST_P(MigrationTest, WhatWasMeasuredIsFoundByWhatItWasMeasuredOn) {
   EXPECT_TRUE(loss && share);
 }
 
+TEST_P(MigrationTest, ADamagedOneIsLeftAsItIsAndItIsSaidWhatIsWrong) {
+  if (GetParam() == 1) GTEST_SKIP() << "whose rows had no seals";
+  const fs::path dir = old_.make(GetParam(), "work");
+  SQLite::Database((dir / ".mformer" / "registry.db").string(), SQLite::OPEN_READWRITE)
+      .exec("UPDATE scores SET value = 2 * value");
+  const Old old = what_it_says(dir);
+  for (const OpenMode mode : {OpenMode::read_write, OpenMode::repair}) {
+    EXPECT_THAT(error_of([&] { Registry::open(dir, mode); }),
+                AllOf(HasSubstr("table scores: its"), HasSubstr("from a copy")));
+  }
+  EXPECT_EQ(what_it_says(dir).said, old.said);
+}
+
 TEST_P(MigrationTest, ItWaitsForCommandsOfTheOlderProgram) {
   const fs::path dir = old_.make(GetParam(), "work");
   {
