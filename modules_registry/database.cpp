@@ -85,7 +85,7 @@ void Database::fail_at_commit(const SQLite::Exception& exception) const {
     throw NoSpaceError(error.what(), std::string("free some space first (mformer gc); then ") + kHint);
   } catch (const Error& error) {
     if (exception.getErrorCode() != SQLITE_IOERR) throw;
-    throw Error(error.what(), std::string("check the disk and its free space first; then ") + kHint);
+    throw Error(error.what(), std::string("check the disk, its free space and limits on file size first; then ") + kHint);
   }
 }
 
