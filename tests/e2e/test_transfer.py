@@ -50,7 +50,7 @@ class TransferTest(mformer.EndToEndTest):
         return {row["name"]: row["version"]["hash"] for row in work.run("models", "--json").json["models"]}
 
     def manifests(self, work):
-        return {name: work.run("inspect", "modules", "--model", name, "--json").json["modules"] for name in self.hashes(work)}
+        return {name: work.modules(name) for name in self.hashes(work)}
 
     def rows(self, work, query):
         with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
@@ -77,7 +77,7 @@ class TransferTest(mformer.EndToEndTest):
         self.same_objects(work, other)
         self.assertEqual(self.rows(other, "SELECT uid FROM operations WHERE origin <> '' ORDER BY uid"),
                          self.rows(work, "SELECT uid FROM operations WHERE version_after IS NOT NULL ORDER BY uid"))
-        query = "SELECT hash, parent_hash, model, number, uid FROM versions JOIN operations ON operations.id = operation_id ORDER BY hash"
+        query = "SELECT hash, parent_hash, versions.model, number, uid FROM versions JOIN operations ON operations.id = operation_id ORDER BY hash"
         self.assertEqual(self.rows(other, query), self.rows(work, query))
         query = ("SELECT revisions.module_uid, revisions.object_hash, parent.object_hash, operations.uid FROM revisions JOIN operations "
                  "ON operations.id = revisions.operation_id LEFT JOIN revisions AS parent ON parent.id = revisions.parent_id ORDER BY 1, 2")
@@ -110,7 +110,7 @@ class TransferTest(mformer.EndToEndTest):
         self.assertIn("kept as base-2 at base-2@1", work.run("pull", other.path).out)
         self.assertEqual(work.versions(), ["base@3", "base-2@1"])
         self.assertEqual(self.arrivals(work, "pull", other.path), {"base": ("same", "base-2", 0)})
-        other.run("freeze", "layer=2", "--model", "base")
+        other.run("freeze", "kind=mlp", "--model", "base")
         self.assertEqual(self.arrivals(work, "pull", other.path), {"base": ("forward", "base-2", 0)})
         self.assertEqual(work.versions(), ["base@3", "base-2@2"])
         # From A to B to A, with changes on both sides.
@@ -136,7 +136,7 @@ class TransferTest(mformer.EndToEndTest):
         self.assertEqual(self.hashes(there), self.hashes(work))
         self.assertEqual(self.arrivals(work, "push", f"host:{there.path}", "--dry-run", env=ssh), {"base": ("same", "base", 0)})
         work.run("freeze", "layer=1")
-        there.run("freeze", "layer=2")
+        there.run("freeze", "kind=mlp")
         self.assertIn("went another way", work.run("push", f"host:{there.path}", code=1, env=ssh).err)
         self.assertIn("no model 'bose'", work.run("pull", f"host:{there.path}", "bose", code=2, env=ssh).err)
         for place in ("-oProxyCommand=x:/tmp", "ssh://-host/x", "ssh://host", "a b:c", "host:"):

@@ -19,6 +19,7 @@ BELOW = {
     "core/decoding": ("core/training", "core/checkpoint", "core/model", "core/text", "core/formats", "kernels", "modules_registry"),
     "core/workspace": ("core/training", "core/checkpoint", "core/model", "core/families", "core/text", "core/formats",
                        "core/device", "kernels", "modules_registry"),
+    "core/transfer": ("core/workspace", "modules_registry"),
     "core/history": ("core/workspace", "core/checkpoint", "core/model", "core/formats", "modules_registry"),
     "core/surgery": ("core/history", "core/workspace", "core/training", "core/checkpoint", "core/model", "core/formats",
                      "kernels", "modules_registry"),
@@ -28,7 +29,7 @@ BELOW = {
     "cli": ("core", "kernels", "modules_registry"),
 }
 WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/families", "core/text", "cli/terminal")
-AT_ONCE = ("completion.cpp", "fsck.cpp", "gc.cpp", "log.cpp", "man_pages.cpp", "model.cpp", "models.cpp", "tag.cpp", "task_names.cpp", "tasks.cpp", "undo.cpp", "use.cpp")
+AT_ONCE = ("completion.cpp", "fsck.cpp", "gc.cpp", "log.cpp", "man_pages.cpp", "model.cpp", "models.cpp", "move.cpp", "redo.cpp", "serve.cpp", "tag.cpp", "task_names.cpp", "tasks.cpp", "transfer.cpp", "undo.cpp", "use.cpp")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<((?:ATen|c10|torch)/[^>]+)>)', re.MULTILINE)
 # What talks to the outside belongs to cli: core and what is below it throws, and takes what it needs as arguments.
 OUTSIDE = re.compile(r"std::(cout|cerr|clog)\b|\b(std::)?(printf|puts|getenv)\(|#\s*include <(iostream|CLI/)")
