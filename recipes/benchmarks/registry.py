@@ -1,5 +1,6 @@
 """What a registry of many versions costs, beside git: time, memory, bytes.
 
+    cmake --preset release -DMFORMER_BENCHMARKS=ON
     cmake --build --preset release --target mformer --target mformer_many_versions
     python3 -B recipes/benchmarks/registry.py [--versions 10000] [--keep FOLDER] [--repeat 5]
     python3 -B recipes/benchmarks/registry.py --growth    # needs mformer-compute: what 20 extends and 20 prunes store

@@ -3,6 +3,7 @@ import os
 import shutil
 import sqlite3
 import unittest
+from pathlib import Path
 
 import mformer
 
@@ -12,6 +13,21 @@ MODULES = ("prune", "--task", "english", "--keep", "0.5", "--into", "half", "--e
 
 def losses(result):
     return {row["task"]: row["loss"] for row in result.json["tasks"]}
+
+
+SCHEMA = Path(__file__).resolve().parents[2] / "modules_registry" / "schema"
+# The rows of the first schema's tables that later ones lay out in another way.
+FIRST_TABLES = {
+    "version_parts": "SELECT v.hash, position, p.name, o.hash FROM now.version_parts JOIN now.versions AS v ON v.id = version_id "
+                     "JOIN now.parts AS p ON p.id = part_id JOIN now.objects AS o ON o.id = object_id",
+    "version_layers": "SELECT v.hash, layer, max(CASE kind WHEN 'att' THEN o.hash END), max(CASE kind WHEN 'mlp' THEN o.hash END) "
+                      "FROM now.version_banks JOIN now.versions AS v ON v.id = version_id JOIN now.banks AS b ON b.id = bank_id "
+                      "LEFT JOIN now.objects AS o ON o.id = router_id GROUP BY 1, 2",
+    "version_modules": "SELECT v.hash, layer, kind, position, revision_id, frozen FROM now.version_banks "
+                       "JOIN now.versions AS v ON v.id = version_id JOIN now.banks AS b ON b.id = bank_id JOIN now.bank_modules USING (bank_id)",
+    "scores": "SELECT v.hash, t.name, split, metric || iif(part < 0, '', '.' || part) || '@' || token_limit, value, s.token_count, "
+              "s.operation_id, s.created_ms FROM now.scores AS s JOIN now.versions AS v ON v.id = version_id JOIN now.tasks AS t ON t.id = task_id",
+}
 
 
 class MovedTest(mformer.EndToEndTest):
@@ -72,17 +88,22 @@ class MovedTest(mformer.EndToEndTest):
 
     def with_absolute_paths(self, work):
         """As the first schema had them, with nothing of the later ones."""
-        with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
-            for table in ("tags", "name_changes", "old_paths", "seals"):
-                registry.execute(f"DROP TABLE IF EXISTS {table}")
-            for column in ("fields", "left_out_files", "left_out_records"):
-                registry.execute(f"ALTER TABLE tasks DROP COLUMN {column}")
-            for column in ("command_line", "folder", "threads"):
-                registry.execute(f"ALTER TABLE operations DROP COLUMN {column}")
-            registry.execute("DELETE FROM schema_migrations WHERE number > 1")
-            registry.execute("UPDATE tasks SET data_path = ? WHERE name = 'english'", (str((work / "english").resolve()),))
+        now, first = work / ".mformer" / "registry.db", work / ".mformer" / "first.db"
+        with contextlib.closing(sqlite3.connect(first)) as registry:
+            registry.executescript((SCHEMA / "0001_initial.sql").read_text())
+            registry.execute("CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_ms INTEGER NOT NULL) STRICT")
+            registry.execute("INSERT INTO schema_migrations VALUES (1, '0001_initial', 0)")
+            registry.execute("ATTACH ? AS now", (str(now),))
+            for table in ("settings", "objects", "operations", "operation_data", "modules", "revisions", "models", "versions", "tasks"):
+                columns = ", ".join(name for _, name, *_ in registry.execute(f"PRAGMA main.table_info({table})"))
+                registry.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+            for table, rows in FIRST_TABLES.items():
+                registry.execute(f"INSERT INTO main.{table} {rows}")
+            registry.execute("UPDATE main.tasks SET data_path = ? WHERE name = 'english'", (str((work / "english").resolve()),))
             registry.commit()
-        (work / ".mformer" / "changes").unlink(missing_ok=True)
+        for ending in ("registry.db", "registry.db-wal", "registry.db-shm", "changes"):
+            (work / ".mformer" / ending).unlink(missing_ok=True)
+        first.rename(now)
         return work
 
     def test_links_and_folders_below_lead_to_the_same_texts(self):
