@@ -58,13 +58,21 @@ Contents contents_of(Source& source, const std::vector<std::string>& models) {
               "make it again with mformer bundle, or copy it again; nothing was taken over");
 }
 
+/// The same, if it is a file: to open a pipe would wait for whoever writes it.
+const fs::path& regular(const fs::path& file) {
+  std::error_code error;
+  if (fs::is_regular_file(file, error)) return file;
+  throw Error("can't read '" + file.string() + "'", "name a bundle, or the folder of a workspace");
+}
+
 /// Reads a bundle from its beginning to its end, and sums all up.
 class Scan {
  public:
-  Scan(const fs::path& file, const Watcher& watcher) : file_(file), watcher_(watcher), in_(file, std::ios::binary) {
+  Scan(const fs::path& file, const Watcher& watcher)
+      : file_(file), watcher_(watcher), in_(regular(file), std::ios::binary) {
     std::error_code error;
     total_ = static_cast<std::int64_t>(fs::file_size(file, error));
-    if (error || !in_ || !fs::is_regular_file(file, error)) {
+    if (error || !in_) {
       throw Error("can't read '" + file.string() + "'", "name a bundle, or the folder of a workspace");
     }
   }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 # The files that read a kind, of which the lines are counted.
 FILES = {
+    "bundle": "transfer/bundle transfer/parcel_json transfer/json_fields",
     "chat_files": "formats/chat_format formats/generation_config text/sentencepiece_settings",
     "config": "formats/model_config formats/model_config_validate families/hub_fields families/llama families/llama_config families/mixtral "
               "families/qwen2 families/qwen2_moe families/qwen3 families/qwen3_moe families/jetmoe families/granitemoe families/native "
@@ -19,6 +20,7 @@ FILES = {
             "families/gguf_rotary text/gguf_tokenizer",
     "gzip": "text/gzip_reader",
     "json_line": "text/lenient_json text/records text/chat_messages",
+    "parcel": "transfer/parcel_json transfer/json_fields",
     "pickle": "formats/torch_file formats/zip_archive formats/state_dict_program formats/pickle_reader",
     "pickle_program": "formats/state_dict_program formats/pickle_reader formats/pickle_values",
     "regex": "text/regex text/regex_oniguruma text/oniguruma_encoding",

@@ -172,6 +172,8 @@ class TransferTest(mformer.EndToEndTest):
                 self.assertIn("error:", second.run("pull", work / "bad.bundle", code=1).err)
                 self.assertEqual(second.state(), before)
         second.refuses("pull", work / "none.bundle", code=1, says="can't read")
+        os.mkfifo(work / "pipe.bundle")  # nobody writes it
+        second.refuses("pull", work / "pipe.bundle", code=1, says="can't read")
         second.refuses("pull", work / "all.bundle", "bose", code=2, says="no model 'bose'", hint="base")
 
     def crafted(self, work, change):

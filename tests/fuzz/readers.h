@@ -5,12 +5,14 @@
 /// One function a kind of file, in readers/NAME.cpp: what it throws and what it must not is said in fuzz.h.
 namespace mformer::fuzz {
 
+void read_bundle(std::string_view input);
 void read_chat_files(std::string_view input);
 void read_config(std::string_view input);
 void read_corpus(std::string_view input);
 void read_gguf(std::string_view input);
 void read_gzip(std::string_view input);
 void read_json_line(std::string_view input);
+void read_parcel(std::string_view input);
 void read_pickle(std::string_view input);
 void read_pickle_program(std::string_view input);
 void read_regex(std::string_view input);

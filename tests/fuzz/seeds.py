@@ -29,6 +29,31 @@ def safetensors(tensors, metadata=None, pad=b""):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def parcel():
+    x, version, uid = hashlib.sha256(b"x").hexdigest(), "1" * 64, "0123456789ab"
+    manifest = {"config": "{}", "tokenizer": x, "parts": [["wte", x]],
+                "layers": [{"att_router": x, "att": [[uid, x, False]], "mlp_router": "", "mlp": []}]}
+    operation = {"uid": uid, "command": "init", "arguments": "{}", "seed": -1, "code_version": "0.1.0", "started_ms": 1, "ended_ms": 2,
+                 "outcome": "done", "message": "", "model": "base", "before": "", "after": version, "line": '["init"]', "folder": "/",
+                 "threads": 2, "origin": uid, "data": [["train", "qa", "/data", "c"]]}
+    return {"model": "base", "current": version, "operations": [operation], "modules": [[uid, "att", 0, uid, "init", "", "", 5]],
+            "versions": [{"hash": version, "parent": "", "operation": uid, "model": "base", "number": 1, "created_ms": 3, "manifest": manifest}],
+            "scores": [[version, "qa", "held_out", "loss", 1.5, 10, 0, -1]], "sizes": {x: 1},
+            "statistics": [{"version": version, "task": "c", "rows": [[0, "att", uid, 4, 0.5, 0.25, 8]]}]}
+
+
+def parcels():
+    yield "read_one", json.dumps(parcel()).encode()
+
+
+def bundles():
+    index = {"models": [{"offer": {"model": "base", "current": "1" * 64, "versions": ["1" * 64]}, "parcel": parcel()}]}
+    text = json.dumps(index).encode()
+    yield "read_index", text
+    whole = b"mformer bundle 1\ntext %d\n%sobject %s 1\nx" % (len(text), text, hashlib.sha256(b"x").hexdigest().encode())
+    yield "read_whole", whole + b"end %s\n" % hashlib.sha256(whole).hexdigest().encode()
+
+
 def safetensors_files():
     yield "read_two", safetensors([("a.weight", "F32", [2, 3], bytes(24)), ("b", "I8", [5], b"12345")], {"format": "pt"})
     yield "read_empty", safetensors([])
@@ -222,7 +247,7 @@ def templates():
     yield "raises", b"{{ raise_exception('no') }}"
 
 
-KINDS = {"safetensors": safetensors_files, "pickle": pickle_files, "pickle_program": pickle_programs, "tokenizer": tokenizer_files,
+KINDS = {"parcel": parcels, "bundle": bundles, "safetensors": safetensors_files, "pickle": pickle_files, "pickle_program": pickle_programs, "tokenizer": tokenizer_files,
          "sentencepiece": sentencepiece_files, "config": config_files, "chat_files": chat_files, "weight_index": weight_indexes,
          "corpus": corpus_files, "json_line": json_lines, "gzip": gzip_files, "token_file": token_files, "regex": regexes,
          "words": words, "template": templates, "gguf": gguf_files, "checkpoint": checkpoints, "domains": domains, "snapshot": snapshots}

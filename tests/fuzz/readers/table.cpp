@@ -4,12 +4,14 @@
 namespace mformer::fuzz {
 
 std::span<const Reader> readers() {
-  static constexpr Reader kReaders[] = {{"chat_files", read_chat_files},
+  static constexpr Reader kReaders[] = {{"bundle", read_bundle},
+                                        {"chat_files", read_chat_files},
                                         {"config", read_config},
                                         {"corpus", read_corpus},
                                         {"gguf", read_gguf},
                                         {"gzip", read_gzip},
                                         {"json_line", read_json_line},
+                                        {"parcel", read_parcel},
                                         {"pickle", read_pickle},
                                         {"pickle_program", read_pickle_program},
                                         {"regex", read_regex},

@@ -1,0 +1,54 @@
+#include "core/transfer/bundle.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/transfer/parcel_json.h"
+#include "core/transfer/wire.h"
+#include "modules_registry/files.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/readers.h"
+
+namespace mformer::fuzz {
+namespace {
+
+/// A bundle with this index and one object, the byte "x", whole by its checksums.
+std::string bundle_of(std::string_view index) {
+  std::string bytes = "mformer bundle 1\ntext " + std::to_string(index.size()) + '\n' + std::string(index);
+  bytes += "object " + sha256_hex(std::string_view("x")) + " 1\nx";
+  return bytes + "end " + sha256_hex(bytes) + '\n';
+}
+
+/// What is said of objects and of versions is what is given.
+void take_all(Source& source) {
+  for (const std::string& model : source.models()) {
+    const Offer offer = source.offer(model);
+    const Parcel parcel = source.parcel(offer, offer.versions);
+    must(parcel.versions.size() == offer.versions.size(), "every version that is offered is given");
+    std::vector<std::string> hashes;
+    for (const auto& [hash, size] : parcel.sizes) hashes.push_back(hash);
+    source.objects(hashes, [](const std::string& hash, std::int64_t size, const ObjectStore::Reader& read) {
+      std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+      must(read(bytes) == bytes.size() && sha256_hex(Bytes(bytes)) == hash, "an object has its hash");
+    });
+  }
+}
+
+}  // namespace
+
+/// A bundle, or the index of one.
+void read_bundle(std::string_view input) {
+  const bool whole = input.starts_with("mformer bundle");
+  const auto file = Scratch::folder().write("a.bundle", whole ? std::string(input) : bundle_of(input));
+  BundleSource source(file, {});
+  take_all(source);
+}
+
+/// What goes over a wire: written again it is the same.
+void read_parcel(std::string_view input) {
+  const Parcel parcel = parcel_of(json_of_stranger(std::string(input)));
+  const nlohmann::json written = to_json(parcel);
+  const Parcel again = must_succeed("what was written is read", [&] { return parcel_of(written); });
+  must(to_json(again) == written, "a parcel is read as it was written");
+}
+
+}  // namespace mformer::fuzz
