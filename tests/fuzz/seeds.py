@@ -98,7 +98,7 @@ def checkpoints():
 def domains():
     entry = {"name": "german", "alone": False, "att": [[3], []], "mlp": [[], [4]], "hidden_att": [[0], []], "hidden_mlp": [[], [1, 2]]}
     yield "read_one", json.dumps({"domains": [entry]}).encode()
-    yield "read_two", json.dumps({"domains": [entry, {**entry, "name": "qa", "alone": True, "att": [[], []], "mlp": [[4], []]}]}).encode()
+    yield "two", json.dumps({"domains": [entry, {**entry, "name": "qa", "alone": True, "att": [[], []], "mlp": [[4], []]}]}).encode()
     yield "none", b"{}"
 
 
