@@ -197,9 +197,16 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
     if (const int code = growing.append(bytes)) throw_file_error("write", path, code);
   });
   require(wait_for_disk(file.get()) == 0);
+  struct stat before {};
+  const bool is_new = ::lstat(path.c_str(), &before) != 0;
   require(::rename(temporary.c_str(), path.c_str()) == 0);
   unfinished.done = true;
-  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  try {
+    sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  } catch (const Error&) {
+    if (is_new && has_name(file.get(), path)) ::unlink(path.c_str());  // it is said not to be written
+    throw;
+  }
 }
 
 std::string read_file(const fs::path& path) {

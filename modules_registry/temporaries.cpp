@@ -27,14 +27,14 @@ std::string beginning_of_temporaries(const fs::path& path) {
   return std::string(kTemporaryPrefix) + path.filename().string().substr(0, kLongest) + "-";
 }
 
+}  // namespace
+
 bool has_name(int descriptor, const fs::path& path) {
   struct stat opened {};
   struct stat named {};
   return ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
          opened.st_dev == named.st_dev;
 }
-
-}  // namespace
 
 fs::path temporary_beside(const fs::path& path) {
   return path.parent_path() / (beginning_of_temporaries(path) + random_uid());

@@ -12,6 +12,9 @@ int create_file(const std::filesystem::path& path, unsigned mode);
 /// The same, and it is locked until it is closed, where files can be: as long as its process lives.
 int create_locked(const std::filesystem::path& path, unsigned mode);
 
+/// Whether the open file is still the one of this name.
+bool has_name(int descriptor, const std::filesystem::path& path);
+
 /// Removes what killed processes left of earlier writes of the file `path`: those of its temporary names that nobody
 /// has locked. What can't be removed stays.
 void remove_dead_temporaries(const std::filesystem::path& path);

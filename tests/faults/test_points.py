@@ -73,6 +73,19 @@ class Library(mformer.EndToEndTest):
             if done:
                 work.run("tag", "--remove", "two")
 
+    def test_a_new_file_whose_folder_can_t_be_written_down_is_not_left(self):
+        work = self.workspace()
+        listed = self.temporary / "points"
+        line = ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json")
+        points.run(work.path, line, {"BELOW": work.path, "POINTS": listed})
+        last = [row.split()[0] for row in listed.read_text().splitlines() if " fsync " in row][-1]
+        (work / "small.json").unlink()
+        listed.unlink()
+        result = points.run(work.path, line, {"BELOW": work.path, "POINTS": listed, "AT": last, "HOW": "eio"})
+        points.check_answer(result)
+        self.assertEqual(result.code, 1)
+        self.assertFalse((work / "small.json").exists())
+
 
 if __name__ == "__main__":
     unittest.main()
