@@ -74,9 +74,21 @@ def damage(path):
     second.write_bytes(text[:-1] + b"?")
 
 
+def after(*arguments):
+    """What makes the folder ready: another command."""
+    def spoil(path):
+        done = points.run(path, arguments)
+        assert done.code == 0, done
+
+    return spoil
+
+
 THIN = (
     Case("use", ("use", "base@1"), thin=True),
     Case("undo", ("undo",), thin=True),
+    Case("redo", ("redo",), thin=True, spoil=after("undo")),
+    Case("push", ("push", "copy", "small"), "copy", thin=True),
+    Case("pull", ("--workspace", "copy", "pull", ".", "dense"), "copy", thin=True, spoil=after("push", "copy", "small")),
     Case("move", ("move", "base", "base@1"), thin=True),
     Case("branch", ("branch", "twig", "base@1"), thin=True),
     Case("bundle", ("bundle", "base.bundle", "small"), thin=True),

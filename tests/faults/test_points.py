@@ -6,6 +6,7 @@ import points  # first: it tells where mformer.py lies
 import cases
 import mformer
 import run
+import test_dry_run
 
 # Strides that are prime to the number of kinds of faults, so that each run meets all of them. Of the commands that compute
 # only some, and few points: each trial starts the large program twice.
@@ -25,6 +26,14 @@ class Points(unittest.TestCase):
             with self.subTest(command=name):
                 self.assertGreater(tally.tried, 0)
                 self.assertEqual(tally.passed, tally.tried, tally.examples)
+
+
+class Cases(mformer.EndToEndTest):
+    def test_every_command_that_changes_a_workspace_is_tried(self):
+        tried = {case.name.split(" --")[0] for case in (*cases.THIN, *cases.COMPUTING)}
+        asked = {" ".join(command) for command in test_dry_run.commands_with_dry_run(self.folder())}
+        self.assertGreater(len(asked), 20)
+        self.assertEqual(asked - tried, set())
 
 
 class Library(mformer.EndToEndTest):
