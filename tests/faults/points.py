@@ -48,12 +48,13 @@ def run(folder, arguments, faults=None):
                                          env=mformer.environment(**told)))
 
 
-def copy(source, target):
-    """A copy of a folder with workspaces. Objects never change in place, so they are shared."""
+def copy(source, target, share=True):
+    """A copy of a folder with workspaces. Objects never change in place, so they are shared: but with nobody who reads them at
+    the same time, who would see their times change."""
     mformer.remove_folder(target)
 
     def copy_or_link(file, to):
-        return os.link(file, to) if "/objects/" in file else shutil.copy2(file, to)
+        return os.link(file, to) if share and "/objects/" in file else shutil.copy2(file, to)
 
     shutil.copytree(source, target, copy_function=copy_or_link, symlinks=True)
 
@@ -75,7 +76,7 @@ class Trial:
         self.work = Path(scratch) / "work"
         self.points_file = Path(scratch) / "points"
         self.prepared = Path(scratch) / "prepared"
-        copy(prepared, self.prepared)
+        copy(prepared, self.prepared, share=False)
         if case.spoil:
             case.spoil(self.prepared)
         self.known = None  # what is not new in every run

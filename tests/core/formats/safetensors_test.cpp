@@ -126,6 +126,17 @@ TEST(Safetensors, AFileThatIsCutOrWrittenToWhileItIsOpenGivesAnErrorAndNoSignal)
   EXPECT_THAT(after([&] { std::filesystem::last_write_time(path, {}); }), HasSubstr("changed while it was read"));
 }
 
+TEST(Safetensors, AFileThatNobodyMayWriteToIsReadOnWhenOnlyItsTimeChanges) {
+  const TestFolder scratch;
+  const std::filesystem::path path = scratch / "object";
+  const std::vector<std::byte> data(100'000, std::byte{42});
+  write_safetensors(path, {{"a", DType::U8, {100'000}, data}});
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  std::filesystem::last_write_time(path, {});  // as another command does that stores the same object
+  EXPECT_EQ(file.get("a").content(), data);
+}
+
 TEST(Safetensors, AnUnknownNameIsAnsweredWithTheNearest) {
   const std::vector<std::byte> data{std::byte{0}};
   const auto bytes = serialize_safetensors({{"lm_head.weight", DType::U8, {1}, data}});
