@@ -87,7 +87,7 @@ THIN = (
     Case("use", ("use", "base@1"), thin=True),
     Case("undo", ("undo",), thin=True),
     Case("redo", ("redo",), thin=True, spoil=after("undo")),
-    Case("push", ("push", "copy", "small"), "copy", thin=True),
+    Case("push", ("push", "copy", "small"), "copy", thin=True, spoil=after("push", "copy", "dense")),
     Case("pull", ("--workspace", "copy", "pull", ".", "dense"), "copy", thin=True, spoil=after("push", "copy", "small")),
     Case("move", ("move", "base", "base@1"), thin=True),
     Case("branch", ("branch", "twig", "base@1"), thin=True),
