@@ -44,8 +44,9 @@ std::string change_text(const VersionChange& change) {
   if (change.diff.same()) return "nothing changed";
   std::string text;
   const auto say = [&text](std::int64_t count, const char* what) {
-    if (count > 0)
-      text += (text.empty() ? "" : ", ") + std::to_string(count) + (text.empty() ? " modules " : " ") + what;
+    if (count == 0) return;
+    const char* noun = !text.empty() ? " " : count == 1 ? " module " : " modules ";
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + noun + what;
   };
   say(counts.added, "added");
   say(counts.removed, "removed");

@@ -19,11 +19,12 @@ using nlohmann::ordered_json;
 constexpr int kLeastText = 40;  // columns that a picture leaves on a terminal for what it is a picture of
 
 /// "base*, second, tag first": who stands at a version.
-std::string who_stands(const GraphRow& row, const std::string& current_model) {
+std::string who_stands(const GraphRow& row, const VersionGraph& graph) {
   std::string text;
   const auto add = [&text](const std::string& name) { text += (text.empty() ? "" : ", ") + name; };
-  for (const std::string& model : row.models) add(model + (model == current_model ? "*" : ""));
+  for (const std::string& model : row.models) add(model + (model == graph.current_model ? "*" : ""));
   for (const std::string& tag : row.tags) add("tag " + tag);
+  if (row.version.hash == graph.looked_at) add("looked at");
   return text;
 }
 
@@ -37,9 +38,9 @@ std::string who_stood(const GraphRow& row) {
   return text;
 }
 
-std::string row_text(const GraphRow& row, const std::string& current_model) {
+std::string row_text(const GraphRow& row, const VersionGraph& graph) {
   std::string text = version_name(row.version);
-  if (const std::string names = who_stands(row, current_model); !names.empty()) text += "  (" + names + ')';
+  if (const std::string names = who_stands(row, graph); !names.empty()) text += "  (" + names + ')';
   if (const std::string names = who_stood(row); !names.empty()) text += "  (" + names + ')';
   text += "  " + utc_minute(row.version.created_ms) + "  " + command_text(row.operation);
   const bool elsewhere = !row.merged.empty() && row.parents.size() < 2;
@@ -53,7 +54,7 @@ void draw(Report& report, const VersionGraph& graph) {
   for (const GraphLine& line : draw_graph(nodes, style)) {
     std::string text = line.picture;
     if (style.terminal) text = shorten(text, std::max(style.width - kLeastText, style.width / 2), style.unicode);
-    if (line.node != GraphLine::no_node) text += "  " + row_text(graph.rows[line.node], graph.current_model);
+    if (line.node != GraphLine::no_node) text += "  " + row_text(graph.rows[line.node], graph);
     report.text() << (style.terminal ? shorten(text, style.width, style.unicode) : text) << '\n';
   }
 }
@@ -74,7 +75,7 @@ std::string graph_table(const VersionGraph& graph, const Style& style) {
                {"operation"},
                {"command", Align::left}});
   for (const GraphRow& row : graph.rows) {
-    table.add_row({version_name(row.version), parents_text(row), who_stands(row, graph.current_model), who_stood(row),
+    table.add_row({version_name(row.version), parents_text(row), who_stands(row, graph), who_stood(row),
                    utc_time(row.version.created_ms), std::to_string(row.operation.id), command_text(row.operation)});
   }
   return table.str(style);
@@ -105,6 +106,7 @@ void report_version_graph(Report& report, const Registry& registry, const std::s
   std::vector<std::string> tips;
   if (!ref.empty()) tips.push_back(registry.resolve(ref).hash);
   const VersionGraph graph = version_graph(registry, tips, limit);
+  report.data()["looked_at"] = version_json(registry, graph.looked_at);
   auto& rows = report.data()["versions"] = ordered_json::array();
   if (report.json()) {
     for (const GraphRow& row : graph.rows) rows.push_back(graph_row_json(row));

@@ -94,7 +94,7 @@ std::vector<std::size_t> children_first(const Versions& versions, const std::vec
   return order;
 }
 
-/// Names, and what undo and use took them away from.
+/// Names, and what undo and move took them away from.
 class Names {
  public:
   Names(const Registry& registry, const Versions& versions) : versions_(versions) {
@@ -112,6 +112,7 @@ class Names {
       tags_[place].push_back(tag.name);
       named.push_back(place);
     }
+    named.push_back(versions.place_of(registry.looked_at()));
     reached_ = versions.history_of(named);
     for (const auto& [id, operation] : versions.operations()) note_move(operation);
   }
@@ -163,6 +164,7 @@ VersionGraph version_graph(const Registry& registry, const std::vector<std::stri
   std::vector<std::size_t> order = children_first(versions, chosen);
   VersionGraph graph;
   graph.current_model = registry.current_model();
+  graph.looked_at = registry.looked_at();
   if (limit > 0 && order.size() > static_cast<std::size_t>(limit)) {
     graph.older = order.size() - static_cast<std::size_t>(limit);
     order.resize(static_cast<std::size_t>(limit));

@@ -10,7 +10,7 @@
 
 namespace mformer::cli {
 
-/// A model that once stood at a version, until `operation` (`undo`, `use`) moved it elsewhere.
+/// A model that once stood at a version, until `operation` (`undo`, `move`) moved it elsewhere.
 struct StoodHere {
   std::string model;
   std::int64_t operation = 0;
@@ -32,6 +32,7 @@ struct VersionGraph {
   std::vector<GraphRow> rows;  ///< newest first; every version comes before its parents
   std::size_t older = 0;       ///< versions that the limit left out
   std::string current_model;
+  std::string looked_at;  ///< hash of the version that commands read which name none; "" where that is the model's
 };
 
 /// The versions with these hashes and their ancestors, or with none all of the workspace; of these the newest `limit`

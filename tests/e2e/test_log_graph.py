@@ -45,6 +45,14 @@ class LogGraphTest(mformer.EndToEndTest):
         self.assertEqual((rows["base@3"]["stood"], rows["base@3"]["current"]), ([], True))
         self.assertEqual(rows["base@4"]["stood"], [{"model": "base", "operation": 7, "command": "move"}])
 
+    def test_a_version_that_is_looked_at_is_named(self):
+        work = self.undone()
+        work.run("use", "base@3")
+        result = work.run("log", "--graph", "--json").json
+        row = next(row for row in result["versions"] if row["version"]["ref"] == "base@3")
+        self.assertEqual((result["looked_at"]["ref"], row["named"], row["current"]), ("base@3", True, False))
+        self.assertIn("base@3  (looked at)  (base stood here until undo, operation 4)", work.run("log", "--graph").out)
+
     def test_a_terminal_with_unicode_gets_strokes_and_no_line_wider_than_it(self):
         work = self.undone()
         out = work.on_terminal("log", "--graph", environment=mformer.environment(LC_ALL="C.UTF-8", TERM="xterm", NO_COLOR="1"))
