@@ -110,6 +110,17 @@ class InspectTest(mformer.EndToEndTest):
         self.assertEqual([place["version"]["ref"] for place in life["now_in"]], ["base@3"])
         work.refuses("inspect", "lineage", "zzzz", code=2, says="zzzz")
 
+    def test_a_limit_leaves_out_what_is_older_and_says_so(self):
+        work = self.workspace()
+        work.run("freeze", "kind=att")
+        whole, limited = (work.run("inspect", "lineage", *limit, "--json").json for limit in ((), ("-n", "2")))
+        self.assertEqual((limited["versions"], limited["older"]), (whole["versions"][:2], 1))
+        self.assertIn("1 older versions are not shown", work.run("inspect", "lineage", "-n", "2").out)
+        uid = next(iter(work.modules("base")))
+        life = work.run("inspect", "lineage", uid, "-n", "1", "--json").json
+        self.assertEqual(([row["command"] for row in life["revisions"]], life["older"]), (["train"], 1))
+        work.refuses("inspect", "lineage", "-n", "0", code=2, says="0")
+
     def test_the_beginning_of_many_modules_is_refused(self):
         work = self.workspace()
         uids = sorted(work.modules("base@2"))
