@@ -112,10 +112,11 @@ OpenMode mode_for_measuring(const GlobalOptions& global) {
   return access(registry.c_str(), W_OK) == 0 ? OpenMode::read_write : OpenMode::read_only;
 }
 
-void report_older(terminal::Report& report, std::size_t count, const std::string& what) {
+void report_older(terminal::Report& report, std::size_t count, const std::string& one, const std::string& many) {
   report.data()["older"] = count;
   if (count == 0) return;
-  report.text() << terminal::format_count(static_cast<std::int64_t>(count)) << " older " << what << " are not shown\n";
+  report.text() << terminal::format_count(static_cast<std::int64_t>(count)) << " older "
+                << (count == 1 ? one + " is" : many + " are") << " not shown\n";
 }
 
 std::string model_name(const Registry& registry, const GlobalOptions& global) {

@@ -59,7 +59,8 @@ OpenMode mode_for_measuring(const GlobalOptions& global);
 
 /// What a limit (-n) left out: `older` in JSON, in text "12 older versions are not shown", or nothing where it left out
 /// none.
-void report_older(terminal::Report& report, std::size_t count, const std::string& what);
+/// `one` and `many`: what they are called, "version" and "versions".
+void report_older(terminal::Report& report, std::size_t count, const std::string& one, const std::string& many);
 
 /// The model that --model names, or the current one. Throws UsageError when --model is a version rather than a name.
 std::string model_name(const Registry& registry, const GlobalOptions& global);

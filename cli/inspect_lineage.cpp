@@ -75,7 +75,7 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
                    byte_size(change.bytes), change_text(change)});
   }
   report.text() << table.str(report.style());
-  report_older(report, graph.older, "versions");
+  report_older(report, graph.older, "version", "versions");
 }
 
 void run_inspect_lineage(const LineageOptions& options, const GlobalOptions& global) {

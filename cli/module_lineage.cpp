@@ -70,7 +70,7 @@ void report_revisions(Report& report, const Registry& registry, const ModuleReco
                    there ? format_bytes(static_cast<std::uint64_t>(bytes)) : "missing"});
   }
   report.text() << '\n' << table.str(report.style());
-  report_older(report, all - revisions.size(), "sets of weights");
+  report_older(report, all - revisions.size(), "set of weights", "sets of weights");
 }
 
 }  // namespace

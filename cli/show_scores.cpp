@@ -40,7 +40,7 @@ void report_scores(Report& report, const Registry& registry, std::vector<Score> 
                    format_fixed(score.value), format_count(score.token_count), utc_time(score.created_ms)});
   }
   if (!table.empty()) report.text() << '\n' << table.str(report.style());
-  report_older(report, all - scores.size(), "scores");
+  report_older(report, all - scores.size(), "score", "scores");
 }
 
 }  // namespace mformer::cli

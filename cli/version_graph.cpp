@@ -117,7 +117,7 @@ void report_version_graph(Report& report, const Registry& registry, const std::s
   } else {
     draw(report, graph);
   }
-  report_older(report, graph.older, "versions");
+  report_older(report, graph.older, "version", "versions");
 }
 
 }  // namespace mformer::cli

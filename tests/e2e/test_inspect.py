@@ -115,7 +115,7 @@ class InspectTest(mformer.EndToEndTest):
         work.run("freeze", "kind=att")
         whole, limited = (work.run("inspect", "lineage", *limit, "--json").json for limit in ((), ("-n", "2")))
         self.assertEqual((limited["versions"], limited["older"]), (whole["versions"][:2], 1))
-        self.assertIn("1 older versions are not shown", work.run("inspect", "lineage", "-n", "2").out)
+        self.assertIn("1 older version is not shown", work.run("inspect", "lineage", "-n", "2").out)
         uid = next(iter(work.modules("base")))
         life = work.run("inspect", "lineage", uid, "-n", "1", "--json").json
         self.assertEqual(([row["command"] for row in life["revisions"]], life["older"]), (["train"], 1))
