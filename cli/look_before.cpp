@@ -25,10 +25,12 @@ std::string name_of(const CLI::App& command) {
   return (nested ? name_of(*parent) + " " : "") + command.get_name();
 }
 
-/// What was given, or "".
+/// What was given, or its default, which a file of defaults may have set; "" for none.
 std::string value_of(const CLI::App& app, const std::string& option) {
   const CLI::Option* found = app.get_option_no_throw(option);
-  return found == nullptr || found->count() == 0 ? "" : found->results().back();
+  if (found == nullptr) return "";
+  const std::string value = found->count() == 0 ? found->get_default_str() : found->results().back();
+  return value == "[]" ? "" : value;
 }
 
 /// `init` makes a workspace, `doctor` looks at one if there is one, and `probe` may take a folder instead.
