@@ -133,6 +133,40 @@ class CompletionTest(mformer.EndToEndTest):
                                       timeout=mformer.TIMEOUT_S, check=False)
                 self.assertIn(wanted, done.stdout, done)
 
+    def candidates(self, work, *words):
+        """What the program offers for the last of the words, without names of files."""
+        rows = work.run("completion", "candidates", stdin="".join(word + "\n" for word in words).encode()).out.split("\n")[1:-1]
+        return [row.split("\t")[0] for row in rows]
+
+    def test_every_word_that_is_offered_is_accepted(self):
+        folder, tried = self.folder(), 0
+        commands = [(name,) for name in self.candidates(folder, "") if name not in ("help", "version")]
+        for command in list(commands):
+            if "COMMAND ..." in folder.run(*command, "--help").out:
+                commands += [(*command, nested) for nested in self.candidates(folder, *command, "")]
+        for command in commands:
+            for option in self.candidates(folder, *command, "--"):
+                for given in self.candidates(folder, *command, option + "="):
+                    with self.subTest(command=command, given=given):
+                        folder.run(*command, given, "--help")  # looks at what stands before it
+                        tried += 1
+        self.assertGreater(tried, 200)
+
+    def test_names_of_domains_and_operations_are_those_of_the_model_that_is_meant(self):
+        work = self.workspace()
+        work.run("extend", "--data", "german", "--into", "grown", "--steps", "1", *mformer.QUICK)
+        self.assertEqual(self.candidates(work, "eval", "--domain", ""), [])
+        self.assertEqual(self.candidates(work, "--model", "grown", "eval", "--domain", ""), ["base", "german"])
+        self.assertEqual(self.in_bash(work, "mformer --model grown freeze domain=g", "mformer", "--model", "grown", "freeze", "domain", "=", "g"), ["german"])
+        for word in self.candidates(work, "--model", "grown", "eval", "--domain", ""):
+            work.run("eval", "--model", "grown", "--domain", word, "--max-tokens", "60")
+        for selector in self.candidates(work, "--model", "grown", "inspect", "modules", ""):
+            if selector != "frozen":  # nothing is
+                self.assertNotEqual(work.run("inspect", "modules", selector, "--model", "grown", "--json").json["modules"], [], selector)
+        numbers = self.candidates(work, "log", "")
+        self.assertIn(str(work.run("log", "--json").json["operations"][0]["id"]), numbers)
+        work.run("log", numbers[0])
+
     def test_candidates_answer_any_line(self):
         work = self.workspace()
         for words in (b"", b"\n", b"\n" * 5000, b"\xff\x00\xfe\n--model\n\xff", b"--workspace\n/dev/null\nuse\n", b"--workspace\n\nuse\n", b"x" * 200000):
