@@ -138,20 +138,6 @@ class CompletionTest(mformer.EndToEndTest):
         rows = work.run("completion", "candidates", stdin="".join(word + "\n" for word in words).encode()).out.split("\n")[1:-1]
         return [row.split("\t")[0] for row in rows]
 
-    def test_every_word_that_is_offered_is_accepted(self):
-        folder, tried = self.folder(), 0
-        commands = [(name,) for name in self.candidates(folder, "") if name not in ("help", "version")]
-        for command in list(commands):
-            if "COMMAND ..." in folder.run(*command, "--help").out:
-                commands += [(*command, nested) for nested in self.candidates(folder, *command, "")]
-        for command in commands:
-            for option in self.candidates(folder, *command, "--"):
-                for given in self.candidates(folder, *command, option + "="):
-                    with self.subTest(command=command, given=given):
-                        folder.run(*command, given, "--help")  # looks at what stands before it
-                        tried += 1
-        self.assertGreater(tried, 200)
-
     def test_names_of_domains_and_operations_are_those_of_the_model_that_is_meant(self):
         work = self.workspace()
         work.run("extend", "--data", "german", "--into", "grown", "--steps", "1", *mformer.QUICK)
