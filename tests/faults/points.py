@@ -21,7 +21,7 @@ NEED_SPACE = {"open", "write", "pwrite", "write-little", "pwrite-little", "fsync
 MAY_BE_INTERRUPTED = {"open", "write", "pwrite", "write-little", "pwrite-little", "fsync", "fdatasync", "ftruncate", "fallocate", "close", "sendfile"}
 LONG_WRITES = {"write", "pwrite"}
 TRACE = re.compile(r"terminate called|Exception raised from|frame #\d|\.cpp:\d+|what\(\)|Assertion|Traceback")
-MAY_BE_DONE = "mformer log says whether it was done"  # of a commit that failed at its very end
+MAY_BE_DONE = "log says whether it was done"  # of a commit that failed at its very end
 
 Point = collections.namedtuple("Point", "number call path")
 # place: the workspace's folder; spoil(folder): called after copying; goes_on: a command that is cut off has done a part of its

@@ -39,10 +39,11 @@ class Tally:
             self.examples.setdefault(kind, f"point {point.number}: {problem}")
 
 
-def plan(trial, every, hows):
-    """Pairs of point and fault. With a stride, it goes on from one kind of fault to the next, so that each meets others."""
+def plan(trial, every, hows, most=None):
+    """Pairs of point and fault, every N-th, or fewer, so that there are at most about so many. The stride goes on from one kind of
+    fault to the next, so that each meets other points."""
     pairs = [(point, how) for how in hows for point in trial.points if points.applies(how, point.call)]
-    return pairs[::every]
+    return pairs[::max(every, len(pairs) // most if most else 1)]
 
 
 @contextlib.contextmanager
@@ -54,11 +55,11 @@ def scratch_folder():
         mformer.remove_folder(path)
 
 
-def run_case(case, prepared, every, hows=points.HOWS):
+def run_case(case, prepared, every, hows=points.HOWS, most=None):
     with scratch_folder() as scratch:
         trial = points.Trial(case, prepared, scratch)
         tally = Tally(trial)
-        for point, how in plan(trial, every, hows):
+        for point, how in plan(trial, every, hows, most):
             try:
                 if trial.run_at(point, how):
                     tally.add(point, how, "")
