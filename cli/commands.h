@@ -50,7 +50,7 @@ void setup_undo(CLI::App& parent, const GlobalOptions& global);
 void setup_push(CLI::App& parent, const GlobalOptions& global);
 void setup_pull(CLI::App& parent, const GlobalOptions& global);
 void setup_bundle(CLI::App& parent, const GlobalOptions& global);
-void setup_serve(CLI::App& parent, const GlobalOptions& global);
+void setup_transfer_peer(CLI::App& parent, const GlobalOptions& global);
 void setup_redo(CLI::App& parent, const GlobalOptions& global);
 void setup_gc(CLI::App& parent, const GlobalOptions& global);
 void setup_fsck(CLI::App& parent, const GlobalOptions& global);
@@ -97,7 +97,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_push(root, global);
   setup_pull(root, global);
   setup_bundle(root, global);
-  setup_serve(root, global);
+  setup_transfer_peer(root, global);
   setup_gc(root, global);
   setup_diff(root, global);
   setup_fsck(root, global);

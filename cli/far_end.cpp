@@ -97,7 +97,7 @@ FarEnd::FarEnd(const Place& place) {
   const char* named = std::getenv("MFORMER_SSH");
   std::vector<std::string> words = {named != nullptr && *named != '\0' ? named : "ssh"};
   if (!place.port.empty()) words.insert(words.end(), {"-p", place.port});
-  words.insert(words.end(), {place.host, "mformer --workspace " + remote_word(place.path.string()) + " serve"});
+  words.insert(words.end(), {place.host, "mformer --workspace " + remote_word(place.path.string()) + " transfer-peer"});
   const Pipe there, back;
   out_ = there.ends[1];
   in_ = back.ends[0];

@@ -18,7 +18,7 @@ struct Place {
 /// under that name is a path. Throws UsageError for a host that could be taken for an option or has blanks.
 Place place_of(const std::string& text);
 
-/// `mformer serve` on another machine, by the system's own ssh (or the program that MFORMER_SSH names), as git does it.
+/// `mformer transfer-peer` on another machine, by the system's own ssh (or the program that MFORMER_SSH names), as git does it.
 class FarEnd {
  public:
   /// Throws Error if the program can't be started.

@@ -7,7 +7,7 @@
 
 namespace mformer {
 
-// The two ends of a wire between two machines: `mformer serve` there answers what these ask here.
+// The two ends of a wire between two machines: `mformer transfer-peer` there answers what these ask here.
 
 class RemoteSource : public Source {
  public:
@@ -32,7 +32,7 @@ class RemoteTarget : public Target {
   Wire& wire_;
 };
 
-/// What `serve` answers with: the workspace to read, or to write, opened when first asked for.
+/// What serve() answers with: the workspace to read, or to write, opened when first asked for.
 struct Served {
   std::function<const Registry*()> to_read;  ///< null: there is none yet
   std::function<RegistrySession&()> to_write;

@@ -47,7 +47,9 @@ class CompleteTest : public ::testing::Test {
   }
 
   void add_all(const CLI::App& parent, const std::string& before) {
-    for (const CLI::App* command : parent.get_subcommands([](const CLI::App*) { return true; })) {
+    // One without a group is for programs alone: help, completion and manual don't have it.
+    for (const CLI::App* command :
+         parent.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); })) {
       const std::string name = before + (before.empty() ? "" : " ") + command->get_name();
       all_.emplace_back(name, command);
       add_all(*command, name);

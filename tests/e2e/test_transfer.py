@@ -264,7 +264,7 @@ class TransferTest(mformer.EndToEndTest):
                 else:
                     for other in Path("/proc").glob("[0-9]*"):
                         with contextlib.suppress(OSError):
-                            if os.getsid(int(other.name)) == process.pid and b"\0serve\0" in (other / "cmdline").read_bytes() + b"\0":
+                            if os.getsid(int(other.name)) == process.pid and b"\0transfer-peer\0" in (other / "cmdline").read_bytes() + b"\0":
                                 os.kill(int(other.name), signal.SIGKILL)
                 process.wait(timeout=mformer.TIMEOUT_S)
                 work.check_sound()

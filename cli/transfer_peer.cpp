@@ -10,7 +10,7 @@
 namespace mformer::cli {
 namespace {
 
-void run_serve(const GlobalOptions& global) {
+void run_transfer_peer(const GlobalOptions& global) {
   WorkspaceAt workspace(new_workspace_folder(global));
   Wire wire(STDIN_FILENO, STDOUT_FILENO, [] { return interrupted(); });
   serve(wire, {[&] { return workspace.to_read(); }, [&]() -> RegistrySession& { return workspace.to_write(); }});
@@ -18,12 +18,12 @@ void run_serve(const GlobalOptions& global) {
 
 }  // namespace
 
-void setup_serve(CLI::App& parent, const GlobalOptions& global) {
+void setup_transfer_peer(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command =
-      add_command(parent, {"serve", "", "Answer push and pull of another machine on standard input and output",
-                           "mformer --workspace work serve"});
+      add_command(parent, {"transfer-peer", "", "Answer push and pull of another machine on standard input and output",
+                           "mformer --workspace work transfer-peer"});
   command->group("");  // nobody types it: not in help, completion and manual
-  command->callback([&global] { run_serve(global); });
+  command->callback([&global] { run_transfer_peer(global); });
 }
 
 }  // namespace mformer::cli
