@@ -35,7 +35,8 @@ def task(asked):
 def main():
     asked = json.loads(sys.argv[1])
     logging.disable(logging.WARNING)
-    model = HFLM(pretrained=asked["model"], dtype="float32", device="cpu", batch_size=1)
+    # Its cache of logits mixes up questions that are asked twice.
+    model = HFLM(pretrained=asked["model"], dtype="float32", device="cpu", batch_size=1, logits_cache=False)
     done = simple_evaluate(model, tasks=[task(asked)], log_samples=True, bootstrap_iters=1000)
     results = {name.split(",")[0]: value for name, value in done["results"]["asked"].items()}
     samples = sorted(done["samples"]["asked"], key=lambda sample: sample["doc_id"])
