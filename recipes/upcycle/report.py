@@ -26,6 +26,12 @@ def speed(runs, stage):
     return spread([run[stage]["tokens_per_second"] for run in runs], "{:,.0f}")
 
 
+def trained_on(training):
+    """Tokens of all steps; the program counts those since it was last started."""
+    first = training["first_step"]
+    return training["tokens"] if first == 0 else training["tokens"] * training["steps"] // (training["steps"] - first)
+
+
 def parameters(count):
     return f"{count / 1e6:.1f} M"
 
@@ -44,7 +50,7 @@ def copies_table(found):
             continue
         runs = found[name]
         run = runs[0]
-        tokens = run["training"]["tokens"] if run["training"] else 0
+        tokens = trained_on(run["training"]) if run["training"] else 0
         change = [one[stage]["loss"] - one["dense"]["loss"] for one in runs]
         shown = f"{change[0]:+.1e}" if max(map(abs, change)) < 1e-4 else rise(runs, stage)
         lines.append(f"| {text.format(tokens=tokens)} | {parameters(run['parameters']['after'])} | "
@@ -66,7 +72,7 @@ def curve_table(found):
         dense += [run["dense"]["tokens_per_second"] for some in runs.values() for run in some]
         share = one["active_parameters"]["after"] / one["active_parameters"]["before"]
         trained = runs.get("distilled")
-        after = f"{rise(trained, 'after')} ({trained[0]['training']['tokens']:,} tokens)" if trained else ""
+        after = f"{rise(trained, 'after')} ({trained_on(trained[0]['training']):,} tokens)" if trained else ""
         lines.append(f"| {slices} | {k} | {share:.1%} | {rise(runs['curve'], 'after') if 'curve' in runs else ''} | {after} | "
                      f"{speed(next(iter(runs.values())), 'after')} |")
     lines[0] = lines[0].format(f"{statistics.median(dense):,.0f}") if dense else lines[0]
