@@ -25,14 +25,6 @@ MatrixCommand command_of(const EvalCommand& options, const MatrixFlags& flags) {
   return command;
 }
 
-/// Known before the measuring, which may be long.
-void require_folder_of(const std::string& csv) {
-  if (csv.empty()) return;
-  const std::filesystem::path folder = std::filesystem::absolute(csv).parent_path();
-  if (std::filesystem::is_directory(folder)) return;
-  throw UsageError("--csv " + csv + ": there is no folder " + folder.string(), "make it first: mkdir");
-}
-
 }  // namespace
 
 void add_matrix_flags(CLI::App& command, MatrixFlags& flags) {
@@ -55,7 +47,6 @@ void require_matrix_flags_together(const MatrixFlags& flags) {
 }
 
 void run_eval_matrix(const EvalCommand& options, const MatrixFlags& flags, const GlobalOptions& global) {
-  require_folder_of(flags.csv);
   if (!flags.csv.empty()) {
     require_output(flags.csv, "table of losses",
                    [](const std::string& path) { return has_first_line(path, matrix_csv_header); });

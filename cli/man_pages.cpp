@@ -31,7 +31,7 @@ void make_folder(const fs::path& folder) {
 
 void run_man_pages(const CLI::App& root, const std::string& folder, const GlobalOptions& global) {
   const std::vector<ManualPage> pages = manual_pages(root, MFORMER_VERSION);
-  for (const ManualPage& page : pages) require_output(fs::path(folder) / page.file, "manual page", is_our_page);
+  for (const ManualPage& page : pages) require_replaceable(fs::path(folder) / page.file, "manual page", is_our_page);
   make_folder(folder);
   terminal::Report report("man-pages", global.json);
   report.data()["folder"] = folder;

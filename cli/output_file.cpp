@@ -8,8 +8,8 @@
 
 namespace mformer::cli {
 
-void require_output(const std::string& path, const std::string& kind,
-                    const std::function<bool(const std::string&)>& is_ours) {
+void require_replaceable(const std::string& path, const std::string& kind,
+                         const std::function<bool(const std::string&)>& is_ours) {
   const std::filesystem::path memory = registry_around(path);
   if (!memory.empty()) {
     throw Error("'" + path + "' lies in the memory of a workspace, '" + memory.string() + "'",
@@ -21,6 +21,15 @@ void require_output(const std::string& path, const std::string& kind,
   if (!std::filesystem::is_regular_file(status)) throw Error("'" + path + "' is not a file", "name another");
   if (is_ours(path)) return;
   throw Error("'" + path + "' exists and is no " + kind + ", and nothing else is ever replaced", "name another file");
+}
+
+void require_output(const std::string& path, const std::string& kind,
+                    const std::function<bool(const std::string&)>& is_ours) {
+  require_replaceable(path, kind, is_ours);
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (std::filesystem::is_directory(folder)) return;
+  throw UsageError("'" + path + "' can't be written: there is no folder '" + folder.string() + "'",
+                   "make it first, with mkdir, or name another file");
 }
 
 bool has_first_line(const std::string& path, const std::string& line) {
