@@ -27,14 +27,8 @@ std::int64_t over_text(const Session& session, const Model& model, const TaskDat
                        const std::function<void(const ForwardOutput& output, std::int64_t tokens)>& visit) {
   const at::NoGradGuard no_grad;
   const PackedWindows windows(task.tokens.require(Split::train), model.config.default_context(), LastWindow::pad);
-  EvaluateOptions options;
-  options.max_tokens = max_tokens;
+  EvaluateOptions options = evaluate_options(session, "fit routers", max_tokens);
   options.batch_size = 1;
-  options.should_stop = session.watcher.should_stop;
-  options.progress = [&](std::int64_t done, std::int64_t total) {
-    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-    if (session.watcher.progress) session.watcher.progress("fit routers", done, total, kUnknown, kUnknown);
-  };
   ForwardOptions how;
   how.norms = how.router_inputs = true;
   std::int64_t seen = 0;

@@ -112,10 +112,7 @@ EvalReport evaluate_tasks(Session& session, const LoadedVersion& version, const 
   const Tokenizer& tokenizer = require_tokenizer(version);
   EvalReport report;
   const Model model = evaluated_model(session, version, command, report);  // a wrong name is told before work begins
-  if (command.context > model.config.block_size) {
-    session.watcher.say("--context " + std::to_string(command.context) + " is longer than the model's own, " +
-                        std::to_string(model.config.block_size) + ", for which it was made");
-  }
+  say_if_longer(session, command.context, model.config, ", for which it was made");
   if (!command.data.empty() && !command.tasks.empty()) {
     throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
   }

@@ -51,7 +51,6 @@ std::string owner_of(const Model& model, const std::string& uid) {
 struct Taken {
   double gate;
   std::int64_t row, column;  ///< In its batch.
-  std::size_t batch;
 };
 
 /// What is found of one task.
@@ -74,7 +73,7 @@ class Use {
         const auto* slot = std::find(indices + position * k, indices + (position + 1) * k, place_.index);
         const bool taken = slot != indices + (position + 1) * k;
         count(ids[position], taken ? std::optional<double>(gate[slot - indices]) : std::nullopt);
-        if (taken && (!best || gate[slot - indices] > best->gate)) best = Taken{gate[slot - indices], row, t, 0};
+        if (taken && (!best || gate[slot - indices] > best->gate)) best = Taken{gate[slot - indices], row, t};
       }
       if (best) contexts_.push_back(context_of(batch, *best));
     }
@@ -128,17 +127,6 @@ class Use {
   std::vector<ContextUse> contexts_;
 };
 
-EvaluateOptions options_for(const Session& session, const InspectModuleCommand& command, const std::string& stage) {
-  EvaluateOptions options;
-  options.max_tokens = command.max_tokens;
-  options.should_stop = session.watcher.should_stop;
-  options.progress = [&session, stage](std::int64_t done, std::int64_t total) {
-    const double none = std::numeric_limits<double>::quiet_NaN();
-    if (session.watcher.progress) session.watcher.progress(stage, done, total, none, none);
-  };
-  return options;
-}
-
 /// The version without this module; nothing where its bank would be left with too few.
 std::optional<Model> without_module(const Model& model, const std::string& uid) {
   try {
@@ -174,11 +162,11 @@ ModuleInspection inspect_module(Session& session, const LoadedVersion& version, 
     ModuleUse use;
     use.task = task.record.name;
     Use found(tokenizer, place);
-    for_each_forward(view, windows, options_for(session, command, "routing of " + use.task), {},
+    for_each_forward(view, windows, evaluate_options(session, "routing of " + use.task, command.max_tokens), {},
                      [&](const Batch& batch, const ForwardOutput& output) { found.add(batch, output); });
     found.finish(use, result.routed ? command.most : 0);
     const auto loss_of = [&](const Model& one) {
-      return evaluate(one, windows, options_for(session, command, "evaluate " + use.task)).loss;
+      return evaluate(one, windows, evaluate_options(session, "evaluate " + use.task, command.max_tokens)).loss;
     };
     use.loss = loss_of(model);
     if (masked) use.loss_without = loss_of(*masked);

@@ -14,8 +14,6 @@
 namespace mformer {
 namespace {
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
 /// Reads documents with one model.
 class Reader {
  public:
@@ -44,7 +42,7 @@ class Reader {
         if ((tokens[begin + t] & TokenData::kNoLoss) == 0) sum -= log_probs[t - 1], ++counted;
       }
     }
-    result.loss = counted > 0 ? sum / static_cast<double>(counted) : kNone;
+    result.loss = counted > 0 ? sum / static_cast<double>(counted) : std::numeric_limits<double>::quiet_NaN();
     for (double& share : result.shares) share /= static_cast<double>(result.predicted);
     return result;
   }
@@ -79,13 +77,6 @@ void require_domains(const LoadedVersion& version) {
               "mformer extend makes one: see mformer extend --help");
 }
 
-void step(const Session& session, std::int64_t done, std::int64_t total) {
-  if (session.watcher.progress) session.watcher.progress("read documents", done, total, kNone, kNone);
-  if (session.watcher.should_stop && session.watcher.should_stop()) {
-    throw EvaluationInterrupted("interrupted while documents were read");
-  }
-}
-
 }  // namespace
 
 PosteriorPicture inspect_posterior(Session& session, LoadedVersion version, const InspectPosteriorCommand& command) {
@@ -105,7 +96,8 @@ PosteriorPicture inspect_posterior(Session& session, LoadedVersion version, cons
       command.max_documents > 0 ? std::min(command.max_documents, data.documents()) : data.documents();
   Reader reader(std::move(version), command.tokens, session.device);
   for (std::int64_t i = 0; i < read; ++i) {
-    step(session, i, read);
+    session.watcher.tell("read documents", i, read);
+    if (session.watcher.stops()) throw EvaluationInterrupted("interrupted while documents were read");
     const std::int64_t number = i * data.documents() / read;
     picture.documents.push_back(reader.read(data.document(number)));
     picture.documents.back().number = number;

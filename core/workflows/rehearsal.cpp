@@ -79,11 +79,10 @@ Rehearsal::Rehearsal(const Model& teacher, const std::vector<Batch>& memory, std
   std::mt19937_64 random(seed);
   at::Generator generator = at::detail::createCPUGenerator(seed);
   for (std::int64_t done = 0; done < texts; done += kTextsAtOnce) {
-    if (watcher.should_stop && watcher.should_stop()) throw EvaluationInterrupted("interrupted; nothing was changed");
+    if (watcher.stops()) throw EvaluationInterrupted("interrupted; nothing was changed");
     const at::Tensor opening = openings(old_text, std::min(kTextsAtOnce, texts - done), random);
     inputs.push_back(write_on(writer, opening, old_text.size(1), generator));
-    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-    if (watcher.progress) watcher.progress("write what to rehearse", done + opening.size(0), texts, unknown, unknown);
+    watcher.tell("write what to rehearse", done + opening.size(0), texts);
   }
   for (const at::Tensor& text : inputs) hidden.push_back(forward(writer, text).hidden.clone());
   inputs_ = at::cat(inputs);

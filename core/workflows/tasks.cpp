@@ -8,8 +8,6 @@
 namespace mformer {
 namespace {
 
-constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
-
 OperationData task_data_of(const std::string& role, const TaskRecord& task) {
   return {role, task.name, task.data_path, task.content_hash};
 }
@@ -46,7 +44,7 @@ MovedTask move_task(RegistrySession& session, const std::string& name, const std
   const TaskRecord record = session.registry.task(name);
   MovedTask moved{name, record.data_path, absolute_path(data), {}};
   const auto progress = [&](std::int64_t done, std::int64_t total) {
-    if (session.watcher.progress) session.watcher.progress("read " + name, done, total, kNotKnown, kNotKnown);
+    session.watcher.tell("read " + name, done, total);
   };
   moved.data = summarize_corpus(moved.to, token_folder_of(session), progress, RecordFields::parse(record.fields));
   if (moved.data.content_hash != record.content_hash) {

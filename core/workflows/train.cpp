@@ -105,11 +105,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
 
 std::int64_t context_of(const Session& session, const StepOptions& options, const Model& model) {
   if (options.context <= 0) return model.config.default_context();
-  if (options.context > model.config.block_size) {
-    session.watcher.say("--context " + std::to_string(options.context) + " is longer than the model's own, " +
-                        std::to_string(model.config.block_size) +
-                        ": it is trained so, but evaluated and used at its own");
-  }
+  say_if_longer(session, options.context, model.config, ": it is trained so, but evaluated and used at its own");
   return options.context;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct Watcher {
   void say(const std::string& text) const {
     if (message) message(text);
   }
+  /// Progress of a stage that has no loss and no rate.
+  void tell(const std::string& stage, std::int64_t done, std::int64_t total) const {
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+    if (progress) progress(stage, done, total, kUnknown, kUnknown);
+  }
+  bool stops() const { return should_stop && should_stop(); }
 };
 
 /// What a workflow works with that changes no weights: a registry, who called, and how to report. Of this file, of what

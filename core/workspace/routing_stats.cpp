@@ -126,14 +126,7 @@ Batch rows_of(const Batch& batch, const std::vector<std::int64_t>& rows) {
 
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
                                          std::int64_t max_tokens) {
-  EvaluateOptions options;
-  options.max_tokens = max_tokens;
-  options.should_stop = session.watcher.should_stop;
-  options.progress = [&](std::int64_t done, std::int64_t total) {
-    const double unknown = std::numeric_limits<double>::quiet_NaN();
-    if (session.watcher.progress)
-      session.watcher.progress("routing of " + task.record.name, done, total, unknown, unknown);
-  };
+  const EvaluateOptions options = evaluate_options(session, "routing of " + task.record.name, max_tokens);
   ForwardOptions how;
   how.norms = true;
   const at::NoGradGuard no_grad;

@@ -8,14 +8,25 @@
 #include "core/model/placement.h"
 
 namespace mformer {
-namespace {
-
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
 
 std::string stage_of(const std::string& task, Split split) {
   return (split == Split::validation ? "validate " : "evaluate ") + task;
+}
+
+EvaluateOptions evaluate_options(const Session& session, const std::string& stage, std::int64_t max_tokens) {
+  EvaluateOptions options;
+  options.max_tokens = max_tokens;
+  options.should_stop = session.watcher.should_stop;
+  options.progress = [&watcher = session.watcher, stage](std::int64_t done, std::int64_t total) {
+    watcher.tell(stage, done, total);
+  };
+  return options;
+}
+
+void say_if_longer(const Session& session, std::int64_t context, const ModelConfig& config, const std::string& then) {
+  if (context <= config.block_size) return;
+  session.watcher.say("--context " + std::to_string(context) + " is longer than the model's own, " +
+                      std::to_string(config.block_size) + then);
 }
 
 std::optional<Evaluation> evaluate_task(const Session& session, const Model& model, const TaskData& task, Split split,
@@ -23,14 +34,9 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
                                         const std::string& stage) {
   const TokenData& tokens = task.tokens.split(split);
   if (tokens.tokens().size() < 2) return std::nullopt;
-  EvaluateOptions options;
-  options.max_tokens = max_tokens;
+  EvaluateOptions options =
+      evaluate_options(session, stage.empty() ? stage_of(task.record.name, split) : stage, max_tokens);
   options.mode = mode;
-  options.should_stop = session.watcher.should_stop;
-  options.progress = [&, name = stage.empty() ? stage_of(task.record.name, split) : stage](std::int64_t done,
-                                                                                           std::int64_t total) {
-    if (session.watcher.progress) session.watcher.progress(name, done, total, kUnknown, kUnknown);
-  };
   const PackedWindows windows(tokens, context > 0 ? context : model.config.default_context(), LastWindow::pad);
   if (!windows.next_with_target(0)) return std::nullopt;
   return evaluate(on_device(model, session.device), windows, options);

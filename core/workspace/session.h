@@ -21,6 +21,13 @@ struct Session : RegistrySession {
 /// Under which name a loss is measured: "evaluate qa"; "validate qa" of validation text, as it is a part of training.
 std::string stage_of(const std::string& task, Split split);
 
+/// For what runs a model over windows: at most `max_tokens` of input (0 = all), progress told as `stage`, stopped when
+/// the session's watcher says so. Borrows the session.
+EvaluateOptions evaluate_options(const Session& session, const std::string& stage, std::int64_t max_tokens);
+
+/// Says that a --context is longer than the model's own, if it is, and what follows from that.
+void say_if_longer(const Session& session, std::int64_t context, const ModelConfig& config, const std::string& then);
+
 /// Loss on a task's split, computed on the session's device, to which the model is copied if it lies elsewhere; nothing
 /// if the split has no target: no document, or prompts alone. At most `max_tokens` (0 = all), evenly spread.
 /// `stage`: the name of its progress; empty = stage_of().

@@ -46,8 +46,7 @@ bool is_gone(const fs::path& place) {
 TokenCache tokens_of(RegistrySession& session, const Tokenizer& tokenizer, const TaskRecord& record,
                      const fs::path& data) {
   const auto progress = [&](std::int64_t done, std::int64_t total) {
-    const double unknown = std::numeric_limits<double>::quiet_NaN();
-    if (session.watcher.progress) session.watcher.progress("tokenise " + record.name, done, total, unknown, unknown);
+    session.watcher.tell("tokenise " + record.name, done, total);
   };
   TokenCache tokens = build_token_cache(data, tokenizer, token_folder_of(session), progress, session.threads,
                                         RecordFields::parse(record.fields));
