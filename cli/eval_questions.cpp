@@ -1,6 +1,5 @@
 #include "cli/eval_questions.h"
 
-#include <filesystem>
 #include <fstream>
 
 #include "cli/describe.h"
@@ -26,16 +25,6 @@ bool is_log(const std::string& path) {
   std::string first(kLogBegins.size(), '\0');
   file.read(first.data(), static_cast<std::streamsize>(first.size()));
   return first == kLogBegins;
-}
-
-/// Known before the questions are asked, which may take long.
-void require_log_file(const std::string& log) {
-  if (log.empty()) return;
-  const std::filesystem::path folder = std::filesystem::absolute(log).parent_path();
-  if (!std::filesystem::is_directory(folder)) {
-    throw UsageError("--log " + log + ": there is no folder " + folder.string(), "make it first: mkdir");
-  }
-  require_output(log, "log of questions", is_log);
 }
 
 void write_log(const std::string& path, const QuestionsReport& result) {
@@ -136,14 +125,13 @@ void require_question_flags_together(const QuestionFlags& flags) {
 
 void run_eval_questions(const EvalCommand& options, QuestionFlags flags, const GlobalOptions& global) {
   require_nothing_else(options);
-  require_log_file(flags.log);
+  if (!flags.log.empty()) require_output(flags.log, "log of questions", is_log);
   flags.command.domain = options.domain, flags.command.context = options.context;
   Workspace workspace(global, "eval", OpenMode::read_only);
   LoadedVersion version = workspace.load();
   const VersionRecord record = version.record;
   const QuestionsReport result =
       workspace.run([&] { return score_questions(workspace.computing_session(), std::move(version), flags.command); });
-  if (!flags.log.empty()) write_log(flags.log, result);
   Report report("eval", global.json);
   report.data()["model_version"] = version_json(record);
   report.data()["domain"] = options.domain.empty() ? ordered_json(nullptr) : ordered_json(options.domain);
@@ -153,6 +141,7 @@ void run_eval_questions(const EvalCommand& options, QuestionFlags flags, const G
   report_questions(report, result);
   report.data()["log"] = flags.log.empty() ? ordered_json(nullptr) : ordered_json(flags.log);
   report.print();
+  if (!flags.log.empty()) write_log(flags.log, result);  // last: a full disk must not take the figures with it
 }
 
 }  // namespace mformer::cli

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/decoding/decoding_view.h"
+#include "core/decoding/next_token.h"
 #include "modules_registry/error.h"
 
 namespace mformer {
@@ -46,6 +47,10 @@ std::vector<double> TextScorer::score(const std::vector<std::int64_t>& ids, std:
   for (std::size_t at = first; at + 1 < ids.size(); ++at) log_probs.push_back(steps_[at].log_prob);
   Posterior after = now();
   log_probs.push_back(-after.observe(seen(ids.back())));
+  if (std::any_of(log_probs.begin(), log_probs.end(), [](double one) { return !std::isfinite(one); })) {
+    throw Error("the model's logits are not finite numbers, so nothing can be said of a text",
+                "weights that are not finite (of a training that went astray) do that: mformer undo goes back");
+  }
   return log_probs;
 }
 
@@ -53,11 +58,11 @@ std::vector<std::int64_t> TextScorer::go_on(const std::vector<std::int64_t>& ids
                                             std::int64_t vocabulary, const std::function<bool(std::int64_t id)>& more) {
   const at::NoGradGuard no_grad;
   read_to(ids, ids.size());
+  at::Generator unused;  // by the likeliest token
   std::vector<std::int64_t> drawn;
   while (drawn.size() < most) {
     const at::Tensor weights = at::tensor(now().weights(), at::kDouble).log().unsqueeze(1);
-    const at::Tensor mixed = at::logsumexp(next_ + weights, 0);
-    const auto id = mixed.narrow(0, 0, std::min(vocabulary, mixed.size(0))).argmax().item<std::int64_t>();
+    const std::int64_t id = draw_token(at::logsumexp(next_ + weights, 0), {.temperature = 0}, vocabulary, unused);
     if (!more(id)) break;
     drawn.push_back(id);
     if (drawn.size() < most) read({&id, 1}, steps_.size() + 1);

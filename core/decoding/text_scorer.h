@@ -24,7 +24,8 @@ class TextScorer {
   TextScorer(Model model, at::ScalarType dtype, const PosteriorOptions& options = {}, at::Device device = at::kCPU);
   ~TextScorer();
 
-  /// ln p of each of the tokens ids[first], ids[first + 1], …, given all before it. 1 ≤ first ≤ ids.size().
+  /// ln p of each of the tokens ids[first], ids[first + 1], …, given all before it. 1 ≤ first ≤ ids.size(). Throws
+  /// Error, as go_on() does, where the model's numbers are not finite.
   std::vector<double> score(const std::vector<std::int64_t>& ids, std::size_t first);
 
   /// [hypotheses] the weights with which they predicted token number `token` of what score() was last called with,

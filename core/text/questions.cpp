@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "core/formats/input_file.h"
 #include "core/text/json_fields.h"
@@ -16,6 +17,15 @@ using nlohmann::json;
 
 const char* const kHint =
     R"(a line is {"question": "…", "choices": ["…", "…"], "answer": "…"}, or has "prompt" for the question and no choices)";
+
+/// Python's, but for those beyond ASCII.
+constexpr const char* kSpaces = " \t\n\r\f\v";
+
+std::string trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(kSpaces);
+  if (begin == std::string_view::npos) return "";
+  return std::string(text.substr(begin, end_without_spaces(text) - begin));
+}
 
 /// Where a question stands, for complaints.
 struct Place {
@@ -71,7 +81,15 @@ std::size_t choice_named(const json& answer, const std::vector<std::string>& cho
   return letter;
 }
 
-Question question_of(const std::string& line, const Place& place) {
+std::string answer_to_write(const json& value, const Place& place) {
+  std::string answer = trimmed(text_of(value, "'answer'", place));
+  if (answer.empty()) place.refuse("'answer' is empty");
+  if (answer.find('\n') != std::string::npos)
+    place.refuse("'answer' has several lines, and what is written ends with the first");
+  return answer;
+}
+
+Question question_of(std::string_view line, const Place& place) {
   const LenientJson read = read_lenient_json(line);
   if (!read.problem.empty()) place.refuse(read.problem);
   if (!read.value.is_object()) place.refuse("it is no object");
@@ -82,7 +100,7 @@ Question question_of(const std::string& line, const Place& place) {
   const json& answer = field(read.value, "answer");
   if (answer.is_null()) place.refuse("it has no 'answer'");
   if (question.has_choices()) question.correct = choice_named(answer, question.choices, place);
-  question.answer = question.has_choices() ? question.choices[question.correct] : text_of(answer, "'answer'", place);
+  question.answer = question.has_choices() ? question.choices[question.correct] : answer_to_write(answer, place);
   return question;
 }
 
@@ -100,16 +118,26 @@ std::string whole_text(const std::filesystem::path& path, std::size_t most_bytes
 
 std::vector<Question> read_questions(const std::filesystem::path& file, std::size_t most_bytes) {
   const std::string text = whole_text(file, most_bytes);
+  const std::string_view left = text;
   std::vector<Question> questions;
   std::size_t number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
+    const std::string_view line = left.substr(begin, end - begin);
     begin = end + 1, ++number;
-    if (line.find_first_not_of(" \t\r") != std::string::npos) questions.push_back(question_of(line, {file, number}));
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos)
+      questions.push_back(question_of(line, {file, number}));
   }
   if (questions.empty()) throw Error(printable(file.string()) + " has no question", kHint);
   return questions;
+}
+
+std::size_t end_without_spaces(std::string_view text) {
+  return text.find_last_not_of(kSpaces) + 1;  // npos + 1 is 0
+}
+
+std::string written_answer(std::string_view text) {
+  return trimmed(text.substr(0, text.find('\n')));
 }
 
 std::string with_examples(const std::vector<Question>& examples, const Question& question) {

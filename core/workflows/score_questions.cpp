@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/decoding/text_scorer.h"
@@ -15,19 +15,11 @@
 namespace mformer {
 namespace {
 
-constexpr double kNoFigure = std::numeric_limits<double>::quiet_NaN();
-
 /// A text of which the end is asked for.
 struct AskedText {
   std::vector<std::int64_t> ids;
   std::size_t first = 1;  ///< The first that is asked for.
 };
-
-std::string trimmed(const std::string& text) {
-  constexpr const char* kSpaces = " \t\n\r\f\v";
-  const std::size_t begin = text.find_first_not_of(kSpaces);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin);
-}
 
 /// What lengths of choices are counted in.
 double characters(const std::string& text) {
@@ -48,33 +40,29 @@ std::optional<Proportion> proportion(const std::vector<bool>& right) {
   return result;
 }
 
+std::int64_t context_to_see(const QuestionsCommand& command, const ModelConfig& config) {
+  return command.context > 0 ? command.context : config.block_size;
+}
+
 /// Asks one model.
 class Asker {
  public:
   Asker(LoadedVersion version, const QuestionsCommand& command, at::Device device)
       : tokenizer_(require_tokenizer(version)),
         ends_(end_tokens(tokenizer_, version.model.config)),
-        context_(command.context > 0 ? command.context : version.model.config.block_size),
-        most_written_(command.max_answer_tokens),
+        context_(static_cast<std::size_t>(context_to_see(command, version.model.config))),
+        most_written_(std::min(static_cast<std::size_t>(command.max_answer_tokens), context_ / 2)),
         scorer_(std::move(version.model), at::kFloat, {}, device) {}
 
   ScoredQuestion ask(const Question& question, const std::string& prompt) {
     ScoredQuestion result;
     result.line = question.line;
-    if (!question.has_choices()) {
-      result.answer = trimmed(written(prompt));
-      result.right = result.answer == trimmed(question.answer);
-      return result;
+    if (question.has_choices()) {
+      choose(question, prompt, result);
+    } else {
+      result.answer = written(prompt);
+      result.right = result.answer == question.answer;
     }
-    std::vector<double> by_length;
-    for (const std::string& choice : question.choices) {
-      result.log_probs.push_back(log_prob_of(prompt, " " + choice));
-      by_length.push_back(result.log_probs.back() / characters(choice));
-    }
-    result.chosen = greatest(result.log_probs), result.chosen_normalised = greatest(by_length);
-    result.answer = question.choices[result.chosen];
-    result.right = result.chosen == question.correct,
-    result.right_normalised = result.chosen_normalised == question.correct;
     return result;
   }
 
@@ -83,58 +71,67 @@ class Asker {
   std::int64_t tokens_read() const { return scorer_.tokens_read(); }
 
  private:
-  double log_prob_of(std::string prompt, std::string answer) {
+  void choose(const Question& question, const std::string& prompt, ScoredQuestion& result) {
     // Spaces at the end of a prompt belong to the answer: a token rarely ends with them.
-    const std::size_t end = prompt.find_last_not_of(" \t\n\r\f\v") + 1;
-    answer.insert(0, prompt, end);
-    prompt.resize(end);
-    AskedText asked = text_of(prompt + answer, tokenizer_.encode(prompt).size());
-    keep_last(asked, static_cast<std::size_t>(context_) + 1);
-    double sum = 0;
-    for (const double log_prob : scorer_.score(asked.ids, asked.first)) sum += log_prob;
-    return sum;
+    const std::size_t asked_from = tokenizer_.encode(prompt.substr(0, end_without_spaces(prompt))).size();
+    std::vector<double> by_length;
+    for (const std::string& choice : question.choices) {
+      const AskedText asked = keep_last(text_of(prompt + " " + choice, asked_from), context_ + 1);
+      const std::vector<double> log_probs = scorer_.score(asked.ids, asked.first);
+      result.log_probs.push_back(std::accumulate(log_probs.begin(), log_probs.end(), 0.0));
+      by_length.push_back(result.log_probs.back() / characters(choice));
+    }
+    result.chosen = greatest(result.log_probs), result.chosen_normalised = greatest(by_length);
+    result.answer = question.choices[result.chosen];
+    result.right = result.chosen == question.correct;
+    result.right_normalised = result.chosen_normalised == question.correct;
   }
 
   std::string written(const std::string& prompt) {
-    AskedText asked = text_of(prompt, std::nullopt);
-    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, context_ - most_written_));
-    keep_last(asked, room);
+    const AskedText asked = keep_last(text_of(prompt, std::nullopt), context_ - most_written_);
     std::string text;
-    scorer_.go_on(asked.ids, static_cast<std::size_t>(most_written_), tokenizer_.vocab_size(), [&](std::int64_t id) {
+    scorer_.go_on(asked.ids, most_written_, tokenizer_.vocab_size(), [&](std::int64_t id) {
       const auto token = static_cast<std::int32_t>(id);
       if (std::find(ends_.begin(), ends_.end(), token) != ends_.end()) return false;
       text += tokenizer_.decode(std::span(&token, 1), {.continues = true});
-      return trimmed(text).empty() || text.find('\n', text.find_first_not_of(" \t\n\r\f\v")) == std::string::npos;
+      return text.find('\n') == std::string::npos;
     });
-    const std::string line = replace_invalid_utf8(trimmed(text));
-    return line.substr(0, line.find('\n'));
+    return replace_invalid_utf8(written_answer(text));
   }
 
-  /// A text as the model reads it, with what stands before every one. A text whose very first token is asked for begins
-  /// a document.
+  /// A text as the model reads it, with what stands before every one; of its own tokens those from `asked_from` on are
+  /// asked for, if any.
   AskedText text_of(const std::string& text, std::optional<std::size_t> asked_from) {
     const std::vector<std::int32_t> ids = tokenizer_.encode(text);
     const auto opening = tokenizer_.opening_of(ids);
     AskedText result{{opening.begin(), opening.end()}};
-    if (result.ids.empty() && (ids.empty() || asked_from == 0) && !ends_.empty()) result.ids.push_back(ends_.front());
+    // Nothing predicts the very first token, but that a document begins.
+    if (result.ids.empty() && (ids.empty() || asked_from == 0)) result.ids.push_back(document_start());
     const std::size_t last = ids.empty() ? 0 : ids.size() - 1;
     result.first = std::max<std::size_t>(1, result.ids.size() + std::min(asked_from.value_or(0), last));
     result.ids.insert(result.ids.end(), ids.begin(), ids.end());
     return result;
   }
 
-  void keep_last(AskedText& asked, std::size_t most) {
+  std::int32_t document_start() const {
+    if (!ends_.empty()) return ends_.front();
+    throw UsageError("a prompt of spaces alone can't be answered: no token is known that begins a document",
+                     "let each prompt have a word");
+  }
+
+  AskedText keep_last(AskedText asked, std::size_t most) {
     tokens_ += static_cast<std::int64_t>(asked.ids.size());
-    if (asked.ids.size() <= most) return;
+    if (asked.ids.size() <= most) return asked;
     const std::size_t drop = asked.ids.size() - most;
     asked.ids.erase(asked.ids.begin(), asked.ids.begin() + static_cast<std::ptrdiff_t>(drop));
     asked.first = std::max<std::size_t>(1, asked.first - std::min(drop, asked.first));
     ++cut_;
+    return asked;
   }
 
   Tokenizer tokenizer_;
   std::vector<std::int32_t> ends_;
-  std::int64_t context_, most_written_;
+  std::size_t context_, most_written_;
   TextScorer scorer_;
   std::int64_t cut_ = 0, tokens_ = 0;
 };
@@ -169,22 +166,16 @@ QuestionsReport score_questions(Session& session, LoadedVersion version, const Q
   if (command.limit > 0 && questions.size() > static_cast<std::size_t>(command.limit)) {
     questions.resize(static_cast<std::size_t>(command.limit));
   }
+  say_if_longer(session, command.context, version.model.config, ", for which it was made");
   if (!command.domain.empty()) version.model = view_of(version.model, command.domain);
   Asker asker(std::move(version), command, session.device);
   const auto total = static_cast<std::int64_t>(questions.size());
   QuestionsReport report;
   for (std::int64_t done = 0; done < total; ++done) {
-    if (session.watcher.progress) session.watcher.progress("questions", done, total, kNoFigure, kNoFigure);
-    if (session.watcher.should_stop && session.watcher.should_stop()) {
-      throw EvaluationInterrupted("interrupted while questions were asked");
-    }
+    session.watcher.tell("questions", done, total);
+    if (session.watcher.stops()) throw EvaluationInterrupted("interrupted while questions were asked");
     const Question& question = questions[static_cast<std::size_t>(done)];
     report.questions.push_back(asker.ask(question, with_examples(examples, question)));
-    for (const double log_prob : report.questions.back().log_probs) {
-      if (std::isnan(log_prob)) {
-        throw Error("the model's numbers are not finite", "mformer undo goes back to the version before");
-      }
-    }
   }
   summarise(report);
   report.cut = asker.cut(), report.tokens = asker.tokens(), report.tokens_read = asker.tokens_read();

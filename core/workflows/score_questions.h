@@ -15,7 +15,7 @@ struct QuestionsCommand {
   std::string examples;  ///< File of those whose first `shots` stand before each question.
   std::int64_t shots = 0;
   std::int64_t limit = 0;               ///< Only the first so many questions; 0 = all.
-  std::int64_t max_answer_tokens = 64;  ///< Of an answer that the model writes.
+  std::int64_t max_answer_tokens = 64;  ///< Of an answer that the model writes; at most half the context.
   std::int64_t context = 0;             ///< Tokens that the model sees at most; 0 = its block size.
   std::string domain;                   ///< One hypothesis, "base" or a domain's name; empty = the posterior decides.
 };

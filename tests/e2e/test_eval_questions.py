@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import unittest
 
@@ -103,11 +104,10 @@ class Questions(mformer.EndToEndTest):
         for line, question in zip(lines, WRITTEN, strict=True):
             generated = work.run("generate", "--prompt", question["prompt"], "--temperature", "0", "--max-tokens", "8", "--dtype",
                                  "float32", "--json").json["text"]
-            self.assertEqual(line["answer"], generated.strip().split("\n")[0].strip())
+            self.assertEqual(line["answer"], generated.split("\n")[0].strip())
         self.write(work, [{**question, "answer": f"  {line['answer']} "} for question, line in zip(WRITTEN, lines)])
-        if all(line["answer"] for line in lines):
-            result, _ = self.log(work, "--max-answer-tokens", "8")
-            self.assertEqual(result["exact_match"]["mean"], 1)
+        result, _ = self.log(work, "--max-answer-tokens", "8")
+        self.assertEqual(result["exact_match"]["mean"], 1)
         self.assertIsNone(result["accuracy"])
 
     def test_the_table_says_what_was_measured(self):
@@ -139,6 +139,21 @@ class Questions(mformer.EndToEndTest):
         self.write(work, WRITTEN[:1])
         work.run(*run, "--log", "log.jsonl")
         self.assertNotIn("old", (work / "log.jsonl").read_text())
+
+    def test_a_log_that_can_not_be_written_takes_no_figures_with_it(self):
+        work = self.workspace()
+        self.write(work, CHOICES * 20)
+        small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        result = work.run("eval", "--tasks", "questions.jsonl", "--log", "log.jsonl", "--limit", "60", prepare=small, code=1)
+        self.assertIn("accuracy", result.out)
+        self.assertIn("log.jsonl", result.err)
+        self.assertFalse((work / "log.jsonl").exists())
+
+    def test_a_prompt_of_spaces_begins_a_document(self):
+        work = self.workspace()
+        self.write(work, [{"prompt": "  ", "choices": ["God", "zzz"], "answer": 0}])
+        _, (line,) = self.log(work)
+        self.assertTrue(all(p < 0 for p in line["log_probs"]), line)
 
     def test_ctrl_c_ends_it_without_a_log(self):
         work = self.workspace()

@@ -15,7 +15,7 @@ class QuestionsTest : public ::testing::Test {
     return read_questions(folder_ / "questions.jsonl", most);
   }
 
-  void refuses(const std::string& text, const std::string& says) {
+  void expect_refused(const std::string& text, const std::string& says) {
     SCOPED_TRACE(text.substr(0, 200));
     EXPECT_FALSE(mformer::testing::expect_error<Error>([&] { read(text); }, says).empty());
   }
@@ -42,28 +42,38 @@ TEST_F(QuestionsTest, AreReadInEveryForm) {
 }
 
 TEST_F(QuestionsTest, ThatCanNotBeUnderstoodAreRefusedByTheirLine) {
-  refuses("", "no question");
-  refuses("\n\n", "no question");
-  refuses("{\"prompt\": \"a\", \"answer\": \"b\"}\n[1]", "line 2: it is no object");
-  refuses("{", "line 1: ");
-  refuses(std::string(100'000, '['), "line 1: ");
-  refuses(R"({"answer": "b"})", "either 'prompt' or 'question'");
-  refuses(R"({"prompt": "a", "question": "b", "answer": "c"})", "either 'prompt' or 'question'");
-  refuses(R"({"prompt": 3, "answer": "c"})", "'prompt' must be a text, not 3");
-  refuses(R"({"prompt": "", "answer": "c"})", "'prompt' is empty");
-  refuses(R"({"prompt": "a"})", "no 'answer'");
-  refuses(R"({"prompt": "a", "answer": 3})", "'answer' must be a text");
-  refuses(R"({"prompt": "a", "choices": "ab", "answer": 0})", "at least two");
-  refuses(R"({"prompt": "a", "choices": ["x"], "answer": 0})", "at least two");
-  refuses(R"({"prompt": "a", "choices": ["x", ""], "answer": 0})", "a choice is empty");
+  expect_refused("", "no question");
+  expect_refused("\n\n", "no question");
+  expect_refused("{\"prompt\": \"a\", \"answer\": \"b\"}\n[1]", "line 2: it is no object");
+  expect_refused("{", "line 1: ");
+  expect_refused(std::string(100'000, '['), "line 1: ");
+  expect_refused(R"({"answer": "b"})", "either 'prompt' or 'question'");
+  expect_refused(R"({"prompt": "a", "question": "b", "answer": "c"})", "either 'prompt' or 'question'");
+  expect_refused(R"({"prompt": 3, "answer": "c"})", "'prompt' must be a text, not 3");
+  expect_refused(R"({"prompt": "", "answer": "c"})", "'prompt' is empty");
+  expect_refused(R"({"prompt": "a"})", "no 'answer'");
+  expect_refused(R"({"prompt": "a", "answer": 3})", "'answer' must be a text");
+  expect_refused(R"({"prompt": "a", "choices": "ab", "answer": 0})", "at least two");
+  expect_refused(R"({"prompt": "a", "choices": ["x"], "answer": 0})", "at least two");
+  expect_refused(R"({"prompt": "a", "choices": ["x", ""], "answer": 0})", "a choice is empty");
   for (const char* answer : {"2", "-1", "18446744073709551615", "\"C\"", "\"z\"", "1.0", "true", "\"\""}) {
-    refuses(std::string(R"({"prompt": "a", "choices": ["x", "y"], "answer": )") + answer + "}", "'answer'");
+    expect_refused(std::string(R"({"prompt": "a", "choices": ["x", "y"], "answer": )") + answer + "}", "'answer'");
   }
-  refuses("{\"prompt\": \"\x1b[31m\", \"choices\": [\"\x1b[31m\", 1], \"answer\": 0}", "line 1: ");
+  expect_refused(R"({"prompt": "a", "answer": " \n "})", "'answer' is empty");
+  expect_refused(R"({"prompt": "a", "answer": "one\ntwo"})", "several lines");
+  expect_refused("{\"prompt\": \"\x1b[31m\", \"choices\": [\"\x1b[31m\", 1], \"answer\": 0}", "line 1: ");
 }
 
 TEST_F(QuestionsTest, TooLargeAFileIsRefusedBeforeItIsRead) {
   EXPECT_THROW(read("{\"prompt\": \"a\", \"answer\": \"b\"}", 10), Error);
+}
+
+TEST_F(QuestionsTest, AnAnswerIsOneLineWithoutSpacesAround) {
+  EXPECT_EQ(read(R"({"prompt": "a", "answer": " 4 \n"})")[0].answer, "4");
+  EXPECT_EQ(written_answer("  forty two\t\nand more"), "forty two");
+  EXPECT_EQ(written_answer("\nforty two"), "") << "the line ended before it";
+  EXPECT_EQ(written_answer(" \t"), "");
+  EXPECT_EQ(written_answer(""), "");
 }
 
 TEST_F(QuestionsTest, StandAfterTheirExamples) {

@@ -8,6 +8,7 @@
 
 #include "core/model/domains.h"
 #include "core/training/mix_posterior.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/tiny_domains.h"
 
 namespace mformer {
@@ -102,6 +103,19 @@ TEST(TextScorer, ReadsWhatTextsShareOnce) {
   text[50] = 4;
   scorer.score(text, 50);
   EXPECT_EQ(scorer.tokens_read(), 53) << "the end of what is shared, and the answer";
+}
+
+TEST(TextScorer, SaysSoWhereNumbersAreNotFinite) {
+  for (Model model : {tiny_model(), tiny_model_with_domains(tiny_config(), 0.3)}) {
+    model.ln_f.weight = at::full_like(model.ln_f.weight, std::numeric_limits<float>::quiet_NaN());
+    TextScorer scorer(clone(model), at::kFloat);
+    testing::expect_error<Error>([&] { scorer.score({1, 2, 3}, 1); }, "not finite numbers");
+    testing::expect_error<Error>(
+        [&] {
+          scorer.go_on({1, 2}, 3, kVocabulary, [](std::int64_t) { return true; });
+        },
+        "not finite numbers");
+  }
 }
 
 TEST(TextScorer, GoesOnWithTheLikeliestTokens) {
