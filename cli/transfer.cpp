@@ -120,13 +120,9 @@ void run_push(const TransferFlags& flags, const GlobalOptions& global) {
   } else {
     require_another(workspace.registry(), place.path);
     WorkspaceAt there(place.path, workspace.registry().identity());
-    if (flags.dry_run) {
-      LocalTarget target(there.to_read());
-      all = transfer(source, target, transfer_options(flags, false), watching.watcher());
-    } else {
-      LocalTarget target(there.to_write());
-      all = transfer(source, target, transfer_options(flags, false), watching.watcher());
-    }
+    const Served served = there.served(!flags.dry_run);
+    ServedTarget target(served);
+    all = transfer(source, target, transfer_options(flags, false), watching.watcher());
   }
   watching.end();
   report_transfer("push", flags, all, global);

@@ -13,7 +13,7 @@ namespace {
 void run_transfer_peer(const GlobalOptions& global) {
   WorkspaceAt workspace(new_workspace_folder(global));
   Wire wire(STDIN_FILENO, STDOUT_FILENO, [] { return interrupted(); });
-  serve(wire, {[&] { return workspace.to_read(); }, [&]() -> RegistrySession& { return workspace.to_write(); }});
+  serve(wire, workspace.served(/*writes=*/false));
 }
 
 }  // namespace

@@ -11,9 +11,13 @@ namespace mformer {
 /// that are made at once don't meet, and one that fails or is killed takes nothing with it but itself.
 class NewWorkspace {
  public:
+  /// What becomes of objects that one which fails or is killed has put: they go with it, or the next one that keeps
+  /// them too, in the same `dir`, has them from the beginning.
+  enum class Objects { go, stay };
+
   /// Makes `dir`, if it is missing, and in it the unfinished registry. Throws Error if `dir` has a .mformer with
   /// anything in it.
-  explicit NewWorkspace(const std::filesystem::path& dir);
+  explicit NewWorkspace(const std::filesystem::path& dir, Objects objects = Objects::go);
   ~NewWorkspace();
   NewWorkspace(const NewWorkspace&) = delete;
   NewWorkspace& operator=(const NewWorkspace&) = delete;
@@ -27,7 +31,7 @@ class NewWorkspace {
 
  private:
   std::filesystem::path dir_, target_;
-  bool made_dir_;
+  bool made_dir_, keeps_objects_;
   std::optional<ScratchFolder> scratch_;
 };
 

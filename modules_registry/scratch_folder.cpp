@@ -47,10 +47,12 @@ void remove_dead(const fs::path& parent, const std::string& prefix, const Scratc
 
 }  // namespace
 
-ScratchFolder::ScratchFolder(const fs::path& parent, const std::string& kind, Remove remove)
+ScratchFolder::ScratchFolder(const fs::path& parent, const std::string& kind, Remove remove, bool take_over)
     : remove_(std::move(remove)) {
   const std::string prefix = std::string(kTemporaryPrefix) + kind + "-";
+  const bool has_one = take_over && take_over_dead(parent, prefix);
   remove_dead(parent, prefix, remove_);
+  if (has_one) return;
   // Between making the folder and locking it another process may take it for a dead one: then it is made again.
   constexpr int kTries = 100;
   for (int tries = 1;; ++tries) {
@@ -66,6 +68,23 @@ ScratchFolder::ScratchFolder(const fs::path& parent, const std::string& kind, Re
     if (lock_ >= 0) ::close(std::exchange(lock_, -1));
     if (tries == kTries) throw_file_error("write", path, ENOENT);
   }
+}
+
+bool ScratchFolder::take_over_dead(const fs::path& parent, const std::string& prefix) {
+  std::error_code error;
+  fs::directory_iterator entry(parent, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (!entry->path().filename().string().starts_with(prefix)) continue;
+    const int folder = open_folder(entry->path());
+    if (folder < 0) continue;
+    if (is_own(folder) && ::flock(folder, LOCK_EX | LOCK_NB) == 0 && is_at(folder, entry->path())) {
+      path_ = entry->path();
+      lock_ = folder;
+      return true;
+    }
+    ::close(folder);
+  }
+  return false;
 }
 
 ScratchFolder::~ScratchFolder() {

@@ -13,9 +13,9 @@ class ScratchFolder {
   /// Takes away what may go with a folder of this kind, and nothing else. Must not throw.
   using Remove = std::function<void(const std::filesystem::path&)>;
 
-  /// Removes the dead folders of this kind in `parent`, which must be there, and makes a new one. Throws Error if that
-  /// fails.
-  ScratchFolder(const std::filesystem::path& parent, const std::string& kind, Remove remove);
+  /// Removes the dead folders of this kind in `parent`, which must be there, and makes a new one; with `take_over` the
+  /// first of the dead ones, as it is, stands in for that. Throws Error if that fails.
+  ScratchFolder(const std::filesystem::path& parent, const std::string& kind, Remove remove, bool take_over = false);
   ~ScratchFolder();
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
@@ -27,6 +27,8 @@ class ScratchFolder {
   void now_at(std::filesystem::path path) { path_ = std::move(path); }
 
  private:
+  bool take_over_dead(const std::filesystem::path& parent, const std::string& prefix);
+
   std::filesystem::path path_;
   Remove remove_;
   int lock_ = -1, other_lock_ = -1;

@@ -44,12 +44,12 @@ class Answering {
     }
     if (what == "objects") return send_objects(hashes_of(answer_of(request, "hashes")));
     if (what == "decide") {
-      LocalTarget target(served_.to_read());
+      ServedTarget target(served_);
       const bool beside = answer_of(request, "beside") == true;
       return wire_.send({{"decision", to_json(target.decide(offer_of(answer_of(request, "offer")), beside))}});
     }
     if (what == "missing") {
-      LocalTarget target(served_.to_read());
+      ServedTarget target(served_);
       return wire_.send({{"missing", target.missing(parcel_of(answer_of(request, "parcel")))}});
     }
     if (what == "receive") return receive(request);
@@ -77,7 +77,7 @@ class Answering {
 
   void receive(const json& request) {
     is_amid_objects_ = true;
-    LocalTarget target(served_.to_write());
+    ServedTarget target(served_);
     const VersionRecord current =
         target.receive(decision_of(answer_of(request, "decision")), parcel_of(answer_of(request, "parcel")),
                        [&](const std::vector<std::string>& missing, const TakeObject& take) {
@@ -160,6 +160,20 @@ VersionRecord RemoteTarget::receive(const Decision& decision, const Parcel& parc
   const json& number = answer_of(done, "number");
   current.number = number.is_number_integer() ? number.get<int>() : 0;
   current.removed = answer_of(done, "removed") == true;
+  return current;
+}
+
+Decision ServedTarget::decide(const Offer& offer, bool may_keep_beside) {
+  return LocalTarget(served_.to_read()).decide(offer, may_keep_beside);
+}
+
+std::vector<std::string> ServedTarget::missing(const Parcel& parcel) {
+  return LocalTarget(served_.to_read()).missing(parcel);
+}
+
+VersionRecord ServedTarget::receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) {
+  const VersionRecord current = LocalTarget(served_.to_write()).receive(decision, parcel, deliver);
+  if (served_.received) served_.received();
   return current;
 }
 

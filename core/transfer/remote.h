@@ -36,6 +36,19 @@ class RemoteTarget : public Target {
 struct Served {
   std::function<const Registry*()> to_read;  ///< null: there is none yet
   std::function<RegistrySession&()> to_write;
+  std::function<void()> received;  ///< a model is there, whole; what to_write() gave is not used any more. May be empty
+};
+
+/// The same as a target: what it opens, it opens when that is needed.
+class ServedTarget : public Target {
+ public:
+  explicit ServedTarget(const Served& served) : served_(served) {}
+  Decision decide(const Offer& offer, bool may_keep_beside) override;
+  std::vector<std::string> missing(const Parcel& parcel) override;
+  VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+
+ private:
+  const Served& served_;
 };
 
 /// Answers until the other end ends. What goes wrong with a request is told there, and ends nothing.

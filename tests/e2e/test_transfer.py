@@ -272,6 +272,49 @@ class TransferTest(mformer.EndToEndTest):
         work.run("push", f"host:{there.path}", env=ssh)
         self.assertEqual(self.hashes(there), self.hashes(work))
 
+    def test_killed_on_its_way_into_a_new_folder_it_leaves_no_workspace_and_goes_on_with_what_came(self):
+        work, there = self.workspace(), self.folder("new")
+        ssh = self.ssh(work)
+        cut = self.temporary / "bin" / "cut-ssh"
+        cut.write_text(CUT.format(limit=str(self.temporary / "limit")))
+        cut.chmod(0o755)
+        (self.temporary / "limit").write_text("1500000")
+        work.run("push", f"host:{there.path}", code=1, env={**ssh, "MFORMER_SSH": str(cut)})
+        self.assertEqual([path.name[:18] for path in there.path.iterdir()], [".tmp-init-receive-"])
+        there.refuses("models", code=1, says="no workspace")
+        came = len([path for path in there.path.rglob("*") if path.is_file() and "/objects/" in str(path)])
+        self.assertGreater(came, 0)
+        self.assertEqual(self.arrivals(work, "push", there.path, "--dry-run")["base"][0], "made")
+        total = len(self.rows(work, "SELECT 1 FROM objects"))
+        self.assertEqual(self.arrivals(work, "push", f"host:{there.path}", env=ssh)["base"], ("made", "base", total - came))
+        self.assertEqual([path.name for path in there.path.iterdir()], [".mformer"])
+        there.check_sound()
+        self.same_objects(work, there)
+        # What is left of a creation that an older program was killed in is none either; an init takes the rest away.
+        empty = self.other("folders")
+        (empty.path / ".mformer" / "objects").mkdir(parents=True)
+        work.run("push", empty.path)
+        third = self.other("third")
+        third.path.mkdir()
+        work.run("push", f"host:{third.path}", code=1, env={**ssh, "MFORMER_SSH": str(cut)})
+        third.run("init", "--preset", "tiny", "--no-tokenizer")
+        self.assertEqual([path.name for path in third.path.iterdir()], [".mformer"])
+
+    def test_two_pushes_into_one_new_folder_leave_one_whole_workspace(self):
+        work, there = self.workspace(), self.other("new")
+        for _ in range(4):
+            both = [work.start("push", there.path) for _ in range(2)]
+            for process in both:
+                process.wait(timeout=mformer.TIMEOUT_S)
+                said = process.communicate()
+                self.assertIn(process.returncode, (0, 1), said)
+            self.assertIn(0, [process.returncode for process in both])
+            self.assertEqual([path.name for path in there.path.iterdir()], [".mformer"])
+            there.check_sound()
+            self.assertEqual(self.hashes(there), self.hashes(work))
+            shutil.rmtree(there.path)
+        work.run("push", there.path)
+
     def test_a_collection_beside_it_takes_nothing_of_what_comes(self):
         work, there = self.workspace(), self.other()
         work.run("push", there.path)

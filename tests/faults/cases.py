@@ -88,6 +88,7 @@ THIN = (
     Case("undo", ("undo",), thin=True),
     Case("redo", ("redo",), thin=True, spoil=after("undo")),
     Case("push", ("push", "copy", "small"), "copy", thin=True, spoil=after("push", "copy", "dense")),
+    Case("push --into a new folder", ("push", "new", "small"), "new", thin=True),
     Case("pull", ("--workspace", "copy", "pull", ".", "dense"), "copy", thin=True, spoil=after("push", "copy", "small")),
     Case("move", ("move", "base", "base@1"), thin=True),
     Case("branch", ("branch", "twig", "base@1"), thin=True),
