@@ -55,6 +55,8 @@ class StagesTest(mformer.EndToEndTest):
                      ("eval", "--domain", "base"),
                      ("eval", "--matrix", "--max-tokens", "400"),
                      ("verify", "base", "--against", "base@3", "--max-tokens", "300"),
+                     ("blame", "both", "--task", "qa", "--max-tokens", "300"),
+                     ("blame", "both", "--task", "german"),
                      ("inspect", "routing", "--refresh", "--max-tokens", "300"),
                      ("inspect", "keep-curve", "--task", "qa", "--fractions", "1,0.5", "--seeds", "2", "--max-tokens", "300"),
                      ("export", "eighth", "--quantize", "int8", "--model", "base@3", "--max-tokens", "300")):
