@@ -1,9 +1,11 @@
 #include "core/model/heads.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/clamp.h>
 
 #include <utility>
+#include <vector>
 
 #include "kernels/rms_norm.h"
 #include "kernels/softmax_attention.h"
@@ -27,6 +29,12 @@ at::Tensor read_keys(const ModelConfig& config, std::size_t layer, const Heads& 
   }
   const std::int64_t window = config.form.window_of(static_cast<std::int64_t>(layer));
   return kernels::softmax_attention(heads.query, heads.key, heads.value, key_mask, config.score_scale(), window);
+}
+
+/// What queries read as the second maps take it.
+at::Tensor as_rows(const ModelConfig& config, at::Tensor read) {
+  if (!config.form.att_routed) read = read.transpose(2, 3);  // modules first, then their queries
+  return read.reshape({read.size(0) * read.size(1), -1, config.att_hidden});
 }
 
 }  // namespace
@@ -63,9 +71,26 @@ at::Tensor read_heads(const ModelConfig& config, std::size_t layer, Heads heads,
 at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
                   const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
                   KeyValueCache* cache) {
-  at::Tensor read = read_heads(config, layer, std::move(heads), rotary, key_mask, cache);
-  if (!config.form.att_routed) read = read.transpose(2, 3);  // modules first, then their queries
-  return read.reshape({read.size(0) * read.size(1), -1, config.att_hidden});
+  return as_rows(config, read_heads(config, layer, std::move(heads), rotary, key_mask, cache));
+}
+
+at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
+                  const std::optional<kernels::RotaryTable>& rotary, std::span<const TextPart> parts) {
+  if (rotary.has_value()) {
+    heads.query = kernels::rotate(heads.query, *rotary, 0);
+    heads.key = kernels::rotate(heads.key, *rotary, 0);
+  }
+  std::vector<at::Tensor> read;
+  std::int64_t first = 0;
+  for (const TextPart& part : parts) {
+    const at::Tensor key = heads.key.narrow(1, first, part.tokens);
+    // The same tensor is kept once (KeyValueCache::append).
+    const at::Tensor value = heads.key.is_same(heads.value) ? key : heads.value.narrow(1, first, part.tokens);
+    read.push_back(
+        read_heads(config, layer, {heads.query.narrow(1, first, part.tokens), key, value}, {}, {}, part.cache));
+    first += part.tokens;
+  }
+  return as_rows(config, at::cat(read, 1));
 }
 
 }  // namespace mformer

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 
 #include "core/formats/model_config.h"
 #include "core/model/forward.h"
+#include "core/model/parts_forward.h"
 #include "kernels/rotary.h"
 
 // The middle of an attention layer, between the modules' two maps: the same whether a model is trained or only answers.
@@ -34,5 +36,10 @@ at::Tensor read_heads(const ModelConfig& config, std::size_t layer, Heads heads,
 at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
                   const std::optional<kernels::RotaryTable>& rotary, const std::optional<at::Tensor>& key_mask,
                   KeyValueCache* cache);
+
+/// attend() where the tokens, a batch of one, are those of `parts`, one after the other: each reads its own cache
+/// alone.
+at::Tensor attend(const ModelConfig& config, std::size_t layer, Heads heads,
+                  const std::optional<kernels::RotaryTable>& rotary, std::span<const TextPart> parts);
 
 }  // namespace mformer

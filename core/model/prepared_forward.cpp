@@ -1,10 +1,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 
 #include "core/model/heads.h"
 #include "core/model/inference.h"
+#include "core/model/parts_forward.h"
 #include "core/model/pass_inputs.h"
 #include "core/model/rotary.h"
 #include "core/model/token_step.h"
@@ -30,16 +32,21 @@ void check(const ForwardOptions& options) {
 class Pass {
  public:
   Pass(const PreparedModel& model, const at::Tensor& input_ids, const at::Tensor& key_mask,
-       const ForwardOptions& options)
+       const ForwardOptions& options, std::span<const TextPart> parts = {})
       : config_(model.config),
         form_(model.config.form),
         prepared_(model),
         options_(options),
+        parts_(parts),
         batch_(input_ids.size(0)),
         tokens_(input_ids.size(1)),
         x_(kernels::embedding(model.wte, model.config.n_embd, input_ids.contiguous().view({-1}))) {
     if (key_mask.defined()) key_mask_ = key_mask;
     if (form_.embedding_scale != 1) x_.mul_(form_.embedding_scale);
+    if (!parts.empty()) {
+      if (form_.rotary.kind != RotaryKind::none) rotary_ = rotary_of_parts();
+      return;
+    }
     at_once_ = batch_ * tokens_ == 1 && options.cache != nullptr && !key_mask_ && !options.hidden_states &&
                takes_token_steps(model);
     if (at_once_ || form_.rotary.kind == RotaryKind::none) return;
@@ -64,10 +71,25 @@ class Pass {
     output.hidden = last_norm();
     if (options_.hidden_states) output.hidden_states.push_back(output.hidden);
     if (options_.cache != nullptr) options_.cache->advance(tokens_);
+    for (const TextPart& part : parts_) part.cache->advance(part.tokens);
     return output;
   }
 
  private:
+  kernels::RotaryTable rotary_of_parts() const {
+    std::vector<at::Tensor> cos, sin;
+    for (const TextPart& part : parts_) {
+      auto table = rotary_positions(form_.rotary, config_.head_size(), part.cache->length(), part.tokens);
+      cos.push_back(std::move(table.cos)), sin.push_back(std::move(table.sin));
+    }
+    return {at::cat(cos), at::cat(sin)};
+  }
+
+  at::Tensor read_keys(std::size_t layer, const Heads& made, const std::optional<kernels::RotaryTable>& rotary) const {
+    if (!parts_.empty()) return attend(config_, layer, made, rotary, parts_);
+    return attend(config_, layer, made, rotary, key_mask_, options_.cache);
+  }
+
   at::Tensor norm(const Affine& affine, double eps, at::ScalarType dtype) const {
     if (form_.norm == NormKind::rms) return kernels::rms_norm(x_, affine.weight, eps, dtype);
     return kernels::layer_norm(x_, affine.weight, affine.bias, dtype);
@@ -217,8 +239,7 @@ class Pass {
       // Turned where they lie: a decoded token would notice two copies more.
       const bool in_place = rotary_.has_value() && form_.qk_norm == QkNorm::none && form_.clip_qkv <= 0;
       if (in_place) kernels::rotate_in_place(slots, *rotary_, config_.n_head + 1);
-      const at::Tensor read = attend(config_, layer, module_heads(block, slots), in_place ? std::nullopt : rotary_,
-                                     key_mask_, options_.cache);
+      const at::Tensor read = read_keys(layer, module_heads(block, slots), in_place ? std::nullopt : rotary_);
       add_whole(bank, read.view({x.size(0), -1}));
       return add_bias(block.att_bias);
     }
@@ -226,8 +247,7 @@ class Pass {
     const auto dispatch = dispatch_of(bank, choice);
     const at::Tensor slots = kernels::slots_from_rows(raise(bank, x, dispatch), dispatch);
     const Heads made = bank.routed ? shared_heads(block, x, slots) : module_heads(block, slots);
-    const at::Tensor rows =
-        kernels::rows_from_slots(attend(config_, layer, made, rotary_, key_mask_, options_.cache), dispatch);
+    const at::Tensor rows = kernels::rows_from_slots(read_keys(layer, made, rotary_), dispatch);
     add_second_maps(bank, rows, choice, dispatch);
     add_bias(block.att_bias);
   }
@@ -236,6 +256,7 @@ class Pass {
   const ModelForm& form_;
   const PreparedModel& prepared_;
   const ForwardOptions& options_;
+  const std::span<const TextPart> parts_;  ///< Of a batch of one, in which texts follow each other; empty = no parts.
   const std::int64_t batch_, tokens_;
   bool at_once_ = false;  ///< One token, in one go through all layers.
   std::optional<at::Tensor> key_mask_;
@@ -249,6 +270,18 @@ ForwardOutput forward(const PreparedModel& model, const at::Tensor& ids, const F
   check(options);
   check_ids(ids, model.config.vocab_size);
   return Pass(model, ids, checked_mask(options, ids), options).run();
+}
+
+at::Tensor forward_parts(const PreparedModel& model, const at::Tensor& ids, std::span<const TextPart> parts,
+                         std::vector<BlockTrace>* routing) {
+  ForwardOptions how;
+  if (parts.size() == 1) how.cache = parts[0].cache, parts = {};  // a single token then takes the shortest way
+  const at::Tensor input = ids.unsqueeze(0);
+  check(how);
+  check_ids(input, model.config.vocab_size);
+  ForwardOutput output = Pass(model, input, {}, how, parts).run();
+  if (routing != nullptr) *routing = std::move(output.routing);
+  return output.hidden[0];
 }
 
 at::Tensor logits_of(const PreparedModel& model, const at::Tensor& hidden) {
