@@ -23,14 +23,6 @@ namespace {
 /// Room for keys and values that is reserved at once; longer texts double it.
 constexpr std::int64_t kMostPositionsReserved = 4096;
 
-/// bfloat16 weights are computed with as they are, all others in float32, if the user does not say otherwise.
-at::ScalarType inference_dtype(const Model& model, const std::string& name) {
-  if (name.empty() && model.config.block_bits() != 0) return at::kChar;
-  if (name == "int4") return kInt4;
-  if (name.empty()) return model.wte.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
-}
-
 /// What the model reads before it writes. A conversation's template writes the opening itself.
 ChatPrompt prompt_of(const LoadedVersion& version, const GenerateOptions& options) {
   if (options.chat) return chat_prompt(version, *options.chat);
@@ -43,6 +35,13 @@ ChatPrompt prompt_of(const LoadedVersion& version, const GenerateOptions& option
 }
 
 }  // namespace
+
+at::ScalarType inference_dtype(const Model& model, const std::string& name) {
+  if (name.empty() && model.config.block_bits() != 0) return at::kChar;
+  if (name == "int4") return kInt4;
+  if (name.empty()) return model.wte.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  return name == "int8" ? at::kChar : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
 
 std::vector<std::int32_t> end_tokens(const Tokenizer& tokenizer, const ModelConfig& config) {
   std::vector<std::int32_t> ends;

@@ -47,6 +47,10 @@ struct Generated {
 /// those that the model's config names and the tokenizer has. Empty if there are none.
 std::vector<std::int32_t> end_tokens(const Tokenizer& tokenizer, const ModelConfig& config);
 
+/// What a model computes in: by its name (GenerateOptions::dtype), or, without one, as it is stored: blocks as such,
+/// bfloat16 as it is, all others in float32.
+at::ScalarType inference_dtype(const Model& model, const std::string& name);
+
 /// Continues the prompt; an empty one starts a document. The first token of end_tokens() that comes ends it, and of a
 /// conversation the token that ends the assistant's turn. `on_text`
 /// gets pieces of whole characters as they come. The version's model is made ready for inference: pass a temporary, or

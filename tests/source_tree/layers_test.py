@@ -26,6 +26,7 @@ BELOW = {
     "core/workflows": ("core/surgery", "core/decoding", "core/history", "core/workspace", "core/training",
                        "core/checkpoint", "core/model", "core/families", "core/text", "core/formats", "core/device",
                        "kernels", "modules_registry"),
+    "core/serving": ("core/workflows", "core/workspace", "core/decoding", "core/model", "core/text", "core/formats", "kernels", "modules_registry"),
     "cli": ("core", "kernels", "modules_registry"),
 }
 WITHOUT_TENSORS = ("modules_registry", "core/formats", "core/families", "core/text", "cli/terminal")
