@@ -38,6 +38,7 @@ void setup_verify(CLI::App& parent, const GlobalOptions& global);
 void setup_blame(CLI::App& parent, const GlobalOptions& global);
 void setup_probe(CLI::App& parent, const GlobalOptions& global);
 void setup_generate(CLI::App& parent, const GlobalOptions& global);
+void setup_serve(CLI::App& parent, const GlobalOptions& global);
 void setup_models(CLI::App& parent, const GlobalOptions& global);
 void setup_model(CLI::App& parent, const GlobalOptions& global);
 void setup_tag(CLI::App& parent, const GlobalOptions& global);
@@ -84,6 +85,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_blame(root, global);
   setup_probe(root, global);
   setup_generate(root, global);
+  setup_serve(root, global);
   setup_models(root, global);
   setup_model(root, global);
   setup_tag(root, global);

@@ -18,7 +18,7 @@ libtorch=$cache/libtorch-2.11.0
 minja=$cache/minja-of-llama-cpp-python-0.3.16
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
           libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
-          libpcre2-dev libonig-dev libutf8proc-dev libssl-dev)
+          libpcre2-dev libonig-dev libutf8proc-dev libssl-dev libcpp-httplib-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit "${3:-1}"; }

@@ -3,6 +3,7 @@ import unittest
 
 import mformer
 import schemas
+import served
 import tensors
 
 TRAIN = ("--steps", "2", *mformer.QUICK)
@@ -31,6 +32,7 @@ LINES = (
     ("branch", "leaf"), ("move", "base", "base@2"), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
     ("diff", "base@1", "base@2"), ("diff", "base@1", "base@2", "--norms", "--task", "english", "--max-tokens", "100"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
 MODULE = ("inspect", "module")  # and a uid
+SERVE = ("serve",)  # goes on after what it prints
 GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
 
@@ -76,8 +78,14 @@ class JsonContractTest(mformer.EndToEndTest):
                 self.assertEqual((data["version"], data["command"]), (1, name_of(line)))
                 self.assertIsNone(schemas.check(name_of(line), data))
 
+    def test_a_server_prints_its_object_first(self):
+        server = served.Server(self.workspace())
+        self.assertEqual(server.stop(), (0, ""))
+        self.assertEqual(list(server.started)[:2], ["version", "command"])
+        self.assertIsNone(schemas.check("serve", server.started))
+
     def test_every_command_is_among_those_that_are_tried(self):
-        tried = {name_of(line) for line in (*LINES, MODULE)} | {" ".join(ARRAY_OF_IDS)}
+        tried = {name_of(line) for line in (*LINES, MODULE, SERVE)} | {" ".join(ARRAY_OF_IDS)}
         self.assertEqual({" ".join(command) for command in all_commands(self.folder())}, tried)
 
     def test_schemas_refuse_what_they_do_not_describe(self):
@@ -92,7 +100,7 @@ class JsonContractTest(mformer.EndToEndTest):
             self.assertEqual(list(schemas.undescribed(json.loads(path.read_text()))), [], f"{path.name}: say what these fields are")
 
     def test_every_schema_is_of_a_command(self):
-        commands = {schemas.file_of(name_of(line)).name for line in (*LINES, MODULE)} | {"error.json"}
+        commands = {schemas.file_of(name_of(line)).name for line in (*LINES, MODULE, SERVE)} | {"error.json"}
         self.assertEqual({path.name for path in schemas.FOLDER.glob("*.json")}, commands)
 
     def test_every_help_page_has_an_example_of_the_command(self):
