@@ -11,6 +11,7 @@ cd "$(dirname "$0")/../.."
 recipes/interop/python.sh | sed '$d'
 [ $# -gt 0 ] && [[ " $* " != *" llama_cpp "* ]] || recipes/interop/llama.sh | sed '$d'
 [ $# -gt 0 ] && [[ " $* " != *" harness "* ]] || recipes/interop/harness.sh | sed '$d'
+[ $# -gt 0 ] && [[ " $* " != *" serve "* ]] || recipes/interop/clients.sh | sed '$d'
 recipes/build.sh
 export MFORMER_BIN=$PWD/build/release/bin/mformer
 failed=()

@@ -32,11 +32,19 @@ def task(asked):
     }
 
 
+def served(asked):
+    """The model behind a server; `model` has its tokens."""
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+    # It takes one token less than it is told, of which the last is only asked for.
+    return LocalCompletionsAPI(model="m", base_url=asked["server"] + "/v1/completions", tokenizer=asked["model"], tokenized_requests=True,
+                               max_length=asked["context"] + 2, num_concurrent=4, max_gen_toks=asked.get("tokens", 256))
+
+
 def main():
     asked = json.loads(sys.argv[1])
     logging.disable(logging.WARNING)
     # Its cache of logits mixes up questions that are asked twice.
-    model = HFLM(pretrained=asked["model"], dtype="float32", device="cpu", batch_size=1, logits_cache=False)
+    model = served(asked) if "server" in asked else HFLM(pretrained=asked["model"], dtype="float32", device="cpu", batch_size=1, logits_cache=False)
     done = simple_evaluate(model, tasks=[task(asked)], log_samples=True, bootstrap_iters=1000)
     results = {name.split(",")[0]: value for name, value in done["results"]["asked"].items()}
     samples = sorted(done["samples"]["asked"], key=lambda sample: sample["doc_id"])
