@@ -147,6 +147,12 @@ void throw_file_error(std::string_view verb, const fs::path& path, int code) {
   throw Error("can't " + std::string(verb) + " '" + path.string() + "': " + std::strerror(code), hint_for(code));
 }
 
+void throw_may_not_last(const Error& error, const fs::path& path) {
+  throw Error(
+      std::string(error.what()) + "; the new '" + path.string() + "' is there, but may not outlive a power failure",
+      error.hint());
+}
+
 Bytes as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
@@ -203,9 +209,10 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
   unfinished.done = true;
   try {
     sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
-  } catch (const Error&) {
-    if (is_new && has_name(file.get(), path)) ::unlink(path.c_str());  // it is said not to be written
-    throw;
+  } catch (const Error& error) {
+    if (!has_name(file.get(), path)) throw;
+    if (is_new && ::unlink(path.c_str()) == 0) throw;  // it is said not to be written
+    throw_may_not_last(error, path);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "modules_registry/files.h"
 #include "modules_registry/paths.h"
 #include "modules_registry/registry.h"
+#include "modules_registry/temporaries.h"
 
 namespace mformer {
 namespace {
@@ -112,8 +113,8 @@ void NewWorkspace::put_in_place() {
   }
   try {
     sync_folder(target_.parent_path());
-  } catch (const Error&) {
-    ::rename(target_.c_str(), made.c_str());
+  } catch (const Error& error) {
+    if (::rename(target_.c_str(), made.c_str()) != 0) throw_may_not_last(error, target_);
     throw;
   }
 }

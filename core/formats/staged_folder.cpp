@@ -14,6 +14,7 @@
 #include "core/formats/quoted_name.h"
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
+#include "modules_registry/temporaries.h"
 
 namespace mformer {
 namespace {
@@ -151,8 +152,11 @@ void StagedFolder::move_to(const fs::path& target, bool overwrite) {
 void StagedFolder::put_where_nothing_was(const fs::path& target, bool was_folder) {
   try {
     sync_folder(target.parent_path());
-  } catch (const Error&) {
-    if (::rename(target.c_str(), path().c_str()) != 0) scratch_.now_at({});  // it is where it was asked for, and stays
+  } catch (const Error& error) {
+    if (::rename(target.c_str(), path().c_str()) != 0) {
+      scratch_.now_at({});
+      throw_may_not_last(error, target);
+    }
     if (was_folder) ::mkdir(target.c_str(), 0777);
     throw;
   }
@@ -165,9 +169,10 @@ void StagedFolder::exchange_with(const fs::path& target) {
   try {
     require_export(path(), target);
     sync_folder(target.parent_path());
-  } catch (const Error&) {
-    if (!exchange(path(), target)) scratch_.now_at({});  // then both stay, the old one under the temporary name
-    throw;
+  } catch (const Error& error) {
+    if (exchange(path(), target)) throw;
+    scratch_.now_at({});  // both stay, the old one under the temporary name
+    throw_may_not_last(error, target);
   }
 }
 
