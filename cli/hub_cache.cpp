@@ -1,5 +1,6 @@
 #include "cli/hub_cache.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -39,7 +40,13 @@ bool is_hub_name(const std::string& text) {
   return letters.find_first_not_of(allowed) == std::string::npos && text[slash + 1] != '.';
 }
 
+/// The first line; of what is no file, or is longer than any name (a link to a device, say), that something stands
+/// there.
 std::string revision_in(const fs::path& file) {
+  constexpr std::uintmax_t longest = 4096;
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > longest) return "?";
   std::ifstream in(file);
   std::string line;
   std::getline(in, line);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
@@ -28,16 +30,26 @@ std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
   return chosen;
 }
 
+constexpr std::uintmax_t kLongestSession = std::uintmax_t{16} << 20U;  // with the arguments of a long command line
+constexpr std::uintmax_t kLongestMetrics = std::uintmax_t{1} << 30U;   // of ten million steps
+constexpr std::size_t kLongestStep = 4096;                             // a line of metrics is some hundred bytes
+
+/// Nothing of what is no file (a pipe would keep the log waiting), or longer than a program of ours writes it.
+std::string bounded_text(const fs::path& file, std::uintmax_t longest) {
+  std::error_code none;
+  if (!fs::is_regular_file(file, none) || fs::file_size(file, none) > longest) return {};
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 /// Whether the run in the folder may be this operation's.
 bool may_be_run_of(const fs::path& folder, const OperationRecord& operation) {
-  std::error_code none;
-  if (!fs::is_regular_file(folder / "session.json", none)) return false;  // a pipe would keep the log waiting
-  std::ifstream file(folder / "session.json");
-  const ordered_json whose = ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
-  return whose == ordered_json{{"command", operation.command},
-                               {"arguments_json", operation.arguments_json},
-                               {"seed", operation.seed},
-                               {"code_version", operation.code_version}};
+  const nlohmann::json whose = nlohmann::json::parse(bounded_text(folder / "session.json", kLongestSession), nullptr,
+                                                     /*allow_exceptions=*/false);
+  return whose == nlohmann::json{{"command", operation.command},
+                                 {"arguments_json", operation.arguments_json},
+                                 {"seed", operation.seed},
+                                 {"code_version", operation.code_version}};
 }
 
 /// Milliseconds since 1970; 0 where there are no metrics.
@@ -49,10 +61,9 @@ std::int64_t last_written_ms(const fs::path& folder) {
 
 PastRun read_run(const fs::path& folder) {
   PastRun run{folder.string(), {}};
-  std::error_code none;
-  if (!fs::is_regular_file(folder / "metrics.jsonl", none)) return run;
-  std::ifstream file(folder / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
+  std::istringstream lines(bounded_text(folder / "metrics.jsonl", kLongestMetrics));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.size() > kLongestStep) continue;
     const ordered_json step = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!step.is_object() || !step.contains("step") || !step.contains("loss")) continue;  // a line cut off
     if (step["step"].is_number_integer() && step["loss"].is_number()) {

@@ -273,6 +273,12 @@ class LargeModels(mformer.EndToEndTest):
         self.assertIn("no model of that name in the hub's cache", missing.err)
         (model / "refs" / "main").write_text("../../../etc")
         work.refuses("import", model, "--name", "x", code=1, says="no snapshot")
+        (model / "refs" / "main").unlink()
+        (model / "refs" / "main").symlink_to("/dev/zero")
+        work.run("import", model, "--name", "x", code=1, timeout=20)
+        (model / "refs" / "main").unlink()
+        os.mkfifo(model / "refs" / "main")
+        work.run("import", model, "--name", "x", code=1, timeout=20)
         for name in ("../x", "a/../b", "a/b/c", "nowhere"):
             self.assertNotIn("hub", work.run("import", name, "--name", "x", code=1, env={"HF_HUB_CACHE": str(hub)}).err)
 

@@ -46,6 +46,36 @@ class LogTest(mformer.EndToEndTest):
         work.refuses("log", 0, code=2, says="0")
         work.refuses("log", "train", code=2, says="train")
 
+    def test_what_lies_in_the_folder_of_a_run_may_be_anything(self):
+        work = self.workspace()
+        folder = Path(work.run("log", 2, "--json").json["run"]["folder"])
+        session, metrics = folder / "session.json", folder / "metrics.jsonl"
+        whole, steps = session.read_text(), metrics.read_text()
+
+        def curve():
+            run = work.run("log", 2, "--json", timeout=20).json["run"]
+            return run and len(run["curve"])
+
+        metrics.write_text(steps + "{" * 100_000 + '\n[1]\n{"step":"a","loss":1}\n{"step":13,"lo')
+        self.assertEqual(curve(), 12)
+        for size in (0, 1 << 40):  # of a terabyte without contents
+            with open(metrics, "wb") as file:
+                file.truncate(size)
+            self.assertEqual(curve(), 0)
+        metrics.write_text(steps)
+        for text in ("", "{", "[" * 100_000, "[]", "null", "{" + ",".join(f'"{key}":0' for key in range(300_000)) + "}"):
+            session.write_text(text)
+            self.assertIsNone(curve())
+        with open(session, "wb") as file:
+            file.truncate(1 << 40)
+        self.assertIsNone(curve())
+        session.unlink()
+        os.mkfifo(session)
+        self.assertIsNone(curve())
+        session.unlink()
+        session.write_text(whole)
+        self.assertEqual(curve(), 12)
+
     def test_of_two_runs_alike_each_operation_finds_its_own(self):
         work = self.workspace()
         line = ("train", "--data", "english", "--steps", "2", *mformer.QUICK)
