@@ -35,6 +35,7 @@ def prepare(path):
     work.run("prune", "--task", "english", "--keep", "0.5", "--model", "base@2", "--into", "small", "--eval-tokens", "600")
     work.make_dense()
     tensors.write(path / "ids.safetensors", {"input_ids": tensors.Tensor([1, 8], range(8))})
+    (path / "questions.jsonl").write_text('{"question": "1+1?", "choices": ["1", "2"], "answer": 1}\n{"prompt": "a", "answer": "b"}\n')
     work.run("freeze", "layer=0", "--model", "base")
     work.run("tag", "first", "base@1")
     work.run("fsck")
@@ -124,6 +125,7 @@ COMPUTING = (
     Case("unfreeze", ("unfreeze", "layer=0", "--model", "base")),
     Case("upcycle", ("upcycle", "--experts", "2", "--k", "1", "--model", "dense", "--noise", "0.1", "--eval-tokens", "100")),
     Case("eval", ("eval", "--model", "base@2", "--max-tokens", "100", "--csv", "scores.csv", "--matrix")),
+    Case("eval --tasks --log", ("eval", "--model", "base@2", "--tasks", "questions.jsonl", "--log", "answers.jsonl")),
     Case("probe", ("probe", "--model", "base@2", "--input", "ids.safetensors", "--out", "logits.safetensors")),
     Case("inspect routing", ("inspect", "routing", "--model", "base", "--max-tokens", "100", "--refresh")),
 )

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -232,14 +233,53 @@ int rename(const char* from, const char* to) {
 int symlink(const char* target, const char* name) {
   ON_NAME("symlink", kSpace, AT_FDCWD, name, syscall(SYS_symlinkat, target, AT_FDCWD, name), (void)0);
 }
+/// What std::filesystem::copy_file writes with. The bytes for the journal are read from where they came.
 ssize_t sendfile(int file, int from, off_t* offset, size_t size) {
   char path[PATH_MAX];
   const int watched = is_open_below(file, path);
   const int code = watched ? point("sendfile", path, kSpace | kMayBeInterrupted) : 0;
   if (code > 0) return fail(code);
+  if (!watched) return syscall(SYS_sendfile, file, from, offset, size);
+  journal_lock();
+  const off_t begun = lseek(file, 0, SEEK_CUR), read_at = offset == NULL ? lseek(from, 0, SEEK_CUR) : *offset;
   const ssize_t written = syscall(SYS_sendfile, file, from, offset, size);
-  if (watched) after();
+  if (written > 0 && journal_file >= 0) {
+    void* bytes = malloc((size_t)written);
+    if (bytes == NULL || syscall(SYS_pread64, from, bytes, written, read_at) != written) abort();
+    journal_write(file, begun, written, bytes, path);
+    free(bytes);
+  }
+  journal_unlock();
+  after();
   return written;
 }
 
+/// The time of a file, by which gc knows what is still in use. Nothing promises that it outlives a power failure.
+int utimensat(int folder, const char* name, const struct timespec times[2], int flags) {
+  ON_NAME("utimens", 0, folder, name, syscall(SYS_utimensat, folder, name, times, flags), (void)0);
+}
+int futimens(int file, const struct timespec times[2]) {
+  ON_FILE("utimens", 0, syscall(SYS_utimensat, file, NULL, times, 0), (void)0);
+}
+
+/// SQLite shares the index of its log in memory so: what is written there the disk need never see, as the file is made
+/// anew of the log. The call itself takes memory.
+void* mmap64(void* address, size_t size, int protection, int flags, int file, off64_t offset) {
+  char path[PATH_MAX];
+  const int writes = (flags & MAP_SHARED) != 0 && (protection & PROT_WRITE) != 0;
+  if (!writes || file < 0 || !is_open_below(file, path)) {
+    return (void*)syscall(SYS_mmap, address, size, protection, flags, file, offset);  // NOLINT
+  }
+  if (strcmp(path + strlen(path) - 4, "-shm") != 0) not_foreseen("mmap", path);
+  const int code = point("mmap", path, kSpace);
+  if (code > 0) return errno = code == ENOSPC ? ENOMEM : code, MAP_FAILED;
+  void* const result = (void*)syscall(SYS_mmap, address, size, protection, flags, file, offset);  // NOLINT
+  after();
+  return result;
+}
+void* mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
+  return mmap64(address, size, protection, flags, file, offset);
+}
+
 #include "sql_faults.h"
+#include "unforeseen.h"

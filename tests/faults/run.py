@@ -1,4 +1,4 @@
-"""Every point of every command: run.py [--only NAME,...] [--every N] [--hows NAMES] [--jobs N] [--out FILE]
+"""Every point of every command: run.py [--only NAME,...] [--every N] [--seconds N] [--hows NAMES] [--jobs N] [--out FILE]
 
 Prints what was not as it must be, and a table of the points tried and passed. Exit code 1 if anything failed."""
 
@@ -6,7 +6,9 @@ import argparse
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import os
+import random
 import re
 import sys
 import tempfile
@@ -39,11 +41,33 @@ class Tally:
             self.examples.setdefault(kind, f"point {point.number}: {problem}")
 
 
-def plan(trial, every, hows, most=None):
-    """Pairs of point and fault, every N-th, or fewer, so that there are at most about so many. The stride goes on from one kind of
-    fault to the next, so that each meets other points."""
-    pairs = [(point, how) for how in hows for point in trial.points if points.applies(how, point.call)]
-    return pairs[::max(every, len(pairs) // most if most else 1)]
+def kind_of(point):
+    """What is alike in points: the call, and the file or the statement without what is of one version or run."""
+    if point.call == "sql":
+        return point.call, " ".join(re.split(r"[\s(]+", point.path)[:3])
+    return point.call, re.sub(r"[0-9a-f]{12,}|[0-9]+|objects/[0-9a-f]{2}\b", "*", point.path.rpartition("/work/")[2])
+
+
+def plan(trial, every, hows):
+    """Pairs of point and fault: every N-th, and at least one of each kind of point with each fault. Kinds come in turns, so that
+    those which are many do not take the time of those which are few."""
+    groups, rolls = collections.defaultdict(list), random.Random(trial.case.name)
+    for how in hows:
+        for point in trial.points:
+            if points.applies(how, point.call):
+                groups[how, *kind_of(point)].append((point, how))
+    for group in groups.values():
+        rolls.shuffle(group)
+    first, rest = {}, []  # what is cut short shall have met every call with every fault
+    for how, *kind in rolls.sample(sorted(groups), len(groups)):
+        group = groups[how, *kind]
+        if (how, kind[0]) in first:
+            rest.append(group)
+        else:
+            first[how, kind[0]] = group
+    turns = itertools.zip_longest(*first.values(), *rest)
+    pairs = [pair for turn in turns for pair in turn if pair]
+    return pairs[:max(len(groups), -(-len(pairs) // every))]
 
 
 @contextlib.contextmanager
@@ -55,17 +79,68 @@ def scratch_folder():
         mformer.remove_folder(path)
 
 
-def run_case(case, prepared, every, hows=points.HOWS, most=None):
+def run_case(case, prepared, every, hows=points.HOWS, seconds=None):
+    """The Tally of a case, of what was tried in these seconds."""
+    begun = time.monotonic()
     with scratch_folder() as scratch:
         trial = points.Trial(case, prepared, scratch)
         tally = Tally(trial)
-        for point, how in plan(trial, every, hows, most):
-            try:
-                if trial.run_at(point, how):
-                    tally.add(point, how, "")
-            except points.Fault as fault:
-                tally.add(point, how, str(fault))
+        for point, how in plan(trial, every, hows):
+            if seconds and time.monotonic() - begun > seconds:
+                break
+            try_at(trial, tally, point, how)
         return tally
+
+
+def try_at(trial, tally, point, how):
+    try:
+        if trial.run_at(point, how):
+            tally.add(point, how, "")
+    except points.Fault as fault:
+        tally.add(point, how, str(fault))
+
+
+def sample(trials, least):
+    """For each trial some pairs of point and fault: over all of them every call that any makes with every fault it can have, and
+    of each at least so many. What many commands do is tried in the one that has been given least."""
+    rolls, chosen, met = random.Random(1), [[] for _ in trials], set()
+    load = [0] * len(trials)
+
+    def give(number, how, call):
+        of_call = [point for point in trials[number].points if point.call == call]
+        chosen[number].append((rolls.choice(of_call), how))
+        load[number] += 1 if trials[number].case.thin else 4  # about the time of a trial
+        met.add((how, call))
+
+    able = collections.defaultdict(list)  # those that make the call
+    for number, trial in enumerate(trials):
+        for call in {point.call for point in trial.points}:
+            able[call].append(number)
+    for call in sorted(able, key=lambda call: (len(able[call]), call)):
+        for how in filter(lambda how: points.applies(how, call), points.HOWS):
+            give(min(able[call], key=lambda number: load[number]), how, call)
+    for number, trial in enumerate(trials):
+        calls = sorted({point.call for point in trial.points})
+        while len(chosen[number]) < least:
+            call = rolls.choice(calls)
+            give(number, rolls.choice([how for how in points.HOWS if points.applies(how, call)]), call)
+    return chosen
+
+
+def run_sample(chosen, least, jobs):
+    """The Tally of each case by name, of a sample."""
+    prepared = cases.prepared()
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        folders = [stack.enter_context(scratch_folder()) for _ in chosen]
+        trials = list(pool.map(lambda case, folder: points.Trial(case, prepared, folder), chosen, folders))
+
+        def work(trial, pairs):
+            tally = Tally(trial)
+            for point, how in pairs:
+                try_at(trial, tally, point, how)
+            return trial.case.name, tally
+
+        return dict(pool.map(work, trials, sample(trials, least)))
 
 
 def table(tallies):
@@ -99,6 +174,7 @@ def main(about, work_on):
     options.add_argument("--only", default="", help="names of commands, with commas; thin or computing")
     options.add_argument("--every", type=int, default=1, help="of what can be tried every N-th")
     options.add_argument("--every-computing", type=int, default=1, help="the same of commands that compute")
+    options.add_argument("--seconds", type=float, help="for each command; what is left then is left out")
     options.add_argument("--hows", default=",".join(points.HOWS))
     options.add_argument("--jobs", type=int, default=os.cpu_count())
     options.add_argument("--out", default="")
@@ -116,4 +192,4 @@ def main(about, work_on):
 
 if __name__ == "__main__":
     main(__doc__, lambda case, prepared, asked: run_case(
-        case, prepared, asked.every if case.thin else asked.every_computing, asked.hows.split(",")))
+        case, prepared, asked.every if case.thin else asked.every_computing, asked.hows.split(","), asked.seconds))

@@ -11,8 +11,6 @@ import disk
 import power
 import run
 
-EVERY_THIN = 15
-EVERY_COMPUTING = 150
 THIN = ("tag", "undo", "model remove")
 COMPUTING = ("init", "extend")
 
@@ -20,8 +18,7 @@ COMPUTING = ("init", "extend")
 class Power(unittest.TestCase):
     def test_a_power_failure_at_any_moment_leaves_all_as_before_or_after(self):
         chosen = [case for case in (*cases.THIN, *cases.COMPUTING) if case.name in (*THIN, *COMPUTING)]
-        tallies = run.run_all(
-            chosen, lambda case, prepared: power.run_case(case, prepared, EVERY_THIN if case.thin else EVERY_COMPUTING), 2)
+        tallies = run.run_all(chosen, lambda case, prepared: power.run_case(case, prepared, power.BY_KIND), 2)
         for name, tally in tallies.items():
             with self.subTest(command=name):
                 self.assertGreater(tally.tried, 5)
