@@ -41,10 +41,12 @@ auto must_succeed(std::string_view rule, const Make& make) {
   }
 }
 
-/// A folder of this process's own in memory, emptied by clear(); gone with the process.
+/// A folder of this process's own in memory, emptied by clear(); gone with the object.
 class Scratch {
  public:
+  /// One that all readers share, gone with the process.
   static Scratch& folder();
+  Scratch();
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -55,7 +57,6 @@ class Scratch {
   void clear() const;
 
  private:
-  Scratch();
   std::filesystem::path path_;
 };
 

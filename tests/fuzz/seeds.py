@@ -247,7 +247,46 @@ def templates():
     yield "raises", b"{{ raise_exception('no') }}"
 
 
-KINDS = {"parcel": parcels, "bundle": bundles, "safetensors": safetensors_files, "pickle": pickle_files, "pickle_program": pickle_programs, "tokenizer": tokenizer_files,
+def chat_documents():
+    yield from ((name.removeprefix("read_"), text) for name, text in templates())
+    yield "read_plain", b"{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>\n{% endfor %}{% if add_generation_prompt %}<s>assistant: {% endif %}"
+    yield "read_last", b"{%- for message in messages -%}{{ bos_token if loop.first }}[{{ message['role'] }}]{{ message['content'] }}{{ eos_token }}{% endfor %}{{ '[assistant]' if add_generation_prompt }}"
+    yield "dated", b"{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}"
+
+
+def defaults():
+    yield "read_all", b"# of every command\nthreads = 2\nquiet = true\n\nextend.steps = 400\nextend.quick = false\ninspect keep-curve.keep = 0.25\nextend.into = b\n"
+    yield "unknown", b"extend.stepz = 1\n"
+    yield "out_of_range", b"extend.steps = 1001\n"
+    yield "forbidden", b"workspace = /\n"
+
+
+def hub_caches():
+    yield "read_named", b"0123abcd\n\0org/name"
+    yield "read_other", b"4567\0models--org--name"
+    yield "outside", b"../../outside\0org/name"
+    yield "none", b"\0org/none"
+
+
+def question_files():
+    lines = [{"question": "q", "choices": ["a", "b"], "answer": 1}, {"prompt": "p\n", "choices": ["a", "b", "c"], "answer": "B"},
+             {"question": "1+1?", "answer": " 2 "}, {"prompt": "x", "choices": ["x", "y"], "answer": "y", "more": [1, None]}]
+    yield "read_all", "\n\n".join(json.dumps(line) for line in lines).encode() + b"\r\n"
+    yield "neither", b'{"answer": "a"}'
+    yield "beyond", b'{"question": "q", "choices": ["a", "b"], "answer": 2}'
+
+
+def sessions():
+    session = json.dumps({"command": "train", "arguments_json": json.dumps({"steps": 2}, separators=(",", ":")), "seed": 7, "code_version": "0.1.0"})
+    steps = "".join(json.dumps({"step": step, "loss": 5 / step, "tokens": 64}) + "\n" for step in range(1, 100))
+    yield "read_whole", f"== session.json\n{session}\n== metrics.jsonl\n{steps}".encode()
+    yield "read_extremes", f'== session.json\n{session}\n== metrics.jsonl\n{{"step":1,"loss":1e308}}\n{{"step":2,"loss":-1e308}}\n{{"step":'.encode()
+    yield "read_no_steps", f"== session.json\n{session}\n".encode()
+    yield "another", session.replace("7", "8").encode()
+
+
+KINDS = {"chat_document": chat_documents, "defaults": defaults, "hub_cache": hub_caches, "questions": question_files, "session": sessions,
+         "parcel": parcels, "bundle": bundles, "safetensors": safetensors_files, "pickle": pickle_files, "pickle_program": pickle_programs, "tokenizer": tokenizer_files,
          "sentencepiece": sentencepiece_files, "config": config_files, "chat_files": chat_files, "weight_index": weight_indexes,
          "corpus": corpus_files, "json_line": json_lines, "gzip": gzip_files, "token_file": token_files, "regex": regexes,
          "words": words, "template": templates, "gguf": gguf_files, "checkpoint": checkpoints, "domains": domains, "snapshot": snapshots}
