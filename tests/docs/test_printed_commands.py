@@ -69,7 +69,7 @@ def prepared():
 
 def long_as_dry(line):
     if line.startswith("mformer serve"):  # which ends in good order when it is told to
-        return f"timeout --preserve-status -s INT 3 {line} --port 0"
+        return f"timeout --foreground --preserve-status -s INT 3 {line} --port 0"
     return line + " --dry-run" if line.startswith(LONG) and "--dry-run" not in line else line
 
 
