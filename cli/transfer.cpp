@@ -76,6 +76,24 @@ std::string outcome_text(const Transferred& done, bool dry_run) {
   }
 }
 
+/// "tag first: made", and of one that has another meaning there that it was left alone.
+std::string tag_text(const TagArrival& tag, bool dry_run) {
+  const std::string name = "tag " + terminal::printable(tag.name);
+  if (tag.there.empty()) return name + (dry_run ? ": would be made" : ": made");
+  return name + ": not taken over, since " + terminal::printable(tag.there) + " has that name there";
+}
+
+ordered_json tags_json(const std::vector<TagArrival>& tags) {
+  ordered_json rows = ordered_json::array();
+  for (const TagArrival& tag : tags) {
+    rows.push_back({{"name", tag.name},
+                    {"version", tag.version},
+                    {"made", tag.there.empty()},
+                    {"there", tag.there.empty() ? ordered_json() : ordered_json(tag.there)}});
+  }
+  return rows;
+}
+
 void report_transfer(const char* command, const TransferFlags& flags, const std::vector<Transferred>& all,
                      const GlobalOptions& global) {
   terminal::Report report(command, global.json);
@@ -90,13 +108,15 @@ void report_transfer(const char* command, const TransferFlags& flags, const std:
                                        {"stands_at", version},
                                        {"versions", versions},
                                        {"objects", done.objects},
-                                       {"bytes", done.bytes}});
+                                       {"bytes", done.bytes},
+                                       {"tags", tags_json(done.tags)}});
     report.text() << terminal::printable(done.model) << ": " << outcome_text(done, flags.dry_run);
     if (done.decision.arrival != Arrival::same && done.decision.arrival != Arrival::behind) {
       report.text() << "; " << counted(versions, "new version") << ", " << counted(done.objects, "object") << " ("
                     << size_text(done.bytes) << ')';
     }
     report.text() << '\n';
+    for (const TagArrival& tag : done.tags) report.text() << tag_text(tag, flags.dry_run) << '\n';
   }
   if (all.empty()) report.text() << "there are no models\n";
   tell(flags.dry_run ? "" : std::string(command) + "ed " + std::to_string(all.size()) + " models", "mformer models",

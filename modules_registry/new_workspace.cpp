@@ -50,8 +50,10 @@ void require_nothing_in(const fs::path& memory) {
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) ::rmdir(folder->c_str());
 }
 
+/// Of a folder, not of a link to one.
 bool has_any(const fs::path& objects) {
   std::error_code error;
+  if (!fs::is_directory(fs::symlink_status(objects, error))) return false;
   const bool is_empty = fs::is_empty(objects, error);
   return !error && !is_empty;
 }
@@ -64,11 +66,12 @@ bool has_objects_in(const fs::path& folder) {
 void make_with_objects_of_before(const fs::path& folder) {
   const fs::path memory = folder / kMemory, aside = folder / kObjects;
   std::error_code error;
-  if (has_any(memory / kObjects) && !fs::exists(aside)) fs::rename(memory / kObjects, aside, error);
+  if (!has_any(aside)) fs::remove_all(aside, error);
+  if (has_any(memory / kObjects) && !has_any(aside)) fs::rename(memory / kObjects, aside, error);
   if (!error) fs::remove_all(memory, error);
   if (error) throw_file_error("write", memory, error.value());
   Registry::create(folder);
-  if (!fs::exists(aside)) return;
+  if (!has_any(aside)) return;
   fs::rename(aside, memory / kObjects, error);
   if (error) throw_file_error("write", memory, error.value());
   sync_folder(memory);

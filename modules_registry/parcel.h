@@ -27,6 +27,13 @@ struct ParcelStats {
   std::string version;
   std::string task_content;  ///< content hash of the task's data
   std::vector<RoutingStat> rows;
+  Measured on;                ///< operation_id does not count
+  std::string operation_uid;  ///< that measured; "" if none
+};
+
+struct ParcelScore {
+  Score score;                ///< `task` is a content hash; operation_id does not count
+  std::string operation_uid;  ///< as above
 };
 
 struct Parcel {
@@ -36,7 +43,7 @@ struct Parcel {
   std::vector<OperationRecord> operations;
   std::vector<ParcelModule> modules;
   std::vector<ParcelVersion> versions;  ///< parents first
-  std::vector<Score> scores;            ///< `task` is a content hash
+  std::vector<ParcelScore> scores;
   std::vector<ParcelStats> stats;
   std::map<std::string, std::int64_t> sizes;  ///< bytes of each object, as the other end says
 };

@@ -177,6 +177,11 @@ class Registry {
   /// Every version, those of removed models too, in the order in which they were made.
   std::vector<VersionRecord> all_versions() const;
 
+  /// The same versions in the same order, as links: for whoever shows few of many.
+  std::vector<VersionLink> version_links() const;
+  /// Oldest first.
+  std::vector<ModelMove> model_moves() const;
+
   /// The version that a reference means: a model's name (its current version), "name@number", or the first 4 or more
   /// digits of a version hash; names, of models and tags, come first. "" means looked_at() or the current model.
   /// Versions of a removed model have their hash until gc frees them. Throws UsageError when it means none (hint:
@@ -309,6 +314,8 @@ class Registry {
   /// the module's index; empty if none were recorded.
   std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task) const;
   std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task, const Measured& on) const;
+  /// On what there are statistics of a version and task, in the order in which they were recorded.
+  std::vector<Measured> routings(const std::string& version, const std::string& task) const;
 
   /// Replaces the score of the same (version, task, split, metric, part, token limit). The value must be finite.
   void put_score(const Score& score);
@@ -368,7 +375,7 @@ class Registry {
   void require_idle(std::int64_t own, Thing thing, const std::string& name) const;
   void put_path(const std::string& task, const std::string& kept);
   void write_version(const Manifest& manifest, const VersionRecord& made);
-  void adopt_measurements(const Parcel& parcel);
+  void adopt_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations);
   void insert_task(const TaskRecord& task, const std::string& known, bool replace);
   void set_aside(const NameChange& change);
   void free_removed(bool dry_run, std::int64_t grace_ms, GcResult& result);

@@ -85,6 +85,17 @@ std::vector<RoutingStat> Registry::routing_stats(const std::string& version_hash
   return stats_of_routing(that.integer(0));
 }
 
+std::vector<Measured> Registry::routings(const std::string& version_hash, const std::string& task_name) const {
+  version(version_hash);  // both throw if unknown
+  task(task_name);
+  Query rows(*db_, std::string("SELECT split, token_limit, coalesce(operation_id, 0) FROM routings WHERE ") +
+                       kOfVersionAndTask + "ORDER BY id");
+  rows.bind(version_hash, task_name);
+  std::vector<Measured> found;
+  while (rows.next()) found.push_back({rows.text(0), rows.integer(1), rows.integer(2)});
+  return found;
+}
+
 std::vector<RoutingStat> Registry::stats_of_routing(std::int64_t routing) const {
   Query rows(*db_,
              "SELECT layer, kind, module_uid, slots, gate_mass, weighted_output_norm, tokens FROM routings "

@@ -21,12 +21,23 @@ std::int64_t id_of_operation(const IdsByUid& ids, const std::string& uid) {
   throw Error("what came names operation " + uid + ", which did not come with it", "");
 }
 
-/// Operations that are not known yet and that something of the parcel was made by, without the versions before and
-/// after, which come later.
-IdsByUid adopt_operations(Database& db, const Parcel& parcel) {
+/// What made the parcel's versions and modules, and measured what is taken over of it.
+std::set<std::string> needed_operations(const Parcel& parcel, const std::map<std::string, std::string>& tasks) {
   std::set<std::string> needed;
   for (const ParcelVersion& version : parcel.versions) needed.insert(version.operation_uid);
   for (const ParcelModule& module : parcel.modules) needed.insert(module.operation_uid);
+  for (const ParcelScore& arrived : parcel.scores) {
+    if (tasks.contains(arrived.score.task)) needed.insert(arrived.operation_uid);
+  }
+  for (const ParcelStats& stats : parcel.stats) {
+    if (tasks.contains(stats.task_content)) needed.insert(stats.operation_uid);
+  }
+  needed.erase("");
+  return needed;
+}
+
+/// Those of the needed operations that are not known yet, without the versions before and after, which come later.
+IdsByUid adopt_operations(Database& db, const Parcel& parcel, const std::set<std::string>& needed) {
   IdsByUid ids;
   Query known(db, "SELECT id FROM operations WHERE uid = ?");
   Query insert(
@@ -101,6 +112,13 @@ void link_operations(Database& db, const Parcel& parcel) {
   }
 }
 
+/// Names of tasks by the content of their data.
+std::map<std::string, std::string> tasks_by_content(const Registry& registry) {
+  std::map<std::string, std::string> names;
+  for (const TaskRecord& task : registry.tasks()) names.emplace(task.content_hash, task.name);
+  return names;
+}
+
 }  // namespace
 
 std::string Registry::identity() const {
@@ -135,7 +153,7 @@ VersionRecord Registry::adopt(std::int64_t operation_id, const Parcel& parcel, c
     throw Error("another command has moved the model '" + model_name + "' meanwhile; it was left where it is",
                 "mformer log shows what happened; then run the command again");
   }
-  const IdsByUid operations = adopt_operations(*db_, parcel);
+  const IdsByUid operations = adopt_operations(*db_, parcel, needed_operations(parcel, tasks_by_content(*this)));
   adopt_modules(*db_, parcel, operations);
   for (const ParcelVersion& arrived : parcel.versions) {
     if (has_version(arrived.version.hash)) continue;
@@ -150,7 +168,7 @@ VersionRecord Registry::adopt(std::int64_t operation_id, const Parcel& parcel, c
   const VersionRecord current = version(parcel.current);  // throws if unknown
   Query(*db_, "UPDATE models SET current_version = ? WHERE name = ?").bind(current.hash, model_name).run();
   Query(*db_, "INSERT OR IGNORE INTO settings VALUES ('current_model', ?)").bind(model_name).run();
-  adopt_measurements(parcel);
+  adopt_measurements(parcel, operations);
   end_operation(operation_id, Outcome::done, message, current.hash);
   transaction.commit();
   running_.erase(operation_id);
@@ -158,14 +176,15 @@ VersionRecord Registry::adopt(std::int64_t operation_id, const Parcel& parcel, c
 }
 
 /// Of tasks whose data is the same here; what was measured here stays. Inside the caller's transaction.
-void Registry::adopt_measurements(const Parcel& parcel) {
-  std::map<std::string, std::string> names;
-  for (const TaskRecord& task : tasks()) names.emplace(task.content_hash, task.name);
-  for (Score score : parcel.scores) {
+void Registry::adopt_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations) {
+  const std::map<std::string, std::string> names = tasks_by_content(*this);
+  const auto id_of = [&](const std::string& uid) { return uid.empty() ? 0 : id_of_operation(operations, uid); };
+  for (const ParcelScore& arrived : parcel.scores) {
+    Score score = arrived.score;
     const auto task = names.find(score.task);
     if (task == names.end() || !has_version(score.version)) continue;
     score.task = task->second;
-    score.operation_id = 0;
+    score.operation_id = id_of(arrived.operation_uid);
     bool is_known = false;
     for (const Score& own : scores(score.version, score.task)) {
       is_known = is_known || (own.split == score.split && own.metric == score.metric && own.part == score.part &&
@@ -176,7 +195,10 @@ void Registry::adopt_measurements(const Parcel& parcel) {
   for (const ParcelStats& stats : parcel.stats) {
     const auto task = names.find(stats.task_content);
     if (task == names.end() || !has_version(stats.version)) continue;
-    if (routing_stats(stats.version, task->second).empty()) put_routing_stats(stats.version, task->second, stats.rows);
+    if (!routing_stats(stats.version, task->second, stats.on).empty()) continue;
+    Measured on = stats.on;
+    on.operation_id = id_of(stats.operation_uid);
+    put_routing_stats(stats.version, task->second, stats.rows, on);
   }
 }
 

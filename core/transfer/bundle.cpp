@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <fstream>
 #include <set>
 
@@ -19,7 +18,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::string_view kMagic = "mformer bundle 1\n";
-constexpr std::int64_t kLongestIndex = std::int64_t{1} << 30;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 std::vector<std::string> all_or(Source& source, const std::vector<std::string>& models) {
@@ -94,20 +92,31 @@ class Scan {
   }
   void add(std::string_view text) { sum_.update(as_bytes(text)); }
 
-  void bytes(std::int64_t size, const std::function<void(Bytes)>& take) {
+  /// What some() gives from now on: so many bytes.
+  void begin(std::int64_t size) {
     if (size > total_ - at_) fail("it is cut off");
+    left_ = size;
+  }
+  /// As many of those as fit, or 0 at their end.
+  std::size_t some(std::span<std::byte> piece) {
+    const auto count = static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(piece.size())));
+    if (count == 0) return 0;
+    if (!in_.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(count))) fail("it is cut off");
+    sum_.update(piece.first(count));
+    at_ += static_cast<std::int64_t>(count);
+    left_ -= static_cast<std::int64_t>(count);
+    if (watcher_.stops()) throw StoppedError("reading the bundle was stopped", "");
+    watcher_.tell("check the bundle", at_, total_);
+    return count;
+  }
+  void pass_over() {
     std::vector<std::byte> piece(kPiece);
-    for (std::int64_t left = size; left > 0;) {
-      const auto count = static_cast<std::size_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(kPiece)));
-      if (!in_.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(count))) fail("it is cut off");
-      const Bytes read = Bytes(piece).first(count);
-      sum_.update(read);
-      take(read);
-      at_ += static_cast<std::int64_t>(count);
-      left -= static_cast<std::int64_t>(count);
-      if (watcher_.should_stop && watcher_.should_stop()) throw StoppedError("reading the bundle was stopped", "");
-      if (watcher_.progress) watcher_.progress("check the bundle", at_, total_, std::nan(""), std::nan(""));
-    }
+    while (some(piece) > 0) continue;
+  }
+  void bytes(std::int64_t size, const std::function<void(Bytes)>& take) {
+    std::vector<std::byte> piece(kPiece);
+    begin(size);
+    while (const std::size_t count = some(piece)) take(Bytes(piece).first(count));
   }
 
   void end(const std::string& line) {
@@ -127,7 +136,7 @@ class Scan {
   const fs::path& file_;
   const Watcher& watcher_;
   std::ifstream in_;
-  std::int64_t at_ = 0, total_ = 0;
+  std::int64_t at_ = 0, total_ = 0, left_ = 0;
   Sha256 sum_;
 };
 
@@ -175,9 +184,7 @@ std::int64_t write_bundle(Source& source, const std::vector<std::string>& models
       if (own.finish_hex() != hash) {
         throw Error("object " + hash + " is damaged, so no bundle was made", "mformer fsck tells what is wrong");
       }
-      if (watcher.progress) {
-        watcher.progress("objects", ++done, contents.size.objects, std::nan(""), std::nan(""));
-      }
+      watcher.tell("objects", ++done, contents.size.objects);
     });
     write_text("end " + sum.finish_hex() + '\n');
   });
@@ -192,9 +199,9 @@ BundleSource::BundleSource(fs::path file, const Watcher& watcher) : file_(std::m
   if (!line.starts_with("text ")) scan.fail("it has no index");
   scan.add(line);
   const std::int64_t length = scan.number(std::string_view(line).substr(5, line.size() - 6));
-  if (length > kLongestIndex) scan.fail("its index is too long");
-  std::string index;
-  scan.bytes(length, [&](Bytes bytes) { index.append(reinterpret_cast<const char*>(bytes.data()), bytes.size()); });
+  scan.begin(length);
+  models_ = read_bundle_index([&](std::span<char> piece) { return scan.some(std::as_writable_bytes(piece)); });
+  scan.pass_over();
   for (line = scan.line(); line.starts_with("object "); line = scan.line()) {
     scan.add(line);
     if (line.size() < 74 || !is_object_hash(line.substr(7, 64)) || line[71] != ' ')
@@ -207,13 +214,8 @@ BundleSource::BundleSource(fs::path file, const Watcher& watcher) : file_(std::m
     places_[hash] = place;
   }
   scan.end(line);
-  const json contents = json_of_stranger(index);
-  if (!contents.is_object() || !contents.contains("models") || !contents["models"].is_array())
-    scan.fail("its index names no models");
-  for (const json& entry : contents["models"]) {
-    if (!entry.is_object() || !entry.contains("offer") || !entry.contains("parcel")) scan.fail("its index is none");
-    models_.push_back({offer_of(entry["offer"]), parcel_of(entry["parcel"])});
-    for (const std::string& hash : objects_of(models_.back().parcel)) {
+  for (const BundledModel& known : models_) {
+    for (const std::string& hash : objects_of(known.parcel)) {
       if (!places_.contains(hash)) scan.fail("object " + hash + " is missing");
     }
   }
@@ -221,13 +223,13 @@ BundleSource::BundleSource(fs::path file, const Watcher& watcher) : file_(std::m
 
 std::vector<std::string> BundleSource::models() {
   std::vector<std::string> names;
-  for (const Model& known : models_) names.push_back(known.offer.model);
+  for (const BundledModel& known : models_) names.push_back(known.offer.model);
   return names;
 }
 
-const BundleSource::Model& BundleSource::model(const std::string& name) const {
+const BundledModel& BundleSource::model(const std::string& name) const {
   std::vector<std::string> names;
-  for (const Model& known : models_) {
+  for (const BundledModel& known : models_) {
     if (known.offer.model == name) return known;
     names.push_back(known.offer.model);
   }
@@ -244,13 +246,13 @@ Parcel BundleSource::parcel(const Offer& offer, const std::vector<std::string>& 
   const std::set<std::string> wanted(want.begin(), want.end());
   Parcel parcel{offer.model, offer.current, {}, {}, {}, {}, {}, {}};
   std::map<std::string, const ParcelVersion*> versions;
-  for (const Model& known : models_) {
+  for (const BundledModel& known : models_) {
     for (const ParcelVersion& version : known.parcel.versions) versions.emplace(version.version.hash, &version);
     const Parcel& from = known.parcel;
     parcel.operations.insert(parcel.operations.end(), from.operations.begin(), from.operations.end());
     parcel.modules.insert(parcel.modules.end(), from.modules.begin(), from.modules.end());
-    for (const Score& score : from.scores) {
-      if (wanted.contains(score.version)) parcel.scores.push_back(score);
+    for (const ParcelScore& arrived : from.scores) {
+      if (wanted.contains(arrived.score.version)) parcel.scores.push_back(arrived);
     }
     for (const ParcelStats& stats : from.stats) {
       if (wanted.contains(stats.version)) parcel.stats.push_back(stats);

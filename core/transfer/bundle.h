@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/transfer/bundle_index.h"
 #include "core/transfer/transfer.h"
 
 namespace mformer {
@@ -31,14 +32,10 @@ class BundleSource : public Source {
   struct Place {
     std::int64_t offset = 0, size = 0;
   };
-  struct Model {
-    Offer offer;
-    Parcel parcel;
-  };
-  const Model& model(const std::string& name) const;
+  const BundledModel& model(const std::string& name) const;
 
   std::filesystem::path file_;
-  std::vector<Model> models_;
+  std::vector<BundledModel> models_;
   std::map<std::string, Place> places_;
 };
 

@@ -120,7 +120,11 @@ std::vector<std::string> LocalSource::models() {
 
 Offer LocalSource::offer(const std::string& model) {
   const std::string current = registry_.model(model).current_version;
-  return {model, current, ancestry(registry_, current)};
+  Offer offer{model, current, ancestry(registry_, current), {}};
+  for (const TagRecord& tag : registry_.tags()) {
+    if (contains(offer.versions, tag.version)) offer.tags.emplace(tag.name, tag.version);
+  }
+  return offer;
 }
 
 Parcel LocalSource::parcel(const Offer& offer, const std::vector<std::string>& want) {
@@ -133,6 +137,10 @@ Parcel LocalSource::parcel(const Offer& offer, const std::vector<std::string>& w
     if (operation.origin.empty()) operation.origin = identity;
     parcel.operations.push_back(operation);
     return uids[id] = operation.uid;
+  };
+  // One that still runs could not be told the end of.
+  const auto measured_by = [&](std::int64_t id) {
+    return id == 0 || registry_.operation(id).outcome == Outcome::running ? "" : uid_of(id);
   };
   std::map<std::string, std::string> contents;
   for (const TaskRecord& task : registry_.tasks()) contents.emplace(task.name, task.content_hash);
@@ -147,11 +155,13 @@ Parcel LocalSource::parcel(const Offer& offer, const std::vector<std::string>& w
       const auto content = contents.find(score.task);
       if (content == contents.end()) continue;
       score.task = content->second;
-      parcel.scores.push_back(score);
+      parcel.scores.push_back({score, measured_by(score.operation_id)});
     }
     for (const auto& [task, content] : contents) {
-      auto rows = registry_.routing_stats(hash, task);
-      if (!rows.empty()) parcel.stats.push_back({hash, content, std::move(rows)});
+      for (const Measured& on : registry_.routings(hash, task)) {
+        parcel.stats.push_back(
+            {hash, content, registry_.routing_stats(hash, task, on), on, measured_by(on.operation_id)});
+      }
     }
   }
   for (const std::string& hash : objects_of(parcel)) parcel.sizes[hash] = registry_.objects().size(hash);
@@ -169,11 +179,33 @@ void LocalSource::objects(const std::vector<std::string>& hashes, const TakeObje
 // ---- Target ---------------------------------------------------------------------------------------------------------
 
 Decision LocalTarget::decide(const Offer& offer, bool may_keep_beside) {
-  Decision decision{Arrival::made, offer.model, "", {}};
+  Decision decision{Arrival::made, offer.model, "", {}, {}};
   if (registry_ == nullptr) {
     decision.want = offer.versions;
-    return decision;
+  } else {
+    decide_model(offer, may_keep_beside, decision);
   }
+  for (const auto& [name, version] : offer.tags) {
+    if (registry_ != nullptr && has_tag(*registry_, name) && registry_->tag(name).version == version) continue;
+    decision.tags.push_back({name, version, who_has(name, decision)});
+  }
+  return decision;
+}
+
+/// Who there, or what comes now, has a tag's name.
+std::string LocalTarget::who_has(const std::string& name, const Decision& decision) const {
+  if (name == decision.into || (registry_ != nullptr && has_model(*registry_, name))) return "the model " + name;
+  return registry_ != nullptr && has_tag(*registry_, name) ? to_string(registry_->version(registry_->tag(name).version))
+                                                           : "";
+}
+
+void LocalTarget::tag(const std::string& name, const std::string& version) {
+  if (session_ == nullptr) throw Error("this workspace was opened for reading only");
+  run_operation(*session_, "", {},
+                [&](std::int64_t operation) { session_->registry.make_tag(operation, name, version); });
+}
+
+void LocalTarget::decide_model(const Offer& offer, bool may_keep_beside, Decision& decision) const {
   for (const std::string& hash : offer.versions) {
     if (!registry_->has_version(hash)) decision.want.push_back(hash);
   }
@@ -182,15 +214,15 @@ Decision LocalTarget::decide(const Offer& offer, bool may_keep_beside) {
     if (exists) {
       decision.seen = registry_->model(decision.into).current_version;
       decision.arrival = compare(*registry_, decision.seen, offer);
-      if (decision.arrival != Arrival::beside) return decision;
+      if (decision.arrival != Arrival::beside) return;
     } else if (!has_tag(*registry_, decision.into)) {
       decision.seen.clear();
       decision.arrival = number == 2 ? Arrival::made : Arrival::beside;
-      return decision;
+      return;
     }
     if (!may_keep_beside) {
       decision.arrival = Arrival::refused;
-      return decision;
+      return;
     }
     decision.into = offer.model + "-" + std::to_string(number);
   }

@@ -1,6 +1,7 @@
 #include "core/transfer/parcel_json.h"
 
 #include <limits>
+#include <set>
 
 #include "core/transfer/json_fields.h"
 
@@ -147,18 +148,24 @@ ParcelVersion version_of(const json& object) {
   return made;
 }
 
-json to_json(const Score& score) {
-  return {score.version, score.task,        score.split,       score.metric,
-          score.value,   score.token_count, score.token_limit, score.part};
+/// Fields that an older program does not write, at the end of a row or of their own.
+std::string measured_by(const json& uid) {
+  return uid == "" ? "" : uid_of(uid);
 }
 
-Score score_of(const json& row) {
+json to_json(const ParcelScore& arrived) {
+  const Score& score = arrived.score;
+  return {score.version,     score.task,        score.split, score.metric,         score.value,
+          score.token_count, score.token_limit, score.part,  arrived.operation_uid};
+}
+
+ParcelScore score_of(const json& row) {
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   Score score{hash_of(item(row, 0)), text_of(item(row, 1)), text_of(item(row, 2)),
               text_of(item(row, 3)), real_of(item(row, 4)), number_of(item(row, 5), 0, most)};
   score.token_limit = number_of(item(row, 6), -1, most);
   score.part = static_cast<int>(number_of(item(row, 7), -1, 1 << 30));
-  return score;
+  return {score, row.size() > 8 ? measured_by(row[8]) : ""};
 }
 
 json to_json(const ParcelStats& stats) {
@@ -167,12 +174,17 @@ json to_json(const ParcelStats& stats) {
     rows.push_back({stat.layer, to_string(stat.kind), stat.module_uid, stat.slots, stat.gate_mass,
                     stat.weighted_output_norm, stat.tokens});
   }
-  return {{"version", stats.version}, {"task", stats.task_content}, {"rows", std::move(rows)}};
+  return {{"version", stats.version},      {"task", stats.task_content},       {"split", stats.on.split},
+          {"limit", stats.on.token_limit}, {"operation", stats.operation_uid}, {"rows", std::move(rows)}};
 }
 
 ParcelStats stats_of(const json& object) {
-  ParcelStats stats{hash_of(member(object, "version")), text(object, "task"), {}};
+  ParcelStats stats{hash_of(member(object, "version")), text(object, "task"), {}, {}, ""};
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  if (object.contains("split")) {
+    stats.on = {text(object, "split"), number_of(member(object, "limit"), -1, most), 0};
+    stats.operation_uid = measured_by(member(object, "operation"));
+  }
   for (const json& row : list(object, "rows")) {
     stats.rows.push_back({static_cast<int>(number_of(item(row, 0), 0, kMostLayers)), kind_of(item(row, 1)),
                           uid_of(item(row, 2)), number_of(item(row, 3), 0, most), real_of(item(row, 4)),
@@ -198,24 +210,46 @@ std::vector<std::string> hashes_of(const json& rows) {
 }
 
 json to_json(const Offer& offer) {
-  return {{"model", offer.model}, {"current", offer.current}, {"versions", offer.versions}};
+  return {{"model", offer.model}, {"current", offer.current}, {"versions", offer.versions}, {"tags", offer.tags}};
 }
 
 Offer offer_of(const json& object) {
-  return {name_of(member(object, "model"), "model"), hash_of(member(object, "current")),
-          hashes_of(member(object, "versions"))};
+  return offer_of(object, hashes_of(member(object, "versions")));
+}
+
+Offer offer_of(const json& object, std::vector<std::string> offered) {
+  Offer offer{name_of(member(object, "model"), "model"), hash_of(member(object, "current")), std::move(offered), {}};
+  if (!object.contains("tags")) return offer;  // of an older program
+  if (!object["tags"].is_object()) fail_form("'tags' is none");
+  const std::set<std::string> versions(offer.versions.begin(), offer.versions.end());
+  for (const auto& [name, hash] : object["tags"].items()) {
+    if (!versions.contains(hash_of(hash))) fail_form("a tag is of no version of the model");
+    offer.tags.emplace(name_of(name, "tag"), hash);
+  }
+  return offer;
 }
 
 json to_json(const Decision& decision) {
+  json tags = json::array();
+  for (const TagArrival& tag : decision.tags) tags.push_back({tag.name, tag.version, tag.there});
   return {{"arrival", to_string(decision.arrival)},
           {"into", decision.into},
           {"seen", decision.seen},
-          {"want", decision.want}};
+          {"want", decision.want},
+          {"tags", std::move(tags)}};
 }
 
 Decision decision_of(const json& object) {
-  return {arrival_from_string(text(object, "arrival")), name_of(member(object, "into"), "model"),
-          hash_of(member(object, "seen"), true), hashes_of(member(object, "want"))};
+  Decision decision{arrival_from_string(text(object, "arrival")),
+                    name_of(member(object, "into"), "model"),
+                    hash_of(member(object, "seen"), true),
+                    hashes_of(member(object, "want")),
+                    {}};
+  if (!object.contains("tags")) return decision;  // of an older program
+  for (const json& row : list(object, "tags")) {
+    decision.tags.push_back({name_of(item(row, 0), "tag"), hash_of(item(row, 1)), text_of(item(row, 2))});
+  }
+  return decision;
 }
 
 json to_json(const Parcel& parcel) {
@@ -231,19 +265,25 @@ json to_json(const Parcel& parcel) {
 
 Parcel parcel_of(const json& object) {
   Parcel parcel;
-  parcel.model = name_of(member(object, "model"), "model");
-  parcel.current = hash_of(member(object, "current"));
-  for (const json& row : list(object, "operations")) parcel.operations.push_back(operation_of(row));
-  for (const json& row : list(object, "modules")) parcel.modules.push_back(module_of(row));
-  for (const json& row : list(object, "versions")) parcel.versions.push_back(version_of(row));
-  for (const json& row : list(object, "scores")) parcel.scores.push_back(score_of(row));
+  for (const char* field : {"model", "current"}) add_to_parcel(parcel, field, "", member(object, field));
+  for (const char* field : {"operations", "modules", "versions", "scores", "statistics"}) {
+    for (const json& row : list(object, field)) add_to_parcel(parcel, field, "", row);
+  }
   const json& sizes = member(object, "sizes");
   if (!sizes.is_object()) fail_form("'sizes' is none");
-  for (const auto& [hash, size] : sizes.items()) {
-    parcel.sizes[hash_of(hash)] = number_of(size, 0, std::numeric_limits<std::int64_t>::max());
-  }
-  for (const json& row : list(object, "statistics")) parcel.stats.push_back(stats_of(row));
+  for (const auto& [hash, size] : sizes.items()) add_to_parcel(parcel, "sizes", hash, size);
   return parcel;
+}
+
+void add_to_parcel(Parcel& parcel, const std::string& field, const std::string& name, const json& row) {
+  if (field == "model") parcel.model = name_of(row, "model");
+  if (field == "current") parcel.current = hash_of(row);
+  if (field == "operations") parcel.operations.push_back(operation_of(row));
+  if (field == "modules") parcel.modules.push_back(module_of(row));
+  if (field == "versions") parcel.versions.push_back(version_of(row));
+  if (field == "scores") parcel.scores.push_back(score_of(row));
+  if (field == "statistics") parcel.stats.push_back(stats_of(row));
+  if (field == "sizes") parcel.sizes[hash_of(name)] = number_of(row, 0, std::numeric_limits<std::int64_t>::max());
 }
 
 }  // namespace mformer

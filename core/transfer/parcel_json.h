@@ -15,6 +15,11 @@ nlohmann::json to_json(const Parcel& parcel);
 Offer offer_of(const nlohmann::json& json);
 Decision decision_of(const nlohmann::json& json);
 Parcel parcel_of(const nlohmann::json& json);
+/// The same, of an offer whose versions were read before.
+Offer offer_of(const nlohmann::json& json, std::vector<std::string> versions);
+/// Adds what stands in a parcel under `field`: the whole of "model" and "current", one row of any other; of "sizes"
+/// that of the object `name`. What is no field of a parcel is passed over.
+void add_to_parcel(Parcel& parcel, const std::string& field, const std::string& name, const nlohmann::json& row);
 
 /// A list of hashes of versions or objects.
 std::vector<std::string> hashes_of(const nlohmann::json& json);

@@ -1,5 +1,6 @@
 #include "core/transfer/remote.h"
 
+#include "core/transfer/json_fields.h"
 #include "core/transfer/parcel_json.h"
 
 namespace mformer {
@@ -53,6 +54,7 @@ class Answering {
       return wire_.send({{"missing", target.missing(parcel_of(answer_of(request, "parcel")))}});
     }
     if (what == "receive") return receive(request);
+    if (what == "tag") return tag(request);
     throw Error("the other end asks for something that this program does not know",
                 "install the same version of mformer at both ends");
   }
@@ -87,6 +89,12 @@ class Answering {
     wire_.send(
         {{"model", current.model}, {"number", current.number}, {"hash", current.hash}, {"removed", current.removed}});
     is_amid_objects_ = false;
+  }
+
+  void tag(const json& request) {
+    const std::string name = fields::name_of(answer_of(request, "name"), "tag");
+    ServedTarget(served_).tag(name, fields::hash_of(answer_of(request, "version")));
+    wire_.send({{"tag", name}});
   }
 
   Wire& wire_;
@@ -175,6 +183,14 @@ VersionRecord ServedTarget::receive(const Decision& decision, const Parcel& parc
   const VersionRecord current = LocalTarget(served_.to_write()).receive(decision, parcel, deliver);
   if (served_.received) served_.received();
   return current;
+}
+
+void ServedTarget::tag(const std::string& name, const std::string& version) {
+  LocalTarget(served_.to_write()).tag(name, version);
+}
+
+void RemoteTarget::tag(const std::string& name, const std::string& version) {
+  answer_of(ask(wire_, {{"do", "tag"}, {"name", name}, {"version", version}}), "tag");
 }
 
 void serve(Wire& wire, const Served& served) {

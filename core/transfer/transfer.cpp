@@ -76,24 +76,40 @@ Arrival arrival_from_string(std::string_view text) {
   throw Error("the other end answered with something that is no decision");
 }
 
+/// Each tag once, though several models have its version.
+void bring_tags(Target& target, const Offer& offer, const TransferOptions& options, std::set<std::string>& told,
+                Transferred& done) {
+  for (const TagArrival& tag : done.decision.tags) {
+    const auto offered = offer.tags.find(tag.name);
+    if (offered == offer.tags.end() || offered->second != tag.version || !told.insert(tag.name).second) continue;
+    if (tag.there.empty() && !options.dry_run) target.tag(tag.name, tag.version);
+    done.tags.push_back(tag);
+  }
+}
+
 std::vector<Transferred> transfer(Source& source, Target& target, const TransferOptions& options,
                                   const Watcher& watcher) {
   const std::vector<std::string> models = chosen(source, options.models);
   require_none_refused(source, target, models, options.may_keep_beside);
   std::vector<Transferred> all;
+  std::set<std::string> tags;
   for (const std::string& model : models) {
     const Offer offer = source.offer(model);
     Transferred& done = all.emplace_back();
     done.model = model;
     done.decision = target.decide(offer, options.may_keep_beside);  // anew: the ones before may have brought much of it
     done.current = offer.current;
-    if (done.decision.arrival == Arrival::same || done.decision.arrival == Arrival::behind) continue;
+    if (done.decision.arrival == Arrival::same || done.decision.arrival == Arrival::behind) {
+      bring_tags(target, offer, options, tags, done);
+      continue;
+    }
     const Parcel parcel = source.parcel(offer, done.decision.want);
     if (options.dry_run) {
       for (const std::string& hash : target.missing(parcel)) {
         ++done.objects;
         if (const auto size = parcel.sizes.find(hash); size != parcel.sizes.end()) done.bytes += size->second;
       }
+      bring_tags(target, offer, options, tags, done);
       continue;
     }
     const VersionRecord there =
@@ -102,6 +118,7 @@ std::vector<Transferred> transfer(Source& source, Target& target, const Transfer
           source.objects(missing, meter.around(take));
         });
     done.version = to_string(there);
+    bring_tags(target, offer, options, tags, done);
   }
   return all;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct Offer {
   std::string current;  ///< hash of the version that it points to
   std::vector<std::string>
       versions;  ///< hashes of that one, of all that it comes from and was merged from; parents first
+  std::map<std::string, std::string> tags;  ///< of these versions: names and hashes
 };
 
 /// What a model's coming does.
@@ -35,11 +37,19 @@ std::string_view to_string(Arrival arrival);
 /// Throws Error for any other text.
 Arrival arrival_from_string(std::string_view text);
 
+/// A tag of the offer that is not there as it is here.
+struct TagArrival {
+  std::string name;
+  std::string version;  ///< hash of the version that it names here
+  std::string there;    ///< what has the name there, and keeps it: "base@1"; "" where nothing has: the tag is made
+};
+
 struct Decision {
   Arrival arrival = Arrival::refused;
   std::string into;               ///< the model that it becomes
   std::string seen;               ///< what that points to now; "" where it is made
   std::vector<std::string> want;  ///< of the offered versions those that are not there; parents first
+  std::vector<TagArrival> tags;   ///< by name
 };
 
 /// Takes one object: its hash, its size, and its bytes piece by piece.
@@ -70,6 +80,8 @@ class Target {
   /// Calls `deliver`, then takes the parcel over: as decided, or, if that no longer holds, throws Error. What was
   /// delivered stays for the next try if anything fails.
   virtual VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) = 0;
+  /// Makes a tag of a version that is there, as an operation of its own. Throws UsageError if the name is taken.
+  virtual void tag(const std::string& name, const std::string& version) = 0;
 };
 
 /// All versions that a version comes from and was merged from, itself last; parents first.
@@ -99,8 +111,12 @@ class LocalTarget : public Target {
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
   VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  void tag(const std::string& name, const std::string& version) override;
 
  private:
+  void decide_model(const Offer& offer, bool may_keep_beside, Decision& decision) const;
+  std::string who_has(const std::string& name, const Decision& decision) const;
+
   const Registry* registry_;
   RegistrySession* session_ = nullptr;
 };
@@ -112,6 +128,7 @@ struct Transferred {
   std::string version;                  ///< where it stands there, as name@N; "" in a dry run
   std::string current;                  ///< and its hash
   std::int64_t objects = 0, bytes = 0;  ///< that were sent
+  std::vector<TagArrival> tags;         ///< that were made, or were left as they are there
 };
 
 struct TransferOptions {

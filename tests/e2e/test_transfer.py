@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -209,6 +210,9 @@ class TransferTest(mformer.EndToEndTest):
             "a huge number": lambda m: m["parcel"]["versions"][0].update(number=2**63),
             "a running operation": lambda m: m["parcel"]["operations"][0].update(outcome="running"),
             "another current": lambda m: (m["offer"].update(current="0" * 64), m["parcel"].update(current="0" * 64)),
+            "a tag of an unknown version": lambda m: m["offer"].update(tags={"x": "0" * 64}),
+            "a tag with a path": lambda m: m["offer"].update(tags={"../x": m["offer"]["current"]}),
+            "tags that are a list": lambda m: m["offer"].update(tags=["x"]),
             "no list": lambda m: m["parcel"].update(versions={}), "nothing": lambda m: m.clear()}
         for name, change in changes.items():
             with self.subTest(change=name):
@@ -222,6 +226,40 @@ class TransferTest(mformer.EndToEndTest):
         other.run("pull", self.crafted(work, shown))
         for line in (("log",), ("log", str(len(other.run("log", "--json").json["operations"])))):
             self.assertNotIn("\x1b", other.run(*line, code=None).out)
+
+    def test_a_bundle_takes_no_more_memory_than_a_small_multiple_of_what_it_says(self):
+        other = self.folder("victim")
+        other.run("init", "--preset", "tiny", "--no-tokenizer")
+        self.workspaces.append(other)
+        before = other.state()
+        many, row = 15_000_000, '{"models": [{"offer": {"model": %s}, "parcel": {"modules": [%s'
+        for text in ("0," * many, row % ("[" + "0," * many, ""), row % ('"x"', "[" + "0," * many), '{"a":' * many, row % ('"x"', "[" * many), '{"models": [' + "{}," * many):
+            body = b"mformer bundle 1\ntext %d\n" % len(text) + text.encode()
+            (other / "big.bundle").write_bytes(body + b"end " + hashlib.sha256(body).hexdigest().encode() + b"\n")
+            limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+            self.assertIn("the index of the bundle", other.run("pull", "big.bundle", code=1, prepare=limit).err)
+            self.assertEqual(other.state(), before)
+
+    def test_an_index_that_is_not_what_it_should_be_is_refused(self):
+        work = self.workspace()
+        work.run("bundle", "all.bundle")
+        whole = (work / "all.bundle").read_bytes()
+        changes = {"no offer": lambda m: m.pop("offer"), "no parcel": lambda m: m.pop("parcel"), "no versions": lambda m: m["offer"].pop("versions"),
+                   "no scores": lambda m: m["parcel"].pop("scores"), "sizes that are a list": lambda m: m["parcel"].update(sizes=[]),
+                   "an offer that is a list": lambda m: m.update(offer=[1]), "two models": lambda m: m["parcel"].update(model="other"),
+                   "a version that is a number": lambda m: m["parcel"].update(versions=[1]), "a deep row": lambda m: m["parcel"].update(scores=[json.loads("[" * 40 + "]" * 40)])}
+        for name, change in changes.items():
+            with self.subTest(change=name):
+                work.refuses("pull", self.crafted(work, change), code=1, says="")
+        # What a newer program may add is passed over.
+        fresh = self.folder("fresh")
+        fresh.run("init", "--preset", "tiny", "--no-tokenizer", "--name", "own")
+        fresh.run("pull", self.crafted(work, lambda m: (m.update(more=[{"a": [1, {}]}], other=None), m["parcel"].update(new=[[1], {"b": 2}], text="x"), m["offer"].update(new={"x": [1]}))))
+        self.assertEqual(self.hashes(fresh)["base"], self.hashes(work)["base"])
+        for index in (b"[]", b"1", b'"x"', b'{"models": {}}', b'{"models": [1]}', b"{}", b"", b'{"models": [', b'{"models": []} x'):
+            body = b"mformer bundle 1\ntext %d\n" % len(index) + index
+            (work / "odd.bundle").write_bytes(body + b"end " + hashlib.sha256(body).hexdigest().encode() + b"\n")
+            work.refuses("pull", "odd.bundle", code=1, says="index")
 
     def test_what_came_before_the_end_of_the_wire_is_not_sent_again(self):
         work, there = self.workspace(), self.other()
@@ -352,6 +390,81 @@ class TransferTest(mformer.EndToEndTest):
         scores = self.rows(work, f"SELECT split, metric, part, token_limit, value FROM v_scores WHERE version_hash = '{version}' ORDER BY 1, 2, 3, 4")
         self.assertTrue(scores)
         self.assertEqual(self.rows(other, "SELECT split, metric, part, token_limit, value FROM v_scores WHERE task = 'prose' ORDER BY 1, 2, 3, 4"), scores)
+
+    def looks(self, work):
+        """What routing was measured on, how, and what came out."""
+        return self.rows(work, "SELECT version_hash, split, token_limit, layer, kind, position, slots, gate_mass, weighted_output_norm, tokens, measured_by "
+                               "FROM v_routing ORDER BY 1, 2, 3, 4, 5, 6")
+
+    def test_statistics_of_routing_travel_with_what_they_were_taken_on_and_by(self):
+        work, other = self.workspace(), self.other()
+        work.run("push", other.path)
+        other.run("task", "add", "english", "--data", work / "english")
+        work.run("extend", "--data", "german", *TRAIN)
+        work.run("inspect", "routing", "--task", "english", "--max-tokens", "70")
+        work.run("inspect", "routing", "--task", "english", "--max-tokens", "50")
+        other.run("task", "add", "german", "--data", work / "german")
+        work.run("bundle", "all.bundle")
+        work.run("push", other.path)
+        version = self.hashes(work)["base"]
+        measured = [row for row in self.looks(work) if row[0] == version]
+        self.assertGreaterEqual({(row[2], row[10]) for row in measured}, {(70, None), (50, None)})
+        self.assertIn("extend", {row[10] for row in measured})
+        self.assertEqual(self.looks(other), measured)
+        scores = ("SELECT version_hash, split, metric, part, token_limit, value, measured_by FROM v_scores "
+                  f"WHERE version_hash = '{version}' ORDER BY 1, 2, 3, 4, 5")
+        self.assertTrue(self.rows(work, scores))
+        self.assertEqual(self.rows(other, scores), self.rows(work, scores))
+        # By a bundle and by a wire the same.
+        for name, line in (("third", ("pull", work / "all.bundle")), ("fourth", ("pull", f"host:{work.path}"))):
+            fresh = self.folder(name)
+            fresh.run("init", "--preset", "tiny", "--tokenizer", work / "tokenizer.json", "--name", "own")
+            for name in ("english", "german"):
+                fresh.run("task", "add", name, "--data", work / name)
+            fresh.run(*line, env=self.ssh(work))
+            self.assertEqual([row for row in self.looks(fresh) if row[0] == version], measured)
+            fresh.check_sound()
+
+    def tags(self, work):
+        return {tag["name"]: tag["version"]["hash"] for tag in work.run("tag", "--json").json["tags"]}
+
+    def told(self, result):
+        return {tag["name"]: (tag["made"], tag["there"]) for model in result.json["models"] for tag in model["tags"]}
+
+    def test_tags_travel_and_none_is_moved(self):
+        work, other = self.workspace(), self.other()
+        work.run("tag", "first", "base@1")
+        work.run("branch", "twig", "base@1")
+        ssh = self.ssh(work)
+        self.assertEqual(self.told(work.run("push", other.path, "--dry-run", "--json")), {"first": (True, None)})
+        self.assertIn("tag first: made", work.run("push", other.path).out)
+        self.assertEqual(self.tags(other), self.tags(work))
+        self.assertNotIn("tag", work.run("push", other.path).out)
+        # The models stand where they stood, and a tag comes all the same; one that names another version there stays.
+        work.run("tag", "second", "base@2")
+        work.run("tag", "mine", "base@2")
+        work.run("tag", "taken", "base@2")
+        other.run("tag", "mine", "base@1")
+        other.run("branch", "taken", "base@1")
+        before = self.tags(other)
+        for dry in (["--dry-run"], []):
+            pushed = work.run("push", f"host:{other.path}", "--json", *dry, env=ssh)
+            self.assertEqual(self.told(pushed), {"second": (True, None), "mine": (False, "base@1"), "taken": (False, "the model taken")})
+        self.assertEqual(self.tags(other), {**before, "second": self.hashes(work)["base"]})
+        self.assertIn("tag mine: not taken over, since base@1 has that name there", work.run("push", other.path).out)
+        # It is an operation, which can be taken back, and comes again.
+        other.run("undo")
+        self.assertEqual(self.tags(other), before)
+        work.run("bundle", "all.bundle", "base")
+        other.run("pull", work / "all.bundle")
+        self.assertEqual(self.tags(other), {**before, "second": self.hashes(work)["base"]})
+        self.assertEqual(self.told(other.run("pull", f"host:{work.path}", "--json", env=ssh)), {"mine": (False, "base@1"), "taken": (False, "the model taken")})
+        # Not along with a model that lacks its version.
+        work.run("freeze", "layer=0")
+        work.run("tag", "third")
+        third = self.other("third")
+        work.run("push", third.path, "twig")
+        self.assertEqual(set(self.tags(third)), {"first"})
 
     def test_places_that_are_none_are_refused(self):
         work = self.workspace()
