@@ -26,11 +26,7 @@ struct LineageOptions {
 
 /// The model's versions and those of other models that they were made from or merged with, newest first.
 VersionGraph history_of_model(const Registry& registry, const VersionRecord& current, int limit) {
-  std::vector<std::string> tips = {current.hash};
-  if (!current.removed) {
-    for (const VersionRecord& version : registry.versions(current.model)) tips.push_back(version.hash);
-  }
-  return version_graph(registry, tips, limit);
+  return version_graph(registry, {current.hash, current.removed ? "" : current.model}, limit);
 }
 
 std::string tasks_of(const OperationRecord& operation) {

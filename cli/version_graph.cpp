@@ -103,9 +103,7 @@ ordered_json graph_row_json(const GraphRow& row) {
 }  // namespace
 
 void report_version_graph(Report& report, const Registry& registry, const std::string& ref, int limit) {
-  std::vector<std::string> tips;
-  if (!ref.empty()) tips.push_back(registry.resolve(ref).hash);
-  const VersionGraph graph = version_graph(registry, tips, limit);
+  const VersionGraph graph = version_graph(registry, {ref.empty() ? "" : registry.resolve(ref).hash, ""}, limit);
   report.data()["looked_at"] = version_json(registry, graph.looked_at);
   auto& rows = report.data()["versions"] = ordered_json::array();
   if (report.json()) {

@@ -3,42 +3,93 @@
 #include <algorithm>
 #include <map>
 #include <queue>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "core/history/lineage.h"
-#include "modules_registry/error.h"
 
 namespace mformer::cli {
 namespace {
 
+constexpr int kFew = 300;  // rows: from about there on one long query is quicker than three short ones for each
 constexpr std::size_t kNowhere = terminal::GraphLine::no_node;
+
+/// What there is to say of versions: where all are shown all is read at once, else what is asked for when it is.
+class Records {
+ public:
+  Records(const Registry& registry, bool all) : registry_(registry) {
+    if (!all) return;
+    versions_ = registry.all_versions();
+    for (const VersionRecord& version : versions_) by_hash_.emplace(version.hash, &version);
+    operations_ = registry.operations();
+    for (const OperationRecord& operation : operations_) by_id_.emplace(operation.id, &operation);
+  }
+  Records(const Records&) = delete;
+  Records& operator=(const Records&) = delete;
+
+  VersionRecord version(const std::string& hash) const {
+    const auto found = by_hash_.find(hash);
+    return found != by_hash_.end() ? *found->second : registry_.version(hash);
+  }
+  OperationRecord operation(std::int64_t id) const {
+    const auto found = by_id_.find(id);
+    return found != by_id_.end() ? *found->second : registry_.operation(id);
+  }
+  std::vector<VersionLink> links() const {
+    if (versions_.empty()) return registry_.version_links();
+    std::vector<VersionLink> links;
+    for (const VersionRecord& version : versions_) {
+      const auto made = by_id_.find(version.operation_id);
+      const bool merge = made != by_id_.end() && made->second->command == "merge";
+      links.push_back({version.hash, version.parent, version.model, version.operation_id, version.removed, merge});
+    }
+    return links;
+  }
+  std::vector<ModelMove> moves() const {
+    if (versions_.empty()) return registry_.model_moves();
+    std::vector<ModelMove> moves;
+    for (auto done = operations_.rbegin(); done != operations_.rend(); ++done) {
+      if (done->version_before.empty() || done->version_before == done->version_after) continue;
+      const auto after = by_hash_.find(done->version_after);
+      if (after == by_hash_.end() || after->second->operation_id == done->id) continue;
+      moves.push_back({done->id, done->command, done->model, done->version_before, done->version_after});
+    }
+    return moves;
+  }
+
+ private:
+  const Registry& registry_;
+  std::vector<VersionRecord> versions_;
+  std::unordered_map<std::string_view, const VersionRecord*> by_hash_;
+  std::vector<OperationRecord> operations_;
+  std::unordered_map<std::int64_t, const OperationRecord*> by_id_;
+};
 
 /// Versions and their parents by their place in one list.
 class Versions {
  public:
-  explicit Versions(const Registry& registry) : all_(registry.all_versions()), parents_(all_.size()) {
-    for (OperationRecord& operation : registry.operations()) {
-      const std::int64_t id = operation.id;
-      operations_.emplace(id, std::move(operation));
-    }
+  explicit Versions(const Records& records) : all_(records.links()), parents_(all_.size()) {
     for (std::size_t i = 0; i < all_.size(); ++i) places_.emplace(all_[i].hash, i);
     for (std::size_t i = 0; i < all_.size(); ++i) {
       add_parent(i, all_[i].parent);
-      if (const auto source = merge_source(operation_of(i))) add_parent(i, source->hash);
+      if (!all_[i].merge) continue;
+      if (const auto source = merge_source(records.operation(all_[i].operation_id))) add_parent(i, source->hash);
     }
   }
 
   std::size_t size() const { return all_.size(); }
-  const VersionRecord& at(std::size_t place) const { return all_[place]; }
+  const VersionLink& at(std::size_t place) const { return all_[place]; }
   const std::vector<std::size_t>& parents(std::size_t place) const { return parents_[place]; }
-  const OperationRecord& operation_of(std::size_t place) const {
-    const auto found = operations_.find(all_[place].operation_id);
-    if (found != operations_.end()) return found->second;
-    throw Error("the operation that made version " + all_[place].hash + " is lost", "mformer fsck says what is wrong");
+
+  /// Of those that were made for this model.
+  std::vector<std::size_t> of_model(const std::string& model) const {
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      if (!all_[i].removed && all_[i].model == model) found.push_back(i);
+    }
+    return found;
   }
-  /// By id.
-  const std::map<std::int64_t, OperationRecord>& operations() const { return operations_; }
 
   std::size_t place_of(const std::string& hash) const {
     const auto found = places_.find(hash);
@@ -65,10 +116,9 @@ class Versions {
     if (parent != kNowhere && std::find(known.begin(), known.end(), parent) == known.end()) known.push_back(parent);
   }
 
-  std::vector<VersionRecord> all_;
+  std::vector<VersionLink> all_;
   std::vector<std::vector<std::size_t>> parents_;
-  std::map<std::int64_t, OperationRecord> operations_;
-  std::unordered_map<std::string, std::size_t> places_;
+  std::unordered_map<std::string_view, std::size_t> places_;  // of the hashes in all_
 };
 
 /// Of those chosen the newest first, but none before all that were made from it: the numbers of operations say when a
@@ -97,7 +147,7 @@ std::vector<std::size_t> children_first(const Versions& versions, const std::vec
 /// Names, and what undo and move took them away from.
 class Names {
  public:
-  Names(const Registry& registry, const Versions& versions) : versions_(versions) {
+  Names(const Registry& registry, const Records& records, const Versions& versions) : versions_(versions) {
     std::vector<std::size_t> named;
     for (const ModelRecord& model : registry.models()) {
       const std::size_t place = versions.place_of(model.current_version);
@@ -114,7 +164,7 @@ class Names {
     }
     named.push_back(versions.place_of(registry.looked_at()));
     reached_ = versions.history_of(named);
-    for (const auto& [id, operation] : versions.operations()) note_move(operation);
+    for (const ModelMove& move : records.moves()) note_move(move);
   }
 
   void tell(std::size_t place, GraphRow& row) const {
@@ -124,19 +174,17 @@ class Names {
     };
     row.models = of(models_);
     row.tags = of(tags_);
-    for (const auto& [model, operation] : of(stood_)) row.stood.push_back({model, operation->id, operation->command});
+    for (const auto& [model, move] : of(stood_)) row.stood.push_back({model, move.operation_id, move.command});
     if (!reached_[place]) row.node.mark = terminal::GraphNode::Mark::left;
   }
 
  private:
-  /// An operation that moved a model to a version that was there.
-  void note_move(const OperationRecord& operation) {
-    const std::size_t from = versions_.place_of(operation.version_before);
-    const std::size_t to = versions_.place_of(operation.version_after);
-    if (from == kNowhere || to == kNowhere || from == to || versions_.at(to).operation_id == operation.id) return;
-    const auto stands = stands_.find(operation.model);
+  void note_move(const ModelMove& move) {
+    const std::size_t from = versions_.place_of(move.before);
+    if (from == kNowhere || versions_.place_of(move.after) == kNowhere) return;
+    const auto stands = stands_.find(move.model);
     if (stands == stands_.end() || history(stands->second)[from]) return;
-    stood_[from][operation.model] = &operation;
+    stood_[from][move.model] = move;
   }
 
   const std::vector<bool>& history(std::size_t place) {
@@ -148,19 +196,21 @@ class Names {
   const Versions& versions_;
   std::map<std::size_t, std::vector<std::string>> models_, tags_;
   std::map<std::string, std::size_t> stands_;
-  std::map<std::size_t, std::map<std::string, const OperationRecord*>> stood_;
+  std::map<std::size_t, std::map<std::string, ModelMove>> stood_;
   std::map<std::size_t, std::vector<bool>> histories_;
   std::vector<bool> reached_;
 };
 
 }  // namespace
 
-VersionGraph version_graph(const Registry& registry, const std::vector<std::string>& tips, int limit) {
-  const Versions versions(registry);
-  const Names names(registry, versions);
-  std::vector<std::size_t> begin;
-  for (const std::string& tip : tips) begin.push_back(versions.place_of(tip));
-  const std::vector<bool> chosen = tips.empty() ? std::vector<bool>(versions.size(), true) : versions.history_of(begin);
+VersionGraph version_graph(const Registry& registry, const GraphOf& of, int limit) {
+  const Records records(registry, limit == 0 || limit > kFew);
+  const Versions versions(records);
+  const Names names(registry, records, versions);
+  std::vector<std::size_t> begin = of.model.empty() ? std::vector<std::size_t>() : versions.of_model(of.model);
+  if (!of.version.empty()) begin.push_back(versions.place_of(of.version));
+  const std::vector<bool> chosen =
+      of.version.empty() ? std::vector<bool>(versions.size(), true) : versions.history_of(begin);
   std::vector<std::size_t> order = children_first(versions, chosen);
   VersionGraph graph;
   graph.current_model = registry.current_model();
@@ -174,12 +224,13 @@ VersionGraph version_graph(const Registry& registry, const std::vector<std::stri
   for (std::size_t i = 0; i < number.size(); ++i) number[i] = order.size() + i;
   for (std::size_t i = 0; i < order.size(); ++i) number[order[i]] = i;
   for (const std::size_t place : order) {
-    GraphRow& row =
-        graph.rows.emplace_back(GraphRow{versions.at(place), versions.operation_of(place), {}, "", {}, {}, {}, {}});
+    const VersionLink& link = versions.at(place);
+    GraphRow& row = graph.rows.emplace_back(
+        GraphRow{records.version(link.hash), records.operation(link.operation_id), {}, "", {}, {}, {}, {}});
     names.tell(place, row);
     if (const auto source = merge_source(row.operation)) row.merged = source->name;
     for (const std::size_t parent : versions.parents(place)) {
-      row.parents.push_back(versions.at(parent));
+      row.parents.push_back(records.version(versions.at(parent).hash));
       row.node.parents.push_back(number[parent]);
     }
     const bool current = std::find(row.models.begin(), row.models.end(), graph.current_model) != row.models.end();

@@ -35,8 +35,13 @@ struct VersionGraph {
   std::string looked_at;  ///< hash of the version that commands read which name none; "" where that is the model's
 };
 
-/// The versions with these hashes and their ancestors, or with none all of the workspace; of these the newest `limit`
-/// (0 = all). Reads every version and operation once.
-VersionGraph version_graph(const Registry& registry, const std::vector<std::string>& tips, int limit);
+/// What a graph is drawn of.
+struct GraphOf {
+  std::string version;  ///< the history of the version with this hash; "" = all versions of the workspace
+  std::string model;    ///< and with it that of all versions of this model; "" = of none
+};
+
+/// The newest `limit` versions (0 = all). Of those that the limit leaves out it reads the place in the history alone.
+VersionGraph version_graph(const Registry& registry, const GraphOf& of, int limit);
 
 }  // namespace mformer::cli

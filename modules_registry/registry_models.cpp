@@ -154,6 +154,32 @@ std::vector<VersionRecord> Registry::all_versions() const {
   return found;
 }
 
+std::vector<VersionLink> Registry::version_links() const {
+  Query rows(*db_,
+             "SELECT hash, parent_hash, versions.model, operation_id, command = 'merge' FROM versions "
+             "LEFT JOIN operations ON operations.id = operation_id ORDER BY operation_id, versions.model, number");
+  std::vector<VersionLink> found;
+  while (rows.next()) {
+    const std::string model = rows.text(2);
+    found.push_back({rows.text(0), rows.text(1), name_before_removal(model), rows.integer(3), is_removed(model),
+                     rows.integer(4) != 0});
+  }
+  return found;
+}
+
+std::vector<ModelMove> Registry::model_moves() const {
+  Query rows(
+      *db_,
+      "SELECT id, command, model, version_before, version_after FROM operations WHERE version_before IS NOT NULL "
+      "AND version_after IS NOT NULL AND version_before <> version_after AND NOT EXISTS "
+      "(SELECT 1 FROM versions WHERE hash = version_after AND operation_id = operations.id) ORDER BY id");
+  std::vector<ModelMove> found;
+  while (rows.next()) {
+    found.push_back({rows.integer(0), rows.text(1), rows.text(2), rows.text(3), rows.text(4)});
+  }
+  return found;
+}
+
 VersionRecord Registry::version(const std::string& hash) const {
   Query row(*db_, std::string(kSelectVersion) + "WHERE hash = ?");
   row.bind(hash);

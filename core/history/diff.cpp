@@ -1,10 +1,11 @@
 #include "core/history/diff.h"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/formats/parameter_names.h"
 #include "core/formats/safetensors.h"
@@ -141,11 +142,16 @@ struct Place {
   ManifestModule module;
 };
 
-/// In the order of the version.
-std::vector<Place> places_of(const Manifest& manifest) {
+bool is_same_bank(const Manifest& one, const Manifest& other, std::size_t layer, Kind kind) {
+  return layer < other.layers.size() && one.layers[layer].modules(kind) == other.layers[layer].modules(kind);
+}
+
+/// In the order of the version, without the banks that the other one has alike: a module never changes its bank.
+std::vector<Place> places_of(const Manifest& manifest, const Manifest& other) {
   std::vector<Place> places;
   for (std::size_t layer = 0; layer < manifest.layers.size(); ++layer) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (is_same_bank(manifest, other, layer, kind)) continue;
       std::int64_t index = 0;
       for (const ManifestModule& module : manifest.layers[layer].modules(kind)) {
         places.push_back({static_cast<int>(layer), kind, index++, module});
@@ -156,10 +162,16 @@ std::vector<Place> places_of(const Manifest& manifest) {
 }
 
 void compare_modules(const Manifest& before, const Manifest& after, VersionDiff& diff) {
+  for (std::size_t layer = 0; layer < after.layers.size(); ++layer) {
+    for (const Kind kind : {Kind::att, Kind::mlp}) {
+      if (!is_same_bank(after, before, layer, kind)) continue;
+      diff.same_modules += static_cast<std::int64_t>(after.layers[layer].modules(kind).size());
+    }
+  }
   std::map<std::string, Place> later;
-  for (const Place& place : places_of(after)) later.emplace(place.module.uid, place);
+  for (const Place& place : places_of(after, before)) later.emplace(place.module.uid, place);
   std::set<std::string> known;
-  for (const Place& old : places_of(before)) {
+  for (const Place& old : places_of(before, after)) {
     known.insert(old.module.uid);
     ModuleChange change{old.module.uid, old.layer, old.kind, old.index};
     if (const auto found = later.find(old.module.uid); found != later.end()) {
@@ -172,7 +184,7 @@ void compare_modules(const Manifest& before, const Manifest& after, VersionDiff&
     }
     if (change.removed() || change.weights || change.frozen) diff.modules.push_back(change);
   }
-  for (const Place& place : places_of(after)) {
+  for (const Place& place : places_of(after, before)) {
     if (known.contains(place.module.uid)) continue;
     diff.modules.push_back({place.module.uid, place.layer, place.kind, -1, place.index});
   }
@@ -205,8 +217,9 @@ ModuleCounts count_changes(const VersionDiff& diff) {
 
 namespace {
 
-std::set<std::string> objects_of(const Manifest& manifest) {
-  std::set<std::string> objects = {manifest.tokenizer_object};
+/// As long as the manifest lives.
+std::unordered_set<std::string_view> objects_of(const Manifest& manifest) {
+  std::unordered_set<std::string_view> objects = {manifest.tokenizer_object};
   for (const TrunkPart& part : manifest.parts) objects.insert(part.object_hash);
   for (const LayerManifest& layer : manifest.layers) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
@@ -232,9 +245,12 @@ VersionDiff compare(const Manifest& before, const Manifest& after, const ObjectS
 }  // namespace
 
 std::vector<std::string> new_objects(const Manifest& before, const Manifest& after) {
-  const std::set<std::string> old = objects_of(before), now = objects_of(after);
+  const auto old = objects_of(before);
   std::vector<std::string> added;
-  std::set_difference(now.begin(), now.end(), old.begin(), old.end(), std::back_inserter(added));
+  for (const std::string_view object : objects_of(after)) {
+    if (!old.contains(object)) added.emplace_back(object);
+  }
+  std::sort(added.begin(), added.end());
   return added;
 }
 

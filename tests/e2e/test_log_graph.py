@@ -1,8 +1,10 @@
 """The graph of versions: what came of what, where names stand and stood."""
 
+import contextlib
 import csv
 import io
 import shutil
+import sqlite3
 import unittest
 
 import mformer
@@ -94,6 +96,17 @@ class LogGraphTest(mformer.EndToEndTest):
         work.refuses("log", "--graph", "--script", code=2, says="--script")
         work.refuses("log", "3", "--graph", code=2, says="--graph")
         work.refuses("log", "--graph", "--model", "bas", code=2, says="bas", hint="base")
+
+    def test_with_a_limit_no_more_is_read_than_is_shown(self):
+        work = self.undone()
+        with contextlib.closing(sqlite3.connect(work / ".mformer" / "registry.db")) as registry:
+            registry.execute("PRAGMA ignore_check_constraints = ON")
+            registry.execute("UPDATE operations SET outcome = 'unreadable' WHERE id = 1")
+            registry.commit()
+        self.assertIn("unreadable", work.run("log", "--graph", code=None).err)
+        self.assertEqual(len(self.graph(work, "-n", "2")), 2)
+        self.assertEqual(len(work.run("inspect", "lineage", "-n", "2", "--json").json["versions"]), 2)
+        self.workspaces.remove(work)  # the row stays what it is
 
     def test_removed_models_stay_until_gc_frees_them(self):
         work = self.workspace()
