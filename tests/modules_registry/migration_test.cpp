@@ -57,7 +57,8 @@ class MigrationTest : public ::testing::TestWithParam<int> {
 TEST_P(MigrationTest, ARegistryIsBroughtUpToDateWithAllItsRows) {
   const fs::path dir = old_.make(GetParam(), "work");
   const Old old = what_it_says(dir);
-  for (const char* table : {"versions", "version_modules", "routing_stats", "scores"}) {
+  for (const char* table :
+       {"versions", GetParam() < kBanks ? "version_modules" : "bank_modules", "routing_stats", "scores"}) {
     ASSERT_THAT(old.said.at(table), Not(IsEmpty())) << table;
   }
   EXPECT_THAT(error_of([&] { Registry::open(dir, OpenMode::read_only); }),
@@ -89,6 +90,23 @@ TEST_P(MigrationTest, WhatWasMeasuredIsFoundByWhatItWasMeasuredOn) {
     EXPECT_THAT(registry.routing_stats(score.version, task, {"held_out", 100}), IsEmpty());
   }
   EXPECT_TRUE(loss && share);
+}
+
+TEST_P(MigrationTest, WhatWasMeasuredOnASplitStaysWithIt) {
+  if (GetParam() < kBanks) GTEST_SKIP() << "whose measurements had none";
+  const fs::path dir = old_.make(GetParam(), "work");
+  const Registry registry = Registry::open(dir, OpenMode::read_write);
+  const std::string version = registry.model("first-model").current_version;
+  EXPECT_EQ(registry.looked_at(), version);
+  const std::vector<Measured> on = registry.routings(version, "questions");
+  ASSERT_EQ(on.size(), 2U);
+  EXPECT_EQ(on[0].split, "held_out");
+  EXPECT_EQ(on[0].token_limit, 100);
+  EXPECT_EQ(registry.operation(on[0].operation_id).command, "eval");
+  EXPECT_EQ(registry.operation(on[0].operation_id).origin, "") << "all was done here";
+  EXPECT_EQ(on[1].split, "train");
+  EXPECT_EQ(on[1].operation_id, 0);
+  EXPECT_EQ(registry.routing_stats(version, "questions", on[0]).size(), 12U);
 }
 
 TEST_P(MigrationTest, ADamagedOneIsLeftAsItIsAndItIsSaidWhatIsWrong) {
@@ -152,7 +170,7 @@ struct KillingDisk {
 
 TEST_P(MigrationTest, KilledInAnyWriteItIsDoneWhollyOrNotAtAll) {
   const Old old = what_it_says(old_.make(GetParam(), "whole"));
-  const int step = GetParam() == 5 ? 1 : 5;  // every write of each would take long
+  const int step = GetParam() >= 5 ? 1 : 5;  // every write of each would take long
   int kills = 0;
   for (int writes = 0;; writes += step) {
     const fs::path dir = old_.make(GetParam(), "work" + std::to_string(writes));
@@ -167,7 +185,7 @@ TEST_P(MigrationTest, KilledInAnyWriteItIsDoneWhollyOrNotAtAll) {
     if (code == 0) break;
     ++kills;
   }
-  EXPECT_GT(kills * step, 20) << "hardly a write was seen: the test proves little";
+  EXPECT_GT(kills * step, GetParam() < kBanks ? 20 : 3) << "hardly a write was seen: the test proves little";
 }
 
 INSTANTIATE_TEST_SUITE_P(OfSchema, MigrationTest, ::testing::ValuesIn(kOldSchemas),
