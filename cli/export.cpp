@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/computes.h"
 #include "cli/describe.h"
+#include "cli/hub_cache.h"
 #include "cli/made.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -19,6 +20,7 @@ using terminal::format_fixed;
 
 struct ExportFlags {
   ExportOptions options;
+  std::string name;  ///< of --hub-cache: ORG/NAME
   bool no_eval = false;
   bool dry_run = false;
 };
@@ -70,7 +72,8 @@ void report_cost(terminal::Report& report, const QuantizationCost& cost, bool ev
 }
 
 /// Who can load it, and what else to write for others.
-void report_readers(terminal::Report& report, const ExportReport& result, const ExportOptions& options) {
+void report_readers(terminal::Report& report, const ExportReport& result, const ExportFlags& flags) {
+  const ExportOptions& options = flags.options;
   if (options.format == "gguf") {
     report.text() << "llama.cpp and the programs around it run it; mformer import reads it again\n";
     return;
@@ -78,7 +81,7 @@ void report_readers(terminal::Report& report, const ExportReport& result, const 
   if (result.loadable_by_reference) return;
   if (result.loadable_by_transformers) {
     report.text() << "transformers loads it with the file beside the weights: AutoModelForCausalLM.from_pretrained(\""
-                  << options.folder << "\", trust_remote_code=True)\n";
+                  << (flags.name.empty() ? options.folder : flags.name) << "\", trust_remote_code=True)\n";
     return;
   }
   const bool quantised = result.quantization.has_value();
@@ -106,7 +109,11 @@ Session& session_of(Workspace& workspace, const ExportOptions& options) {
   return measures ? workspace.computing_session() : workspace.streaming_session();
 }
 
-void run_export(const ExportFlags& flags, const GlobalOptions& global) {
+void run_export(ExportFlags flags, const GlobalOptions& global) {
+  if (flags.options.into_hub_cache) {
+    flags.name = flags.options.folder;
+    flags.options.folder = hub_model_folder(flags.name);
+  }
   Workspace workspace(global, "export", OpenMode::read_only);
   const VersionRecord version = workspace.version();
   terminal::Report report("export", global.json);
@@ -129,7 +136,8 @@ void run_export(const ExportFlags& flags, const GlobalOptions& global) {
   data["quantization"] = nullptr;
   report.text() << "wrote " << to_string(version) << " to " << result.folder << ", "
                 << terminal::format_bytes(static_cast<std::uint64_t>(result.bytes)) << '\n';
-  report_readers(report, result, options);
+  if (!flags.name.empty()) report.text() << "readers of that cache find it as " << flags.name << '\n';
+  report_readers(report, result, flags);
   if (result.quantization) report_cost(report, *result.quantization, options.evaluate && result.cut_off.empty());
   data["cut_off"] = result.cut_off.empty() ? ordered_json() : ordered_json(result.cut_off);
   if (!result.cut_off.empty()) {
@@ -170,8 +178,9 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--max-shard-size", options.max_shard_bytes, "Bytes a file, beyond which the weights are split")
       ->check(positive_integer())
       ->excludes(format);
-  command->add_flag("--overwrite", options.overwrite,
-                    "Replace the export in the folder; a folder with anything else in it is never replaced");
+  CLI::Option* overwrite =
+      command->add_flag("--overwrite", options.overwrite,
+                        "Replace the export in the folder; a folder with anything else in it is never replaced");
   command
       ->add_option("--domain", options.domain, "Write one hypothesis alone, a domain or base; default: the whole model")
       ->type_name("NAME");
@@ -180,6 +189,11 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
                    "transformers: any model, with the Python file that runs it there; default: as its family's are")
       ->type_name("transformers")
       ->excludes(format);
+  command
+      ->add_flag("--hub-cache", options.into_hub_cache,
+                 "DIR is ORG/NAME: a snapshot in the hub's local cache, where transformers finds it by that name")
+      ->excludes(format)
+      ->excludes(overwrite);
   add_dry_run(*command, flags->dry_run);
   computes(*command, [flags, &global] { run_export(*flags, global); });
 }

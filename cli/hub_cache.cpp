@@ -75,16 +75,37 @@ bool is_cached_model(const fs::path& folder) {
   return fs::is_directory(folder / "snapshots", error) && !fs::exists(folder / "config.json", error);
 }
 
+/// What the hub's own client takes for a name, so that it finds what is written under it.
+bool is_new_hub_name(const std::string& text) {
+  constexpr std::size_t kLongestName = 96;
+  const auto is_odd = [](char letter) { return letter == '-' || letter == '.'; };
+  const std::size_t slash = text.find('/');
+  if (!is_hub_name(text) || text.size() > kLongestName || text.ends_with(".git")) return false;
+  if (text.find("--") != std::string::npos || text.find("..") != std::string::npos) return false;
+  return !is_odd(text.front()) && !is_odd(text.back()) && !is_odd(text[slash - 1]) && !is_odd(text[slash + 1]);
+}
+
+fs::path folder_in(const fs::path& cache, std::string name) {
+  name.replace(name.find('/'), 1, "--");
+  return cache / (std::string(kPrefix) + name);
+}
+
 }  // namespace
+
+std::string hub_model_folder(const std::string& text) {
+  if (!is_new_hub_name(text)) {
+    throw UsageError("'" + text + "' is no name of a model in the hub's cache", "with --hub-cache DIR is ORG/NAME");
+  }
+  const fs::path cache = cache_folder();
+  if (!cache.empty()) return folder_in(cache, text).string();
+  throw Error("nothing says where the hub's cache is", "set HF_HUB_CACHE to its folder, or HOME");
+}
 
 std::string checkpoint_place(const std::string& text) {
   std::error_code error;
   if (fs::exists(text, error)) return is_cached_model(text) ? snapshot_of(text) : text;
   if (!is_hub_name(text)) return text;
-  const fs::path cache = cache_folder();
-  std::string name = text;
-  name.replace(name.find('/'), 1, "--");
-  const fs::path model = cache / (std::string(kPrefix) + name);
+  const fs::path cache = cache_folder(), model = folder_in(cache, text);
   if (fs::is_directory(model, error)) return snapshot_of(model);
   throw Error(
       "there is no folder '" + text + "' here, and no model of that name in the hub's cache '" + cache.string() + "'",

@@ -11,4 +11,8 @@ namespace mformer::cli {
 /// whole.
 std::string checkpoint_place(const std::string& text);
 
+/// The folder of that cache in which a model ORG/NAME lies, whether there is one or not. Throws UsageError for another
+/// text, Error where nothing says where the cache is.
+std::string hub_model_folder(const std::string& text);
+
 }  // namespace mformer::cli

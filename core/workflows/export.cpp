@@ -1,7 +1,6 @@
 #include "core/workflows/export.h"
 
 #include <functional>
-#include <map>
 #include <memory>
 
 #include "core/checkpoint/hub_model.h"
@@ -9,6 +8,7 @@
 #include "core/checkpoint/quantize.h"
 #include "core/checkpoint/written_parameters.h"
 #include "core/formats/chat_format.h"
+#include "core/formats/hub_snapshot.h"
 #include "core/formats/staged_folder.h"
 #include "core/history/commit.h"
 #include "core/history/model_card.h"
@@ -203,6 +203,15 @@ void write(const Registry& registry, const VersionRecord& version, LoadedVersion
   save_hub_model(options.folder, loaded.model, parameter, how);
 }
 
+ExportReport export_snapshot(Session& session, const VersionRecord& version, ExportOptions options) {
+  HubSnapshot snapshot(real_path(options.folder));
+  options.into_hub_cache = false;
+  options.folder = snapshot.checkpoint();
+  ExportReport report = export_model(session, version, options);
+  report.folder = snapshot.put_in_place();
+  return report;
+}
+
 }  // namespace
 
 void ExportOptions::validate() const {
@@ -231,6 +240,7 @@ void require_export_target(const Registry& registry, const ExportOptions& option
   const fs::path target = real_path(options.folder);
   require_apart(registry, target);
   if (is_gguf(options)) return require_gguf_target(target, options.overwrite);
+  if (options.into_hub_cache) return require_hub_model(target);
   require_replaceable(target, options.overwrite);
 }
 
@@ -250,6 +260,7 @@ std::int64_t weights_to_export(const Registry& registry, const VersionRecord& ve
 ExportReport export_model(Session& session, const VersionRecord& version, const ExportOptions& asked) {
   asked.validate();
   require_export_target(session.registry, asked);
+  if (asked.into_hub_cache) return export_snapshot(session, version, asked);
   ExportOptions options = asked;
   options.folder = real_path(asked.folder).string();  // "." is another folder once it was replaced
   Exported exported = source_of(session.registry, version, options.domain);

@@ -23,6 +23,8 @@ struct ExportOptions {
   std::int64_t max_tokens = 8192;  ///< Held-out tokens per task for that, spread evenly; 0 = all.
   std::int64_t max_shard_bytes = 5'000'000'000;
   bool overwrite = false;  ///< Replace an export; see require_export_target().
+  /// `folder` is that of a model in a hub's local cache, which gets a snapshot: core/formats/hub_snapshot.h.
+  bool into_hub_cache = false;
 
   /// Throws UsageError for an unknown format, layout, dtype or method.
   void validate() const;
@@ -50,7 +52,8 @@ struct ExportReport {
 
 /// Throws Error unless the folder (of GGUF: the file) may be written without a loss: it is new or empty, or an export
 /// and nothing else that `overwrite` gives up, and in no case does it lie in or hold what a workspace remembers or the
-/// data of a task of this one, under whatever path. export_model() asks this first.
+/// data of a task of this one, under whatever path; a model of a hub's cache as require_hub_model(). export_model()
+/// asks this first.
 void require_export_target(const Registry& registry, const ExportOptions& options);
 
 /// Throws what export_model() would for this version before it writes; returns how many weights it would write.

@@ -4,6 +4,7 @@ Lines in LONG would train for minutes: they are run with --dry-run behind them, 
 """
 
 import functools
+import os
 import shutil
 import unittest
 from pathlib import Path
@@ -12,6 +13,7 @@ import pages
 import mformer  # noqa: E402  the helper of the end-to-end tests
 import tensors  # noqa: E402
 
+os.environ["HF_HUB_CACHE"] = "hub"  # in the workspace: what whoever runs this has downloaded is not touched
 LONG = ("mformer train ", "mformer upcycle --slices", "mformer extend ", "mformer finetune ", "mformer prune ", "mformer --model base@2 prune ")
 ELSEWHERE = {
     "mformer manifest 1",  # a line of a file, no command

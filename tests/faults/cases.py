@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import os
 import shutil
 import tempfile
 import unittest
@@ -12,6 +13,7 @@ import mformer
 import tensors
 from points import Case
 
+os.environ["HF_HUB_CACHE"] = "hub"  # in the folder of each trial
 TRAIN = ("--steps", "2", *mformer.QUICK)
 
 
@@ -109,6 +111,7 @@ COMPUTING = (
     Case("import", ("import", "half", "--name", "other")),
     Case("export", ("export", "out")),
     Case("export --overwrite", ("export", "checkpoint", "--dtype", "float16", "--overwrite")),
+    Case("export --hub-cache", ("export", "some-org/name", "--hub-cache"), spoil=after("export", "some-org/name", "--hub-cache", "--model", "base@1")),
     Case("export --format gguf", ("export", "out.gguf", "--format", "gguf", "--model", "dense")),
     Case("tokenizer train", ("tokenizer", "train", "--data", "qa", "--vocab-size", "300", "--out", "small.json")),
     Case("task add", ("task", "add", "more", "--data", "moved")),

@@ -97,6 +97,16 @@ class ProgramTest(mformer.EndToEndTest, interop.InteropTest):
                 self.check_generate(work, work / "out", model)
                 self.check_generate(work, work / "ours", self.check_export(work, "ours", "--for", "transformers"))
 
+    def test_a_snapshot_in_the_hubs_cache_is_found_by_its_name(self):
+        work, hub = self.workspace("named"), self.temporary / "hub"
+        work.run("export", "me/tiny", "--hub-cache", "--for", "transformers", env={"HF_HUB_CACHE": str(hub)})
+        work.run("export", "plain", "--for", "transformers")
+        by_name, by_path = (AutoModelForCausalLM.from_pretrained(place, trust_remote_code=True, local_files_only=True, cache_dir=hub).eval()
+                            for place in ("me/tiny", work / "plain"))
+        self.assertTrue(by_name(IDS).logits.equal(by_path(IDS).logits))
+        tokenizer = AutoTokenizer.from_pretrained("me/tiny", trust_remote_code=True, local_files_only=True, cache_dir=hub)
+        self.assertEqual(tokenizer.decode(tokenizer("The old house")["input_ids"]), "The old house")
+
     def test_a_pruned_model_of_equal_counts_is_the_familys_own(self):
         for family in ROUTED:
             with self.subTest(family):
