@@ -65,9 +65,9 @@ void take_model_type(json& document, ModelConfig& config, const std::string& sou
   document.erase("architectures");
   if (type == "moduleformer") return;
   if (type != kNativeType) {
-    throw Error(
-        source + ": the model is of type " + shortened(type.dump(), 80) + ", not \"moduleformer\" or \"mformer\"",
-        "checkpoints of other families are read by mformer import");
+    throw Error(source + ": the model is of type " + printable(shortened(type.dump(), 80)) +
+                    ", not \"moduleformer\" or \"mformer\"",
+                "checkpoints of other families are read by mformer import");
   }
   const json family = document.value("family", json());
   if (!family.is_string()) throw Error(source + ": 'family' is no string", "correct the file");

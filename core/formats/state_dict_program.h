@@ -14,7 +14,7 @@ struct PickledTensor : TensorInfo {
   std::string storage;                ///< Key of the storage in the archive.
   std::int64_t stored = 0;            ///< Elements that the storage is said to have.
   std::int64_t offset = 0;            ///< First element in the storage.
-  std::vector<std::int64_t> strides;  ///< In elements; one per dimension.
+  std::vector<std::int64_t> strides;  ///< In elements; one per dimension, where elements_spanned() knows a span.
 };
 
 /// What the program `data.pkl` of `torch.save(model.state_dict())` builds: a dict or OrderedDict of named tensors, in

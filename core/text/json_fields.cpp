@@ -66,7 +66,8 @@ std::string shown(const nlohmann::json& value) {
   // A list or object is not written out: it may be as deep and as long as a file.
   if (value.is_array()) return "a list of " + std::to_string(value.size());
   if (value.is_object()) return "an object of " + std::to_string(value.size());
-  return cut(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60);
+  // JSON leaves DEL and what reorders text as it is.
+  return printable(cut(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 60));
 }
 
 }  // namespace mformer

@@ -39,7 +39,8 @@ class JsonFields {
 /// `text` as it stands in messages: cut after `most` bytes, between characters.
 std::string cut(std::string_view text, size_t most);
 
-/// A value as it stands in messages: its JSON text, cut after 60 bytes; of a list or object, how much it holds.
+/// A value as it stands in messages: its JSON text, cut after 60 bytes and printable; of a list or object, how much it
+/// holds.
 std::string shown(const nlohmann::json& value);
 
 }  // namespace mformer

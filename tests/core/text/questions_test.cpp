@@ -59,6 +59,8 @@ TEST_F(QuestionsTest, ThatCanNotBeUnderstoodAreRefusedByTheirLine) {
   for (const char* answer : {"2", "-1", "18446744073709551615", "\"C\"", "\"z\"", "1.0", "true", "\"\""}) {
     expect_refused(std::string(R"({"prompt": "a", "choices": ["x", "y"], "answer": )") + answer + "}", "'answer'");
   }
+  expect_refused("{\"prompt\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": \"z\x7f\"}",
+                 "'answer' \"z\\x7f\" is none");
   expect_refused(R"({"prompt": "a", "answer": " \n "})", "'answer' is empty");
   expect_refused(R"({"prompt": "a", "answer": "one\ntwo"})", "several lines");
   expect_refused("{\"prompt\": \"\x1b[31m\", \"choices\": [\"\x1b[31m\", 1], \"answer\": 0}", "line 1: ");
