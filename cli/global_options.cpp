@@ -16,6 +16,11 @@ terminal::TableFormat table_format(const std::string& name) {
   return name == "md" ? terminal::TableFormat::markdown : terminal::TableFormat::latex;
 }
 
+terminal::ColourWhen colours(const std::string& when) {
+  if (when == "auto") return terminal::ColourWhen::automatic;
+  return when == "always" ? terminal::ColourWhen::always : terminal::ColourWhen::never;
+}
+
 CLI::Validator thread_count() {
   const CLI::Validator integer = positive_integer();
   return {[integer](std::string& text) -> std::string {
@@ -52,6 +57,11 @@ void add_global_options(CLI::App& root, GlobalOptions& options) {
       ->check(seed_number());
   add("--threads", options.threads, "Threads for computing, at least 1; default: one per core")->check(thread_count());
   add("--device", options.device, "Where to compute; default: cpu")->check(device_name());
+  root.add_option_function<std::string>(
+          "--color", [](const std::string& when) { terminal::show_colours(colours(when)); },
+          "Colours: auto (on a terminal, the default), always or never")
+      ->group("Global options")
+      ->check(colour_word());
   root.add_flag("--quiet", options.quiet, "No progress on stderr")->group("Global options");
 }
 

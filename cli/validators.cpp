@@ -141,4 +141,12 @@ CLI::Validator table_format_name() {
           "csv|md|tex"};
 }
 
+CLI::Validator colour_word() {
+  return {[](std::string& text) -> std::string {
+            if (text == "auto" || text == "always" || text == "never") return "";
+            return with_hint(in_quotes(text) + " does not say when there are colours", "choose auto, always or never");
+          },
+          "auto|always|never"};
+}
+
 }  // namespace mformer::cli

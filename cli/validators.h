@@ -33,6 +33,9 @@ CLI::Validator device_name();
 /// csv, md or tex.
 CLI::Validator table_format_name();
 
+/// auto, always or never.
+CLI::Validator colour_word();
+
 /// A validator's answer that run_guarded splits again into error and hint.
 std::string with_hint(const std::string& sentence, const std::string& hint);
 

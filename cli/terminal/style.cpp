@@ -15,6 +15,7 @@ constexpr int narrowest = 20;
 constexpr int usual_width = 80;
 
 TableFormat chosen_tables = TableFormat::text;
+ColourWhen chosen_colours = ColourWhen::automatic;
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -34,10 +35,18 @@ bool locale_is_utf8() {
   return false;
 }
 
-Colour terminal_colour() {
-  const std::string_view term = environment("TERM");
-  if (!environment("NO_COLOR").empty() || term.empty() || term == "dumb") return Colour::none;
-  const std::string_view depth = environment("COLORTERM");
+ColourWhen colours_wanted() {
+  if (chosen_colours != ColourWhen::automatic) return chosen_colours;
+  if (!environment("NO_COLOR").empty()) return ColourWhen::never;
+  const std::string_view force = environment("CLICOLOR_FORCE");
+  return force.empty() || force == "0" ? ColourWhen::automatic : ColourWhen::always;
+}
+
+Colour colour_of(bool terminal) {
+  const ColourWhen when = colours_wanted();
+  const std::string_view term = environment("TERM"), depth = environment("COLORTERM");
+  const bool shows = terminal && !term.empty() && term != "dumb";
+  if (when == ColourWhen::never || (when == ColourWhen::automatic && !shows)) return Colour::none;
   return depth == "truecolor" || depth == "24bit" ? Colour::rgb : Colour::palette;
 }
 
@@ -75,6 +84,10 @@ std::string between(const char* start, std::string_view text, const Style& style
 
 }  // namespace
 
+void show_colours(ColourWhen when) {
+  chosen_colours = when;
+}
+
 void show_tables_as(TableFormat format) {
   chosen_tables = format;
 }
@@ -83,9 +96,10 @@ Style detect_style(int fd) {
   Style style;
   if (fd == 1) style.tables = chosen_tables;
   style.unicode = locale_is_utf8();
-  if (isatty(fd) == 0) return style;
+  const bool terminal = isatty(fd) != 0;
+  style.colour = colour_of(terminal);
+  if (!terminal) return style;
   style.terminal = environment("TERM") != "dumb";
-  style.colour = terminal_colour();
   style.width = terminal_width(fd);
   return style;
 }

@@ -18,6 +18,13 @@ enum class Colour {
 /// How tables are written: aligned for people, or for other programs.
 enum class TableFormat { text, csv, markdown, latex };
 
+/// When escape sequences for colours are written.
+enum class ColourWhen {
+  automatic,  ///< on a terminal that has them
+  always,     ///< also into pipes and files, for a pager or a log that shows them
+  never,
+};
+
 /// What the reader of a stream can show. Everything that prints takes one, so that tests choose their terminal.
 /// The default is a file: no colour, no redrawing, ASCII, 80 columns.
 struct Style {
@@ -31,9 +38,13 @@ struct Style {
 /// From now on detect_style(1) writes tables in this form (--format). Call before commands run.
 void show_tables_as(TableFormat format);
 
+/// From now on detect_style() goes by this (--color), whatever the environment says. Call before commands run.
+void show_colours(ColourWhen when);
+
 /// The style of the stream behind file descriptor `fd` (1 = stdout, 2 = stderr), from isatty, the window size and the
 /// environment: NO_COLOR (not empty) and TERM=dumb switch colour off, COLORTERM=truecolor or 24bit allows 24 bits,
-/// LC_ALL, LC_CTYPE or LANG with UTF-8 allows Unicode, COLUMNS is the width of a terminal that does not tell its own.
+/// CLICOLOR_FORCE (not empty or 0) wants colour anywhere, LC_ALL, LC_CTYPE or LANG with UTF-8 allows Unicode, COLUMNS
+/// is the width of a terminal that does not tell its own.
 Style detect_style(int fd);
 
 struct Rgb {

@@ -17,7 +17,7 @@ namespace {
 class StyleTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS"}) {
+    for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG", "TERM", "COLORTERM", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"}) {
       const char* value = getenv(name);
       before_[name] = value == nullptr ? std::nullopt : std::optional<std::string>(value);
       unsetenv(name);
@@ -69,6 +69,24 @@ TEST_F(StyleTest, NoColorSwitchesColourOffAndNothingElse) {
   EXPECT_TRUE(style.terminal);
   set("NO_COLOR", "");
   EXPECT_EQ(detect_style(terminal_).colour, Colour::rgb) << "an empty NO_COLOR does not count";
+}
+
+TEST_F(StyleTest, ColoursThatAreAskedForAreThereInAFileAndThoseThatAreNotAreNowhere) {
+  const int file = open("/dev/null", O_WRONLY);
+  set("CLICOLOR_FORCE", "1");
+  EXPECT_EQ(detect_style(file).colour, Colour::palette);
+  EXPECT_FALSE(detect_style(file).terminal) << "lines of a file are never redrawn";
+  set("NO_COLOR", "1");
+  EXPECT_EQ(detect_style(file).colour, Colour::none) << "who wants none is asked first";
+  show_colours(ColourWhen::always);
+  EXPECT_EQ(detect_style(file).colour, Colour::palette) << "the option is nearer than the environment";
+  show_colours(ColourWhen::never);
+  set("NO_COLOR", "");
+  EXPECT_EQ(detect_style(terminal_).colour, Colour::none);
+  show_colours(ColourWhen::automatic);
+  set("CLICOLOR_FORCE", "0");
+  EXPECT_EQ(detect_style(file).colour, Colour::none);
+  close(file);
 }
 
 TEST_F(StyleTest, ADumbTerminalIsNotRedrawn) {
