@@ -93,9 +93,6 @@ void write_remarks(std::ostream& text, const BlameReport& result) {
 }
 
 void run_blame(const BlameOptions& options, const GlobalOptions& global) {
-  if (!options.ref.empty() && !global.model.empty()) {
-    throw UsageError("the version is named twice: " + options.ref + " and --model " + global.model, "leave one out");
-  }
   const OpenMode mode = mode_for_measuring(global);
   Workspace workspace(global, "blame", mode);
   const Registry& registry = workspace.registry();
@@ -135,7 +132,15 @@ void setup_blame(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--max-tokens", options->command.max_tokens,
                    "Held-out tokens to measure on, 0 = all; without it 65536, and the routing as the registry knows it")
       ->check(non_negative_integer());
-  computes(*command, [options, &global] { run_blame(*options, global); });
+  computes(
+      *command,
+      [options, &global] {
+        if (!options->ref.empty() && !global.model.empty()) {
+          throw UsageError("the version is named twice: " + options->ref + " and --model " + global.model,
+                           "leave one out");
+        }
+      },
+      [options, &global] { run_blame(*options, global); });
 }
 
 }  // namespace mformer::cli

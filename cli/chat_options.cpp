@@ -13,14 +13,6 @@
 namespace mformer::cli {
 namespace {
 
-void refuse_without_chat(const ChatFlags& flags) {
-  const char* name = !flags.system.empty()          ? "--system"
-                     : !flags.messages.empty()      ? "--messages"
-                     : !flags.chat_template.empty() ? "--chat-template"
-                                                    : nullptr;
-  if (name != nullptr) throw UsageError(std::string(name) + " is a part of a conversation", "add --chat");
-}
-
 /// A line feed at its end is the shell's.
 std::string standard_input_said() {
   if (isatty(STDIN_FILENO) != 0) std::cerr << "type what you say, and Ctrl-D at the end:\n";
@@ -30,6 +22,15 @@ std::string standard_input_said() {
 }
 
 }  // namespace
+
+void require_chat(const ChatFlags& flags) {
+  if (flags.chat) return;
+  const char* name = !flags.system.empty()          ? "--system"
+                     : !flags.messages.empty()      ? "--messages"
+                     : !flags.chat_template.empty() ? "--chat-template"
+                                                    : nullptr;
+  if (name != nullptr) throw UsageError(std::string(name) + " is a part of a conversation", "add --chat");
+}
 
 void add_chat_options(CLI::App& command, ChatFlags& flags) {
   command.add_flag("--chat", flags.chat,
@@ -48,10 +49,7 @@ void add_chat_options(CLI::App& command, ChatFlags& flags) {
 }
 
 std::optional<ChatRequest> chat_request(const ChatFlags& flags, const std::optional<std::string>& prompt) {
-  if (!flags.chat) {
-    refuse_without_chat(flags);
-    return std::nullopt;
-  }
+  if (!flags.chat) return std::nullopt;
   ChatRequest request;
   request.date = std::time(nullptr);
   if (!flags.chat_template.empty()) {

@@ -25,6 +25,24 @@ void computes(CLI::App& command, const Run& run) {
 #endif
 }
 
+/// The same for a command whose options don't all speak for themselves: `understand()` reads and checks them, throws
+/// UsageError, and needs no tensors; `run()` comes after it.
+template <typename Understand, typename Run>
+void computes(CLI::App& command, const Understand& understand, const Run& run) {
+#ifdef MFORMER_DECLARES_ONLY
+  command.callback([understand, kept = run, &command] {
+    understand();
+    look_before(command);
+    hand_over();
+  });
+#else
+  command.callback([understand, run] {
+    understand();
+    run();
+  });
+#endif
+}
+
 /// The same for a command of which only some lines take tensors: those for which `wants()` is true. The others run
 /// `plain()`, which may need nothing but a RegistryWorkspace, in the program `mformer` itself.
 template <typename Wants, typename Plain, typename Run>

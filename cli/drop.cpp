@@ -56,8 +56,6 @@ void report_drop(Report& report, const LoadedVersion& base, const DropReport& re
 }
 
 void run_drop(DropFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
-  for (const std::string& birth : flags.births) flags.command.selectors.push_back("born=" + birth);
-  for (const std::string& selector : flags.command.selectors) read_selector(selector);  // a typo is told at once
   Workspace workspace(global, "drop", mode_of(flags.command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
   const DropReport result = workspace.run([&] { return drop(workspace.computing_session(), base, flags.command); });
@@ -83,7 +81,13 @@ void setup_drop(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("COMMAND[:TASK]");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  computes(*command, [flags, command, &global] { run_drop(*flags, arguments_of(*command), global); });
+  computes(
+      *command,
+      [flags] {
+        for (const std::string& birth : flags->births) flags->command.selectors.push_back("born=" + birth);
+        for (const std::string& selector : flags->command.selectors) read_selector(selector);
+      },
+      [flags, command, &global] { run_drop(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -159,17 +159,23 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
       ->check(positive_integer());
   add_matrix_flags(*command, *matrix);
   add_question_flags(*command, *questions);
-  computes(*command, [options, matrix, questions, fast, &global] {
-    options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
-    require_matrix_flags_together(*matrix);
-    require_question_flags_together(*questions);
-    if (questions->wanted()) {
-      if (matrix->wanted) throw UsageError("--tasks and --matrix measure different things", "leave one of them out");
-      run_eval_questions(*options, *questions, global);
-      return;
-    }
-    matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
-  });
+  computes(
+      *command,
+      [options, matrix, questions, fast] {
+        options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
+        understand_matrix_flags(*options, *matrix);
+        understand_question_flags(*options, *questions);
+        if (questions->wanted() && matrix->wanted) {
+          throw UsageError("--tasks and --matrix measure different things", "leave one of them out");
+        }
+        if (!options->data.empty() && !options->tasks.empty()) {
+          throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
+        }
+      },
+      [options, matrix, questions, &global] {
+        if (questions->wanted()) return run_eval_questions(*options, *questions, global);
+        matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
+      });
 }
 
 }  // namespace mformer::cli

@@ -11,7 +11,7 @@
 namespace mformer::cli {
 namespace {
 
-MatrixCommand command_of(const EvalCommand& options, const MatrixFlags& flags) {
+MatrixCommand matrix_command(const EvalCommand& options, const MatrixFlags& flags) {
   const bool fast = options.mode == PosteriorMode::fast;
   if (!options.data.empty() || !options.as_of.empty() || !options.domain.empty() || fast || options.context > 0) {
     throw UsageError(
@@ -41,17 +41,19 @@ void add_matrix_flags(CLI::App& command, MatrixFlags& flags) {
       ->group(group);
 }
 
-void require_matrix_flags_together(const MatrixFlags& flags) {
-  if (flags.wanted || (flags.csv.empty() && !flags.no_measure)) return;
-  throw UsageError("--csv and --no-measure belong to --matrix", "add --matrix, or leave them out");
+void understand_matrix_flags(const EvalCommand& options, const MatrixFlags& flags) {
+  if (!flags.wanted && (!flags.csv.empty() || flags.no_measure)) {
+    throw UsageError("--csv and --no-measure belong to --matrix", "add --matrix, or leave them out");
+  }
+  if (!flags.wanted) return;
+  matrix_command(options, flags);
+  if (flags.csv.empty()) return;
+  require_output(flags.csv, "table of losses",
+                 [](const std::string& path) { return has_first_line(path, matrix_csv_header); });
 }
 
 void run_eval_matrix(const EvalCommand& options, const MatrixFlags& flags, const GlobalOptions& global) {
-  if (!flags.csv.empty()) {
-    require_output(flags.csv, "table of losses",
-                   [](const std::string& path) { return has_first_line(path, matrix_csv_header); });
-  }
-  const MatrixCommand command = command_of(options, flags);
+  const MatrixCommand command = matrix_command(options, flags);
   const OpenMode mode = mode_for_measuring(global);
   Workspace workspace(global, "eval", mode);
   const ScoreMatrix matrix = workspace.run([&] {

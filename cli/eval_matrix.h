@@ -17,8 +17,9 @@ struct MatrixFlags {
 
 void add_matrix_flags(CLI::App& command, MatrixFlags& flags);
 
-/// Throws UsageError for --csv or --no-measure without --matrix.
-void require_matrix_flags_together(const MatrixFlags& flags);
+/// Throws UsageError for --csv or --no-measure without --matrix, and for what does not go with that; of --csv also as
+/// require_output().
+void understand_matrix_flags(const EvalCommand& options, const MatrixFlags& flags);
 
 /// `eval --matrix`: R and what follows from it. Of `options`, the tasks and max_tokens count; throws UsageError for the
 /// others, which belong to a single version.

@@ -108,11 +108,15 @@ void add_question_flags(CLI::App& command, QuestionFlags& flags) {
       ->group(group);
 }
 
-void require_question_flags_together(const QuestionFlags& flags) {
+void understand_question_flags(const EvalCommand& options, const QuestionFlags& flags) {
   const QuestionsCommand& command = flags.command;
   if (flags.wanted()) {
-    if ((command.shots > 0) == !command.examples.empty()) return;
-    throw UsageError("--shots and --shots-from belong together", "say both how many examples and where they are");
+    if ((command.shots > 0) == command.examples.empty()) {
+      throw UsageError("--shots and --shots-from belong together", "say both how many examples and where they are");
+    }
+    require_nothing_else(options);
+    if (!flags.log.empty()) require_output(flags.log, "log of questions", is_log);
+    return;
   }
   const QuestionsCommand untouched;
   if (command.shots == 0 && command.examples.empty() && command.limit == 0 && flags.log.empty() &&
@@ -124,8 +128,6 @@ void require_question_flags_together(const QuestionFlags& flags) {
 }
 
 void run_eval_questions(const EvalCommand& options, QuestionFlags flags, const GlobalOptions& global) {
-  require_nothing_else(options);
-  if (!flags.log.empty()) require_output(flags.log, "log of questions", is_log);
   flags.command.domain = options.domain, flags.command.context = options.context;
   Workspace workspace(global, "eval", OpenMode::read_only);
   LoadedVersion version = workspace.load();

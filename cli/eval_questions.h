@@ -19,8 +19,9 @@ struct QuestionFlags {
 
 void add_question_flags(CLI::App& command, QuestionFlags& flags);
 
-/// Throws UsageError for flags that belong to --tasks, without it.
-void require_question_flags_together(const QuestionFlags& flags);
+/// Throws UsageError for flags that belong to --tasks, without it, and for what does not go with that; of --log also as
+/// require_output().
+void understand_question_flags(const EvalCommand& options, const QuestionFlags& flags);
 
 /// `eval --tasks`. Of `options` the domain and the context count; throws UsageError for the others.
 void run_eval_questions(const EvalCommand& options, QuestionFlags flags, const GlobalOptions& global);

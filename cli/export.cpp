@@ -195,7 +195,8 @@ void setup_export(CLI::App& parent, const GlobalOptions& global) {
       ->excludes(format)
       ->excludes(overwrite);
   add_dry_run(*command, flags->dry_run);
-  computes(*command, [flags, &global] { run_export(*flags, global); });
+  computes(
+      *command, [flags] { flags->options.validate(); }, [flags, &global] { run_export(*flags, global); });
 }
 
 }  // namespace mformer::cli

@@ -172,12 +172,17 @@ void report_extension(terminal::Report& report, const ExtendReport& result) {
   }
 }
 
-void run_extend(ExtendFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
+void understand(ExtendFlags& flags) {
   ExtendCommand& command = flags.command;
   command.start = new_modules_from_string(flags.start);
   command.experts = number_of_modules(flags.experts);
   command.heads = number_of_modules(flags.heads);
   command.eight_bits = is_in_eight_bits(flags.store);
+  command.validate();
+}
+
+void run_extend(ExtendFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
+  const ExtendCommand& command = flags.command;
   set_seed(flags.command.options, global);
   Workspace workspace(global, "extend", mode_of(command.dry_run), arguments);
   const LoadedVersion base = workspace.load();
@@ -261,7 +266,9 @@ void setup_extend(CLI::App& parent, const GlobalOptions& global) {
                            "mformer extend --data newdomain/"});
   add_extend_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  computes(*command, [flags, command, &global] { run_extend(*flags, arguments_of(*command), global); });
+  computes(
+      *command, [flags] { understand(*flags); },
+      [flags, command, &global] { run_extend(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

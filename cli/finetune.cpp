@@ -60,8 +60,6 @@ void report_choice(terminal::Report& report, const LoadedVersion& base, const Fi
 }
 
 void run_finetune(FinetuneFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
-  read_choice(flags);
-  if (!flags.command.modules.empty()) read_selector(flags.command.modules);  // a typo is told before anything is opened
   if (!flags.command.choice) {
     for (const char* unused : {"keep", "criterion", "scope", "stat_tokens"}) arguments.erase(unused);
   }
@@ -125,7 +123,13 @@ void setup_finetune(CLI::App& parent, const GlobalOptions& global) {
                                            "mformer finetune --task qa --data qa/ --keep 0.3"});
   add_finetune_flags(*command, *flags);
   add_train_flags(*command, flags->command);
-  computes(*command, [flags, command, &global] { run_finetune(*flags, arguments_of(*command), global); });
+  computes(
+      *command,
+      [flags] {
+        read_choice(*flags);
+        flags->command.validate();
+      },
+      [flags, command, &global] { run_finetune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -123,7 +123,13 @@ void setup_generate(CLI::App& parent, const GlobalOptions& global) {
       ->add_option("--domain", options->domain,
                    "Write as one domain, or base; default: the posterior over births decides by the prompt")
       ->type_name("NAME");
-  computes(*command, [options, chat, prompt, &global] { run_generate(*options, *chat, *prompt, global); });
+  computes(
+      *command,
+      [options, chat] {
+        require_chat(*chat);
+        options->validate();
+      },
+      [options, chat, prompt, &global] { run_generate(*options, *chat, *prompt, global); });
 }
 
 }  // namespace mformer::cli

@@ -50,9 +50,6 @@ void report_graft(terminal::Report& report, const LoadedVersion& full, const Loa
 
 /// The full model is the one that changes: --onto stands where other commands have --model.
 void run_graft(const GraftFlags& flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
-  if (!flags.full.empty() && !global.model.empty()) {
-    throw UsageError("--onto and --model both name the model that is changed", "keep --onto");
-  }
   GlobalOptions of_full = global;
   if (!flags.full.empty()) of_full.model = flags.full;
   Workspace workspace(of_full, "graft", mode_of(flags.command.dry_run), arguments);
@@ -84,7 +81,14 @@ void setup_graft(CLI::App& parent, const GlobalOptions& global) {
       ->type_name("NAME");
   add_version_flags(*command, flags->command.into, flags->command.eval_tokens);
   add_dry_run(*command, flags->command.dry_run);
-  computes(*command, [flags, command, &global] { run_graft(*flags, arguments_of(*command), global); });
+  computes(
+      *command,
+      [flags, &global] {
+        if (!flags->full.empty() && !global.model.empty()) {
+          throw UsageError("--onto and --model both name the model that is changed", "keep --onto");
+        }
+      },
+      [flags, command, &global] { run_graft(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

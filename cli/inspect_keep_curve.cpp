@@ -92,13 +92,18 @@ void write_csv(const std::string& path, const KeepCurveFlags& flags, const KeepC
   write_file_atomically(path, as_bytes(out.str()));
 }
 
-void run_keep_curve(KeepCurveFlags flags, const GlobalOptions& global) {
+void understand(KeepCurveFlags& flags) {
   require_csv(flags.csv);
   KeepCurveCommand& command = flags.command;
   command.scope = scope_from_string(flags.scope);
   command.split = split_from_string(flags.split);
   if (!flags.criteria.empty()) command.criteria.clear();
   for (const std::string& name : flags.criteria) command.criteria.push_back(criterion_from_string(name));
+  command.validate();
+}
+
+void run_keep_curve(const KeepCurveFlags& flags, const GlobalOptions& global) {
+  const KeepCurveCommand& command = flags.command;
   Workspace workspace(global, "inspect keep-curve", mode_for_measuring(global));
   const LoadedVersion version = workspace.load();
   const KeepCurve curve = workspace.run([&] { return keep_curve(workspace.computing_session(), version, command); });
@@ -159,7 +164,8 @@ void setup_inspect_keep_curve(CLI::App& parent, const GlobalOptions& global) {
   CLI::App* command = add_command(parent, {"keep-curve", "", "Measure a task's loss against the share of modules kept",
                                            "mformer inspect keep-curve --task qa"});
   add_keep_curve_flags(*command, *flags);
-  computes(*command, [flags, &global] { run_keep_curve(*flags, global); });
+  computes(
+      *command, [flags] { understand(*flags); }, [flags, &global] { run_keep_curve(*flags, global); });
 }
 
 }  // namespace mformer::cli

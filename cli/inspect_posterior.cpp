@@ -159,13 +159,15 @@ void setup_inspect_posterior(CLI::App& parent, const GlobalOptions& global) {
       ->check(non_negative_integer())
       ->excludes(text);
   command->add_flag("--tokens", flags->command.tokens, "Also the texts, each token in the colour of who predicted it");
-  computes(*command, [flags, text, &global] {
-    if (text->count() > 0) flags->command.text = flags->text;
-    if (!flags->command.text && flags->command.task.empty()) {
-      throw UsageError("it is not said what is to be read", "--task NAME, or --text TEXT");
-    }
-    run_inspect_posterior(*flags, global);
-  });
+  computes(
+      *command,
+      [flags, text] {
+        if (text->count() > 0) flags->command.text = flags->text;
+        if (!flags->command.text && flags->command.task.empty()) {
+          throw UsageError("it is not said what is to be read", "--task NAME, or --text TEXT");
+        }
+      },
+      [flags, &global] { run_inspect_posterior(*flags, global); });
 }
 
 }  // namespace mformer::cli

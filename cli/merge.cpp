@@ -54,7 +54,6 @@ LoadedVersion load_branch(const Registry& registry, const VersionRecord& version
 }
 
 void run_merge(MergeFlags flags, const nlohmann::ordered_json& arguments, const GlobalOptions& global) {
-  flags.command.rename = renames_of(flags.renames);
   set_seed(flags.command.options, global);
   Workspace workspace(global, "merge", mode_of(flags.command.dry_run));
   std::optional<Registry> other;
@@ -101,7 +100,13 @@ void setup_merge(CLI::App& parent, const GlobalOptions& global) {
       ->check(non_negative_integer());
   command->add_flag("--restart", flags->command.restart, "Begin anew instead of going on with an interrupted review");
   add_dry_run(*command, flags->command.dry_run);
-  computes(*command, [flags, command, &global] { run_merge(*flags, arguments_of(*command), global); });
+  computes(
+      *command,
+      [flags] {
+        flags->command.rename = renames_of(flags->renames);
+        flags->command.validate();
+      },
+      [flags, command, &global] { run_merge(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -23,9 +23,13 @@ struct PruneFlags {
   bool show_map = false;
 };
 
+void understand(PruneFlags& flags) {
+  static_cast<ModuleChoice&>(flags.command) = flags.choice.read();
+  flags.command.validate();
+}
+
 void run_prune(PruneFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
   PruneCommand& command = flags.command;
-  static_cast<ModuleChoice&>(command) = flags.choice.read();
   if (command.tune_steps > 0 && flags.learning_rate->count() == 0) command.options.learning_rate = kTuneLearningRate;
   arguments["lr"] = command.options.learning_rate;
   set_seed(command.options, global);
@@ -69,7 +73,9 @@ void setup_prune(CLI::App& parent, const GlobalOptions& global) {
   flags->learning_rate = command->get_option("--lr");
   command->get_option("--lr")->description("Peak learning rate; default: " + written(kTuneLearningRate) +
                                            " with --tune-steps, " + written(StepOptions().learning_rate) + " to heal");
-  computes(*command, [flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
+  computes(
+      *command, [flags] { understand(*flags); },
+      [flags, command, &global] { run_prune(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -41,7 +41,9 @@ void setup_train(CLI::App& parent, const GlobalOptions& global) {
   command->add_option("--pool-share", options->pool_share, "Share of the documents that are confined")
       ->check(fraction())
       ->group("Modularity");
-  computes(*command, [options, command, &global] { run_train(*options, arguments_of(*command), global); });
+  computes(
+      *command, [options] { options->validate(); },
+      [options, command, &global] { run_train(*options, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

@@ -24,7 +24,7 @@ struct UpcycleFlags {
   const CLI::Option* stat_tokens = nullptr;
 };
 
-void run_upcycle(UpcycleFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
+void understand(UpcycleFlags& flags) {
   UpcycleCommand& command = flags.command;
   // Slices learn from the layer that they were; copies need not.
   if (flags.distill->count() == 0 && !command.copies() && command.steps > 0) command.loss.distill = kSlicesLearn;
@@ -36,6 +36,11 @@ void run_upcycle(UpcycleFlags flags, nlohmann::ordered_json arguments, const Glo
     throw UsageError("--stat-tokens is about which slices a token needs, where not all are taken",
                      "it goes with --slices N and a smaller --k");
   }
+  command.validate();
+}
+
+void run_upcycle(UpcycleFlags flags, nlohmann::ordered_json arguments, const GlobalOptions& global) {
+  UpcycleCommand& command = flags.command;
   arguments["distill"] = command.loss.distill;
   set_seed(command.options, global);
   Workspace workspace(global, "upcycle", mode_of(command.dry_run), arguments);
@@ -102,7 +107,9 @@ void setup_upcycle(CLI::App& parent, const GlobalOptions& global) {
       add_command(parent, {"upcycle", groups::learning, "Make modules of dense feed-forward layers, behind routers",
                            "mformer upcycle --experts 4 --k 2 --into modular"});
   add_upcycle_flags(*command, *flags);
-  computes(*command, [flags, command, &global] { run_upcycle(*flags, arguments_of(*command), global); });
+  computes(
+      *command, [flags] { understand(*flags); },
+      [flags, command, &global] { run_upcycle(*flags, arguments_of(*command), global); });
 }
 
 }  // namespace mformer::cli

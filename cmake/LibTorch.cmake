@@ -62,4 +62,6 @@ endfunction()
 function(mformer_use_torch_headers target)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:libtorch_headers>)
   target_precompile_headers(${target} REUSE_FROM mformer_precompiled_aten)
+  target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections) # what would need LibTorch is left out
+  mformer_light(${target})
 endfunction()

@@ -138,16 +138,6 @@ ModuleScore statistic_score(Criterion criterion, const Model& model, const std::
 
 }  // namespace
 
-void ModuleChoice::validate() const {
-  if (equal && scope == PruneScope::global) {
-    throw UsageError("--equal keeps as many modules in every layer, --scope global as many as the scores say",
-                     "leave one of them out");
-  }
-  if (keep > 0 && keep <= 1) return;
-  throw UsageError("--keep must be a fraction above 0 and at most 1",
-                   "for example --keep 0.3 keeps 30 % of the modules");
-}
-
 ModuleSelection choose_modules(const Session& session, const Model& model, const TaskData& task,
                                const ModuleChoice& choice) {
   std::vector<RoutingStat> stats;

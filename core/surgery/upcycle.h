@@ -37,9 +37,12 @@ struct UpcyclePlan {
   std::uint64_t seed = 0;  ///< Decides the routers' rows and the noise.
   UnitOrder order = {};    ///< Of slices.
 
-  /// Throws UsageError naming the option for values out of range.
+  /// As require_upcycling().
   void validate() const;
 };
+
+/// Throws UsageError, naming the option, for numbers that UpcyclePlan can't have.
+void require_upcycling(UpcycleForm form, std::int64_t modules, std::int64_t k);
 
 /// Layers of which all modules are taken by every token, and that have some.
 std::vector<std::int64_t> dense_layers(const Model& model);

@@ -16,6 +16,7 @@
 #include "core/model/domains.h"
 #include "core/model/outline.h"
 #include "core/workflows/export_gguf.h"
+#include "core/workflows/export_types.h"
 #include "core/workflows/reader_files.h"
 #include "core/workspace/stage_plan.h"
 #include "core/workspace/version_parameters.h"
@@ -27,23 +28,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
-    {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
-
-at::ScalarType dtype_of(const ExportOptions& options, at::ScalarType stored) {
-  const std::string name = options.dtype.empty() && !options.quantize.empty() ? "bfloat16" : options.dtype;
-  if (name.empty()) return stored;
-  for (const auto& [known, dtype] : kDtypes) {
-    if (name == known) return dtype;
-  }
-  throw UsageError("unknown dtype '" + name + "'", "known: float32, bfloat16, float16");
-}
-
+/// As the options and a checkpoint's config.json call it.
 const char* name_of(at::ScalarType dtype) {
-  for (const auto& [name, known] : kDtypes) {
-    if (dtype == known) return name;
-  }
-  return c10::toString(dtype);
+  return dtype == at::kFloat      ? "float32"
+         : dtype == at::kBFloat16 ? "bfloat16"
+         : dtype == at::kHalf     ? "float16"
+                                  : c10::toString(dtype);
 }
 
 std::int64_t bytes_in(const std::filesystem::path& folder) {
@@ -96,10 +86,6 @@ void require_apart(const Registry& registry, const fs::path& target) {
                     "', '" + data.string() + "'",
                 hint);
   }
-}
-
-bool is_gguf(const ExportOptions& options) {
-  return options.format == "gguf";
 }
 
 bool for_transformers(const ExportOptions& options) {
@@ -214,25 +200,6 @@ ExportReport export_snapshot(Session& session, const VersionRecord& version, Exp
 
 }  // namespace
 
-void ExportOptions::validate() const {
-  if (!format.empty() && format != "gguf") throw UsageError("unknown format '" + format + "'", "known: gguf");
-  if (is_gguf(*this)) {
-    gguf_type_of(*this, at::kFloat);
-    return;
-  }
-  dtype_of(*this, at::kFloat);
-  if (!quantize.empty() && quantize != "int8" && quantize != "int4") {
-    throw UsageError("unknown quantisation '" + quantize + "'", "known: int8, int4");
-  }
-  if (quantize == "int4" && layout == "transformers") {
-    throw UsageError("--for transformers writes no int4",
-                     "--quantize int8 --for transformers does; mformer reads both");
-  }
-  if (!layout.empty() && layout != "transformers") {
-    throw UsageError("unknown reader '" + layout + "'", "known: transformers");
-  }
-}
-
 void require_export_target(const Registry& registry, const ExportOptions& options) {
   if (options.folder.empty()) {
     throw UsageError("the folder to write has an empty name", "for example: mformer export checkpoint/");
@@ -276,7 +243,7 @@ ExportReport export_model(Session& session, const VersionRecord& version, const 
     report.bytes = bytes_in(options.folder);
     return report;
   }
-  const at::ScalarType dtype = dtype_of(options, loaded.model.ln_f.weight.scalar_type());
+  const at::ScalarType dtype = exported_dtype(options, loaded.model.ln_f.weight.scalar_type());
   loaded.model = outline_of(loaded.model, dtype, quantisation_of(stored, options));
   WrittenParameters written(loaded.model.config, stored, std::move(exported.parameter), dtype);
   write(session.registry, version, loaded, std::ref(written), options);

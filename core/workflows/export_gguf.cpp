@@ -1,6 +1,7 @@
 #include "core/workflows/export_gguf.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "core/checkpoint/gguf_file_writer.h"
 #include "core/families/gguf_model.h"
@@ -17,31 +18,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kProvenanceKey = "mformer.provenance";
 
-struct NamedGgufType {
-  const char* name;
-  GgufType type;
-  std::int64_t file_type;  ///< general.file_type: what most of the tensors are, by llama.cpp's numbers.
-};
-
-constexpr NamedGgufType kByDtype[] = {
-    {"float32", GgufType::F32, 0}, {"bfloat16", GgufType::BF16, 32}, {"float16", GgufType::F16, 1}};
-constexpr NamedGgufType kByQuantize[] = {
-    {"q8_0", GgufType::Q8_0, 7}, {"q4_0", GgufType::Q4_0, 2}, {"q4_1", GgufType::Q4_1, 3}};
-
-template <std::size_t kCount>
-const NamedGgufType* named(const NamedGgufType (&all)[kCount], const std::string& name) {
-  for (const NamedGgufType& one : all) {
-    if (one.name == name) return &one;
-  }
-  return nullptr;
-}
-
+/// general.file_type: what most of the tensors are, by llama.cpp's numbers.
 std::int64_t file_type_of(GgufType type) {
-  for (const NamedGgufType& one : kByDtype) {
-    if (one.type == type) return one.file_type;
-  }
-  for (const NamedGgufType& one : kByQuantize) {
-    if (one.type == type) return one.file_type;
+  constexpr std::pair<GgufType, std::int64_t> numbers[] = {{GgufType::F32, 0},  {GgufType::F16, 1},
+                                                           {GgufType::Q4_0, 2}, {GgufType::Q4_1, 3},
+                                                           {GgufType::Q8_0, 7}, {GgufType::BF16, 32}};
+  for (const auto& [known, number] : numbers) {
+    if (known == type) return number;
   }
   throw Error("no GGUF file is of type " + gguf_type_name(type));
 }
@@ -66,22 +49,6 @@ void put_tokenizer(const LoadedVersion& loaded, GgufMetadata& metadata) {
 }
 
 }  // namespace
-
-GgufType gguf_type_of(const ExportOptions& options, at::ScalarType stored) {
-  if (!options.quantize.empty() && !options.dtype.empty()) {
-    throw UsageError("a GGUF file has one type for its matrices: --quantize and --dtype were both given",
-                     "leave --dtype out: vectors and routers are float32 in any case");
-  }
-  if (!options.quantize.empty()) {
-    if (const NamedGgufType* found = named(kByQuantize, options.quantize)) return found->type;
-    throw UsageError("unknown quantisation '" + options.quantize + "' of a GGUF file", "known: q8_0, q4_0, q4_1");
-  }
-  if (options.dtype.empty()) {
-    return stored == at::kBFloat16 ? GgufType::BF16 : stored == at::kHalf ? GgufType::F16 : GgufType::F32;
-  }
-  if (const NamedGgufType* found = named(kByDtype, options.dtype)) return found->type;
-  throw UsageError("unknown dtype '" + options.dtype + "'", "known: float32, bfloat16, float16");
-}
 
 void require_gguf_target(const fs::path& file, bool overwrite) {
   if (file.extension() != ".gguf") {

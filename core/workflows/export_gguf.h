@@ -9,10 +9,6 @@
 
 namespace mformer {
 
-/// Where ExportOptions::format is "gguf": what the matrices become, by `quantize`, or else by `dtype`, or else by the
-/// type of the stored weights. Throws UsageError for names that a GGUF file has no type for.
-GgufType gguf_type_of(const ExportOptions& options, at::ScalarType stored);
-
 /// Throws Error unless the file may be written without a loss: nothing is there, or, with `overwrite`, a GGUF file that
 /// export_gguf() wrote.
 void require_gguf_target(const std::filesystem::path& file, bool overwrite);

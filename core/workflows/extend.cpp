@@ -227,15 +227,8 @@ class Extension {
 
 }  // namespace
 
-NewModules new_modules_from_string(const std::string& text) {
-  if (text == "copy") return NewModules::copy;
-  if (text == "random") return NewModules::random;
-  if (text == "unchanged") return NewModules::unchanged;
-  throw UsageError("unknown start '" + text + "' for new modules", "known: copy, random, unchanged");
-}
-
 ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCommand& command) {
-  check_options(command);
+  command.validate();
   require_trainable(base);
   check_base(command, base);
   announce_stages(session, base, command);

@@ -66,6 +66,9 @@ struct ExtendCommand : TrainCommand {
   std::optional<std::int64_t> review_steps;
 
   bool rehearses() const { return single_mask && rehearse.value_or(0) > 0; }
+
+  /// Throws UsageError for what is out of its range or does not go together.
+  void validate() const;
 };
 
 /// Leak of one earlier task.

@@ -4,9 +4,6 @@
 
 namespace mformer {
 
-/// Throws UsageError for options that are out of their range or do not go together.
-void check_options(const ExtendCommand& command);
-
 /// Throws Error for a single mask on a model with domains, and UsageError where a domain would copy more modules than a
 /// layer of the base has.
 void check_base(const ExtendCommand& command, const LoadedVersion& base);

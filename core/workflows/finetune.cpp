@@ -108,10 +108,7 @@ std::vector<RoutingStat> routing_of(Session& session, const std::string& version
 }  // namespace
 
 FinetuneReport finetune(Session& session, const LoadedVersion& base, const FinetuneCommand& command) {
-  command.options.validate();
-  command.loss.validate();
-  if (command.choice.has_value()) command.choice->validate();
-  if (!command.modules.empty()) read_selector(command.modules);
+  command.validate();
   require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   announce_stages(session, base, command);

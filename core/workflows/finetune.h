@@ -19,6 +19,9 @@ struct FinetuneCommand : TrainCommand {
   TuneLoss loss;
   /// Of a version with domains, the hypothesis that is tuned: "base" or a domain; empty = choose_hypothesis().
   std::string domain;
+
+  /// Throws UsageError for what is out of its range, does not go together, or can't be read.
+  void validate() const;
 };
 
 /// How few modules a task's routing is concentrated on: ninety_percent_share(), of the modules that the version has.

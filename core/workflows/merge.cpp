@@ -216,8 +216,7 @@ class Merge {
 
 MergeReport merge(Session& session, const LoadedVersion& a, const LoadedVersion& b, const MergeCommand& command,
                   const Registry& of_b) {
-  command.options.validate();
-  if (command.review_steps < 0) throw UsageError("--review-steps must not be negative", "0 = no review");
+  command.validate();
   return Merge(session, a, b, command, of_b).report();
 }
 

@@ -18,6 +18,9 @@ struct MergeCommand {
   /// that the branches were trained on.
   std::int64_t review_steps = 0;
   StepOptions options;  ///< Of the review.
+
+  /// Throws UsageError for what is out of its range.
+  void validate() const;
 };
 
 /// Held-out loss of one task, nats per token.

@@ -56,29 +56,10 @@ std::optional<Evaluation> timed(double& seconds, const std::function<std::option
   return result;
 }
 
-void check(const PruneCommand& command) {
-  command.options.validate();
-  command.validation.validate();
-  command.validate();
-  command.loss.validate();
-  if (command.heal_steps < 0) throw UsageError("--heal-steps must not be negative", "0 = no healing");
-  if (command.tune_steps < 0) throw UsageError("--tune-steps must not be negative", "0 = no tuning");
-  if (command.heal_steps > 0 && command.tune_steps > 0) {
-    throw UsageError("--heal-steps and --tune-steps exclude each other", "tuning trains the routers too");
-  }
-  if (command.loss.distill > 0 && command.heal_steps + command.tune_steps == 0) {
-    throw UsageError("--distill needs steps that train", "for example --tune-steps 200, or --heal-steps 50");
-  }
-  if (command.validation.chooses() && command.heal_steps + command.tune_steps == 0) {
-    throw UsageError("--keep-best and --patience need steps that train",
-                     "for example --tune-steps 200, or --heal-steps 50");
-  }
-}
-
 }  // namespace
 
 PruneReport prune(Session& session, const LoadedVersion& base, const PruneCommand& command) {
-  check(command);
+  command.validate();
   if (command.heal_steps + command.tune_steps > 0) require_trainable(base);
   const Tokenizer& tokenizer = require_tokenizer(base);
   announce_stages(session, base, command);

@@ -17,6 +17,9 @@ struct PruneCommand : TaskCommand, ModuleChoice {
   StepOptions options;          ///< Of those steps, as what follows.
   ValidationOptions validation;
   TuneLoss loss;  ///< Load concentration is no part of it.
+
+  /// Throws UsageError for what is out of its range or does not go together.
+  void validate() const;
 };
 
 struct PruneReport {

@@ -15,14 +15,8 @@ namespace mformer {
 
 namespace {
 
-/// What the command says of document pools, checked.
+/// What the command says of document pools.
 PoolOptions pools_of(const PretrainCommand& command, const Tokenizer& tokenizer) {
-  if (command.pools < 0 || command.pools == 1) {
-    throw UsageError("--pools must be 0 (none) or at least 2", "--pools 2 lets a document use half of the modules");
-  }
-  if (!(command.pool_share > 0 && command.pool_share <= 1)) {
-    throw UsageError("--pool-share is a share of the documents, above 0 and at most 1", "for example --pool-share 0.5");
-  }
   return {command.pools, command.pool_share, tokenizer.end_of_text()};
 }
 
@@ -49,8 +43,7 @@ void require_plain(const Registry& registry, const LoadedVersion& base) {
 }  // namespace
 
 TrainReport pretrain(Session& session, const LoadedVersion& base, const PretrainCommand& command) {
-  require_replay_share(command.replay);
-  command.options.validate();
+  command.validate();
   require_trainable(base);
   require_plain(session.registry, base);
   const Tokenizer& tokenizer = require_tokenizer(base);
@@ -138,11 +131,6 @@ std::vector<std::optional<Evaluation>> losses(Session& session, const std::strin
 
 std::vector<std::optional<Evaluation>> unmeasured(const std::vector<TaskData>& tasks) {
   return std::vector<std::optional<Evaluation>>(tasks.size());
-}
-
-void require_replay_share(double replay) {
-  if (!(replay >= 0 && replay < 1))
-    throw UsageError("--replay is a share from 0 to below 1", "for example --replay 0.01");
 }
 
 std::vector<PackedWindows> windows_of_others(const std::vector<TaskData>& tasks, const std::string& except,

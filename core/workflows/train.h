@@ -53,6 +53,9 @@ struct PretrainCommand : TrainCommand {
   double replay = 0;        ///< Share of training windows from earlier tasks, 0 … 1.
   std::int64_t pools = 0;   ///< Document pools (core/model/pools.h), at least 2; 0 = none.
   double pool_share = 0.5;  ///< Share of the documents that are confined to a pool.
+
+  /// Throws UsageError for what is out of its range.
+  void validate() const;
 };
 
 /// Pretrains: all parameters (frozen modules aside), with the balance loss and, if asked for, document pools. Throws

@@ -16,11 +16,6 @@ namespace {
 
 using ExtraLoss = std::function<at::Tensor(const ForwardOutput&, const Batch&)>;
 
-void require_weight(double value, const char* option) {
-  if (std::isfinite(value) && value >= 0) return;
-  throw UsageError(std::string(option) + " must not be negative", "0 leaves it out");
-}
-
 ExtraLoss concentration(const TuneLoss& loss, std::int64_t steps) {
   return [loss, steps](const ForwardOutput& output, const Batch& batch) {
     const double share = loss.concentration_at(batch.step, steps);
@@ -60,25 +55,6 @@ ExtraLoss sum_of(std::vector<ExtraLoss> terms) {
 }
 
 }  // namespace
-
-void TuneLoss::validate() const {
-  require_weight(concentrate, "--concentrate");
-  require_weight(sharpen, "--sharpen");
-  require_weight(distill, "--distill");
-  if (!(concentrate_warmup >= 0 && concentrate_warmup <= 1)) {
-    throw UsageError("--concentrate-warmup is a share of the steps, between 0 and 1",
-                     "for example --concentrate-warmup 0.5");
-  }
-  if (concentrate_warmup > 0 && concentrate == 0 && sharpen == 0) {
-    throw UsageError("--concentrate-warmup has nothing to warm up", "give --concentrate or --sharpen a weight");
-  }
-  if (!(std::isfinite(temperature) && temperature > 0)) {
-    throw UsageError("--distill-temperature must be a positive number", "for example --distill-temperature 2");
-  }
-  if (distill == 0 && !teacher.empty()) {
-    throw UsageError("--teacher names a version to learn from, but --distill is 0", "for example --distill 1");
-  }
-}
 
 double TuneLoss::concentration_at(std::int64_t step, std::int64_t steps) const {
   const double growing = concentrate_warmup * static_cast<double>(steps);

@@ -25,6 +25,8 @@ struct UpcycleCommand : TaskCommand {
   TuneLoss loss;                     ///< Distillation, of which the teacher is the dense version; nothing else of it.
 
   bool copies() const { return slices == 0; }
+  UpcycleForm form() const { return copies() ? UpcycleForm::copies : UpcycleForm::slices; }
+  std::int64_t modules() const { return copies() ? experts : slices; }
   UpcyclePlan plan() const;
   /// Whether the task is looked at before any training: fewer than all slices are chosen, so that routers must know
   /// which.

@@ -24,6 +24,18 @@ WITHOUT_TENSORS = (
     (2, "finetune", "--task", "qa", "--modules", "share(qa)>=2"), (2, "merge", "base", "nosuch"), (2, "inspect", "routing", "--task", "nosuch"),
     (1, "--workspace", "nowhere", "eval"), (1, "--workspace", "nowhere", "import", "x", "--name", "y"),
     (2,), (2, "trian"), (2, "train", "--steps", "many"), (2, "extend", "--stpes", "3"), (2, "prune", "--task", "qa", "--keep", "30"),
+    (2, "prune", "--task", "qa", "--keep", "0.5", "--scope", "nosuch"), (2, "prune", "--task", "qa", "--keep", "0.5", "--criterion", "nosuch"),
+    (2, "prune", "--task", "qa", "--keep", "0.5", "--heal-steps", "1", "--tune-steps", "1"), (2, "train", "--task", "qa", "--pools", "1"),
+    (2, "train", "--task", "qa", "--keep-best", "--eval-every", "0"), (2, "extend", "--task", "qa", "--start", "nosuch"),
+    (2, "extend", "--task", "qa", "--store", "int7"), (2, "extend", "--task", "qa", "--rehearse", "1"),
+    (2, "finetune", "--task", "qa", "--scope", "global"), (2, "finetune", "--task", "qa", "--teacher", "base"),
+    (2, "upcycle", "--k", "2"), (2, "upcycle", "--experts", "4", "--k", "9"), (2, "upcycle", "--experts", "4", "--k", "2", "--lower", "0.5"),
+    (2, "inspect", "keep-curve", "--task", "qa", "--split", "nosuch"), (2, "inspect", "keep-curve", "--task", "qa", "--criteria", "nosuch"),
+    (2, "inspect", "posterior"), (2, "export", "out", "--dtype", "nosuch"), (2, "export", "out", "--format", "gguf", "--quantize", "int8"),
+    (2, "generate", "--dtype", "nosuch"), (2, "generate", "--system", "be kind"), (2, "eval", "--csv", "x.csv"), (2, "eval", "--shots", "2"),
+    (2, "eval", "--matrix", "--context", "9"), (2, "eval", "--tasks", "q.jsonl", "--task", "qa"), (2, "eval", "--matrix", "--csv", "no/x.csv"),
+    (2, "--model", "base", "blame", "base", "--task", "qa"), (2, "--model", "base", "graft", "base", "--onto", "base"),
+    (2, "merge", "base", "base", "--rename", "x"),
     (2, "inspect", "rooting"), (2, "diff", "base@1"), (2, "generate", "--device", "gpu"), (2, "use", "nothing"))
 SHOW = {"OMP_DISPLAY_ENV": "verbose"}
 
@@ -45,6 +57,7 @@ class StartTest(mformer.EndToEndTest):
         self.assertIn("libsqlite3", done.stderr, "the linker did not say what it loads")
         return "libtorch" in done.stderr or "libc10" in done.stderr
 
+    @unittest.skipIf("MFORMER_LINKS_TORCH" in os.environ, "in this kind of build the program is linked to LibTorch")
     def test_what_computes_nothing_does_not_load_libtorch(self):
         work = self.workspace()
         for code, *arguments in WITHOUT_TENSORS:
