@@ -13,6 +13,7 @@
 #include "cli/validators.h"
 #include "cli/workspace.h"
 #include "core/history/weight_change.h"
+#include "core/workflows/inspect.h"
 #include "core/workflows/routing_shift.h"
 #include "modules_registry/error.h"
 

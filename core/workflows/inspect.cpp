@@ -1,31 +1,11 @@
 #include "core/workflows/inspect.h"
 
-#include <cmath>
-#include <map>
-
 #include "core/workflows/stages.h"
-#include "core/workspace/module_share.h"
 
 namespace mformer {
 namespace {
 
 constexpr std::int64_t kTokensPerTask = 65536;  // of a task, where nothing else is asked for
-
-using BankShares = std::map<std::pair<int, Kind>, std::map<std::string, double>>;
-
-BankShares shares(const std::vector<RoutingStat>& stats) {
-  const std::vector<ModuleShare> each = module_shares(stats);
-  BankShares banks;
-  for (std::size_t i = 0; i < stats.size(); ++i) {
-    banks[{stats[i].layer, stats[i].kind}][stats[i].module_uid] = each[i].value;
-  }
-  return banks;
-}
-
-/// p · log2(p / m), its limit 0 at p = 0.
-double term(double p, double m) {
-  return p > 0 ? p * std::log2(p / m) : 0.0;
-}
 
 /// The task's data, or, if it can't be read and was not asked for by name, nothing and a message.
 std::optional<TaskData> data_of(Session& session, const LoadedVersion& version, const std::string& name, bool asked) {
@@ -69,29 +49,6 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
   }
   if (all.empty()) throw Error("the data of no task can be read", "mformer tasks lists where each should be");
   return all;
-}
-
-double jensen_shannon(const std::map<std::string, double>& p, const std::map<std::string, double>& q) {
-  double sum = 0;
-  const auto add = [&sum](double a, double b) {
-    const double middle = 0.5 * (a + b);
-    sum += 0.5 * (term(a, middle) + term(b, middle));
-  };
-  for (const auto& [uid, share] : p) {
-    const auto found = q.find(uid);
-    add(share, found == q.end() ? 0.0 : found->second);
-  }
-  for (const auto& [uid, share] : q) {
-    if (!p.contains(uid)) add(0.0, share);
-  }
-  return sum;
-}
-
-double routing_divergence(const std::vector<RoutingStat>& a, const std::vector<RoutingStat>& b) {
-  const BankShares left = shares(a), right = shares(b);
-  double sum = 0;
-  for (const auto& [bank, p] : left) sum += jensen_shannon(p, right.at(bank));
-  return left.empty() ? 0.0 : sum / static_cast<double>(left.size());
 }
 
 }  // namespace mformer

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/workflows/inspect.h"
+#include "core/workspace/routing_facts.h"
 
 namespace mformer {
 

@@ -13,7 +13,6 @@
 #include "core/model/domains.h"
 #include "core/model/placement.h"
 #include "core/training/evaluate_posterior.h"
-#include "core/workspace/module_share.h"
 
 namespace mformer {
 namespace {
@@ -44,13 +43,6 @@ at::Tensor token_positions(const Batch& batch) {
 }
 
 using BankKey = std::pair<int, Kind>;
-
-std::map<BankKey, std::vector<double>> shares_by_bank(const std::vector<RoutingStat>& stats) {
-  const std::vector<ModuleShare> shares = module_shares(stats);
-  std::map<BankKey, std::vector<double>> banks;
-  for (std::size_t i = 0; i < stats.size(); ++i) banks[{stats[i].layer, stats[i].kind}].push_back(shares[i].value);
-  return banks;
-}
 
 }  // namespace
 
@@ -155,40 +147,6 @@ Split measurable_split(const Session& session, const TaskData& task) {
   if (task.tokens.held_out.tokens().size() >= 2) return Split::held_out;
   session.watcher.say("task '" + task.record.name + "' has no held-out text: its routing is measured on training text");
   return Split::train;
-}
-
-std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later) {
-  std::map<BankKey, std::pair<double, double>> leaked_of_all;
-  for (const RoutingStat& stat : stats) {
-    auto& [leaked, all] = leaked_of_all[{stat.layer, stat.kind}];
-    all += static_cast<double>(stat.slots);
-    if (later.count(stat.module_uid) != 0) leaked += static_cast<double>(stat.slots);
-  }
-  std::vector<LeakRow> rows;
-  rows.reserve(leaked_of_all.size());
-  for (const auto& [key, sums] : leaked_of_all) {
-    rows.push_back({key.first, key.second, sums.second > 0 ? sums.first / sums.second : 0.0});
-  }
-  return rows;
-}
-
-double mean_leak(const std::vector<LeakRow>& leak) {
-  double sum = 0;
-  for (const LeakRow& row : leak) sum += row.share;
-  return leak.empty() ? 0.0 : sum / static_cast<double>(leak.size());
-}
-
-double ninety_percent_share(const std::vector<RoutingStat>& stats) {
-  double sum = 0;
-  const auto banks = shares_by_bank(stats);
-  for (auto [key, shares] : banks) {
-    std::sort(shares.rbegin(), shares.rend());
-    double covered = 0;
-    std::size_t needed = 0;
-    while (needed < shares.size() && shares[needed] > 0 && covered < 0.9 - 1e-12) covered += shares[needed++];
-    sum += static_cast<double>(needed) / static_cast<double>(shares.size());
-  }
-  return banks.empty() ? 0.0 : sum / static_cast<double>(banks.size());
 }
 
 }  // namespace mformer

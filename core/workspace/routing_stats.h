@@ -1,10 +1,10 @@
 #pragma once
 
 #include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "core/workspace/routing_facts.h"
 #include "core/workspace/session.h"
 
 namespace mformer {
@@ -18,21 +18,5 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
 /// The split that a task's routing is looked at on: held-out text, or where there is none the training text, with a
 /// message. (Routing says where tokens go, not how good the model is: training text only flatters it a little.)
 Split measurable_split(const Session& session, const TaskData& task);
-
-/// Share of the top-k slots of one (layer, kind) that go to the modules in `later`.
-struct LeakRow {
-  int layer = 0;
-  Kind kind = Kind::att;
-  double share = 0;
-};
-/// Router leak per layer and kind, from statistics of an old task in the extended version.
-std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later);
-
-/// Mean of the rows' shares.
-double mean_leak(const std::vector<LeakRow>& leak);
-
-/// How concentrated the routing is: the fewest modules of each (layer, kind) that have 90 % of its work
-/// (module_share.h), as a share of its modules, averaged over the banks.
-double ninety_percent_share(const std::vector<RoutingStat>& stats);
 
 }  // namespace mformer
