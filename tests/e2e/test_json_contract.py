@@ -26,7 +26,7 @@ LINES = (
     ("inspect", "routing"), ("inspect", "modules"), ("inspect", "lineage"), CURVE, ("eval", "--max-tokens", "100"),
     ("eval", "--matrix", "--max-tokens", "100"), ("eval", "--tasks", "questions.jsonl", "--max-answer-tokens", "2"),
     ("inspect", "posterior", "--task", "english", "--model", "grown", "--max-documents", "1", "--tokens"), ("verify", "base", "--against", "base", "--max-tokens", "100"),
-    ("blame", "--task", "english", "--max-tokens", "100"), PROBE, ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("blame", "--task", "english", "--max-tokens", "100"), PROBE, ("report", "--out", "report.html"), ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("log",), ("log", "1"), ("log", "--graph"), ("show", "1"), ("show", "base@3"), ("show", "english"),
     ("branch", "leaf"), ("move", "base", "base@2"), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
