@@ -36,7 +36,7 @@ def served(asked):
     """The model behind a server; `model` has its tokens."""
     from lm_eval.models.openai_completions import LocalCompletionsAPI
     # It takes one token less than it is told, of which the last is only asked for.
-    return LocalCompletionsAPI(model="m", base_url=asked["server"] + "/v1/completions", tokenizer=asked["model"], tokenized_requests=True,
+    return LocalCompletionsAPI(model=asked["served"], base_url=asked["server"] + "/v1/completions", tokenizer=asked["model"], tokenized_requests=True,
                                max_length=asked["context"] + 2, num_concurrent=4, max_gen_toks=asked.get("tokens", 256))
 
 
