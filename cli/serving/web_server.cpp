@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <system_error>
@@ -221,10 +222,13 @@ int WebServer::open() {
 
 void WebServer::serve() {
   listen_after_bind();
+  served_ = true;
 }
 
 void WebServer::close() {
   closed_ = true;
+  // httplib forgets a stop() that comes before its thread listens.
+  while (!is_running() && !served_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   stop();
 }
 

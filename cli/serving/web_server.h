@@ -57,6 +57,7 @@ class WebServer : public httplib::Server {
 
   WebOptions options_;
   std::atomic<bool> stopping_{false}, closed_{false};
+  std::atomic<bool> served_{false};  ///< serve() came to its end
   std::atomic<std::int64_t> busy_{0}, connections_{0};
   mutable std::mutex mutex_;
   std::map<int, std::int64_t> answers_;
