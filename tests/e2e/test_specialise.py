@@ -92,7 +92,7 @@ class SpecialiseTest(mformer.EndToEndTest):
         work.refuses(*curve, "english", "--criteria", "gatemass", code=2, says="gatemass", hint="gate-mass")
         work.refuses(*curve, "english", "--fractions", "0.5,2", code=2, says="2")
         work.refuses(*curve, "english", "--split", "train", code=2, says="train", hint="held-out")
-        work.refuses(*curve, "english", "--criteria", "norm", "--fractions", "1", "--csv", "no/where.csv", code=1,
+        work.refuses(*curve, "english", "--criteria", "norm", "--fractions", "1", "--csv", "no/where.csv", code=2,
                      says="no/where.csv")
 
 
