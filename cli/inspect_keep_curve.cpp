@@ -6,6 +6,7 @@
 #include "cli/computes.h"
 #include "cli/describe.h"
 #include "cli/hypothesis_report.h"
+#include "cli/keep_curve_csv.h"
 #include "cli/output_file.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
@@ -69,18 +70,17 @@ std::string curve_table(const KeepCurveCommand& command, const KeepCurve& curve,
   return table.str(style);
 }
 
-constexpr const char* csv_header = "task,split,scope,criterion,keep,seed,att_kept,mlp_kept,tokens,loss";
-
 void require_csv(const std::string& csv) {
   if (csv.empty()) return;
-  require_output(csv, "table of losses", [](const std::string& path) { return has_first_line(path, csv_header); });
+  require_output(csv, "table of losses",
+                 [](const std::string& path) { return has_first_line(path, keep_curve_csv_header); });
 }
 
 /// A line for each loss.
 void write_csv(const std::string& path, const KeepCurveFlags& flags, const KeepCurve& curve) {
   std::ostringstream out;
   out.precision(17);
-  out << csv_header << '\n';
+  out << keep_curve_csv_header << '\n';
   for (const KeepCurvePoint& point : curve.points) {
     for (std::size_t i = 0; i < point.losses.size(); ++i) {
       out << flags.command.task << ',' << flags.split << ',' << flags.scope << ',' << to_string(point.criterion) << ','

@@ -25,6 +25,7 @@ void require_replaceable(const std::string& path, const std::string& kind,
 
 void require_output(const std::string& path, const std::string& kind,
                     const std::function<bool(const std::string&)>& is_ours) {
+  if (path.empty()) throw UsageError("the " + kind + " to be written has an empty name", "name a file");
   require_replaceable(path, kind, is_ours);
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (std::filesystem::is_directory(folder)) return;

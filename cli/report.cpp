@@ -29,7 +29,7 @@ struct ReportOptions {
 constexpr const char* report_first_line = "<!DOCTYPE html><!-- mformer report -->";
 constexpr std::size_t kShownText = 400;  // bytes of a document in the page
 
-/// `documents`: what was computed, an empty array without.
+/// `documents`: what was computed, of the version that `global` names; an empty array without.
 void write_report(const ReportOptions& options, const GlobalOptions& global, const ordered_json& documents) {
   RegistryWorkspace workspace(global, "report", OpenMode::read_only);
   const VersionRecord version = workspace.version();
@@ -48,9 +48,12 @@ void write_report(const ReportOptions& options, const GlobalOptions& global, con
   for (const char* part : {"versions", "modules", "routing", "curves", "operations", "keep", "documents"}) {
     holds[part] = data[part].size();
   }
+  const auto counted = [&data](const char* part, const char* what) {
+    return terminal::format_counted(static_cast<std::int64_t>(data[part].size()), what);
+  };
   report.text() << "wrote " << options.out << " (" << byte_size(static_cast<std::int64_t>(page.size()))
-                << "): " << data["versions"].size() << " versions, " << data["modules"].size() << " modules, "
-                << data["routing"].size() << " maps of routing, " << data["curves"].size() << " training curves\n";
+                << "): " << counted("versions", "version") << ", " << counted("modules", "module") << ", "
+                << counted("routing", "routing map") << ", " << counted("curves", "training curve") << '\n';
   report.print();
 }
 
@@ -61,9 +64,7 @@ void require_report_file(const ReportOptions& options) {
 }
 
 /// What the posterior decides on documents of each task.
-ordered_json documents_of(const ReportOptions& options, const GlobalOptions& global) {
-  Workspace workspace(global, "report", OpenMode::read_only);
-  const LoadedVersion version = workspace.load();
+ordered_json documents_of(const ReportOptions& options, Workspace& workspace, const LoadedVersion& version) {
   ordered_json rows = ordered_json::array();
   std::optional<Error> left_out;
   for (const TaskRecord& task : workspace.registry().tasks()) {
@@ -95,6 +96,14 @@ ordered_json documents_of(const ReportOptions& options, const GlobalOptions& glo
   return rows;
 }
 
+void write_report_with_documents(const ReportOptions& options, const GlobalOptions& global) {
+  Workspace workspace(global, "report", OpenMode::read_only);
+  const LoadedVersion version = workspace.load();
+  GlobalOptions of_version = global;
+  of_version.model = version.record.hash;  // the model may move on while documents are read
+  write_report(options, of_version, documents_of(options, workspace, version));
+}
+
 }  // namespace
 
 void setup_report(CLI::App& parent, const GlobalOptions& global) {
@@ -122,7 +131,7 @@ void setup_report(CLI::App& parent, const GlobalOptions& global) {
       },
       [options, &global] {
         require_report_file(*options);
-        write_report(*options, global, documents_of(*options, global));
+        write_report_with_documents(*options, global);
       });
 }
 

@@ -29,7 +29,7 @@ std::string left_out_text(const TaskRecord& task) {
   std::string text;
   const auto add = [&](std::int64_t number, const char* what) {
     if (number == 0) return;
-    text += (text.empty() ? "" : ", ") + terminal::format_count(number) + ' ' + what + (number == 1 ? "" : "s");
+    text += (text.empty() ? "" : ", ") + terminal::format_counted(number, what);
   };
   add(*task.left_out_files, "file");
   add(*task.left_out_records, "record");

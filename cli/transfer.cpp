@@ -30,11 +30,6 @@ struct TransferFlags {
   bool dry_run = false;
 };
 
-/// "1 version", "3 versions".
-std::string counted(std::int64_t count, const std::string& what) {
-  return terminal::format_count(count) + ' ' + what + (count == 1 ? "" : "s");
-}
-
 std::string size_text(std::int64_t bytes) {
   return terminal::format_bytes(static_cast<std::uint64_t>(bytes));
 }
@@ -112,8 +107,8 @@ void report_transfer(const char* command, const TransferFlags& flags, const std:
                                        {"tags", tags_json(done.tags)}});
     report.text() << terminal::printable(done.model) << ": " << outcome_text(done, flags.dry_run);
     if (done.decision.arrival != Arrival::same && done.decision.arrival != Arrival::behind) {
-      report.text() << "; " << counted(versions, "new version") << ", " << counted(done.objects, "object") << " ("
-                    << size_text(done.bytes) << ')';
+      report.text() << "; " << terminal::format_counted(versions, "new version") << ", "
+                    << terminal::format_counted(done.objects, "object") << " (" << size_text(done.bytes) << ')';
     }
     report.text() << '\n';
     for (const TagArrival& tag : done.tags) report.text() << tag_text(tag, flags.dry_run) << '\n';
@@ -196,8 +191,9 @@ void run_bundle(const TransferFlags& flags, const GlobalOptions& global) {
                    {"objects", size.objects},
                    {"object_bytes", size.bytes},
                    {"bytes", flags.dry_run ? ordered_json() : ordered_json(bytes)}};
-  report.text() << (flags.dry_run ? "would write " : "wrote ") << counted(size.models, "model") << " with "
-                << counted(size.versions, "version") << " and " << counted(size.objects, "object") << " ("
+  report.text() << (flags.dry_run ? "would write " : "wrote ") << terminal::format_counted(size.models, "model")
+                << " with " << terminal::format_counted(size.versions, "version") << " and "
+                << terminal::format_counted(size.objects, "object") << " ("
                 << size_text(flags.dry_run ? size.bytes : bytes) << ") to " << terminal::printable(flags.place) << '\n';
   if (!flags.dry_run) report.text() << "in another workspace: mformer pull " << shell_word(flags.place) << '\n';
   tell(flags.dry_run ? "" : "wrote " + flags.place, "", [&] { report.print(); });

@@ -59,16 +59,13 @@ std::string losses_table(const VerifyReport& result, const Style& style) {
   return table.str(style);
 }
 
-std::string count_of(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
 void write_objects(std::ostream& text, const VersionDiff& objects) {
   const ModuleCounts counts = count_changes(objects);
-  text << "objects   " << objects.same_modules << " modules and " << count_of(objects.same_trunk, "part")
+  text << "objects   " << objects.same_modules << " modules and " << format_counted(objects.same_trunk, "part")
        << " of the trunk are the same in both; modules: " << counts.added << " added, " << counts.removed
-       << " removed, " << counts.retrained << " retrained; " << count_of(objects.trunk.size(), "part")
-       << " of the trunk and " << count_of(objects.old_routers.size(), "router") << " changed\n";
+       << " removed, " << counts.retrained << " retrained; "
+       << format_counted(static_cast<std::int64_t>(objects.trunk.size()), "part") << " of the trunk and "
+       << format_counted(static_cast<std::int64_t>(objects.old_routers.size()), "router") << " changed\n";
 }
 
 void write_as_of(std::ostream& text, const VerifyReport& result) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -27,7 +26,6 @@ struct ReportLimits {
 nlohmann::ordered_json report_facts(const Registry& registry, const VersionRecord& version, const ReportLimits& limits);
 
 /// The parts of it, each for one section of the page. Versions are named by their place in the graph.
-using VersionPlaces = std::map<std::string, std::size_t>;  ///< by hash
 void add_versions(nlohmann::ordered_json& data, const VersionGraph& graph);
 void add_modules(nlohmann::ordered_json& data, const Registry& registry, const VersionGraph& graph, std::size_t bytes);
 void add_routing(nlohmann::ordered_json& data, const Registry& registry, const VersionGraph& graph, std::size_t bytes);

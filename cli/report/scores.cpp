@@ -2,9 +2,11 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "cli/describe.h"
+#include "cli/keep_curve_csv.h"
 #include "cli/report/facts.h"
 #include "core/workflows/matrix_steps.h"
 #include "core/workspace/routing_facts.h"
@@ -137,7 +139,7 @@ void add_matrix(ordered_json& data, const Registry& registry, const VersionRecor
 
 void add_posterior(ordered_json& data, const Registry& registry, const VersionGraph& graph) {
   auto& rows = data["posterior"] = ordered_json::array();
-  VersionPlaces places;
+  std::map<std::string, std::size_t> places;  // by hash
   for (std::size_t i = 0; i < graph.rows.size(); ++i) places.emplace(graph.rows[i].version.hash, i);
   std::map<std::pair<std::size_t, std::string>, std::map<int, double>> shares;
   for (const Score& score : registry.scores()) {
@@ -169,7 +171,7 @@ ordered_json keep_curves(const std::string& csv) {
   text.resize(static_cast<std::size_t>(whole.gcount()));
   std::istringstream file(text);
   std::string line;
-  if (!std::getline(file, line) || line != "task,split,scope,criterion,keep,seed,att_kept,mlp_kept,tokens,loss") {
+  if (!std::getline(file, line) || line != keep_curve_csv_header) {
     throw no_table();
   }
   std::vector<std::pair<std::string, ordered_json>> curves;

@@ -73,6 +73,10 @@ std::string format_count(std::int64_t value) {
   return digits;
 }
 
+std::string format_counted(std::int64_t count, const std::string& what) {
+  return format_count(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
 std::string format_si(double value) {
   if (!std::isfinite(value)) return not_a_number;
   constexpr std::array<const char*, 5> prefixes = {"", " k", " M", " G", " T"};

@@ -9,6 +9,8 @@ namespace mformer::terminal {
 
 /// Exact, with thousands separators: 1234567 -> "1,234,567".
 std::string format_count(std::int64_t value);
+/// "1 version", "3 versions".
+std::string format_counted(std::int64_t count, const std::string& what);
 
 /// Three significant digits and a decimal prefix: 1234567 -> "1.23 M", 950 -> "950", 0.5 -> "0.5".
 std::string format_si(double value);

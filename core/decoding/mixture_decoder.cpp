@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/decoding/decoding_view.h"
+#include "core/decoding/mixed_log_probs.h"
 
 namespace mformer {
 namespace {
@@ -77,7 +78,7 @@ at::Tensor MixtureDecoder::read(const std::vector<std::int64_t>& ids) {
     if (log_probs[h].defined()) next_[h] = log_probs[h][static_cast<std::int64_t>(ids.size()) - 1];
   }
   give_up();
-  return mixed(next_);
+  return mixed_log_probs(next_, posterior_.weights());
 }
 
 std::vector<double> MixtureDecoder::weights() const {
@@ -95,19 +96,11 @@ std::ptrdiff_t MixtureDecoder::running() const {
   return std::count_if(hypotheses_.begin(), hypotheses_.end(), [](const auto& one) { return one != nullptr; });
 }
 
-at::Tensor MixtureDecoder::mixed(const std::vector<at::Tensor>& log_probs) const {
-  at::Tensor sum;
-  for (std::size_t h = 0; h < log_probs.size(); ++h) {
-    if (hypotheses_[h] == nullptr) continue;
-    const at::Tensor part = log_probs[h].exp() * posterior_.weights()[h];
-    sum = sum.defined() ? sum + part : part;
-  }
-  return sum.log();
-}
-
 void MixtureDecoder::give_up() {
   for (std::size_t h = 0; h < hypotheses_.size(); ++h) {
-    if (evidence_.weights()[h] < options_.negligible) hypotheses_[h].reset();
+    if (evidence_.weights()[h] >= options_.negligible) continue;
+    hypotheses_[h].reset();
+    next_[h].reset();
   }
 }
 

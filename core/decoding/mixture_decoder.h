@@ -49,7 +49,6 @@ class MixtureDecoder {
 
  private:
   struct Hypothesis;
-  at::Tensor mixed(const std::vector<at::Tensor>& log_probs) const;
   void give_up();
 
   std::vector<std::unique_ptr<Hypothesis>> hypotheses_;  ///< Null where given up.

@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "core/decoding/decoding_view.h"
+#include "core/decoding/mixed_log_probs.h"
 #include "core/decoding/next_token.h"
 #include "modules_registry/error.h"
 
@@ -61,8 +61,8 @@ std::vector<std::int64_t> TextScorer::go_on(const std::vector<std::int64_t>& ids
   at::Generator unused;  // by the likeliest token
   std::vector<std::int64_t> drawn;
   while (drawn.size() < most) {
-    const at::Tensor weights = at::tensor(now().weights(), at::kDouble).log().unsqueeze(1);
-    const std::int64_t id = draw_token(at::logsumexp(next_ + weights, 0), {.temperature = 0}, vocabulary, unused);
+    const at::Tensor next = mixed_log_probs(next_.unbind(0), now().weights());
+    const std::int64_t id = draw_token(next, {.temperature = 0}, vocabulary, unused);
     if (!more(id)) break;
     drawn.push_back(id);
     if (drawn.size() < most) read({&id, 1}, steps_.size() + 1);

@@ -26,13 +26,6 @@ double term(double p, double m) {
   return p > 0 ? p * std::log2(p / m) : 0.0;
 }
 
-std::map<BankKey, std::vector<double>> shares_by_bank(const std::vector<RoutingStat>& stats) {
-  const std::vector<ModuleShare> shares = module_shares(stats);
-  std::map<BankKey, std::vector<double>> banks;
-  for (std::size_t i = 0; i < stats.size(); ++i) banks[{stats[i].layer, stats[i].kind}].push_back(shares[i].value);
-  return banks;
-}
-
 }  // namespace
 
 std::vector<LeakRow> router_leak(const std::vector<RoutingStat>& stats, const std::set<std::string>& later) {
@@ -58,13 +51,15 @@ double mean_leak(const std::vector<LeakRow>& leak) {
 
 double ninety_percent_share(const std::vector<RoutingStat>& stats) {
   double sum = 0;
-  const auto banks = shares_by_bank(stats);
-  for (auto [key, shares] : banks) {
-    std::sort(shares.rbegin(), shares.rend());
+  const BankShares banks = shares(stats);
+  for (const auto& [bank, of_module] : banks) {
+    std::vector<double> largest;
+    for (const auto& [uid, share] : of_module) largest.push_back(share);
+    std::sort(largest.rbegin(), largest.rend());
     double covered = 0;
     std::size_t needed = 0;
-    while (needed < shares.size() && shares[needed] > 0 && covered < 0.9 - 1e-12) covered += shares[needed++];
-    sum += static_cast<double>(needed) / static_cast<double>(shares.size());
+    while (needed < largest.size() && largest[needed] > 0 && covered < 0.9 - 1e-12) covered += largest[needed++];
+    sum += static_cast<double>(needed) / static_cast<double>(largest.size());
   }
   return banks.empty() ? 0.0 : sum / static_cast<double>(banks.size());
 }
