@@ -137,12 +137,15 @@ void Scheduler::join() {
       const bool wanted = !closing_ && one.observer->wanted();
       const bool room = still.empty() && running_.size() + joining.size() < limits_.running &&
                         figures_.cache_bytes + one.bytes <= limits_.cache_bytes;
-      if (wanted && room) figures_.cache_bytes += one.bytes;
-      (!wanted ? figures_.unwanted : figures_.running) += !wanted || room ? 1 : 0;
-      if (wanted && !room) {
-        still.push_back(std::move(one));
+      if (!wanted) {
+        ++figures_.unwanted;
+        gone.push_back(std::move(one));
+      } else if (room) {
+        ++figures_.running;
+        figures_.cache_bytes += one.bytes;
+        joining.push_back(std::move(one));
       } else {
-        (wanted ? joining : gone).push_back(std::move(one));
+        still.push_back(std::move(one));
       }
     }
     waiting_ = std::move(still);
@@ -227,16 +230,18 @@ void Scheduler::finish(const std::vector<Running*>& texts) {
       }
     }
   });
-  std::int64_t drawn = 0;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i]->ended) continue;
-    drawn += texts[i]->text->has_drawn() ? 1 : 0;
-    tell(*texts[i], problems[i]);
+  {
+    // Before anybody hears of it: whoever has an answer finds it counted.
+    const std::lock_guard lock(mutex_);
+    ++figures_.steps;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      figures_.prompt_tokens += read[i];
+      if (!texts[i]->ended && texts[i]->text->has_drawn()) ++figures_.tokens;
+    }
   }
-  const std::lock_guard lock(mutex_);
-  ++figures_.steps;
-  figures_.tokens += drawn;
-  for (const std::int64_t one : read) figures_.prompt_tokens += one;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (!texts[i]->ended) tell(*texts[i], problems[i]);
+  }
 }
 
 void Scheduler::tell(Running& one, std::string problem) {

@@ -27,6 +27,18 @@ using testing::tiny_config;
 using testing::tiny_model;
 using testing::tiny_model_with_domains;
 
+TEST(Scheduler, CountsWhatItDidBeforeAnybodyHearsOfIt) {
+  Scheduler scheduler = scheduler_for(tiny_model());
+  const auto listener = std::make_shared<Listener>();
+  listener->on_token = [&] {
+    EXPECT_EQ(scheduler.figures().tokens, static_cast<std::int64_t>(listener->drawn.size()));
+    EXPECT_EQ(scheduler.figures().prompt_tokens, 4);
+  };
+  ASSERT_EQ(scheduler.submit(request_of(4, 3, 1), listener), Admission::taken);
+  run_out(scheduler);
+  EXPECT_EQ(listener->drawn.size(), 3U);
+}
+
 TEST(Scheduler, LetsTextsJoinInTheirOrderAsMemoryAllows) {
   SchedulerLimits limits;
   Scheduler sizes = scheduler_for(tiny_model());
