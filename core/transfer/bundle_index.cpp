@@ -32,10 +32,13 @@ class Characters {
   bool at_end() const { return size_ == 0; }
   char now() const { return piece_[at_]; }
   void next() {
-    ++count_;
+    // The parser keeps a token until it is whole.
+    if (++count_ - understood_ > kLongestRow) fail_index("has a row that is too long to be meant");
     if (++at_ == size_) fill();
   }
   std::size_t count() const { return count_; }
+  /// What came so far is no part of a token any more.
+  void understood() { understood_ = count_; }
 
  private:
   void fill() {
@@ -45,7 +48,7 @@ class Characters {
 
   const std::function<std::size_t(std::span<char>)>& more_;
   std::vector<char> piece_;
-  std::size_t at_ = 0, size_ = 0, count_ = 0;
+  std::size_t at_ = 0, size_ = 0, count_ = 0, understood_ = 0;
 };
 
 /// What the parser wants to walk over.
@@ -78,7 +81,7 @@ class Rows : public json::json_sax_t {
  public:
   using Take = std::function<void(const std::string& path, const std::string& name, json& row)>;
   using Leave = std::function<void(const std::string& path)>;
-  Rows(const Characters& characters, Take take, Leave leave)
+  Rows(Characters& characters, Take take, Leave leave)
       : characters_(characters), take_(std::move(take)), leave_(std::move(leave)) {}
 
   bool null() override { return add(json()); }
@@ -93,6 +96,7 @@ class Rows : public json::json_sax_t {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
+    characters_.understood();
     (row_.empty() ? name_ : row_name_) = std::move(name);
     return true;
   }
@@ -129,6 +133,7 @@ class Rows : public json::json_sax_t {
   }
 
   bool open(json container) {
+    characters_.understood();
     const bool is_array = container.is_array();
     if (row_.empty()) {
       std::string path = path_here();
@@ -147,6 +152,7 @@ class Rows : public json::json_sax_t {
   }
 
   bool close() {
+    characters_.understood();
     if (row_.empty()) {
       leave_(open_.back().path);
       open_.pop_back();
@@ -158,6 +164,7 @@ class Rows : public json::json_sax_t {
   }
 
   bool add(json value) {
+    characters_.understood();
     if (!row_.empty()) {
       put(std::move(value));
     } else {
@@ -180,7 +187,7 @@ class Rows : public json::json_sax_t {
     whole_ = json();
   }
 
-  const Characters& characters_;
+  Characters& characters_;
   Take take_;
   Leave leave_;
   std::vector<Container> open_;

@@ -199,10 +199,18 @@ std::string LocalTarget::who_has(const std::string& name, const Decision& decisi
                                                            : "";
 }
 
-void LocalTarget::tag(const std::string& name, const std::string& version) {
+std::string LocalTarget::tag(const std::string& name, const std::string& version) {
   if (session_ == nullptr) throw Error("this workspace was opened for reading only");
-  run_operation(*session_, "", {},
-                [&](std::int64_t operation) { session_->registry.make_tag(operation, name, version); });
+  try {
+    run_operation(*session_, "", {},
+                  [&](std::int64_t operation) { session_->registry.make_tag(operation, name, version); });
+  } catch (const UsageError&) {
+    if (has_tag(*registry_, name) && registry_->tag(name).version == version) return "";
+    const std::string there = who_has(name, {});
+    if (there.empty()) throw;
+    return there;
+  }
+  return "";
 }
 
 void LocalTarget::decide_model(const Offer& offer, bool may_keep_beside, Decision& decision) const {

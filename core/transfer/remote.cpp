@@ -93,8 +93,8 @@ class Answering {
 
   void tag(const json& request) {
     const std::string name = fields::name_of(answer_of(request, "name"), "tag");
-    ServedTarget(served_).tag(name, fields::hash_of(answer_of(request, "version")));
-    wire_.send({{"tag", name}});
+    const std::string there = ServedTarget(served_).tag(name, fields::hash_of(answer_of(request, "version")));
+    wire_.send({{"tag", name}, {"there", there}});
   }
 
   Wire& wire_;
@@ -185,12 +185,14 @@ VersionRecord ServedTarget::receive(const Decision& decision, const Parcel& parc
   return current;
 }
 
-void ServedTarget::tag(const std::string& name, const std::string& version) {
-  LocalTarget(served_.to_write()).tag(name, version);
+std::string ServedTarget::tag(const std::string& name, const std::string& version) {
+  return LocalTarget(served_.to_write()).tag(name, version);
 }
 
-void RemoteTarget::tag(const std::string& name, const std::string& version) {
-  answer_of(ask(wire_, {{"do", "tag"}, {"name", name}, {"version", version}}), "tag");
+std::string RemoteTarget::tag(const std::string& name, const std::string& version) {
+  const json answer = ask(wire_, {{"do", "tag"}, {"name", name}, {"version", version}});
+  answer_of(answer, "tag");
+  return answer.contains("there") ? text_in(answer, "there") : "";  // an older program says nothing
 }
 
 void serve(Wire& wire, const Served& served) {

@@ -27,7 +27,7 @@ class RemoteTarget : public Target {
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
   VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
-  void tag(const std::string& name, const std::string& version) override;
+  std::string tag(const std::string& name, const std::string& version) override;
 
  private:
   Wire& wire_;
@@ -47,7 +47,7 @@ class ServedTarget : public Target {
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
   VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
-  void tag(const std::string& name, const std::string& version) override;
+  std::string tag(const std::string& name, const std::string& version) override;
 
  private:
   const Served& served_;

@@ -79,11 +79,11 @@ Arrival arrival_from_string(std::string_view text) {
 /// Each tag once, though several models have its version.
 void bring_tags(Target& target, const Offer& offer, const TransferOptions& options, std::set<std::string>& told,
                 Transferred& done) {
-  for (const TagArrival& tag : done.decision.tags) {
+  for (TagArrival tag : done.decision.tags) {
     const auto offered = offer.tags.find(tag.name);
     if (offered == offer.tags.end() || offered->second != tag.version || !told.insert(tag.name).second) continue;
-    if (tag.there.empty() && !options.dry_run) target.tag(tag.name, tag.version);
-    done.tags.push_back(tag);
+    if (tag.there.empty() && !options.dry_run) tag.there = target.tag(tag.name, tag.version);
+    done.tags.push_back(std::move(tag));
   }
 }
 

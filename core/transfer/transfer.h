@@ -80,8 +80,9 @@ class Target {
   /// Calls `deliver`, then takes the parcel over: as decided, or, if that no longer holds, throws Error. What was
   /// delivered stays for the next try if anything fails.
   virtual VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) = 0;
-  /// Makes a tag of a version that is there, as an operation of its own. Throws UsageError if the name is taken.
-  virtual void tag(const std::string& name, const std::string& version) = 0;
+  /// Makes a tag of a version that is there, as an operation of its own. Where another command was faster with the name
+  /// nothing changes, and what has it is returned, as TagArrival::there; else "".
+  virtual std::string tag(const std::string& name, const std::string& version) = 0;
 };
 
 /// All versions that a version comes from and was merged from, itself last; parents first.
@@ -111,7 +112,7 @@ class LocalTarget : public Target {
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
   VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
-  void tag(const std::string& name, const std::string& version) override;
+  std::string tag(const std::string& name, const std::string& version) override;
 
  private:
   void decide_model(const Offer& offer, bool may_keep_beside, Decision& decision) const;

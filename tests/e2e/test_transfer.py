@@ -28,6 +28,19 @@ there.stdin.close()
 sys.exit(there.wait())
 """
 
+# In the place of ssh: just before a tag is asked for, another command makes one of that name there.
+FASTER = """#!/usr/bin/env python3
+import os, subprocess, sys
+there = subprocess.Popen(["sh", "-c", sys.argv[-1]], stdin=subprocess.PIPE)
+while piece := os.read(0, 1 << 16):
+    if b'"do":"tag"' in piece:
+        subprocess.run({faster!r}, check=True, stdout=subprocess.DEVNULL)
+    there.stdin.write(piece)
+    there.stdin.flush()
+there.stdin.close()
+sys.exit(there.wait())
+"""
+
 
 class TransferTest(mformer.EndToEndTest):
     def other(self, name="other"):
@@ -233,7 +246,7 @@ class TransferTest(mformer.EndToEndTest):
         self.workspaces.append(other)
         before = other.state()
         many, row = 15_000_000, '{"models": [{"offer": {"model": %s}, "parcel": {"modules": [%s'
-        for text in ("0," * many, row % ("[" + "0," * many, ""), row % ('"x"', "[" + "0," * many), '{"a":' * many, row % ('"x"', "[" * many), '{"models": [' + "{}," * many):
+        for text in ("0," * many, row % ("[" + "0," * many, ""), row % ('"x"', "[" + "0," * many), '{"a":' * many, row % ('"x"', "[" * many), '{"models": [' + "{}," * many, row % ('"' + "x" * 100_000_000, "")):
             body = b"mformer bundle 1\ntext %d\n" % len(text) + text.encode()
             (other / "big.bundle").write_bytes(body + b"end " + hashlib.sha256(body).hexdigest().encode() + b"\n")
             limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
@@ -430,6 +443,19 @@ class TransferTest(mformer.EndToEndTest):
 
     def told(self, result):
         return {tag["name"]: (tag["made"], tag["there"]) for model in result.json["models"] for tag in model["tags"]}
+
+    def test_a_tag_that_another_command_makes_meanwhile_is_left_alone(self):
+        work, other = self.workspace(), self.other()
+        work.run("push", other.path)
+        work.run("tag", "first", "base@1")
+        program = self.temporary / "bin" / "faster-ssh"
+        ssh = {**self.ssh(work), "MFORMER_SSH": str(program)}
+        for version, told in (("base@2", {"first": (False, "base@2")}), ("base@1", {"first": (True, None)})):
+            faster = [str(Path(mformer.BINARY).resolve()), "--workspace", str(other.path), "tag", "first", version]
+            program.write_text(FASTER.format(faster=faster))
+            program.chmod(0o755)
+            self.assertEqual(self.told(work.run("push", f"host:{other.path}", "--json", env=ssh)), told)
+            other.run("tag", "first", "--remove")
 
     def test_tags_travel_and_none_is_moved(self):
         work, other = self.workspace(), self.other()
