@@ -118,7 +118,7 @@ class Trial:
                 says[command] = self.masked(result.json, folder)
             says["log"]["operations"].reverse()
         says["files"] = sorted((str(file.relative_to(folder)), file.stat().st_size) for file in folder.rglob("*")
-                               if file.is_file() and ".mformer" not in file.parts and not is_temporary(file))
+                               if file.is_file() and ".mformer" not in file.parts and not is_temporary(file) and is_found(file))
         return says
 
     def masked(self, value, folder):
@@ -201,6 +201,16 @@ class Trial:
             left = {name: number for name, number in left.items() if not is_kept_on_purpose(name)}
             require(not left, "litter:", left)
         return True
+
+
+def is_found(file):
+    """Of a hub's cache what a reader finds that asks for a model by its name: the snapshot that refs/main names."""
+    for model in file.parents:
+        if model.name.startswith("models--"):
+            kind, *rest = file.relative_to(model).parts
+            main = model / "refs" / "main"
+            return kind == "refs" or (kind == "snapshots" and main.is_file() and rest[0] == main.read_text())
+    return True
 
 
 def is_temporary(file):

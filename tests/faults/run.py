@@ -45,7 +45,7 @@ def kind_of(point):
     """What is alike in points: the call, and the file or the statement without what is of one version or run."""
     if point.call == "sql":
         return point.call, " ".join(re.split(r"[\s(]+", point.path)[:3])
-    return point.call, re.sub(r"[0-9a-f]{12,}|[0-9]+|objects/[0-9a-f]{2}\b", "*", point.path.rpartition("/work/")[2])
+    return point.call, re.sub(r"[0-9a-f]{12,}|[0-9]+|objects/[0-9a-f]{2}\b", "*", point.path.rpartition(f"{os.sep}work{os.sep}")[2])
 
 
 def plan(trial, every, hows):

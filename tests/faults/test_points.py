@@ -32,7 +32,7 @@ class Points(unittest.TestCase):
 class Sample(unittest.TestCase):
     def test_the_sample_has_every_call_of_any_of_these_commands_with_every_fault(self):
         Trial = collections.namedtuple("Trial", "case points")
-        trials = [Trial(case, [points.Point(n + 1, call, "/work/a") for n, call in enumerate(calls)])
+        trials = [Trial(case, [points.Point(n + 1, call, "work/a") for n, call in enumerate(calls)])
                   for case, calls in ((cases.THIN[0], ("open", "write")), (cases.THIN[1], ("write", "unlink")))]
         chosen = run.sample(trials, 12)
         met = {(how, point.call) for pairs in chosen for point, how in pairs}
