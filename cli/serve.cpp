@@ -28,6 +28,7 @@ void run_serve(ServeOptions options, const GlobalOptions& global) {
   Workspace workspace(global, "serve", OpenMode::read_only);
   LoadedVersion version = workspace.load();
   const VersionRecord record = version.record;
+  say_if_longer(workspace.session(), options.context, version.model.config, ", for which it was made");
   const std::unique_ptr<Service> service = make_service(std::move(version), options, device);
   terminal::Report report("serve", global.json);
   report.data() = {{"model", to_string(record)},

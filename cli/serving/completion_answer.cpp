@@ -1,5 +1,6 @@
 #include "cli/serving/completion_answer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <ctime>
@@ -46,10 +47,16 @@ std::vector<AnswerPiece::Token> all_tokens(const AnswerPiece& piece) {
   return tokens;
 }
 
-std::size_t bytes_in(const std::vector<AnswerPiece::Token>& tokens) {
-  std::size_t bytes = 0;
-  for (const AnswerPiece::Token& one : tokens) bytes += one.bytes.size();
-  return bytes;
+/// Characters that begin in these bytes of UTF-8.
+std::size_t characters_in(const std::string& bytes) {
+  return static_cast<std::size_t>(std::count_if(
+      bytes.begin(), bytes.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::size_t characters_in(const std::vector<AnswerPiece::Token>& tokens) {
+  std::size_t characters = 0;
+  for (const AnswerPiece::Token& one : tokens) characters += characters_in(one.bytes);
+  return characters;
 }
 
 template <typename List>
@@ -140,9 +147,9 @@ Json CompletionAnswer::own_json(const Choice& choice) const {
   return own;
 }
 
-std::string CompletionAnswer::text_of(std::int64_t id) const {
+std::string CompletionAnswer::bytes_of(std::int64_t id) const {
   const auto token = static_cast<std::int32_t>(id);
-  return replace_invalid_utf8(model_.tokenizer().decode(std::span(&token, 1), {.continues = true}));
+  return model_.tokenizer().decode(std::span(&token, 1), {.continues = true});
 }
 
 Json CompletionAnswer::log_probs(const std::vector<AnswerPiece::Token>& tokens, std::size_t offset) const {
@@ -157,7 +164,7 @@ Json CompletionAnswer::text_log_probs(const std::vector<AnswerPiece::Token>& tok
   for (const AnswerPiece::Token& one : tokens) {
     json["tokens"].push_back(replace_invalid_utf8(one.bytes));
     json["text_offset"].push_back(offset);
-    offset += one.bytes.size();
+    offset += characters_in(one.bytes);
     if (!one.token.log_prob) {
       json["token_logprobs"].push_back(nullptr), json["top_logprobs"].push_back(nullptr);
       continue;
@@ -165,7 +172,7 @@ Json CompletionAnswer::text_log_probs(const std::vector<AnswerPiece::Token>& tok
     json["token_logprobs"].push_back(log_prob_json(*one.token.log_prob));
     Json top = Json::object();
     for (const TokenLogProb& other : one.token.likeliest) {
-      const std::string text = text_of(other.id);
+      const std::string text = replace_invalid_utf8(bytes_of(other.id));
       if (!top.contains(text)) top[text] = log_prob_json(other.log_prob);  // halves of characters look alike
     }
     json["top_logprobs"].push_back(top);
@@ -183,8 +190,7 @@ Json CompletionAnswer::chat_log_probs(const std::vector<AnswerPiece::Token>& tok
   for (const AnswerPiece::Token& one : tokens) {
     Json top = Json::array();
     for (const TokenLogProb& other : one.token.likeliest) {
-      const auto id = static_cast<std::int32_t>(other.id);
-      const std::string bytes = model_.tokenizer().decode(std::span(&id, 1), {.continues = true});
+      const std::string bytes = bytes_of(other.id);
       top.push_back({{"token", replace_invalid_utf8(bytes)},
                      {"logprob", log_prob_json(other.log_prob)},
                      {"bytes", bytes_json(bytes)}});
@@ -232,7 +238,7 @@ std::string CompletionAnswer::events(const Choice& choice, const AnswerPiece& pi
     } else {
       json["text"] = piece.text;
     }
-    const std::size_t before = bytes_in(all_tokens(choice.all)) - bytes_in(tokens);
+    const std::size_t before = characters_in(all_tokens(choice.all)) - characters_in(tokens);
     json["logprobs"] = request_.log_probs && !tokens.empty() ? log_probs(tokens, before) : Json(nullptr);
     json["finish_reason"] = nullptr;
     events += event(chunk(json));

@@ -42,7 +42,7 @@ class CompletionAnswer {
   Json log_probs(const std::vector<AnswerPiece::Token>& tokens, std::size_t offset) const;
   Json text_log_probs(const std::vector<AnswerPiece::Token>& tokens, std::size_t offset) const;
   Json chat_log_probs(const std::vector<AnswerPiece::Token>& tokens) const;
-  std::string text_of(std::int64_t id) const;
+  std::string bytes_of(std::int64_t id) const;
   Json named(const std::vector<double>& weights) const;
   std::string event(const Json& data) const;
   Json chunk(const Json& choice) const;

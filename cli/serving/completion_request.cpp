@@ -65,10 +65,15 @@ void read_own(BodyFields& fields, CompletionRequest& request) {
   inner.end();
 }
 
+[[noreturn]] void refuse_prompt() {
+  throw ApiError(400, "'prompt' must be a text, a list of tokens, or a list of either");
+}
+
 std::vector<std::int64_t> ids_in(const nlohmann::json& list) {
   std::vector<std::int64_t> ids;
   for (const nlohmann::json& one : list) {
-    if (!one.is_number_integer()) throw ApiError(400, "'prompt' must be a text, a list of tokens, or a list of either");
+    const bool fits = !one.is_number_unsigned() || one.get<std::uint64_t>() <= INT64_MAX;
+    if (!one.is_number_integer() || !fits) refuse_prompt();
     ids.push_back(one.get<std::int64_t>());
   }
   return ids;
@@ -83,13 +88,13 @@ void read_prompt(BodyFields& fields, CompletionRequest& request) {
     request.texts = fields.texts("prompt");
   } else if (list && prompt->front().is_array()) {
     for (const nlohmann::json& one : *prompt) {
-      if (!one.is_array()) throw ApiError(400, "'prompt' must be a text, a list of tokens, or a list of either");
+      if (!one.is_array()) refuse_prompt();
       request.ids.push_back(ids_in(one));
     }
   } else if (list) {
     request.ids.push_back(ids_in(*prompt));
   } else {
-    throw ApiError(400, "'prompt' must be a text, a list of tokens, or a list of either");
+    refuse_prompt();
   }
   const std::size_t count = request.texts.size() + request.ids.size();
   if (count > kMostPrompts) throw ApiError(400, "'prompt' has more than " + std::to_string(kMostPrompts) + " prompts");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -199,10 +200,10 @@ ssize_t Connection::write(const char* from, std::size_t size) {
   return static_cast<ssize_t>(size);
 }
 
-void Connection::answer(int status, const std::string& reason, const std::string& body) {
+void Connection::refuse(int status, const std::string& body) {
   const std::string later = status == 503 ? "Retry-After: 1\r\n" : "";
-  const std::string all = "HTTP/1.1 " + std::to_string(status) + " " + reason +
-                          "\r\nContent-Type: application/json\r\nConnection: close\r\n" + later +
+  const std::string all = "HTTP/1.1 " + std::to_string(status) +
+                          " Refused\r\nContent-Type: application/json\r\nConnection: close\r\n" + later +
                           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   write(all.data(), all.size());
 }

@@ -50,8 +50,8 @@ class Connection : public httplib::Stream {
   /// Whether the client has closed its end.
   bool gone() const;
 
-  /// A whole answer in JSON, and the connection's end.
-  void answer(int status, const std::string& reason, const std::string& body);
+  /// A whole answer in JSON to a request that is not served, and the connection's end.
+  void refuse(int status, const std::string& body);
 
   /// Waits shortly for the client to read what was answered while it still sends.
   void linger();

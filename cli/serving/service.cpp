@@ -48,7 +48,7 @@ WebOptions web_options(const ServeOptions& options) {
   web.limits.header = std::chrono::seconds(options.head_within);
   web.limits.body = std::chrono::seconds(options.body_within);
   refuse_unless(is_this_machine(web.host) || !web.token.empty(),
-                "--host " + web.host + " lets other machines ask, and no token keeps strangers out",
+                "--host '" + web.host + "' lets other machines ask, and no token keeps strangers out",
                 "name a file with a token: --token-file FILE; for this machine alone leave --host out");
   return web;
 }

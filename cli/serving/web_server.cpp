@@ -62,27 +62,6 @@ class ThreadForEach : public httplib::TaskQueue {
   std::condition_variable done_;
 };
 
-std::string reason_of_status(int status) {
-  switch (status) {
-    case 400:
-      return "Bad Request";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Payload Too Large";
-    case 414:
-      return "URI Too Long";
-    case 415:
-      return "Unsupported Media Type";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    default:
-      return status == 503 ? "Service Unavailable" : "Error";
-  }
-}
-
 void fill_in(httplib::Response& response, const ApiError& error) {
   response.status = error.status();
   const Connection* connection = Connection::current();  // a body that nobody read would be taken for a request
@@ -200,7 +179,7 @@ void WebServer::check_asker(const httplib::Request& request) const {
   // machine by a name of its own.
   const std::string host = request.get_header_value("Host");
   if (!host.empty() && !is_this_machine(without_port(host))) {
-    throw ApiError(403, "this server answers as localhost or 127.0.0.1; with --token it answers under any name");
+    throw ApiError(403, "this server answers as localhost or 127.0.0.1; with --token-file it answers under any name");
   }
   if (request.has_header("Origin") && request.get_header_value("Origin") != "http://" + host) {
     throw ApiError(403, "pages of other sites may not ask this server");
@@ -245,7 +224,7 @@ void WebServer::count(int status) {
 bool WebServer::process_and_close_socket(socket_t socket) {
   Connection connection(socket, options_.limits, stopping_, closed_);
   if (beyond_limit) {
-    connection.answer(503, reason_of_status(503), ApiError(503, "too many connections; try again").json());
+    connection.refuse(503, ApiError(503, "too many connections; try again").json());
     count(503);
   } else {
     Connection::current() = &connection;
@@ -268,8 +247,7 @@ void WebServer::converse(Connection& connection) {
     if (!connection.read_head(problem)) return;
     if (problem.status == 0 && stopping_) problem = {503, "the server is stopping"};
     if (problem.status != 0) {
-      connection.answer(problem.status, reason_of_status(problem.status),
-                        ApiError(problem.status, problem.message).json());
+      connection.refuse(problem.status, ApiError(problem.status, problem.message).json());
       count(problem.status);
       return connection.linger();
     }

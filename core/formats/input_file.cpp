@@ -92,8 +92,8 @@ std::string read_bounded_file(const std::filesystem::path& path, std::uint64_t m
     if (got < 0) throw_file_error("read", path, errno);
     text.append(block.data(), static_cast<std::size_t>(got));
     if (text.size() <= most) continue;
-    throw Error("'" + path.string() + "' is longer than " + std::string(what) + " can be: more than " +
-                    std::to_string(most >> 20U) + " MiB",
+    const std::string limit = most >> 20U == 0 ? std::to_string(most) + " bytes" : std::to_string(most >> 20U) + " MiB";
+    throw Error("'" + path.string() + "' is longer than " + std::string(what) + " can be: more than " + limit,
                 "is it the file that was meant?");
   }
   return text;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/decoding/mixed_log_probs.h"
+
 namespace mformer {
 namespace {
 
@@ -138,15 +140,12 @@ void RunningText::follow(const std::vector<at::Tensor>& log_probs, std::size_t a
 }
 
 /// Of those that still run; what the others said may be among the rows.
-at::Tensor RunningText::mixed(const std::vector<at::Tensor>& rows) const {
-  at::Tensor sum;
+at::Tensor RunningText::mixed(std::vector<at::Tensor> rows) const {
   for (std::size_t m = 0; m < rows.size(); ++m) {
-    if (members_[m].cache == nullptr) continue;
-    if (running() == 1) return rows[m];
-    const at::Tensor part = rows[m].exp() * posterior_.weights()[m];
-    sum = sum.defined() ? sum + part : part;
+    if (members_[m].cache == nullptr) rows[m].reset();
+    if (rows[m].defined() && running() == 1) return rows[m];
   }
-  return sum.log();
+  return mixed_log_probs(rows, posterior_.weights());
 }
 
 ReadToken RunningText::said_of(std::int64_t id, const at::Tensor& log_probs) const {

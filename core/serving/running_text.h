@@ -62,7 +62,7 @@ class RunningText {
   bool followed() const;
   std::int64_t running() const;
   void follow(const std::vector<at::Tensor>& log_probs, std::size_t at, bool has_before);
-  at::Tensor mixed(const std::vector<at::Tensor>& rows) const;
+  at::Tensor mixed(std::vector<at::Tensor> rows) const;
   ReadToken said_of(std::int64_t id, const at::Tensor& log_probs) const;
   at::Tensor follow_part();
   void give_up();

@@ -67,7 +67,7 @@ ServedPrompt ServedModel::prompt(std::vector<std::int64_t> ids) const {
 ServedPrompt ServedModel::chat(std::span<const ChatMessage> messages) const {
   if (!chat_) {
     throw Error("model '" + to_string(record_) + "' has no chat template",
-                "ask /v1/completions, where the prompt is continued as it stands");
+                "without one a prompt can be continued as it stands, which is asked for as a completion");
   }
   if (messages.empty() || messages.back().role == "assistant") {
     throw UsageError("the conversation has no question at its end: there is nothing to answer");

@@ -94,6 +94,14 @@ class ServeTest(mformer.EndToEndTest):
             self.assertAlmostEqual(a, b, places=4)
         self.assertEqual(again["text_offset"][:2], [0, len(again["tokens"][0])])
 
+    def test_offsets_count_characters(self):
+        prompt = "Größe über Öl and more"
+        said = self.complete(prompt=prompt, max_tokens=0, echo=True, logprobs=1)["choices"][0]["logprobs"]
+        whole = [(token, at) for token, at in zip(said["tokens"], said["text_offset"]) if "�" not in token]
+        for token, at in whole:
+            self.assertEqual(prompt[at:at + len(token)], token)
+        self.assertGreater(whole[-1][1], prompt.index("l"), "no token stands behind characters of two bytes")
+
     def test_reads_tokens_and_several_prompts_at_once(self):
         ids = self.work.run("tokenizer", "encode", "--text", PROMPT, "--json").json
         texts = [self.text(prompt=prompt, max_tokens=5) for prompt in (PROMPT, "God")]
