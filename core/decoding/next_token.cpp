@@ -74,6 +74,9 @@ std::int64_t draw_token(const at::Tensor& logits, const Sampling& how, std::int6
   if (how.temperature == 0.0) return likeliest;
   // Counted from the largest on, the logits can't overflow however small the temperature is: it stays 0.
   const at::Tensor all = at::softmax((real - real[likeliest]) / how.temperature, 0);
+  // Bringing a whole vocabulary in order can take longer than the model takes for the token.
+  const bool all_are_left = how.top_p >= 1 && (how.top_k == 0 || how.top_k >= all.size(0));
+  if (all_are_left) return at::multinomial(all, 1, false, generator).item<std::int64_t>();
   const auto* values = all.const_data_ptr<double>();
   const std::vector<double> p(values, values + all.size(0));
   const std::vector<std::int64_t> ids = kept_ids(p, how);

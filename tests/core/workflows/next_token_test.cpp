@@ -6,7 +6,9 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <vector>
 
 #include "modules_registry/error.h"
 
@@ -40,14 +42,32 @@ std::int64_t drawn_from_all(const at::Tensor& logits, const Sampling& how, std::
 }
 
 TEST(NextToken, IsTheOneThatSortingAllTokensGives) {
-  const Sampling hows[] = {{.temperature = 0.8, .top_p = 0.95}, {.temperature = 1, .top_p = 0.999},
-                           {.temperature = 1, .top_p = 0.01},   {.temperature = 3, .top_k = 200, .top_p = 0.9},
-                           {.temperature = 1, .top_k = 5},      {.temperature = 1},
-                           {.temperature = 1, .top_k = 9999}};
+  const Sampling hows[] = {{.temperature = 0.8, .top_p = 0.95},
+                           {.temperature = 1, .top_p = 0.999},
+                           {.temperature = 1, .top_p = 0.01},
+                           {.temperature = 3, .top_k = 200, .top_p = 0.9},
+                           {.temperature = 1, .top_k = 5}};
   for (const Sampling& how : hows) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
       const at::Tensor logits = some_logits(seed);
       EXPECT_EQ(draw(logits, how, seed), drawn_from_all(logits, how, seed)) << how.top_k << " " << how.top_p;
+    }
+  }
+}
+
+TEST(NextToken, IsDrawnFromAllAsLikelyAsTheyAreWithoutALimit) {
+  const at::Tensor logits = some_logits(3).narrow(0, 0, 8).contiguous();
+  const at::Tensor p = at::softmax(logits.to(at::kDouble) / 1.5, 0);
+  for (const std::int64_t top_k : {0, 8, 9999}) {
+    at::Generator generator = at::detail::createCPUGenerator(11);
+    constexpr int draws = 20000;
+    std::vector<int> counts(8);
+    for (int i = 0; i < draws; ++i) {
+      ++counts[static_cast<std::size_t>(draw_token(logits, {.temperature = 1.5, .top_k = top_k}, 8, generator))];
+    }
+    for (std::int64_t id = 0; id < 8; ++id) {
+      const double share = p[id].item<double>(), deviation = std::sqrt(share * (1 - share) / draws);
+      EXPECT_NEAR(counts[static_cast<std::size_t>(id)] / static_cast<double>(draws), share, 5 * deviation) << id;
     }
   }
 }
