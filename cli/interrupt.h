@@ -8,9 +8,10 @@
 /// Interrupted. A second Ctrl-C does not wait for that.
 namespace mformer::cli {
 
-/// From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; the second ends the process at once with
-/// 128 + signal. A SIGHUP that is ignored (nohup) stays so. SIGPIPE and SIGXFSZ are ignored: a write to a closed pipe, or
-/// beyond the limit on the size of files, fails and reports itself. Call once, in main.
+/// From now on the first SIGINT, SIGTERM or SIGHUP only sets a flag; one that comes half a second after it or
+/// later ends the process at once with 128 + signal. A SIGHUP that is ignored (nohup) stays so. SIGPIPE and SIGXFSZ are
+/// ignored: a write to a closed pipe, or beyond the limit on the size of files, fails and reports itself. Call once, in
+/// main.
 void install_signal_handlers();
 
 /// From now on these signals end the process, but for a SIGHUP that is ignored: for a moment in which there is nothing

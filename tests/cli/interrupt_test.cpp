@@ -27,10 +27,23 @@ TEST(InterruptDeathTest, TheSecondSignalEndsTheProcess) {
       {
         install_signal_handlers();
         std::raise(SIGINT);
+        usleep(600'000);
         std::raise(SIGINT);
         _exit(0);
       },
       testing::ExitedWithCode(130), "\n");
+}
+
+TEST(InterruptDeathTest, SignalsThatComeTogetherAreOneRequest) {
+  EXPECT_EXIT(
+      {
+        install_signal_handlers();
+        std::raise(SIGTERM);
+        std::raise(SIGTERM);
+        std::raise(SIGINT);
+        _exit(interrupted() && interrupt_exit_code() == 143 ? 0 : 2);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(InterruptDeathTest, TerminationCountsLikeCtrlC) {
