@@ -32,6 +32,7 @@ void report_memory(terminal::Report& report, const MemoryPlan& plan) {
 
 nlohmann::ordered_json to_json(const MemoryPlan& plan) {
   const DeviceMemory memory = memory_of(plan.device);
+  const std::optional<std::int64_t> peak = peak_of(plan.device);
   const auto known = [&](std::int64_t n) { return memory.total > 0 ? nlohmann::ordered_json(n) : nullptr; };
   return {{"device", plan.device.str()},
           {"trained_weights", plan.trained_weights},
@@ -48,7 +49,8 @@ nlohmann::ordered_json to_json(const MemoryPlan& plan) {
           {"evaluation", plan.evaluation},
           {"total", plan.total()},
           {"free", known(memory.free)},
-          {"device_total", known(memory.total)}};
+          {"device_total", known(memory.total)},
+          {"peak", peak ? nlohmann::ordered_json(*peak) : nullptr}};
 }
 
 }  // namespace mformer::cli

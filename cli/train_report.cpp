@@ -8,6 +8,7 @@
 #include "cli/memory_report.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/table.h"
+#include "core/device/device.h"
 
 namespace mformer::cli {
 namespace {
@@ -54,8 +55,12 @@ void training_text(std::ostream& text, const TrainReport& result) {
        << terminal::format_duration(training.seconds);
   if (training.first_step > 0) text << ", continued after step " << training.first_step;
   text << "\nbytes     " << format_bytes(static_cast<std::uint64_t>(result.added_bytes)) << " stored, "
-       << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state in memory\n"
-       << "metrics   " << result.run_folder << "/metrics.jsonl\n";
+       << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state in memory\n";
+  if (const std::optional<std::int64_t> peak = peak_of(result.memory.device)) {
+    text << "peak      " << format_bytes(static_cast<std::uint64_t>(*peak)) << " held at once on "
+         << result.memory.device << '\n';
+  }
+  text << "metrics   " << result.run_folder << "/metrics.jsonl\n";
 }
 
 }  // namespace

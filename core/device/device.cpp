@@ -72,4 +72,10 @@ DeviceMemory memory_of(at::Device device) {
   return memory;
 }
 
+std::optional<std::int64_t> peak_of(at::Device device) {
+  if (!device.is_cuda()) return std::nullopt;
+  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+}
+
 }  // namespace mformer

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace mformer {
@@ -19,5 +20,10 @@ struct DeviceMemory {
   std::int64_t total = 0;  ///< 0 where neither can be told.
 };
 DeviceMemory memory_of(at::Device device);
+
+/// The most bytes that this process's tensors held at one time in the memory of a GPU, as LibTorch's allocator counts
+/// them: with its rounding, without what it keeps for later or the driver needs. Nothing for the CPU, where nobody
+/// counts.
+std::optional<std::int64_t> peak_of(at::Device device);
 
 }  // namespace mformer

@@ -1,6 +1,9 @@
 #include "core/device/device.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "modules_registry/error.h"
 
@@ -30,6 +33,20 @@ TEST(Device, KnowsTheMachinesMemory) {
   const DeviceMemory memory = memory_of(at::kCPU);
   EXPECT_GT(memory.free, 0);
   EXPECT_GE(memory.total, memory.free);
+}
+
+TEST(Device, CountsTheMostThatAGpuHeldAndNothingOnTheCpu) {
+  EXPECT_FALSE(peak_of(at::kCPU).has_value());
+  at::Device device = at::kCPU;
+  try {
+    device = open_device("cuda");
+  } catch (const Error&) {
+    GTEST_SKIP() << "no GPU answers";
+  }
+  constexpr std::int64_t kBytes = std::int64_t{1} << 26;
+  const std::int64_t before = peak_of(device).value();
+  at::empty({kBytes}, at::TensorOptions(at::kByte).device(device));
+  EXPECT_GE(peak_of(device).value(), std::max(before, kBytes));
 }
 
 }  // namespace
