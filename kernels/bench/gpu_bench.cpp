@@ -156,6 +156,7 @@ int run() {
 }  // namespace mformer::kernels::device
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // rows are there when they are measured, also where the table is cut short
   try {
     return mformer::kernels::device::run();
   } catch (const std::exception& error) {

@@ -53,4 +53,6 @@ say 'one training step after another, on the GPU and on the CPU'
 "$python" -B recipes/gpu_check/end_to_end.py "$build/bin/mformer"
 say 'speed'
 "$build/bin/mformer_gpu_bench"
+say 'memory: what --dry-run plans, and the most that was held'
+"$python" -B recipes/gpu_check/memory.py "$build/bin/mformer"
 "$python" -B recipes/gpu_check/peers.py
