@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -43,7 +44,8 @@ class Torch:
             why = (done.stderr.strip().splitlines() or ["it prints nothing"])[-1]
             fail(f"{sys.executable} has no torch that works: {why}", "--python names a Python with torch 2.11 for CUDA")
         self.folder, self.version, self.cuda, self.gpu, self.gpu_facts = lines[:5]
-        self.complaint = "".join(done.stderr.strip().splitlines()[:1])  # that the driver is too old, for example
+        # That the driver is too old, for example.
+        self.complaint = next((line.strip() for line in done.stderr.splitlines() if "CUDA initialization" in line), "")
         if not self.version.startswith("2.11."):
             fail(f"{sys.executable} has torch {self.version}, and these programs are linked for 2.11",
                  "--python names a Python with torch 2.11 for CUDA")
@@ -124,9 +126,13 @@ def compiler_of(peers, work):
     return {"CC": str(script)}
 
 
+# Of a test program's output: what passed, where a test was left out (the end lists them), and kernels that tests replace.
+UNTOLD = re.compile(r"\[(       OK|  SKIPPED) \] .* \(\d+ ms\)$|\[ RUN      \]|\[-{10}\]|\[={10}\]|Note: |Running main|no GPU answers|\s*$"
+                    r"|.*: Skipped$|\[W.*is replaced by LibTorch operations|\[WARNING\] .*Death tests use fork")
+
+
 def gtest_lines(line):
-    """Of a test program's output not the tests that passed."""
-    return not line.startswith(("[       OK ]", "[ RUN      ]", "[----------]", "Note: Google Test filter", "[==========]")) and line.strip()
+    return UNTOLD.match(line.rstrip("\n")) is None
 
 
 SHARDS = 4  # A crash takes the rest of its shard along, not of all tests.
@@ -175,7 +181,7 @@ def check(arguments):
         except OSError as error:
             fail(f"'{arguments.out}' can't be written: {error.strerror}", "--out names a file in a folder where you may write")
         code = run(report, arguments.limit, started)
-    print(f"written: {arguments.out}")
+    print(f"written: {arguments.out}", flush=True)
     if not torch.gpu:
         print("error: no GPU answers: the programs and the host's tests ran, but nothing was checked or measured on a GPU\n"
               "hint: run this where nvidia-smi lists a GPU, with --python naming a Python that has torch 2.11 for CUDA", file=sys.stderr)

@@ -55,7 +55,7 @@ class PackRun(unittest.TestCase):
         for name in ("pack_run.py", "report.py", "end_to_end.py", "memory.py", "peers.py"):
             shutil.copy(RECIPE / name, self.pack / "recipes/gpu_check")
         self.program("mformer", PROGRAM)
-        self.program("mformer_device_tests", "#!/bin/sh\necho '[       OK ] Router'\necho \"[  PASSED  ] shard $GTEST_SHARD_INDEX\"\n")
+        self.program("mformer_device_tests", "#!/bin/sh\necho '[       OK ] Router (3 ms)'\necho \"[  PASSED  ] shard $GTEST_SHARD_INDEX\"\n")
         self.program("mformer_gpu_bench", "#!/bin/sh\necho 'attention 1.5 ms'\n")
         self.torch()
 
@@ -249,6 +249,18 @@ class Check(unittest.TestCase):
     def test_a_link_is_refused(self):
         (self.folder / "link").symlink_to("true")
         self.assertIn("link is a link", self.check())
+
+
+class Pack(unittest.TestCase):
+    def test_a_folder_that_is_no_pack_is_not_replaced_and_mistakes_are_said(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "thesis.txt").write_text("all of it")
+            for says, arguments in (("is there and is no pack", ("--out", folder)), ("needs a folder", ("--out",)), ("unknown argument", ("-o", folder))):
+                done = subprocess.run([RECIPE / "pack.sh", *arguments], capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(says, done.stderr)
+                self.assertIn("hint: ", done.stderr)
+            self.assertEqual(Path(folder, "thesis.txt").read_text(), "all of it")
 
 
 @unittest.skipUnless(shutil.which("cc"), "no compiler")

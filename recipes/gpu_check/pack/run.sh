@@ -35,6 +35,6 @@ glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'no glibc')
 oldest=$(printf '%s\n2.34\n' "${glibc#glibc }" | sort -V | head -n 1)
 [ "$oldest" = 2.34 ] || fail "this machine has $glibc, and the programs need glibc 2.34" 'build mformer there: recipes/gpu_check/run.sh of a clone'
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-  || fail "'$python' is no Python of 3.10 or later" '--python names one that has torch 2.11'
+why=$("$python" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python " + sys.version.split()[0])' 2>&1) \
+  || fail "'$python' is no Python of 3.10 or later that runs: ${why##*: }" '--python names one that has torch 2.11'
 exec "$python" -B "$here/recipes/gpu_check/pack_run.py" --pack "$here" --out "$out" --limit "$limit" ${peers:+--peers "$peers"}
