@@ -34,9 +34,10 @@ def fail(what, hint):
 class Torch:
     """The LibTorch of this Python, and the GPU that it sees."""
 
-    def __init__(self, limit):
+    def __init__(self, pack, limit):
         try:
-            done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=limit, check=False)
+            # In a folder without modules, as Python would take a random.py of the current one for its own.
+            done = subprocess.run([sys.executable, "-c", PROBE], cwd=pack, capture_output=True, text=True, timeout=limit, check=False)
         except subprocess.TimeoutExpired:
             fail(f"torch did not answer within {limit:.0f} seconds", f"try it by hand: {sys.executable} -c 'import torch'")
         lines = done.stdout.splitlines()
@@ -169,7 +170,7 @@ def parts_of(pack, torch, peers, work):
 
 def check(arguments):
     started = time.monotonic()
-    torch = Torch(arguments.limit)
+    torch = Torch(arguments.pack, arguments.limit)
     if damaged := list(damaged_files(arguments.pack)):
         more = f" and {len(damaged) - 1} more files are" if damaged[1:] else " is"
         fail(f"this pack lost something on its way: {damaged[0]}{more} not as made", "copy it again, as a whole")

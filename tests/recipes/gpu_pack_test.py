@@ -76,7 +76,7 @@ class PackRun(unittest.TestCase):
         (self.folder / "site/torch/__init__.py").write_text(TORCH.format(version=version, gpu=gpu))
 
     def start(self, *options, **more):
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "site"), **more}
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "site"), "TMPDIR": str(self.folder), **more}
         return subprocess.Popen([self.pack / "run.sh", "--python", sys.executable, "--out", self.out, *options], env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
