@@ -17,20 +17,28 @@ else()
   message(FATAL_ERROR "MFORMER_CUDA=ON needs nvcc, which was not found: CUDA_HOME=/path/to/cuda, or MFORMER_CUDA=OFF")
 endif()
 
-# mformer_cuda_sources(<target> <file.cu>…): for Ampere and Hopper as such, for later ones as PTX.
+# One machine image each: Ampere (8.x), Hopper, and Blackwell of data centres (10.x) and of workstations (12.x). What is
+# between and beyond compiles the PTX of Hopper when it first runs a kernel.
+set(MFORMER_CUDA_ARCHITECTURES "80;90;100;120" CACHE STRING "Compute capabilities that GPU kernels are compiled for, from 80 on")
+
+# mformer_cuda_sources(<target> <file.cu>…)
 function(mformer_cuda_sources target)
   get_filename_component(cuda_root ${MFORMER_NVCC} REALPATH)
   get_filename_component(cuda_root ${cuda_root}/../.. ABSOLUTE)
   find_library(MFORMER_CUDART cudart_static HINTS ${cuda_root} PATH_SUFFIXES lib64 lib lib/x64 targets/x86_64-linux/lib
                REQUIRED)
   file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*.h)
+  set(images)
+  foreach(capability ${MFORMER_CUDA_ARCHITECTURES})
+    list(APPEND images -gencode arch=compute_${capability},code=sm_${capability})
+  endforeach()
   foreach(source ${ARGN})
     get_filename_component(name ${source} NAME)
     set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.o)
     add_custom_command(OUTPUT ${object}
       COMMAND ${MFORMER_NVCC} -std=c++20 -O3 --expt-relaxed-constexpr -Werror all-warnings
-              -Xcompiler -Wall,-Wextra,-Wshadow,-fPIC -DMFORMER_HAS_CUDA -I ${CMAKE_SOURCE_DIR}
-              -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] --threads 2
+              -Xcompiler -Wall,-Wextra,-Wshadow,-fPIC -Xfatbin -compress-all -DMFORMER_HAS_CUDA -I ${CMAKE_SOURCE_DIR}
+              ${images} -gencode arch=compute_90,code=compute_90 --threads 4
               -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} ${headers}
       COMMENT "nvcc ${name}" VERBATIM)

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "kernels/device/kernel_check.h"
+#include "kernels/device/processor.h"
 
 namespace mformer::kernels::device {
 namespace {
@@ -13,7 +14,6 @@ constexpr std::size_t kKernels = static_cast<std::size_t>(Kernel::grouped_produc
 struct Switches {
   std::mutex mutex;
   std::array<std::optional<std::string>, kKernels> off;
-  std::array<bool, kKernels> distorted{};
 };
 
 Switches& switches() {
@@ -59,7 +59,7 @@ bool built_with_cuda() {
 
 bool uses_kernel(Kernel kernel, const c10::Device& device) {
   if (kernel == Kernel::grouped_product) {
-    if (device.is_cpu()) return false;
+    if (device.is_cpu() || !multiplies_groups(device)) return false;
   } else if (!built_with_cuda() || !device.is_cuda()) {
     return false;
   }
@@ -75,16 +75,6 @@ void switch_off(Kernel kernel, const std::string& reason) {
 void switch_on(Kernel kernel) {
   const std::lock_guard lock(switches().mutex);
   switches().off[static_cast<std::size_t>(kernel)].reset();
-}
-
-void distort(Kernel kernel, bool wrong) {
-  const std::lock_guard lock(switches().mutex);
-  switches().distorted[static_cast<std::size_t>(kernel)] = wrong;
-}
-
-bool is_distorted(Kernel kernel) {
-  const std::lock_guard lock(switches().mutex);
-  return switches().distorted[static_cast<std::size_t>(kernel)];
 }
 
 std::optional<std::string> why_off(Kernel kernel) {

@@ -44,7 +44,8 @@ const char* name(Kernel kernel);
 /// Whether this program holds the kernels at all.
 bool built_with_cuda();
 
-/// Whether `kernel` is used on `device`: not switched off, and a CUDA device (the grouped product: any but the CPU).
+/// Whether `kernel` is used on `device`: not switched off, and a CUDA device (the grouped product: any but the CPU, and
+/// only such CUDA devices as multiply groups in one product, processor.h).
 /// The first question about a CUDA device has every kernel compared with the CPU (kernel_check.h) and switches off
 /// those that disagree, with a warning.
 bool uses_kernel(Kernel kernel, const c10::Device& device);
@@ -52,9 +53,6 @@ bool uses_kernel(Kernel kernel, const c10::Device& device);
 /// For this process: the composite computes from now on.
 void switch_off(Kernel kernel, const std::string& reason);
 void switch_on(Kernel kernel);
-/// For tests: checks of this kernel find a wrong result.
-void distort(Kernel kernel, bool wrong);
-bool is_distorted(Kernel kernel);
 /// The reason, where it is off.
 std::optional<std::string> why_off(Kernel kernel);
 
