@@ -20,15 +20,27 @@ bool gives_each(const std::vector<int64_t>& offset, int64_t rows) {
   return true;
 }
 
-void check(const at::Tensor& x, const std::vector<int64_t>& offset, const std::vector<at::Tensor>& weights) {
+/// Offsets on a device are a plan's, and right for as many rows.
+void check(const at::Tensor& x, const ModuleOffsets& offset) {
+  if (!offset.are_on_host()) {
+    TORCH_CHECK(offset.rows() == x.size(0), "offset must run from 0 to ", x.size(0));
+    return;
+  }
+  const std::vector<int64_t>& all = offset.on_host();
+  TORCH_CHECK(all.front() == 0 && (all.back() == x.size(0) || gives_each(all, x.size(0))), "offset must run from 0 to ",
+              x.size(0));
+  for (size_t m = 0; m + 1 < all.size(); ++m) {
+    TORCH_CHECK(all[m] <= all[m + 1], "offset must not decrease, but does at ", m);
+  }
+}
+
+void check(const at::Tensor& x, const ModuleOffsets& offset, const std::vector<at::Tensor>& weights) {
   TORCH_CHECK(x.dim() == 2, "x must be [rows, in], got ", x.sizes());
-  TORCH_CHECK(offset.size() == weights.size() + 1, "offset must have ", weights.size() + 1, " entries, got ",
-              offset.size());
+  TORCH_CHECK(offset.modules() == static_cast<int64_t>(weights.size()), "offset must have ", weights.size() + 1,
+              " entries, got ", offset.modules() + 1);
   TORCH_CHECK(!weights.empty(), "weights must hold at least one module");
-  TORCH_CHECK(offset.front() == 0 && (offset.back() == x.size(0) || gives_each(offset, x.size(0))),
-              "offset must run from 0 to ", x.size(0));
+  check(x, offset);
   for (size_t m = 0; m < weights.size(); ++m) {
-    TORCH_CHECK(offset[m] <= offset[m + 1], "offset must not decrease, but does at ", m);
     TORCH_CHECK(weights[m].dim() == 2 && weights[m].size(0) == x.size(1) && weights[m].size(1) == weights[0].size(1),
                 "weights[", m, "] must be [", x.size(1), ", ", weights[0].size(1), "], got ", weights[m].sizes());
     TORCH_CHECK(weights[m].scalar_type() == x.scalar_type() || x.scalar_type() == at::kBFloat16, "weights[", m,
@@ -85,15 +97,15 @@ class RightFactors {
 };
 
 /// y = x · W of each row's module, or x · Wᵀ if `transposed`; x may be the rows of every module.
-at::Tensor multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights, bool transposed,
+at::Tensor multiply(const at::Tensor& x, const ModuleOffsets& offset, at::TensorList weights, bool transposed,
                     const Frozen& frozen) {
   if (!is_fast(x, weights)) return device::grouped_product(x, offset, weights, transposed, frozen);
-  at::Tensor y = at::empty({offset.back(), weights[0].size(transposed ? 0 : 1)}, x.options());
-  const bool shared = x.size(0) != offset.back();
+  at::Tensor y = at::empty({offset.rows(), weights[0].size(transposed ? 0 : 1)}, x.options());
+  const bool shared = x.size(0) != offset.rows();
   RightFactors right(x.scalar_type(), weights, transposed, frozen);
   std::vector<cpu::Product> list;
   auto* to = static_cast<char*>(y.mutable_data_ptr());
-  for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
+  for_each_group(offset.on_host(), [&](size_t m, int64_t first, int64_t rows) {
     list.push_back({row_of(x, shared ? 0 : first), rows, right.of(m),
                     to + first * y.size(1) * static_cast<int64_t>(y.element_size())});
   });
@@ -102,8 +114,9 @@ at::Tensor multiply(const at::Tensor& x, const std::vector<int64_t>& offset, at:
 }
 
 /// y = Σ over modules of their rows · W, or · Wᵀ.
-at::Tensor multiply_and_sum(const at::Tensor& x, const std::vector<int64_t>& offset, at::TensorList weights,
-                            bool transposed, const Frozen& frozen) {
+at::Tensor multiply_and_sum(const at::Tensor& x, const ModuleOffsets& offsets, at::TensorList weights, bool transposed,
+                            const Frozen& frozen) {
+  const std::vector<int64_t>& offset = offsets.on_host();  // all modules have as many rows: never a device's
   if (!is_fast(x, weights)) return device::grouped_product_sum(x, offset, weights, transposed);
   at::Tensor y = at::empty({offset[1], weights[0].size(transposed ? 0 : 1)}, x.options());
   if (y.numel() == 0) return y;
@@ -116,13 +129,13 @@ at::Tensor multiply_and_sum(const at::Tensor& x, const std::vector<int64_t>& off
 
 /// dW = xᵀ · dy of each module that trains; the others, and those without rows, stay undefined (zero). Either of x and
 /// dy may be the rows of every module.
-std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& grad,
-                                         const std::vector<int64_t>& offset, at::TensorList weights) {
+std::vector<at::Tensor> weight_gradients(const at::Tensor& x, const at::Tensor& grad, const ModuleOffsets& offset,
+                                         at::TensorList weights) {
   if (!is_fast(x, weights)) return device::grouped_weight_gradients(x, grad, offset, weights);
   std::vector<at::Tensor> result(weights.size());
-  const bool shared_x = x.size(0) != offset.back(), shared_grad = grad.size(0) != offset.back();
+  const bool shared_x = x.size(0) != offset.rows(), shared_grad = grad.size(0) != offset.rows();
   std::vector<cpu::OuterProduct> list;
-  for_each_group(offset, [&](size_t m, int64_t first, int64_t rows) {
+  for_each_group(offset.on_host(), [&](size_t m, int64_t first, int64_t rows) {
     if (!weights[m].requires_grad()) return;
     result[m] = at::empty(weights[m].sizes(), weights[m].options().dtype(at::kFloat));
     list.push_back({row_of(x, shared_x ? 0 : first), row_of(grad, shared_grad ? 0 : first), rows, x.size(1),
@@ -147,14 +160,13 @@ bool any_learns(at::TensorList weights) {
 /// grouped_linear, or with the sum of each token's rows.
 class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::vector<int64_t>& offset, at::TensorList weights, const Frozen& frozen, bool sum,
-                            const Recomputed& again) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const ModuleOffsets& offset,
+                            at::TensorList weights, const Frozen& frozen, bool sum, const Recomputed& again) {
     at::Tensor y = (sum ? multiply_and_sum : multiply)(x, offset, weights, false, frozen);
     std::vector<at::Tensor> saved = weights.vec();
     if (any_learns(weights)) keep_left(context, x, again, saved);
     context->save_for_backward(std::move(saved));
-    context->saved_data["offset"] = offset;
+    context->saved_data["offset"] = offset.as_value();
     context->saved_data["rows"] = x.size(0);
     context->saved_data["weights"] = static_cast<int64_t>(weights.size());
     if (frozen) context->saved_data["frozen"] = c10::IValue::make_capsule(frozen);
@@ -167,7 +179,7 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
     const auto count = context->saved_data["weights"].toInt();
     const std::vector<at::Tensor> kept(weights.begin() + count, weights.end());
     weights.resize(static_cast<size_t>(count));
-    const auto offset = context->saved_data["offset"].toIntVector();
+    const auto offset = ModuleOffsets::from_value(context->saved_data["offset"]);
     const at::Tensor grad = grads[0].contiguous();
 
     torch::autograd::variable_list result(2);  // x, offset, one per weight, frozen, sum, again
@@ -176,7 +188,7 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
       if (context->saved_data.count("frozen") != 0) {
         frozen = c10::static_intrusive_pointer_cast<FrozenPanels>(context->saved_data["frozen"].toCapsule());
       }
-      const bool shared = context->saved_data["rows"].toInt() != offset.back();
+      const bool shared = context->saved_data["rows"].toInt() != offset.rows();
       result[0] = (shared ? multiply_and_sum : multiply)(grad, offset, weights, true, frozen);
     }
     if (kept.empty()) {
@@ -210,18 +222,16 @@ class GroupedLinear : public torch::autograd::Function<GroupedLinear> {
 
 }  // namespace
 
-at::Tensor grouped_linear(const at::Tensor& x, const std::vector<int64_t>& offset,
-                          const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen,
-                          const Recomputed& again) {
+at::Tensor grouped_linear(const at::Tensor& x, const ModuleOffsets& offset, const std::vector<at::Tensor>& weights,
+                          const c10::intrusive_ptr<FrozenPanels>& frozen, const Recomputed& again) {
   check(x, offset, weights);
   return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/false, again);
 }
 
-at::Tensor grouped_linear_sum(const at::Tensor& x, const std::vector<int64_t>& offset,
-                              const std::vector<at::Tensor>& weights, const c10::intrusive_ptr<FrozenPanels>& frozen,
-                              const Recomputed& again) {
+at::Tensor grouped_linear_sum(const at::Tensor& x, const ModuleOffsets& offset, const std::vector<at::Tensor>& weights,
+                              const c10::intrusive_ptr<FrozenPanels>& frozen, const Recomputed& again) {
   check(x, offset, weights);
-  TORCH_CHECK(offset.back() == x.size(0) && gives_each(offset, offset[1]),
+  TORCH_CHECK(offset.rows() == x.size(0) && offset.are_on_host() && gives_each(offset.on_host(), offset.on_host()[1]),
               "offset must give every module the same number of the ", x.size(0), " rows");
   return GroupedLinear::apply(x.contiguous(), offset, at::TensorList(weights), frozen, /*sum=*/true, again);
 }

@@ -1,6 +1,7 @@
 #include "kernels/module_dispatch.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -106,15 +107,16 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
   const at::Tensor contiguous = chosen.contiguous();
   const int64_t slots = contiguous.numel();
   const int64_t* module_of_slot = contiguous.const_data_ptr<int64_t>();
-  ModuleDispatch dispatch{chosen.size(1), std::vector<int64_t>(modules + 1, 0), at::empty({slots}, at::kLong),
-                          at::empty({slots}, at::kLong)};
+  std::vector<int64_t> offset(modules + 1, 0);
   for (int64_t s = 0; s < slots; ++s) {
     const int64_t m = module_of_slot[s];
     TORCH_CHECK(m >= 0 && m < modules, "chosen holds module ", m, ", there are ", modules);
-    ++dispatch.offset[m + 1];
+    ++offset[m + 1];
   }
-  for (int64_t m = 0; m < modules; ++m) dispatch.offset[m + 1] += dispatch.offset[m];
-  std::vector<int64_t> next(dispatch.offset.begin(), dispatch.offset.end() - 1);
+  for (int64_t m = 0; m < modules; ++m) offset[m + 1] += offset[m];
+  std::vector<int64_t> next(offset.begin(), offset.end() - 1);
+  ModuleDispatch dispatch{chosen.size(1), std::move(offset), at::empty({slots}, at::kLong),
+                          at::empty({slots}, at::kLong)};
   auto* slot_of_row = dispatch.slot_of_row.mutable_data_ptr<int64_t>();
   auto* row_of_slot = dispatch.row_of_slot.mutable_data_ptr<int64_t>();
   for (int64_t s = 0; s < slots; ++s) {
@@ -128,22 +130,12 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules) {
 ModuleDispatch dispatch_to_all(int64_t tokens, int64_t modules, const at::Device& device) {
   TORCH_CHECK(tokens >= 0, "tokens must be at least 0, got ", tokens);
   TORCH_CHECK(modules >= 1, "modules must be at least 1, got ", modules);
-  ModuleDispatch dispatch{modules,
-                          {},
-                          at::empty({tokens * modules}, at::kLong),
-                          at::empty({tokens * modules}, at::kLong),
-                          /*to_all=*/true};
-  auto* slot_of_row = dispatch.slot_of_row.mutable_data_ptr<int64_t>();
-  auto* row_of_slot = dispatch.row_of_slot.mutable_data_ptr<int64_t>();
-  for (int64_t m = 0; m <= modules; ++m) dispatch.offset.push_back(m * tokens);
-  for (int64_t row = 0; row < tokens * modules; ++row) {
-    const int64_t slot = row % tokens * modules + row / tokens;
-    slot_of_row[row] = slot;
-    row_of_slot[slot] = row;
-  }
-  dispatch.slot_of_row = dispatch.slot_of_row.to(device);
-  dispatch.row_of_slot = dispatch.row_of_slot.to(device);
-  return dispatch;
+  std::vector<int64_t> offset;
+  for (int64_t m = 0; m <= modules; ++m) offset.push_back(m * tokens);
+  // Slots are numbered by token, rows by module.
+  const at::Tensor numbers = at::arange(tokens * modules, at::TensorOptions(at::kLong).device(device));
+  return {modules, std::move(offset), numbers.view({tokens, modules}).t().reshape({-1}),
+          numbers.view({modules, tokens}).t().reshape({-1}), /*to_all=*/true};
 }
 
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {

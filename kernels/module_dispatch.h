@@ -4,16 +4,17 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <vector>
+
+#include "kernels/module_offsets.h"
 
 namespace mformer::kernels {
 
 /// Which rows go to which module. A *slot* is one (token, choice) pair, numbered token · k + choice; a *row* is a slot
-/// in the order in which modules work: sorted by module, by slot within a module. The tensors are where `chosen` was.
+/// in the order in which modules work: sorted by module, by slot within a module. All of it lies where `chosen` was.
 struct ModuleDispatch {
   int64_t k = 0;
-  /// [modules + 1] module m owns rows offset[m] … offset[m + 1] − 1.
-  std::vector<int64_t> offset;
+  /// Which rows each module owns. On a device they stay there: planning waits for nothing.
+  ModuleOffsets offset;
   /// [tokens · k], int64: the slot of each row.
   at::Tensor slot_of_row;
   /// [tokens · k], int64: the row of each slot.
@@ -23,7 +24,8 @@ struct ModuleDispatch {
 };
 
 /// Plans the dispatch of `chosen` [tokens, k], int64, k ≥ 1, each < modules, by counting: linear, and stable, so the
-/// order of every sum is fixed. Throws c10::Error if an index is out of range.
+/// order of every sum is fixed. Throws c10::Error if an index is out of range: at once on the CPU, elsewhere when the
+/// offsets are asked for on the host. (Until then rows of such slots are some rows, and belong to no module.)
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, int64_t modules);
 
 /// The dispatch where nothing is routed: choice c of every token is module c, so the rows of a module are all tokens in

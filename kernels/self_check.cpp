@@ -67,9 +67,10 @@ SelfCheck check_dispatch(at::Generator& generator) {
   const at::Tensor chosen = at::cat({first, (first + 1).remainder(modules)}, 1);
   const at::Tensor x = random(generator, {tokens, width}), gates = random(generator, {tokens, k});
   const ModuleDispatch dispatch = plan_dispatch(chosen, modules);
+  const std::vector<int64_t>& offset = dispatch.offset.on_host();
   at::Tensor rows = rows_from_tokens(x, dispatch).clone();
   for (int64_t m = 0; m < modules; ++m) {  // each module multiplies by its number
-    rows.narrow(0, dispatch.offset[m], dispatch.offset[m + 1] - dispatch.offset[m]).mul_(static_cast<double>(m + 1));
+    rows.narrow(0, offset[m], offset[m + 1] - offset[m]).mul_(static_cast<double>(m + 1));
   }
   at::Tensor y = at::zeros({tokens, width}, at::kDouble);
   for (int64_t t = 0; t < tokens; ++t) {

@@ -94,6 +94,14 @@ at::Tensor activate(kernels::Activation kind, const at::Tensor& x) {
 
 namespace {
 
+bool is_quantised(const at::Tensor& weight) {
+  return kernels::is_blocks(weight) || weight.scalar_type() == at::kChar;
+}
+
+bool has_rows(const kernels::ModuleDispatch& dispatch, std::size_t m) {
+  return dispatch.offset.on_host()[m + 1] > dispatch.offset.on_host()[m];
+}
+
 /// The maps `which` of a bank, as its products take them.
 struct Maps {
   std::vector<at::Tensor> weights;
@@ -106,7 +114,7 @@ Maps maps_of(const ModuleBank& bank, at::Tensor Module::*which, const at::Tensor
   maps.weights.reserve(bank.modules.size());
   bool lasting = true;  // dequantised weights are gone after the product
   for (std::size_t m = 0; m < bank.modules.size(); ++m) {
-    const bool used = dispatch.offset[m + 1] > dispatch.offset[m];
+    const bool used = !is_quantised(bank.modules[m].*which) || has_rows(dispatch, m);
     maps.weights.push_back(floating(bank.modules[m], which, rows.size(1), rows.scalar_type(), used));
     lasting = lasting && maps.weights.back().is_same(bank.modules[m].*which);
   }

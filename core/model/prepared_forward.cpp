@@ -143,7 +143,7 @@ class Pass {
 
   static at::Tensor through(const std::vector<PackedWeight>& weights, const at::Tensor& rows,
                             const kernels::ModuleDispatch& dispatch) {
-    return kernels::packed_grouped_linear(rows, dispatch.offset, weights);
+    return kernels::packed_grouped_linear(rows, dispatch.offset.on_host(), weights);
   }
 
   /// Through the modules' first maps, biases added: [tokens · modules taken, columns].
@@ -163,7 +163,7 @@ class Pass {
   void add_second_maps(const PreparedBank& bank, const at::Tensor& rows, const kernels::Choice& choice,
                        const kernels::ModuleDispatch& dispatch) {
     if (dispatch.to_all) {
-      x_.add_(kernels::packed_grouped_linear_sum(rows, dispatch.offset, bank.out, /*float32=*/true),
+      x_.add_(kernels::packed_grouped_linear_sum(rows, dispatch.offset.on_host(), bank.out, /*float32=*/true),
               form_.residual_scale);
     } else {
       kernels::add_combined(through(bank.out, rows, dispatch), choice.gates, dispatch, x_, form_.residual_scale);

@@ -262,7 +262,8 @@ void cut_inference(const Cut& c) {
       c.text("cut, inference", "whole"),
       [&] {
         const ModuleDispatch all = dispatch_to_all(c.tokens, c.modules, at::kCPU);
-        residual.add_(packed_grouped_linear_sum(packed_grouped_linear(x, all.offset, in), all.offset, out, true));
+        residual.add_(packed_grouped_linear_sum(packed_grouped_linear(x, all.offset.on_host(), in),
+                                                all.offset.on_host(), out, true));
       },
       whole);
   const at::Tensor chosen = at::arange(c.modules, at::kLong).expand({c.tokens, c.modules});
@@ -270,8 +271,8 @@ void cut_inference(const Cut& c) {
       c.text("… by copies", "whole"),
       [&] {
         const ModuleDispatch plan = plan_dispatch(chosen, c.modules);
-        const at::Tensor rows = packed_grouped_linear(rows_from_tokens(x, plan), plan.offset, in);
-        add_combined(packed_grouped_linear(rows, plan.offset, out), gates, plan, residual);
+        const at::Tensor rows = packed_grouped_linear(rows_from_tokens(x, plan), plan.offset.on_host(), in);
+        add_combined(packed_grouped_linear(rows, plan.offset.on_host(), out), gates, plan, residual);
       },
       whole);
 }

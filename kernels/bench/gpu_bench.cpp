@@ -123,8 +123,8 @@ void routing(const Peaks& peaks, std::int64_t tokens, std::int64_t width) {
   weights = side_by_side(weights, at::kBFloat16, kGpu);
   row(
       "grouped product (LibTorch's), a product a module beside it", 4 * bytes * static_cast<double>(kChoices * width),
-      peaks.bfloat16, [&] { stacked_product(rows, plan.offset, as_one(weights), false); },
-      [&] { products_one_by_one(rows, plan.offset, weights, false); });
+      peaks.bfloat16, [&] { stacked_product(rows, plan.offset.ends(rows.device()), as_one(weights), false); },
+      [&] { products_one_by_one(rows, plan.offset.on_host(), weights, false); });
 }
 
 int run() {

@@ -62,6 +62,9 @@ MFORMER_HD void plan_offsets(Block& block, OffsetShared& shared, const Plan& p) 
   });
   block.each([&](int thread) {
     for (int64_t m = thread; m <= p.modules; m += kDispatchThreads) p.offset[m] = shared.before[m];
+    // Rows that nobody chose, where a slot named no module: they are some slot's, so that nothing reads outside.
+    for (int64_t row = shared.before[p.modules] + thread; row < p.slots; row += kDispatchThreads)
+      p.slot_of_row[row] = 0;
     if (thread >= p.modules) return;
     int64_t row = shared.before[thread];
     for (int64_t piece = 0; piece < p.pieces(); ++piece) {
@@ -78,6 +81,9 @@ template <class Block>
 MFORMER_HD void plan_rows(Block& block, PieceShared& shared, const Plan& p) {
   const int count = read_piece(block, shared, p);
   block.each([&](int thread) {
+    for (int i = thread; i < count; i += kDispatchThreads) {
+      if (shared.module[i] < 0) p.row_of_slot[block.index.x * Plan::kSlotsPerPiece + i] = 0;
+    }
     if (thread >= p.modules) return;
     int64_t row = p.counts[block.index.x * p.modules + thread];
     for (int i = 0; i < count; ++i) {

@@ -79,7 +79,7 @@ struct RouterBackward {
 /// Counting sort of slots by module, stable.
 struct Plan {
   int64_t slots = 0, modules = 0;                          ///< modules ≤ kMostModules
-  const int64_t* chosen = nullptr;                         ///< [slots]; one that is no module is left out
+  const int64_t* chosen = nullptr;                         ///< [slots]; one that is no module is in no module's rows
   int64_t* counts = nullptr;                               ///< Room: [pieces, modules]
   int64_t* offset = nullptr;                               ///< [modules + 1]
   int64_t *slot_of_row = nullptr, *row_of_slot = nullptr;  ///< [slots]

@@ -2,6 +2,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "kernels/device/fused.h"
+#include "kernels/device/module_dispatch.h"
 #include "kernels/device/start.h"
 
 namespace mformer::kernels::device::fused {
@@ -58,11 +59,7 @@ ModuleDispatch plan_dispatch(const at::Tensor& chosen, std::int64_t modules) {
   plan.slot_of_row = slot_of_row.mutable_data_ptr<std::int64_t>();
   plan.row_of_slot = row_of_slot.mutable_data_ptr<std::int64_t>();
   start(slots, plan);
-  const at::Tensor on_host = offset.cpu();
-  const auto* first = on_host.const_data_ptr<std::int64_t>();
-  ModuleDispatch dispatch{chosen.size(1), {first, first + modules + 1}, slot_of_row, row_of_slot};
-  TORCH_CHECK(dispatch.offset.back() == plan.slots, "chosen holds modules outside of 0 to ", modules - 1);
-  return dispatch;
+  return {chosen.size(1), composite::offsets_of(offset, plan.slots), slot_of_row, row_of_slot};
 }
 
 at::Tensor gather_tokens(const at::Tensor& x, const at::Tensor& slot_of_row, std::int64_t k) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
@@ -91,22 +92,30 @@ class AllChecks : public Checker {
   void grouped(std::int64_t rows) {
     constexpr std::int64_t kIn = 64, kOut = 128;
     const std::vector<std::int64_t> offset = {0, rows / 8, rows / 8, rows / 2, rows};  // a module without rows
+    const at::Tensor ends = ModuleOffsets(offset).ends(device());
     const at::Tensor x = random({rows, kIn}).to(at::kBFloat16), y = random({rows, kOut}).to(at::kBFloat16);
     std::vector<at::Tensor> weights;
     for (std::size_t m = 0; m + 1 < offset.size(); ++m) weights.push_back(random({kIn, kOut}));
     const auto slices = side_by_side(weights, at::kBFloat16, device());
     const at::Tensor stack = as_one(slices), x2 = there(x), y2 = there(y);
-    const Results right = {at::empty({rows, kOut}, at::kDouble), at::empty({rows, kIn}, at::kDouble)};
+    const Results right = {at::empty({rows, kOut}, at::kDouble), at::empty({rows, kIn}, at::kDouble),
+                           at::empty({static_cast<std::int64_t>(weights.size()), kIn, kOut}, at::kDouble)};
     for (std::size_t m = 0; m < weights.size(); ++m) {
       const at::Tensor w = weights[m].to(at::kBFloat16).to(at::kDouble);
       const std::int64_t first = offset[m], count = offset[m + 1] - first;
       right[0].narrow(0, first, count).copy_(at::mm(x.narrow(0, first, count).to(at::kDouble), w));
-      right[1].narrow(0, first, count).copy_(at::mm(y.narrow(0, first, count).to(at::kDouble), w.t()));
+      const at::Tensor in = x.narrow(0, first, count).to(at::kDouble), out = y.narrow(0, first, count).to(at::kDouble);
+      right[1].narrow(0, first, count).copy_(at::mm(out, w.t()));
+      right[2][static_cast<std::int64_t>(m)].copy_(at::mm(in.t(), out));
     }
     check(
         Kernel::grouped_product, std::to_string(rows) + " rows", kBFloat16, right,
         [&] {
-          return Results{stacked_product(x2, offset, stack, false), stacked_product(y2, offset, stack, true)};
+          // The memory that the gradients get was no numbers before: those of a module without rows must be written
+          // too.
+          at::full(stack.sizes(), NAN, stack.options());
+          const at::Tensor gradients = stacked_gradients(x2, y2, ends);
+          return Results{stacked_product(x2, ends, stack, false), stacked_product(y2, ends, stack, true), gradients};
         },
         [&] {
           return Results{products_one_by_one(x2, offset, slices, false), products_one_by_one(y2, offset, slices, true)};

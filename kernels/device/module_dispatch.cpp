@@ -21,15 +21,20 @@ at::Tensor slots(const at::Tensor& rows, const at::Tensor& row_of_slot, std::int
 
 }  // namespace
 
+ModuleOffsets offsets_of(const at::Tensor& offset, std::int64_t rows) {
+  if (!offset.device().is_cpu()) return {offset, rows};
+  const auto* first = offset.const_data_ptr<std::int64_t>();
+  const std::vector<std::int64_t> all(first, first + offset.numel());
+  TORCH_CHECK(all.front() == 0 && all.back() == rows, "chosen holds modules outside of 0 to ", all.size() - 2);
+  return all;
+}
+
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, std::int64_t modules) {
   const std::int64_t count = chosen.numel();
   const auto [sorted, slot_of_row] = at::sort(chosen.reshape({count}), /*stable=*/std::optional<bool>(true), /*dim=*/0);
   const at::Tensor bounds = at::arange(modules + 1, chosen.options());
-  const at::Tensor offset = at::searchsorted(sorted, bounds).cpu();  // slots of modules before each
-  const auto* first = offset.const_data_ptr<std::int64_t>();
-  ModuleDispatch dispatch{chosen.size(1), {first, first + modules + 1}, slot_of_row, at::empty_like(slot_of_row)};
-  TORCH_CHECK(dispatch.offset.front() == 0 && dispatch.offset.back() == count, "chosen holds modules outside of 0 to ",
-              modules - 1);
+  const at::Tensor offset = at::searchsorted(sorted, bounds);  // slots of modules before each
+  ModuleDispatch dispatch{chosen.size(1), offsets_of(offset, count), slot_of_row, at::empty_like(slot_of_row)};
   dispatch.row_of_slot.scatter_(0, slot_of_row, at::arange(count, chosen.options()));
   return dispatch;
 }

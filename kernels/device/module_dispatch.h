@@ -12,8 +12,11 @@ namespace mformer::kernels::device::composite {
 // kernels/module_dispatch.h in LibTorch operations, arguments already checked; the functions of kernels/cpu/
 // module_dispatch.h, with the same order of sums, in float32 (float64 for float64). Not differentiable.
 
-/// The plan; its tensors stay where `chosen` is. One copy to the host, of the offsets.
+/// The plan; it stays where `chosen` is.
 ModuleDispatch plan_dispatch(const at::Tensor& chosen, std::int64_t modules);
+
+/// Offsets [modules + 1] where they are; for tests also on the CPU.
+ModuleOffsets offsets_of(const at::Tensor& offset, std::int64_t rows);
 
 /// rows[r] = x[slot_of_row[r] / k]. x [tokens, width]. Returns [tokens · k, width].
 at::Tensor gather_tokens(const at::Tensor& x, const at::Tensor& slot_of_row, std::int64_t k);

@@ -40,7 +40,7 @@ TEST(DispatchToAll, IsThePlanOfTokensThatChoseAllModules) {
     EXPECT_TRUE(all.to_all);
     EXPECT_FALSE(plan.to_all);
     EXPECT_EQ(all.k, plan.k);
-    EXPECT_EQ(all.offset, plan.offset);
+    EXPECT_EQ(all.offset.on_host(), plan.offset.on_host());
     EXPECT_TRUE(all.slot_of_row.equal(plan.slot_of_row));
     EXPECT_TRUE(all.row_of_slot.equal(plan.row_of_slot));
   }
@@ -173,14 +173,14 @@ TEST_P(PackedDispatchToAll, ComputesWhatTheCopiesCompute) {
     }
     const at::Tensor x = at::randn({tokens, kIn}).to(GetParam() == at::kBFloat16 ? at::kBFloat16 : at::kFloat);
     const ModuleDispatch all = dispatch_to_all(tokens, kModules, at::kCPU), plan = planned(tokens, kModules);
-    const at::Tensor rows = packed_grouped_linear(rows_from_tokens(x, plan), plan.offset, in);
-    EXPECT_TRUE(packed_grouped_linear(rows_from_tokens(x, all), all.offset, in).equal(rows)) << tokens;
-    const at::Tensor each = slots_from_rows(packed_grouped_linear(rows, plan.offset, out), plan);
+    const at::Tensor rows = packed_grouped_linear(rows_from_tokens(x, plan), plan.offset.on_host(), in);
+    EXPECT_TRUE(packed_grouped_linear(rows_from_tokens(x, all), all.offset.on_host(), in).equal(rows)) << tokens;
+    const at::Tensor each = slots_from_rows(packed_grouped_linear(rows, plan.offset.on_host(), out), plan);
     const at::Tensor expected = each.to(at::kDouble).sum(1);
-    const at::Tensor sums = packed_grouped_linear_sum(rows, all.offset, out, /*float32=*/true);
+    const at::Tensor sums = packed_grouped_linear_sum(rows, all.offset.on_host(), out, /*float32=*/true);
     EXPECT_EQ(sums.scalar_type(), at::kFloat);
     EXPECT_LE(relative_error(sums, expected), GetParam() == at::kBFloat16 ? testing::kTwoBFloat16Roundings : 1e-6);
-    EXPECT_TRUE(packed_grouped_linear_sum(rows, all.offset, out).equal(sums.to(x.scalar_type()))) << tokens;
+    EXPECT_TRUE(packed_grouped_linear_sum(rows, all.offset.on_host(), out).equal(sums.to(x.scalar_type()))) << tokens;
   }
 }
 

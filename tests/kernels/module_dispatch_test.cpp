@@ -31,7 +31,7 @@ TEST(ModuleDispatch, CountsTheRowsOfEachModule) {
   const at::Tensor chosen = at::tensor({2, 0, 0, 3, 2, 3}, at::kLong).view({3, 2});
   const ModuleDispatch dispatch = plan_dispatch(chosen, 5);
   EXPECT_EQ(dispatch.k, 2);
-  EXPECT_THAT(dispatch.offset, ElementsAre(0, 2, 2, 4, 6, 6));
+  EXPECT_THAT(dispatch.offset.on_host(), ElementsAre(0, 2, 2, 4, 6, 6));
   EXPECT_THAT(numbers(dispatch.slot_of_row), ElementsAre(1, 2, 0, 4, 3, 5));
   EXPECT_THAT(numbers(dispatch.row_of_slot), ElementsAre(2, 0, 1, 4, 3, 5));
 }
@@ -45,8 +45,8 @@ TEST(ModuleDispatch, IsAPermutationSortedByModuleThenBySlot) {
     for (std::size_t row = 0; row < slots.size(); ++row) {
       EXPECT_EQ(rows[slots[row]], static_cast<std::int64_t>(row));
       const std::int64_t m = module[slots[row]];
-      EXPECT_TRUE(dispatch.offset[m] <= static_cast<std::int64_t>(row) &&
-                  static_cast<std::int64_t>(row) < dispatch.offset[m + 1]);
+      EXPECT_TRUE(dispatch.offset.on_host()[m] <= static_cast<std::int64_t>(row) &&
+                  static_cast<std::int64_t>(row) < dispatch.offset.on_host()[m + 1]);
       const bool follows = row > 0 && module[slots[row - 1]] == m;
       EXPECT_TRUE(!follows || slots[row - 1] < slots[row]) << "stable";
     }
@@ -54,9 +54,9 @@ TEST(ModuleDispatch, IsAPermutationSortedByModuleThenBySlot) {
 }
 
 TEST(ModuleDispatch, TakesNoTokensAndAllTokensInOneModule) {
-  EXPECT_THAT(plan_dispatch(at::empty({0, 2}, at::kLong), 3).offset, ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(plan_dispatch(at::empty({0, 2}, at::kLong), 3).offset.on_host(), ElementsAre(0, 0, 0, 0));
   const ModuleDispatch one = plan_dispatch(at::full({4, 1}, 1, at::kLong), 3);
-  EXPECT_THAT(one.offset, ElementsAre(0, 0, 4, 4));
+  EXPECT_THAT(one.offset.on_host(), ElementsAre(0, 0, 4, 4));
   EXPECT_THAT(numbers(one.slot_of_row), ElementsAre(0, 1, 2, 3));
 }
 
@@ -64,7 +64,7 @@ TEST(ModuleDispatch, TakesChoicesThatAreNotContiguous) {
   at::manual_seed(2);
   const at::Tensor chosen = random_choice(9, 2, 4);
   const ModuleDispatch a = plan_dispatch(chosen, 4), b = plan_dispatch(chosen.t().contiguous().t(), 4);
-  EXPECT_EQ(a.offset, b.offset);
+  EXPECT_EQ(a.offset.on_host(), b.offset.on_host());
   EXPECT_TRUE(a.slot_of_row.equal(b.slot_of_row));
 }
 

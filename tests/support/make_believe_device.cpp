@@ -8,10 +8,12 @@
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/util/ScopeExit.h>
 #include <sys/mman.h>
 #include <torch/library.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
@@ -145,7 +147,11 @@ at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, std::opti
       size, stride, &allocator(), c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), dtype.value_or(at::kFloat));
 }
 
+std::atomic<std::int64_t> waits = 0;
+thread_local bool cpu_at_work = false;  // what the CPU copies to do an operation in the device's stead does not count
+
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+  if (!cpu_at_work && from.device() != to.device()) ++waits;
   const OpenMemory open({from, to});
   on_host(to).copy_(on_host(from));
   return to;
@@ -189,8 +195,19 @@ void require_one_device(const c10::OperatorHandle& operation, const torch::jit::
   }
 }
 
+/// Whether what it returns, or how much, has to be known on the host.
+bool asks_the_device(const std::string& name) {
+  static const std::set<std::string> asking = {
+      "aten::_local_scalar_dense", "aten::equal",    "aten::nonzero",
+      "aten::masked_select",       "aten::_unique2", "aten::repeat_interleave"};
+  return asking.count(name) != 0;
+}
+
 void fallback(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   require_one_device(operation, *stack);
+  if (!cpu_at_work && asks_the_device(operation.schema().name())) ++waits;
+  const auto end = c10::make_scope_exit([outer = cpu_at_work] { cpu_at_work = outer; });
+  cpu_at_work = true;
   at::native::cpu_fallback(operation, stack);
 }
 
@@ -207,6 +224,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("resize_", resize_);
   library.impl("_copy_from", copy_from);
   library.impl("_copy_from_and_resize", copy_from_and_resize);
+  // LibTorch would make it of operations that ask the device for the offsets; a GPU with a kernel for it does not.
+  library.impl("_grouped_mm", torch::CppFunction::makeFromBoxedFunction<&fallback>());
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {
@@ -234,6 +253,10 @@ std::int64_t make_believe_peak() {
 
 void reset_make_believe_peak() {
   Memory::instance().reset_peak();
+}
+
+std::int64_t make_believe_waits() {
+  return waits;
 }
 
 OpenMemory::OpenMemory(const std::vector<at::Tensor>& tensors) {

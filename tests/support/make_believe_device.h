@@ -25,6 +25,10 @@ std::int64_t make_believe_bytes();
 std::int64_t make_believe_peak();
 void reset_make_believe_peak();
 
+/// How often a tensor was copied to the device or from it, and an operation asked for numbers that the host must know
+/// (item(), nonzero() and their like), since the process began. On a GPU the host waits at each of those.
+std::int64_t make_believe_waits();
+
 /// While it lives, the memory of these tensors, which lie on the device, is open to this process: for tests of kernels
 /// that run on the host in a GPU's stead. Guards may nest.
 class OpenMemory {

@@ -52,6 +52,20 @@ TEST(MakeBelieveDevice, CountsItsBytesAndTheirPeak) {
   EXPECT_EQ(make_believe_peak() - before, 8000);
 }
 
+TEST(MakeBelieveDevice, CountsWhereAHostWouldWait) {
+  const std::int64_t start = make_believe_waits();
+  const at::Tensor there = numbers().to(make_believe_device());
+  EXPECT_EQ(make_believe_waits() - start, 1);
+  const at::Tensor y = (there * 2).sum(1).to(at::kDouble).clone();
+  EXPECT_EQ(make_believe_waits() - start, 1);
+  y.cpu();
+  EXPECT_EQ(make_believe_waits() - start, 2);
+  y.sum().item<double>();
+  EXPECT_EQ(make_believe_waits() - start, 3);
+  there.nonzero();
+  EXPECT_EQ(make_believe_waits() - start, 4);
+}
+
 TEST(MakeBelieveDevice, OpensItsMemoryToTestsThatAsk) {
   const at::Tensor there = numbers().to(make_believe_device());
   const OpenMemory open({there});

@@ -128,7 +128,7 @@ TEST_P(Composites, MovingAndCombiningRowsEqualsTheCpus) {
                      combine(rows.sin(), x[2], dispatch),
                      dispatch.slot_of_row,
                      dispatch.row_of_slot,
-                     at::tensor(dispatch.offset)};
+                     at::tensor(dispatch.offset.on_host())};
     });
   }
 }
@@ -308,7 +308,10 @@ TEST(Composites, NameTheArgumentThatIsOnAnotherDevice) {
               HasSubstr("targets on cpu"));
   const ModuleDispatch dispatch = plan_dispatch(away(at::zeros({2, 1}, at::kLong)), 2);
   EXPECT_THAT(refusal([&] { rows_from_tokens(at::zeros({2, 3}), dispatch); }), HasSubstr("x must be"));
-  EXPECT_THAT(refusal([&] { plan_dispatch(away(at::full({2, 1}, 2, at::kLong)), 2); }), HasSubstr("outside of 0 to 1"));
+  EXPECT_THAT(refusal([&] {
+                plan_dispatch(away(at::full({2, 1}, 2, at::kLong)), 2).offset.on_host();
+              }),
+              HasSubstr("outside of 0 to 1"));
   EXPECT_THAT(refusal([&] { gradient_norm({at::zeros({2}), away(at::zeros({2}))}); }), HasSubstr("must be on cpu"));
 }
 

@@ -87,6 +87,9 @@ TEST(GroupedProduct, FitsWholeSixteenBytesOfBFloat16Alone) {
   EXPECT_FALSE(fits(at::kBFloat16, 8, 12));
   EXPECT_FALSE(fits(at::kBFloat16, 12, 8));
   EXPECT_FALSE(fits(at::kFloat, 8, 16));
+  const at::Tensor room = at::zeros({40}, at::kBFloat16), weight = at::zeros({8, 8}, at::kBFloat16);
+  EXPECT_TRUE(device::fits_grouped_product(room.narrow(0, 8, 32).view({4, 8}), weight));
+  EXPECT_FALSE(device::fits_grouped_product(room.narrow(0, 4, 32).view({4, 8}), weight));
 }
 
 TEST(StackedWeights, AreOneOnlyWhereTheyLieSideBySideInOrder) {
