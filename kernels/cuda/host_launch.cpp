@@ -1,6 +1,8 @@
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
+#include "kernels/cuda/host_block.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/programs.h"
 
@@ -8,21 +10,20 @@ namespace mformer::kernels::cuda {
 namespace {
 
 Order host_order = Order::ascending;
-
-int64_t in_order(int64_t i, int64_t count) {
-  return host_order == Order::ascending ? i : count - 1 - i;
-}
+uint64_t host_seed = 0;
 
 struct HostRunner {
   template <class Program>
   Status run(int64_t x, int64_t y, const typename Program::Problem& problem) const {
-    const auto shared = std::make_unique<typename Program::Shared>();
-    for (int64_t i = 0; i < y; ++i) {
-      for (int64_t j = 0; j < x; ++j) {
-        std::memset(shared.get(), 0xff, sizeof *shared);  // no numbers: nothing is there before it is written
-        HostBlock<Program::threads> block({in_order(j, x), in_order(i, y)}, host_order);
-        Program::run(block, *shared, problem);
-      }
+    using Shared = typename Program::Shared;
+    const std::unique_ptr<void, void (*)(void*)> room(std::aligned_alloc(16, (sizeof(Shared) + 15) / 16 * 16),
+                                                      std::free);
+    std::vector<int64_t> blocks;
+    Sequence(host_order, host_seed).put(x * y, blocks);
+    for (const int64_t i : blocks) {
+      std::memset(room.get(), 0xff, sizeof(Shared));  // no numbers: nothing is there before it is written
+      HostBlock<Program::threads> block({i % x, i / x}, Sequence(host_order, host_seed + static_cast<uint64_t>(i) + 1));
+      Program::run(block, *static_cast<Shared*>(room.get()), problem);
     }
     return {};
   }
@@ -30,8 +31,9 @@ struct HostRunner {
 
 }  // namespace
 
-void set_host_order(Order order) {
+void set_host_order(Order order, uint64_t seed) {
   host_order = order;
+  host_seed = seed;
 }
 
 Status run(const AttentionForward& problem) {

@@ -1,33 +1,11 @@
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/device_block.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/programs.h"
 
 namespace mformer::kernels::cuda {
 namespace {
-
-/// The executor of the GPU: a thread is a thread, and what it keeps is in its registers.
-class DeviceBlock {
- public:
-  __device__ DeviceBlock() : index{blockIdx.x, blockIdx.y} {}
-
-  BlockIndex index;
-
-  template <class Phase>
-  __device__ __forceinline__ void each(const Phase& phase) const {
-    phase(static_cast<int>(threadIdx.x));
-    __syncthreads();
-  }
-
-  template <class T>
-  class Local {
-   public:
-    __device__ __forceinline__ T& operator[](int) { return value_; }
-
-   private:
-    T value_;
-  };
-};
 
 template <class Program>
 __global__ void __launch_bounds__(Program::threads, Program::blocks) kernel(const typename Program::Problem problem) {

@@ -184,9 +184,9 @@ using Status = std::string;
   Status function(const GatedBackward& problem __VA_ARGS__);
 
 MFORMER_LAUNCHES(run)
-/// For tests: of `run` from now on. The results do not depend on it.
+/// For tests: of `run` from now on (host_block.h). The results do not depend on it.
 enum class Order;
-void set_host_order(Order order);
+void set_host_order(Order order, uint64_t seed = 0);
 #ifdef MFORMER_HAS_CUDA
 /// `stream` is a cudaStream_t of the current device.
 MFORMER_LAUNCHES(launch, , void* stream)

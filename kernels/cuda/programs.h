@@ -3,8 +3,9 @@
 #include "kernels/cuda/dispatch_block.h"
 #include "kernels/cuda/router_block.h"
 #include "kernels/cuda/rows_block.h"
-#include "kernels/cuda/stick_breaking_backward_block.h"
 #include "kernels/cuda/stick_breaking_forward_block.h"
+#include "kernels/cuda/stick_breaking_keys_block.h"
+#include "kernels/cuda/stick_breaking_query_block.h"
 
 // Each problem as launches of a program over a grid: Runner::run<Program>(blocks x, blocks y, problem), which is the
 // GPU's (kernels.cu) or the host's (host_launch.cpp).
@@ -16,7 +17,7 @@ namespace mformer::kernels::cuda {
 template <int kChunks, class T>
 struct AttentionForwardProgram {
   static constexpr int threads = kThreads, blocks = kChunks <= 2 ? 2 : 1;
-  using Shared = ForwardShared;
+  using Shared = ForwardShared<kChunks, T>;
   using Problem = AttentionForward;
   template <class Block>
   static MFORMER_HD void run(Block& block, Shared& shared, const Problem& p) {
@@ -26,7 +27,7 @@ struct AttentionForwardProgram {
 template <int kChunks, class T>
 struct BackwardQueryProgram {
   static constexpr int threads = kThreads, blocks = kChunks == 1 ? 2 : 1;
-  using Shared = BackwardShared;
+  using Shared = BackwardShared<T>;
   using Problem = AttentionBackward;
   template <class Block>
   static MFORMER_HD void run(Block& block, Shared& shared, const Problem& p) {
@@ -36,7 +37,7 @@ struct BackwardQueryProgram {
 template <int kChunks, class T>
 struct BackwardKeysProgram {
   static constexpr int threads = kThreads, blocks = kChunks == 1 ? 2 : 1;
-  using Shared = BackwardShared;
+  using Shared = BackwardShared<T>;
   using Problem = AttentionBackward;
   template <class Block>
   static MFORMER_HD void run(Block& block, Shared& shared, const Problem& p) {

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
+#include "kernels/cuda/half_tile.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/tile.h"
 
 // What the programs of stick-breaking attention share: a tile of 64 query rows of one batch row and head meets the keys
 // 64 at a time; the scores of a tile become weights by a scan along each row, which four threads share.
@@ -19,11 +20,15 @@ template <class T>
 struct RowsOf {
   T* data;
   int64_t batch, row, head;
+  bool whole;  // rows begin at 16 bytes, and are whole sixteens of them
   MFORMER_HD T* at(int64_t b, int64_t r, int64_t h) const { return data + b * batch + r * row + h * head; }
 };
 template <class T>
-MFORMER_HD RowsOf<T> rows_of(const Rows& x) {
-  return {static_cast<T*>(x.data), x.batch, x.row, x.head};
+MFORMER_HD RowsOf<T> rows_of(const Rows& x, int64_t head_size) {
+  constexpr int64_t kWhole = 16 / sizeof(T);
+  const bool whole = reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && x.batch % kWhole == 0 && x.row % kWhole == 0 &&
+                     x.head % kWhole == 0 && head_size % kWhole == 0;
+  return {static_cast<T*>(x.data), x.batch, x.row, x.head, whole};
 }
 
 /// One tile of rows of one batch row and head.
@@ -51,10 +56,16 @@ struct RowTile {
 struct Break {
   float beta, pass;
 };
+template <class T>
 MFORMER_HD Break break_at(float z) {
-  const float t = expf(-most(-kLargestScore, least(kLargestScore, z)));
-  const float beta = 1.0F / (1.0F + t);
-  return {beta, t * beta};
+  const float bounded = -most(-kLargestScore, least(kLargestScore, z));
+  if constexpr (std::is_same_v<T, BFloat16>) {  // weights are rounded to 8 bits
+    const float t = quick_exp(bounded), beta = quick_quotient(1.0F, 1.0F + t);
+    return {beta, t * beta};
+  } else {
+    const float t = expf(bounded), beta = 1.0F / (1.0F + t);
+    return {beta, t * beta};
+  }
 }
 
 MFORMER_HD float left_of(float rest) {
@@ -89,6 +100,29 @@ MFORMER_HD PartValues read_part(const Tile& tile, const ScanPart& part) {
   return values;
 }
 
+/// As bfloat16, rounded.
+struct HalfPart {
+  alignas(16) BFloat16 x[kKeysPerPart];
+};
+MFORMER_HD HalfPart halved(const PartValues& values) {
+  HalfPart half;
+  MFORMER_UNROLL
+  for (int j = 0; j < kKeysPerPart; ++j) assign(half.x[j], values.x[j]);
+  return half;
+}
+MFORMER_HD void write_part(HalfTile& tile, const ScanPart& part, const HalfPart& half) {
+  struct alignas(16) Eight {
+    BFloat16 x[8];
+  };
+  MFORMER_UNROLL
+  for (int j = 0; j < kKeysPerPart; j += 8) {
+    Eight eight;
+    MFORMER_UNROLL
+    for (int e = 0; e < 8; ++e) eight.x[e] = half.x[j + e];
+    *reinterpret_cast<Eight*>(tile.at(part.row, part.first + j)) = eight;
+  }
+}
+
 MFORMER_HD void write_part(Tile& tile, const ScanPart& part, const PartValues& values) {
   MFORMER_UNROLL
   for (int j = 0; j < kKeysPerPart; j += 4) {
@@ -99,52 +133,33 @@ MFORMER_HD void write_part(Tile& tile, const ScanPart& part, const PartValues& v
   }
 }
 
-/// Rows [first, first + count) of a tensor, columns of one chunk of 64 of the head.
-template <class T>
-MFORMER_HD void load_chunk(int thread, Tile& tile, const RowsOf<T>& from, int64_t batch, int64_t head, int64_t first,
-                           int64_t count, int64_t head_size, int chunk) {
+/// Begins to read rows [first, first + count) of a tensor, columns of one chunk of 64 of the head; what is bfloat16 is
+/// there when the thread has waited for its copies.
+template <class Block, class T>
+MFORMER_HD void load_chunk(Block& block, int thread, TileOf<T>& tile, const RowsOf<const T>& from, int64_t batch,
+                           int64_t head, int64_t first, int64_t count, int64_t head_size, int chunk) {
   const int column = chunk * kSide;
-  load(thread, tile, from.at(batch, first, head) + column, from.row, static_cast<int>(least<int64_t>(kSide, count)),
-       static_cast<int>(least<int64_t>(kSide, head_size - column)));
+  load(block, thread, tile, from.at(batch, first, head) + column, from.row,
+       static_cast<int>(least<int64_t>(kSide, count)), static_cast<int>(least<int64_t>(kSide, head_size - column)),
+       from.whole);
 }
 
-/// How deep a product over a chunk is: whole fours; what lies beyond the head is 0.
+/// How deep a product over a chunk is: whole steps; what lies beyond the head is 0.
+template <class T>
 MFORMER_HD int depth_of(int64_t head_size, int chunk) {
-  return static_cast<int>((least<int64_t>(kSide, head_size - chunk * kSide) + 3) / 4 * 4);
+  constexpr int kStep = Places<T>::depth;
+  return static_cast<int>((least<int64_t>(kSide, head_size - chunk * kSide) + kStep - 1) / kStep * kStep);
 }
 
-/// scores = scale · rows · keysᵀ, chunk by chunk of the head, through the tiles a and b. `again`: the only chunk of the
-/// rows is still in a.
-template <int kChunks, class Block, class T>
-MFORMER_HD void multiply_tile(Block& block, const RowTile& rows, const RowsOf<T>& left, const AttentionSizes& s,
-                              const RowsOf<T>& right, int64_t first_key, float scale, bool again, Tile& a, Tile& b,
-                              Tile& scores) {
-  typename Block::template Local<Sums> sums;
-  for (int chunk = 0; chunk < kChunks; ++chunk) {
-    block.each([&](int thread) {
-      if (kChunks > 1 || !again) {
-        load_chunk(thread, a, left, rows.batch, rows.head, rows.first, rows.count, s.head_size, chunk);
-      }
-      load_chunk(thread, b, right, rows.batch, rows.head, first_key, s.keys - first_key, s.head_size, chunk);
-    });
-    block.each([&](int thread) {
-      if (chunk == 0) clear(sums[thread]);
-      multiply_rows(thread, a, b, depth_of(s.head_size, chunk), sums[thread]);
-      if (chunk == kChunks - 1) store_rows(thread, sums[thread], scale, scores);
-    });
-  }
-}
-
-/// Writes sums of `count` rows (add_rows: row g + 16 i) times `scale`.
+/// Writes sums of add_rows of `count` rows, times `scale`.
 template <class T>
 MFORMER_HD void write_rows(int thread, const Sums& sums, float scale, T* to, int64_t stride, int count, int width) {
   MFORMER_UNROLL
   for (int i = 0; i < 4; ++i) {
-    const int row = row_group(thread) + kGroups * i;
     MFORMER_UNROLL
-    for (int c = 0; c < 4; ++c) {
-      const int column = 4 * column_group(thread) + c;
-      if (row < count && column < width) assign(to[row * stride + column], sums.x[i][c] * scale);
+    for (int j = 0; j < 4; ++j) {
+      const Place at = Places<T>::of_weighted_rows(thread, i, j);
+      if (at.row < count && at.column < width) assign(to[at.row * stride + at.column], sums.x[i][j] * scale);
     }
   }
 }

@@ -11,8 +11,8 @@
 
 namespace mformer::kernels::device {
 
-/// Tolerances: rounding of sums; of the result.
-inline constexpr double kFloat32 = 1e-5, kBFloat16 = 3e-3;
+/// Tolerances: rounding of sums; of the result; of factors too, where they are few.
+inline constexpr double kFloat32 = 1e-5, kBFloat16 = 3e-3, kBFloat16Factors = 6e-3;
 
 using Results = std::vector<at::Tensor>;
 using Compute = std::function<Results()>;

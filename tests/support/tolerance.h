@@ -27,6 +27,8 @@ inline constexpr double kOneBFloat16Rounding = 2e-3;
 /// The same from factors that were rounded to bfloat16 once: the errors of both roundings, which do not know each
 /// other.
 inline constexpr double kTwoBFloat16Roundings = 3e-3;
+/// Few numbers from few such factors, whose errors may all add up and whose sum may be smaller than they.
+inline constexpr double kFewBFloat16Factors = 6e-3;
 
 /// ‖actual − expected‖ / ‖expected‖, both in float64. Two empty or two zero tensors are equal.
 inline double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
