@@ -33,7 +33,8 @@ struct AdamWStep {
 /// One pass over memory: 28 bytes a float32 weight, 24 where there is no gradient. Each weight is computed by itself
 /// and without contraction to fused multiply-adds: the same bits for every number of threads and vector width. Throws
 /// c10::Error naming the tensor's field when shapes, dtypes or layouts do not fit, before anything is changed. On a
-/// device these are LibTorch's operations on lists of tensors: the same formula, several passes.
+/// GPU the same by a kernel of our own, with contraction; elsewhere by LibTorch's operations on lists of tensors: the
+/// same formula, several passes.
 void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step);
 
 /// Euclidean norm of all tensors taken as one vector; undefined ones count as zeros. Squares are summed in float64 over

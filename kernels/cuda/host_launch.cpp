@@ -75,5 +75,8 @@ Status run(const Gated& problem) {
 Status run(const GatedBackward& problem) {
   return run_all(HostRunner{}, problem);
 }
+Status run(const AdamW& problem) {
+  return run_all(HostRunner{}, problem);
+}
 
 }  // namespace mformer::kernels::cuda

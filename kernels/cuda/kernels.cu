@@ -81,5 +81,8 @@ Status launch(const Gated& problem, void* stream) {
 Status launch(const GatedBackward& problem, void* stream) {
   return run_all(on(stream), problem);
 }
+Status launch(const AdamW& problem, void* stream) {
+  return run_all(on(stream), problem);
+}
 
 }  // namespace mformer::kernels::cuda

@@ -165,6 +165,27 @@ struct GatedBackward {
   void* grad_x = nullptr;
 };
 
+/// A step of AdamW on some tensors (kernels/adamw.h), weights and gradients of `dtype`, moments float32.
+struct AdamW {
+  static constexpr int64_t kWeightsPerBlock = 4096;
+  static constexpr int kMostParts = 64;  ///< What a launch takes as its argument is at most 4096 bytes long.
+  struct Part {
+    void* weight = nullptr;
+    const void* gradient = nullptr;  ///< Null = zeros.
+    float *exp_avg = nullptr, *exp_avg_sq = nullptr;
+    int64_t weights = 0, first_block = 0;
+    float kept = 1;  ///< 1 − lr · decay
+  };
+  Dtype dtype = Dtype::float32;
+  int count = 0;
+  int64_t blocks = 0;
+  float gradient_scale = 1, epsilon = 0;
+  float part1 = 0, beta2 = 0, part2 = 0;  ///< 1 − β₁, β₂, 1 − β₂
+  float rate = 0, root_scale = 0;         ///< lr / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ)
+  Part parts[kMostParts];
+};
+static_assert(sizeof(AdamW) <= 4096);
+
 /// Empty where all went well; else CUDA's words.
 using Status = std::string;
 
@@ -181,7 +202,8 @@ using Status = std::string;
   Status function(const RmsNormBackward& problem __VA_ARGS__);                       \
   Status function(const Rotation& problem __VA_ARGS__);                              \
   Status function(const Gated& problem __VA_ARGS__);                                 \
-  Status function(const GatedBackward& problem __VA_ARGS__);
+  Status function(const GatedBackward& problem __VA_ARGS__);                         \
+  Status function(const AdamW& problem __VA_ARGS__);
 
 MFORMER_LAUNCHES(run)
 /// For tests: of `run` from now on (host_block.h). The results do not depend on it.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cuda/adamw_block.h"
 #include "kernels/cuda/dispatch_block.h"
 #include "kernels/cuda/router_block.h"
 #include "kernels/cuda/rows_block.h"
@@ -82,6 +83,8 @@ MFORMER_PROGRAM(RmsNormWeightProgram, kRowThreads, Nothing, RmsNormBackward, rms
 MFORMER_ROW_PROGRAMS(RotationProgram, Nothing, Rotation, rotate_token, );
 MFORMER_ROW_PROGRAMS(GatedProgram, Nothing, Gated, gate_row, );
 MFORMER_ROW_PROGRAMS(GatedBackwardProgram, Nothing, GatedBackward, gate_row_backward, );
+MFORMER_PROGRAM(AdamWFloatProgram, kUpdateThreads, Nothing, AdamW, adamw_update<float>(block, p));
+MFORMER_PROGRAM(AdamWHalfProgram, kUpdateThreads, Nothing, AdamW, adamw_update<BFloat16>(block, p));
 // NOLINTEND(bugprone-macro-parentheses)
 #undef MFORMER_SHARED
 #undef MFORMER_ROW_PROGRAMS
@@ -193,6 +196,11 @@ Status run_all(const Runner& runner, const Gated& p) {
 template <class Runner>
 Status run_all(const Runner& runner, const GatedBackward& p) {
   return run_as<GatedBackwardProgramFloat, GatedBackwardProgramHalf>(runner, p.rows, 1, p);
+}
+
+template <class Runner>
+Status run_all(const Runner& runner, const AdamW& p) {
+  return run_as<AdamWFloatProgram, AdamWHalfProgram>(runner, p.blocks, 1, p);
 }
 
 }  // namespace mformer::kernels::cuda

@@ -12,7 +12,11 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "kernels/device/fused.h"
+#include "kernels/device/kernel_switch.h"
 
 namespace mformer::kernels::device {
 namespace {
@@ -68,7 +72,7 @@ struct Group {
 
 }  // namespace
 
-void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) {
+void composite::adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) {
   const at::NoGradGuard no_grad;
   Group groups[2];
   for (const AdamWTensor& tensor : tensors) {
@@ -80,6 +84,13 @@ void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) 
     group.add(tensor, step);
   }
   for (Group& group : groups) group.update(step);
+}
+
+void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step) {
+  if (tensors.empty()) return;
+  const bool fits = std::all_of(tensors.begin(), tensors.end(), fused::takes_adamw);
+  fits&& uses_kernel(Kernel::adamw, tensors[0].weight.device()) ? fused::adamw_step(tensors, step)
+                                                                : composite::adamw_step(tensors, step);
 }
 
 double gradient_norm(const std::vector<at::Tensor>& gradients) {

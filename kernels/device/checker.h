@@ -47,4 +47,7 @@ class Checker {
 /// RMSNorm, rotary positions and gated activations of `count` rows, compared with the composites in float64.
 void check_rows(Checker& checker, std::int64_t count, std::int64_t width);
 
+/// A step of AdamW on tensors of 1, 7 and `count` weights, the second without a gradient, compared with the CPU's.
+void check_adamw(Checker& checker, std::int64_t count);
+
 }  // namespace mformer::kernels::device

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "kernels/activation.h"
+#include "kernels/adamw.h"
 #include "kernels/module_dispatch.h"
 #include "kernels/softmax_top_k.h"
 
@@ -44,6 +46,10 @@ std::pair<at::Tensor, at::Tensor> rms_norm_backward(const at::Tensor& grad, cons
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool inverse);
 at::Tensor gated_activation(const at::Tensor& x, Activation activation);
 at::Tensor gated_activation_backward(const at::Tensor& grad, const at::Tensor& x, Activation activation);
+
+/// Weights of float32 and bfloat16. One pass over memory.
+bool takes_adamw(const AdamWTensor& tensor);
+void adamw_step(const std::vector<AdamWTensor>& tensors, const AdamWStep& step);
 
 /// At most 256 modules.
 bool takes_plan(std::int64_t modules);

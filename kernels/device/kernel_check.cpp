@@ -40,6 +40,7 @@ class AllChecks : public Checker {
     }
     dispatch(300, 48, 2, 72);
     check_rows(*this, 70, 72);
+    check_adamw(*this, 5000);
     if (extent() == Extent::full) {
       for (const std::int64_t head_size : {32, 40, 128, 192, 256})
         attention({1, 70, 200, 2, 2, head_size}, false, true);
@@ -47,6 +48,7 @@ class AllChecks : public Checker {
       router(4096, 48, 2, {});
       dispatch(4096, 48, 2, 1024);
       check_rows(*this, 4096, 1024);
+      check_adamw(*this, 1 << 22);
     }
     return take();
   }

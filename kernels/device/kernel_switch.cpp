@@ -43,6 +43,8 @@ const char* name(Kernel kernel) {
       return "rotary positions";
     case Kernel::gated_activation:
       return "gated activation";
+    case Kernel::adamw:
+      return "AdamW";
     case Kernel::grouped_product:
       return "grouped product";
   }

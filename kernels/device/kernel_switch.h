@@ -21,6 +21,7 @@ enum class Kernel {
   rms_norm,
   rotary,
   gated_activation,
+  adamw,
   grouped_product
 };
 
@@ -34,6 +35,7 @@ inline const std::vector<Kernel>& all_kernels() {
                                           Kernel::rms_norm,
                                           Kernel::rotary,
                                           Kernel::gated_activation,
+                                          Kernel::adamw,
                                           Kernel::grouped_product};
   return all;
 }
