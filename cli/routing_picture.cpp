@@ -1,6 +1,5 @@
 #include "cli/routing_picture.h"
 
-#include "cli/describe.h"
 #include "cli/terminal/heatmap.h"
 #include "core/workspace/module_share.h"
 
@@ -9,84 +8,43 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Which rows are no shares of slots, to follow the picture's title; empty where all are.
-std::string meaning_of(const std::map<int, bool>& of_norm) {
-  std::string layers;
-  std::size_t count = 0;
-  for (const auto& [layer, is_norm] : of_norm) {
-    if (!is_norm) continue;
-    layers += (layers.empty() ? "" : ", ") + std::to_string(layer);
-    ++count;
+std::string draw_kind(Kind kind, const std::string& task, const std::vector<RoutingBank>& banks,
+                      const std::string& meaning, const terminal::Style& style) {
+  terminal::Heatmap map;
+  map.title = routing_title(task, kind) + meaning_of_shares(banks, kind);
+  map.row_name = "layer";
+  map.as_percent = true;
+  map.marks_meaning = meaning;
+  for (const RoutingBank& bank : banks) {
+    if (bank.kind != kind) continue;
+    terminal::HeatmapRow row{std::to_string(bank.layer), {}, {}};
+    for (const RoutingCell& cell : bank.cells) {
+      map.two_sided = map.two_sided || cell.is_compared();
+      row.values.push_back(cell.is_compared() ? cell.change() : cell.share.value_or(0));
+      row.marks += cell.mark;
+    }
+    map.rows.push_back(std::move(row));
   }
-  if (count == 0) return "";
-  const std::string where = count == of_norm.size() ? "" : (count == 1 ? " in layer " : " in layers ") + layers;
-  return "; all are taken" + where + ": share of the output norm";
+  return draw_heatmap(map, style);
 }
 
 double part_of(double some, double all) {
   return all > 0 ? some / all : 0.0;
 }
 
-/// The nth extension's mark: a, b, … z, then * for all others.
-char mark_of(std::size_t extension) {
-  return extension < 26 ? static_cast<char>('a' + extension) : '*';
-}
-
 }  // namespace
 
-RoutingPicture::RoutingPicture(const Registry& registry, const std::string& version) {
-  std::map<std::string, char> marks;
-  std::map<std::pair<int, Kind>, std::int64_t> next_index;
-  for (const ModuleRecord& module : registry.modules(version)) {
-    Place place{next_index[{module.layer, module.kind}]++, birth_name(module), ' '};
-    if (module.born_command == "extend") {
-      place.mark = marks.try_emplace(place.birth, mark_of(marks.size())).first->second;
-      births_by_mark_[place.mark] = place.mark == '*' ? "later extensions" : place.birth;
-    }
-    places_.emplace(module.uid, place);
-  }
+std::string draw_routing(const std::string& task, const std::vector<RoutingBank>& banks, const std::string& marks,
+                         const terminal::Style& style) {
+  return draw_kind(Kind::att, task, banks, marks, style) + draw_kind(Kind::mlp, task, banks, marks, style);
 }
 
-std::string RoutingPicture::draw(const std::string& task, const std::vector<RoutingStat>& stats,
-                                 const terminal::Style& style) const {
-  return draw_kind(Kind::att, task + ": attention modules", stats, style) +
-         draw_kind(Kind::mlp, task + ": feed-forward modules", stats, style);
-}
-
-std::string RoutingPicture::draw_kind(Kind kind, const std::string& title, const std::vector<RoutingStat>& stats,
-                                      const terminal::Style& style) const {
-  const std::vector<ModuleShare> shares = module_shares(stats);
-  std::map<int, std::vector<double>> layers;
-  std::map<int, bool> of_norm;
-  std::string marks;
-  for (std::size_t i = 0; i < stats.size(); ++i) {
-    const RoutingStat& stat = stats[i];
-    if (stat.kind != kind) continue;
-    of_norm[stat.layer] = shares[i].of_norm;
-    std::vector<double>& row = layers[stat.layer];
-    const char mark = places_.at(stat.module_uid).mark;
-    if (marks.size() <= row.size()) marks.resize(row.size() + 1, ' ');
-    if (mark != ' ') marks[row.size()] = mark;
-    row.push_back(shares[i].value);
-  }
-  terminal::Heatmap map;
-  map.title = title + meaning_of(of_norm);
-  map.row_name = "layer";
-  map.as_percent = true;
-  map.marks = marks;
-  for (const auto& [mark, birth] : births_by_mark_) {
-    map.marks_meaning += (map.marks_meaning.empty() ? "" : ", ") + std::string(1, mark) + " born by " + birth;
-  }
-  for (const auto& [layer, values] : layers) map.rows.push_back({std::to_string(layer), values});
-  return draw_heatmap(map, style);
-}
-
-ordered_json RoutingPicture::modules_json(const std::vector<RoutingStat>& stats) const {
+ordered_json routing_modules_json(const ModulePlaces& places, const std::vector<RoutingStat>& stats) {
   const std::vector<ModuleShare> shares = module_shares(stats);
   ordered_json rows = ordered_json::array();
   for (std::size_t i = 0; i < stats.size(); ++i) {
     const RoutingStat& stat = stats[i];
-    const Place& place = places_.at(stat.module_uid);
+    const ModulePlace& place = places.at(stat.module_uid);
     const double slots = static_cast<double>(stat.slots);
     rows.push_back({{"layer", stat.layer},
                     {"kind", to_string(stat.kind)},

@@ -21,16 +21,25 @@ constexpr int legend_cells = 20;
 constexpr std::array<Rgb, 7> anchors = {
     {{16, 10, 40}, {60, 20, 100}, {115, 35, 120}, {175, 55, 105}, {225, 95, 75}, {248, 155, 60}, {252, 245, 170}}};
 
+Rgb mix(const Rgb& from, const Rgb& to, double part) {
+  const auto channel = [part](unsigned char a, unsigned char b) {
+    return static_cast<unsigned char>(std::lround(a + part * (b - a)));
+  };
+  return {channel(from.red, to.red), channel(from.green, to.green), channel(from.blue, to.blue)};
+}
+
+// Of pictures with two sides: from dark grey to orange for less and to light blue for more, which are told apart with
+// red-green blindness.
+Rgb side(double level) {
+  constexpr Rgb nothing{36, 36, 42}, less{255, 160, 60}, more{120, 190, 255};
+  return mix(nothing, level < 0 ? less : more, std::abs(level));
+}
+
 Rgb heat(double level) {
   const double position = level * static_cast<double>(anchors.size() - 1);
   const size_t index = std::min(static_cast<size_t>(position), anchors.size() - 2);
   const double part = position - static_cast<double>(index);
-  const auto mix = [part](unsigned char from, unsigned char to) {
-    return static_cast<unsigned char>(std::lround(from + part * (to - from)));
-  };
-  const Rgb& low = anchors[index];
-  const Rgb& high = anchors[index + 1];
-  return {mix(low.red, high.red), mix(low.green, high.green), mix(low.blue, high.blue)};
+  return mix(anchors[index], anchors[index + 1], part);
 }
 
 std::string_view shade(double level, const Style& style) {
@@ -54,10 +63,14 @@ class Picture {
   std::string draw() const;
 
  private:
-  using Level = std::optional<double>;  // 0..1; nothing where there is no module
+  using Level = std::optional<double>;  // 0..1, or -1..1; nothing where there is no module
 
   bool coloured() const { return style_.colour != Colour::none; }
-  bool paired() const { return coloured() && style_.unicode; }
+  bool paired() const { return coloured() && style_.unicode && !marks_in_cells_; }
+  Rgb colour(double level) const { return map_.two_sided ? side(level) : heat(level); }
+  char mark(size_t row, int column) const;
+  void look_at_marks();
+  std::string number(double value) const;
   Level level(size_t row, int column) const;
   std::string label(size_t row) const;
   std::string margin(const std::string& text) const;
@@ -66,6 +79,7 @@ class Picture {
   std::string shaded_row(size_t row, int first, int last) const;
   std::string coloured_row(size_t row, int first, int last) const;
   std::string coloured_cell(Level upper, Level lower) const;
+  std::string marked_cell(double level, char mark) const;
   std::string block(int first, int last) const;
   std::string legend() const;
 
@@ -73,7 +87,9 @@ class Picture {
   const Style& style_;
   int columns_ = 0;
   double maximum_ = 0;
-  bool has_gaps_ = false;  // a NaN among the values
+  bool has_gaps_ = false;        // a NaN among the values
+  std::string column_marks_;     // where all rows agree
+  bool marks_in_cells_ = false;  // where they don't
   int label_width_ = 0;
   int cell_ = 1;
   int per_block_ = 1;
@@ -83,18 +99,38 @@ Picture::Picture(const Heatmap& map, const Style& style) : map_(map), style_(sty
   label_width_ = display_width(map.row_name);
   for (size_t row = 0; row < map.rows.size(); ++row) {
     columns_ = std::max(columns_, static_cast<int>(map.rows[row].values.size()));
-    label_width_ = std::max(label_width_, display_width(label(row)));
     for (const double value : map.rows[row].values) {
       has_gaps_ = has_gaps_ || std::isnan(value);
-      if (std::isfinite(value)) maximum_ = std::max(maximum_, value);
+      if (std::isfinite(value)) maximum_ = std::max(maximum_, std::abs(value));
     }
   }
+  look_at_marks();
+  for (size_t row = 0; row < map.rows.size(); ++row) label_width_ = std::max(label_width_, display_width(label(row)));
   if (map.scale_max > 0) maximum_ = map.scale_max;
   const int frame = coloured() ? 0 : 2;
   const int room = std::max(style.width - label_width_ - column_gap - frame, 1);
-  const int blocks = std::max((columns_ + room - 1) / room, 1);
+  const int least = coloured() ? 1 : 1 + (map.two_sided ? 1 : 0) + (marks_in_cells_ ? 1 : 0);
+  const int fit = std::max(room / least, 1);
+  const int blocks = std::max((columns_ + fit - 1) / fit, 1);
   per_block_ = std::max((columns_ + blocks - 1) / blocks, 1);
-  cell_ = std::clamp(room / per_block_, 1, widest_cell);
+  cell_ = std::clamp(room / per_block_, least, widest_cell);
+}
+
+char Picture::mark(size_t row, int column) const {
+  const std::string& marks = map_.rows[row].marks;
+  return static_cast<size_t>(column) < marks.size() ? marks[static_cast<size_t>(column)] : ' ';
+}
+
+void Picture::look_at_marks() {
+  for (int column = 0; column < columns_; ++column) {
+    std::optional<char> agreed;
+    for (size_t row = 0; row < map_.rows.size(); ++row) {
+      if (static_cast<size_t>(column) >= map_.rows[row].values.size()) continue;
+      marks_in_cells_ = marks_in_cells_ || agreed.value_or(mark(row, column)) != mark(row, column);
+      agreed = mark(row, column);
+    }
+    column_marks_ += agreed.value_or(' ');
+  }
 }
 
 Picture::Level Picture::level(size_t row, int column) const {
@@ -102,7 +138,7 @@ Picture::Level Picture::level(size_t row, int column) const {
   const std::vector<double>& values = map_.rows[row].values;
   const auto index = static_cast<size_t>(column);
   if (index >= values.size() || std::isnan(values[index])) return std::nullopt;
-  return maximum_ > 0 ? std::clamp(values[index] / maximum_, 0.0, 1.0) : 0;
+  return maximum_ > 0 ? std::clamp(values[index] / maximum_, map_.two_sided ? -1.0 : 0.0, 1.0) : 0;
 }
 
 std::string Picture::label(size_t row) const {
@@ -130,10 +166,11 @@ std::string Picture::ruler(int first, int last) const {
 }
 
 std::string Picture::marks(int first, int last) const {
+  if (marks_in_cells_) return "";
   std::string line = margin("") + (coloured() ? "" : " ");
   bool any = false;
-  for (int column = first; column < std::min(last, static_cast<int>(map_.marks.size())); ++column) {
-    const char mark = map_.marks[static_cast<size_t>(column)];
+  for (int column = first; column < last; ++column) {
+    const char mark = column_marks_[static_cast<size_t>(column)];
     any = any || mark != ' ';
     line += mark + std::string(static_cast<size_t>(cell_ - 1), ' ');
   }
@@ -146,21 +183,38 @@ std::string Picture::shaded_row(size_t row, int first, int last) const {
   std::string line = margin(label(row)) + '|';
   for (int column = first; column < end; ++column) {
     const Level value = level(row, column);
-    line += repeat(value ? shade(*value, style_) : "x", cell_);
+    const std::string_view shown = value ? shade(std::abs(*value), style_) : "x";
+    const bool is_blank = shown == " ";
+    if (map_.two_sided) line += !value || is_blank ? ' ' : *value < 0 ? '-' : '+';
+    line += repeat(shown, cell_ - (map_.two_sided ? 1 : 0) - (marks_in_cells_ ? 1 : 0));
+    if (marks_in_cells_) line += mark(row, column);
   }
   return line + "|\n";
 }
 
 std::string Picture::coloured_cell(Level upper, Level lower) const {
-  if (!paired()) return upper ? background(heat(*upper), style_) + repeat(" ", cell_) : repeat(" ", cell_);
-  if (upper && lower) return foreground(heat(*upper), style_) + background(heat(*lower), style_) + repeat("▀", cell_);
-  if (upper) return foreground(heat(*upper), style_) + repeat("▀", cell_);
-  return lower ? foreground(heat(*lower), style_) + repeat("▄", cell_) : repeat(" ", cell_);
+  if (!paired()) return upper ? background(colour(*upper), style_) + repeat(" ", cell_) : repeat(" ", cell_);
+  if (upper && lower)
+    return foreground(colour(*upper), style_) + background(colour(*lower), style_) + repeat("▀", cell_);
+  if (upper) return foreground(colour(*upper), style_) + repeat("▀", cell_);
+  return lower ? foreground(colour(*lower), style_) + repeat("▄", cell_) : repeat(" ", cell_);
+}
+
+// The mark in black or white, whichever can be read on the cell.
+std::string Picture::marked_cell(double level, char mark) const {
+  const Rgb fill = colour(level);
+  const bool bright = 299 * fill.red + 587 * fill.green + 114 * fill.blue > 128'000;
+  const Rgb ink = bright ? Rgb{0, 0, 0} : Rgb{255, 255, 255};
+  return foreground(ink, style_) + background(fill, style_) + mark + repeat(" ", cell_ - 1) + reset(style_);
 }
 
 std::string Picture::coloured_row(size_t row, int first, int last) const {
   std::string line = margin(label(row));
   for (int column = first; column < last; ++column) {
+    if (marks_in_cells_ && level(row, column) && mark(row, column) != ' ') {
+      line += marked_cell(*level(row, column), mark(row, column));
+      continue;
+    }
     const Level lower = paired() ? level(row + 1, column) : std::nullopt;
     line += coloured_cell(level(row, column), lower) + reset(style_);
   }
@@ -176,18 +230,31 @@ std::string Picture::block(int first, int last) const {
   return lines;
 }
 
+std::string Picture::number(double value) const {
+  const std::string text = map_.as_percent ? format_percent(value) : format_si(value);
+  return map_.two_sided && value > 0 ? '+' + text : text;
+}
+
 std::string Picture::legend() const {
-  const std::string start = margin("") + (coloured() ? "0 " : "0 |");
-  std::string end = (coloured() ? " " : "| ") + (map_.as_percent ? format_percent(maximum_) : format_si(maximum_));
+  const std::string bar = coloured() ? "" : "|";
+  std::string start = margin("") + (map_.two_sided ? number(-maximum_) : "0") + ' ' + bar;
+  std::string end = bar + ' ' + number(maximum_);
   if (has_gaps_ && !coloured()) end += "   x none";
-  const int cells = std::clamp(style_.width - display_width(start + end), 1, legend_cells);
+  if (display_width(start + end) >= style_.width) start = margin("") + bar;
+  // The number in the middle, where there is room for it.
+  std::string middle = ' ' + (map_.two_sided ? "0" : number(maximum_ / 2)) + ' ';
+  const int room = style_.width - display_width(start + end);
+  if (maximum_ <= 0 || room < legend_cells / 2 + display_width(middle)) middle.clear();
+  const int cells = std::clamp(room - display_width(middle), 1, legend_cells);
   std::string line = start;
   for (int i = 0; i < cells; ++i) {
-    const double value = (i + 0.5) / cells;
-    line += coloured() ? background(heat(value), style_) + ' ' : std::string(shade(value, style_));
+    if (i == cells / 2) line += reset(style_) + middle;
+    const double value = map_.two_sided ? 2 * (i + 0.5) / cells - 1 : (i + 0.5) / cells;
+    line += coloured() ? background(colour(value), style_) + ' ' : std::string(shade(std::abs(value), style_));
   }
   line += reset(style_) + end + '\n';
-  if (map_.marks.find_first_not_of(' ') == std::string::npos || map_.marks_meaning.empty()) return line;
+  const bool marked = marks_in_cells_ || column_marks_.find_first_not_of(' ') != std::string::npos;
+  if (!marked || map_.marks_meaning.empty()) return line;
   for (const std::string& text : wrap(printable(map_.marks_meaning), style_.width - label_width_ - column_gap)) {
     line += margin("") + text + '\n';
   }

@@ -33,12 +33,12 @@ std::vector<TaskRouting> inspect_routing(Session& session, const LoadedVersion& 
   for (const std::string& name : names) {
     session.registry.task(name);  // an unknown task names its neighbours
     TaskRouting routing{name, session.registry.routing_stats(version.record.hash, name), false, 0};
-    if (routing.stats.empty() || command.refresh || command.max_tokens.has_value()) {
+    if (routing.stats.empty() || command.measures_again()) {
       const auto task = data_of(session, version, name, !command.tasks.empty());
       if (!task.has_value()) continue;
       const Split split = measurable_split(session, *task);
       const std::int64_t limit = command.max_tokens.value_or(kTokensPerTask);
-      routing.stats = collect_routing(session, version.model, *task, split, limit);
+      routing.stats = collect_routing(session, version.model, *task, split, limit, command.trace);
       routing.measured = true;
       if (keep) {
         session.registry.put_routing_stats(version.record.hash, name, routing.stats, measured_on(split, limit));

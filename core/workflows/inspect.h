@@ -14,6 +14,9 @@ struct InspectRoutingCommand {
   /// Held-out tokens per task, 0 = all; nothing = what the registry has, and 65,536 where it has nothing.
   std::optional<std::int64_t> max_tokens;
   bool refresh = false;  ///< Measure again even if the registry has statistics, as `max_tokens` does where it is given.
+  RoutingTrace trace{};  ///< Told of every choice of a router; what it is told of is measured again.
+
+  bool measures_again() const { return refresh || max_tokens.has_value() || trace != nullptr; }
 };
 
 /// Routing statistics of each task on this version: from the registry where it has them and nothing else is asked for,

@@ -163,7 +163,7 @@ void announce_stages(Session& session, const LoadedVersion& version, const Inspe
   for (const std::string& name : command.tasks.empty() ? all_tasks(session.registry) : command.tasks) {
     const bool known =
         session.registry.has_task(name) && !session.registry.routing_stats(version.record.hash, name).empty();
-    if (known && !command.refresh && !command.max_tokens) continue;
+    if (known && !command.measures_again()) continue;
     plan.tokenise(version, {name}).routing({name});
   }
   plan.announce();

@@ -114,10 +114,78 @@ Batch rows_of(const Batch& batch, const std::vector<std::int64_t>& rows) {
   return part;
 }
 
+/// Tells a trace of what views of one model chose.
+class Tracer {
+ public:
+  Tracer(const Model& model, const RoutingTrace& trace) : trace_(trace) {
+    for (std::size_t l = 0; l < model.blocks.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const auto& modules = model.blocks[l].bank(kind).modules;
+        for (std::size_t i = 0; i < modules.size(); ++i) places_[modules[i].uid] = static_cast<std::int64_t>(i);
+      }
+    }
+  }
+
+  /// `windows`: the number of each of the batch's rows.
+  void tell(std::size_t hypothesis, const Model& view, const Batch& batch, const std::vector<std::int64_t>& windows,
+            const ForwardOutput& output) const {
+    const std::vector<Bank> banks = banks_of(view, output);
+    const at::Tensor inputs = batch.inputs.cpu();
+    const std::int64_t context = inputs.size(1);
+    for (std::size_t row = 0; row < windows.size(); ++row) {
+      for (std::int64_t position = 0; position < batch.lengths[row]; ++position) {
+        const std::int64_t flat = static_cast<std::int64_t>(row) * context + position;
+        RoutedSlot one;
+        one.window = windows[row], one.position = position, one.hypothesis = hypothesis;
+        one.token = inputs.data_ptr<std::int64_t>()[flat];
+        for (const Bank& bank : banks) tell_bank(bank, flat, one);
+      }
+    }
+  }
+
+ private:
+  struct Bank {
+    int layer;
+    Kind kind;
+    at::Tensor indices, gates;           ///< [tokens, k], on the CPU
+    std::vector<std::int64_t> places{};  ///< of the view's modules in the whole model
+  };
+
+  std::vector<Bank> banks_of(const Model& view, const ForwardOutput& output) const {
+    std::vector<Bank> banks;
+    for (std::size_t l = 0; l < output.routing.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const auto& modules = view.blocks[l].bank(kind).modules;
+        if (modules.empty()) continue;
+        const RouterDecision& decision = output.routing[l].bank(kind).decision;
+        Bank bank{static_cast<int>(l), kind, decision.indices.cpu().contiguous(),
+                  decision.gates.to(at::kFloat).cpu().contiguous()};
+        for (const Module& module : modules) bank.places.push_back(places_.at(module.uid));
+        banks.push_back(std::move(bank));
+      }
+    }
+    return banks;
+  }
+
+  void tell_bank(const Bank& bank, std::int64_t flat, RoutedSlot& one) const {
+    const std::int64_t k = bank.indices.size(1);
+    one.layer = bank.layer, one.kind = bank.kind;
+    for (one.slot = 0; one.slot < k; ++one.slot) {
+      const std::int64_t at = flat * k + one.slot;
+      one.module = bank.places[bank.indices.data_ptr<std::int64_t>()[at]];
+      one.gate = bank.gates.data_ptr<float>()[at];
+      trace_(one);
+    }
+  }
+
+  const RoutingTrace& trace_;
+  std::map<std::string, std::int64_t> places_;
+};
+
 }  // namespace
 
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
-                                         std::int64_t max_tokens) {
+                                         std::int64_t max_tokens, const RoutingTrace& trace) {
   const EvaluateOptions options = evaluate_options(session, "routing of " + task.record.name, max_tokens);
   ForwardOptions how;
   how.norms = true;
@@ -126,6 +194,8 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   const PosteriorEvaluator evaluator(views, options.posterior, options.bfloat16);
   std::vector<RoutingSums> sums(views.begin(), views.end());
   const PackedWindows windows(task.tokens.require(split), model.config.default_context(), LastWindow::pad);
+  const Tracer tracer(model, trace);
+  std::int64_t read = 0;  // windows
   for_each_batch(windows, options, [&](const Batch& batch) {
     std::vector<std::vector<std::int64_t>> rows(views.size());
     const auto chosen =
@@ -134,8 +204,13 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
     for (std::size_t h = 0; h < views.size(); ++h) {
       if (rows[h].empty()) continue;
       const Batch part = rows_of(batch, rows[h]);
-      sums[h].add(part, forward(views[h], part.inputs, how));
+      const ForwardOutput output = forward(views[h], part.inputs, how);
+      sums[h].add(part, output);
+      if (!trace) continue;
+      for (std::int64_t& row : rows[h]) row += read;
+      tracer.tell(h, views[h], part, rows[h], output);
     }
+    read += batch.inputs.size(0);
   });
   std::map<std::string, RoutingStat> by_uid;
   std::int64_t tokens = 0;

@@ -45,6 +45,106 @@ class InspectTest(mformer.EndToEndTest):
         self.assertIn("a born by extend:german", text)
         self.assertNotIn("born by", work.run("inspect", "routing", "--task", "english", "--model", "base@2").out)
 
+    def test_routing_holds_two_versions_against_each_other_module_by_module(self):
+        work = self.extended()
+        before, after = "base@2", work.versions()[0]
+        old, new = work.modules(before), work.modules(after)
+        result = self.routing(work, "--task", "english", "--diff", before, after)
+        self.assertEqual((result["before"]["ref"], result["model_version"]["ref"]), (before, after))
+        rows = result["tasks"][0]["modules"]
+        self.assertEqual({row["uid"] for row in rows}, set(old) | set(new))
+        for row in rows:
+            self.assertEqual((row["share_before"] is None, row["share"] is None), (row["uid"] not in old, row["uid"] not in new))
+            self.assertAlmostEqual(row["change"], (row["share"] or 0) - (row["share_before"] or 0))
+        plain = {row["uid"]: row["share"] for row in self.routing(work, "--task", "english", "--model", before)["tasks"][0]["modules"]}
+        self.assertEqual({row["uid"]: row["share_before"] for row in rows if row["uid"] in old}, plain)
+        back = self.routing(work, "--task", "english", "--diff", after, before)["tasks"][0]
+        self.assertEqual(back["divergence"], result["tasks"][0]["divergence"])
+        self.assertEqual({row["uid"]: -row["change"] for row in back["modules"]}, {row["uid"]: row["change"] for row in rows})
+        text = work.run("inspect", "routing", "--task", "english", "--diff", before, after).out
+        self.assertIn("+ new, x gone", text)
+        same = self.routing(work, "--diff", after, after)
+        self.assertEqual({row["change"] for task in same["tasks"] for row in task["modules"]}, {0})
+        work.refuses("inspect", "routing", "--diff", before, code=2, says="--diff")
+        work.refuses("inspect", "routing", "--diff", before, "nothing", code=2, says="nothing")
+
+    def test_routing_lists_the_modules_with_the_largest_shares_or_changes(self):
+        work = self.extended()
+        task = self.routing(work, "--task", "german", "--top", "3")["tasks"][0]
+        shares = sorted((row["share"] for row in task["modules"]), reverse=True)
+        self.assertEqual([row["share"] for row in task["top"]], shares[:3])
+        text = work.run("inspect", "routing", "--task", "german", "--top", "3", "--format", "csv").out
+        self.assertEqual([line.split(",")[3] for line in text.splitlines()[1:4]], [row["uid"] for row in task["top"]])
+        self.assertNotIn("attention modules", text)
+        changed = self.routing(work, "--task", "english", "--diff", "base@2", "base@3", "--top", "2")["tasks"][0]
+        sizes = sorted((abs(row["change"]) for row in changed["modules"]), reverse=True)
+        self.assertEqual([abs(row["change"]) for row in changed["top"]], sizes[:2])
+        self.assertEqual(len(self.routing(work, "--task", "german", "--top", "100000")["tasks"][0]["top"]), len(task["modules"]))
+        work.refuses("inspect", "routing", "--top", "0", code=2, says="--top")
+
+    def test_routing_says_how_much_of_the_work_an_extension_s_modules_do(self):
+        work = self.extended()
+        task = self.routing(work, "--task", "german", "--by", "birth")["tasks"][0]
+        self.assertEqual([row["born"] for row in task["births"]], ["init", "extend:german"])
+        self.assertEqual(sum(row["modules"] for row in task["births"]), len(task["modules"]))
+        for kind in ("att", "mlp"):
+            self.assertAlmostEqual(sum(row[kind] for row in task["births"]), 1)
+            banks = {row["layer"] for row in task["modules"] if row["kind"] == kind}
+            of_extension = sum(row["share"] for row in task["modules"] if row["kind"] == kind and row["born"] == "extend:german")
+            self.assertAlmostEqual(task["births"][1][kind], of_extension / len(banks))
+        changed = self.routing(work, "--task", "german", "--by", "birth", "--diff", "base@2", "base@3")["tasks"][0]["births"]
+        self.assertAlmostEqual(sum(row["mlp_change"] for row in changed), 0)
+        work.refuses("inspect", "routing", "--by", "death", code=2, says="'death'", hint="birth")
+        work.refuses("inspect", "routing", "--by", "birth", "--top", "2", code=2, says="--top")
+
+    def test_routing_writes_every_choice_of_a_router(self):
+        work = self.extended()
+        result = self.routing(work, "--task", "german", "--max-tokens", "200", "--trace", "trace.csv")
+        header, *lines = (work / "trace.csv").read_text().splitlines()
+        self.assertEqual(header, "window,position,token,hypothesis,layer,kind,slot,module,gate")
+        self.assertEqual(result["trace"], {"file": "trace.csv", "choices": len(lines)})
+        rows = [dict(zip(header.split(","), line.split(","))) for line in lines]
+        counted = {}
+        for row in rows:
+            place = (int(row["layer"]), row["kind"], int(row["module"]))
+            slots, gates = counted.get(place, (0, 0))
+            counted[place] = (slots + 1, gates + float(row["gate"]))
+        modules = result["tasks"][0]["modules"]
+        tokens = result["tasks"][0]["tokens"]
+        for module in modules:
+            slots, gates = counted.get((module["layer"], module["kind"], module["index"]), (0, 0))
+            self.assertEqual(slots, module["slots"])
+            self.assertAlmostEqual(gates / tokens, module["mean_gate"], places=5)  # float32 gates, summed in another order
+        self.assertEqual(len({(row["window"], row["position"]) for row in rows}), tokens)
+        self.assertEqual({row["hypothesis"] for row in rows}, {"base"})
+        first = (work / "trace.csv").read_bytes()
+        self.routing(work, "--task", "german", "--max-tokens", "200", "--trace", "trace.csv")  # an earlier one is replaced
+        self.assertEqual((work / "trace.csv").read_bytes(), first)
+
+    def test_a_trace_names_the_hypothesis_that_read_each_window(self):
+        work = self.workspace()
+        work.run("extend", "--data", "german", "--steps", "60", "--lr", "0.02", "--batch", "4", "--context", "64", "--eval-tokens", "600")
+        result = self.routing(work, "--task", "german", "--max-tokens", "400", "--trace", "trace.csv")
+        lines = [line.split(",") for line in (work / "trace.csv").read_text().splitlines()[1:]]
+        self.assertIn("german", {line[3] for line in lines})
+        counted = {}
+        for line in lines:
+            place = (int(line[4]), line[5], int(line[7]))
+            counted[place] = counted.get(place, 0) + 1
+        for module in result["tasks"][0]["modules"]:  # places are those of the whole model, whichever hypothesis reads
+            self.assertEqual(counted.get((module["layer"], module["kind"], module["index"]), 0), module["slots"])
+
+    def test_a_trace_replaces_nothing_else_and_is_of_one_task_of_one_version(self):
+        work = self.extended()
+        (work / "notes.csv").write_text("a,b\n")
+        work.refuses("inspect", "routing", "--task", "german", "--trace", "notes.csv", code=1, says="is no trace of routing")
+        work.refuses("inspect", "routing", "--trace", "t.csv", code=2, says="one task", hint="--task")
+        work.refuses("inspect", "routing", "--task", "german", "--task", "english", "--trace", "t.csv", code=2, says="one task")
+        work.refuses("inspect", "routing", "--task", "german", "--trace", "t.csv", "--diff", "base@1", "base@2", code=2, says="--diff")
+        work.refuses("inspect", "routing", "--task", "german", "--trace", "none/t.csv", code=2, says="no folder", hint="mkdir")
+        work.refuses("inspect", "routing", "--task", "none", "--trace", "t.csv", code=2, says="none")
+        self.assertFalse((work / "t.csv").exists())
+
     def test_routing_passes_over_a_task_whose_data_is_gone_unless_it_is_named(self):
         work = self.workspace()
         work.run("task", "add", "gone", "--data", "german")
