@@ -38,6 +38,7 @@ void setup_verify(CLI::App& parent, const GlobalOptions& global);
 void setup_blame(CLI::App& parent, const GlobalOptions& global);
 void setup_probe(CLI::App& parent, const GlobalOptions& global);
 void setup_report(CLI::App& parent, const GlobalOptions& global);
+void setup_plot(CLI::App& parent, const GlobalOptions& global);
 void setup_generate(CLI::App& parent, const GlobalOptions& global);
 void setup_serve(CLI::App& parent, const GlobalOptions& global);
 void setup_models(CLI::App& parent, const GlobalOptions& global);
@@ -86,6 +87,7 @@ inline void setup_commands(CLI::App& root, const GlobalOptions& global) {
   setup_blame(root, global);
   setup_probe(root, global);
   setup_report(root, global);
+  setup_plot(root, global);
   setup_generate(root, global);
   setup_serve(root, global);
   setup_models(root, global);

@@ -43,6 +43,7 @@ constexpr NamedByOption by_option[] = {
     {"pull", "SRC", Named::file},
     {"bundle", "OUT", Named::file},
     {"log", "OP", Named::operation},
+    {"plot training", "OP", Named::operation},
     {"eval", "--domain", Named::domain},
     {"export", "--domain", Named::domain},
     {"probe", "--domain", Named::domain},

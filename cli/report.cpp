@@ -1,18 +1,15 @@
-#include <optional>
-
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/computes.h"
 #include "cli/describe.h"
-#include "cli/interrupt.h"
 #include "cli/output_file.h"
 #include "cli/registry_workspace.h"
+#include "cli/report/documents.h"
 #include "cli/report/facts.h"
 #include "cli/report/page.h"
 #include "cli/terminal/format.h"
 #include "cli/validators.h"
 #include "cli/workspace.h"
-#include "core/workflows/inspect_posterior.h"
 #include "modules_registry/files.h"
 
 namespace mformer::cli {
@@ -27,7 +24,6 @@ struct ReportOptions {
 };
 
 constexpr const char* report_first_line = "<!DOCTYPE html><!-- mformer report -->";
-constexpr std::size_t kShownText = 400;  // bytes of a document in the page
 
 /// `documents`: what was computed, of the version that `global` names; an empty array without.
 void write_report(const ReportOptions& options, const GlobalOptions& global, const ordered_json& documents) {
@@ -63,45 +59,12 @@ void require_report_file(const ReportOptions& options) {
   for (const std::string& csv : options.keep_curves) keep_curves(csv);
 }
 
-/// What the posterior decides on documents of each task.
-ordered_json documents_of(const ReportOptions& options, Workspace& workspace, const LoadedVersion& version) {
-  ordered_json rows = ordered_json::array();
-  std::optional<Error> left_out;
-  for (const TaskRecord& task : workspace.registry().tasks()) {
-    InspectPosteriorCommand command;
-    command.task = task.name;
-    command.max_documents = options.documents;
-    PosteriorPicture picture;
-    try {
-      picture = workspace.run([&] { return inspect_posterior(workspace.computing_session(), version, command); });
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      left_out = error;  // one task whose data are gone is no reason to show nothing
-      continue;
-    }
-    for (const DocumentPosterior& document : picture.documents) {
-      ordered_json shares = ordered_json::array();
-      for (std::size_t h = 0; h < document.shares.size(); ++h) {
-        shares.push_back({picture.hypotheses[h], document.shares[h]});
-      }
-      rows.push_back({{"task", task.name},
-                      {"number", document.number},
-                      {"loss", document.loss},
-                      {"shares", shares},
-                      {"text", document.text.substr(0, kShownText)}});
-    }
-  }
-  if (rows.empty() && left_out) throw *left_out;
-  return rows;
-}
-
 void write_report_with_documents(const ReportOptions& options, const GlobalOptions& global) {
   Workspace workspace(global, "report", OpenMode::read_only);
   const LoadedVersion version = workspace.load();
   GlobalOptions of_version = global;
   of_version.model = version.record.hash;  // the model may move on while documents are read
-  write_report(options, of_version, documents_of(options, workspace, version));
+  write_report(options, of_version, documents_facts(workspace, version, options.documents));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #
 #   --lint          also the packages of the `lint` target: clang-format and clang-tidy
 #   --benchmarks    also Google Benchmark, for the target mformer_kernel_bench
+#   --pictures      also librsvg's rsvg-convert, with which `mformer plot` writes PNG
 #   MFORMER_CACHE   where LibTorch and minja go (default: ~/.cache/mformer)
 #   CMAKE_PREFIX_PATH naming a LibTorch or a minja of your own (include/minja/minja.hpp) skips its step.
 set -euo pipefail
@@ -27,7 +28,8 @@ for argument in "$@"; do
   case $argument in
     --lint) packages+=(clang-format clang-tidy) ;;
     --benchmarks) packages+=(libbenchmark-dev) ;;
-    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks; without them, what the build needs is installed' 2 ;;
+    --pictures) packages+=(librsvg2-bin) ;;
+    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks, --pictures; without them, what the build needs is installed' 2 ;;
   esac
 done
 

@@ -28,14 +28,16 @@ LINES = (
     ("inspect", "posterior", "--task", "english", "--model", "grown", "--max-documents", "1", "--tokens"), ("verify", "base", "--against", "base", "--max-tokens", "100"),
     ("blame", "--task", "english", "--max-tokens", "100"), PROBE, ("report", "--out", "report.html"),
     ("inspect", "routing", "--diff", "base@2", "base@3", "--max-tokens", "100"), ("inspect", "routing", "--task", "english", "--top", "2", "--trace", "t.csv", "--max-tokens", "100"),
-    ("inspect", "routing", "--by", "birth"), ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
+    ("inspect", "routing", "--by", "birth"), ("inspect", "keep-curve", "--task", "english", "--fractions", "0.5", "--criteria", "norm", "--max-tokens", "100", "--csv", "k.csv"),
+    *(("plot", name, "--out", "picture.svg") for name in ("routing", "matrix", "forgetting", "training", "versions")), ("plot", "posterior", "--out", "p.svg", "--model", "grown"),
+    ("plot", "keep-curve", "k.csv", "--out", "picture.svg"), ("generate", "--max-tokens", "2"), ("models",), ("model", "rename", "branch", "twig"),
     ("model", "remove", "twig"), ("tag", "first", "base@1"), ("tag",), ("tag", "--remove", "first"), ("use", "base"),
     ("log",), ("log", "1"), ("log", "--graph"), ("show", "1"), ("show", "base@3"), ("show", "english"),
     ("branch", "leaf"), ("move", "base", "base@2"), ("undo",), ("redo",), ("push", "pushed", "base"), ("pull", "pushed"), ("bundle", "all.bundle"), ("gc",),
     ("diff", "base@1", "base@2"), ("diff", "base@1", "base@2", "--norms", "--task", "english", "--max-tokens", "100"), ("fsck",), ("doctor",), *(("completion", shell) for shell in ("bash", "zsh", "fish", "candidates")), ("man-pages", "man1"))
 MODULE = ("inspect", "module")  # and a uid
 SERVE = ("serve",)  # goes on after what it prints
-GROUPS = ("completion", "inspect", "model", "task", "tokenizer")
+GROUPS = ("completion", "inspect", "model", "plot", "task", "tokenizer")
 ARRAY_OF_IDS = ("tokenizer", "encode")  # the one exception: an array of ids for each text
 
 
