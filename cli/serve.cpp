@@ -29,7 +29,8 @@ void run_serve(ServeOptions options, const GlobalOptions& global) {
   LoadedVersion version = workspace.load();
   const VersionRecord record = version.record;
   say_if_longer(workspace.session(), options.context, version.model.config, ", for which it was made");
-  const std::unique_ptr<Service> service = make_service(std::move(version), options, device);
+  const std::unique_ptr<Service> service =
+      make_service(std::move(version), options, device, workspace.registry().workspace());
   terminal::Report report("serve", global.json);
   report.data() = {{"model", to_string(record)},
                    {"hash", record.hash},

@@ -186,15 +186,19 @@ void list_models(WebServer& server, const ServedModel& model, const ServeDefault
   });
 }
 
-constexpr const char* kPage = R"(<!doctype html>
-<meta charset="utf-8"><title>mformer serve</title>
-<h1>mformer serve</h1>
-<p>An OpenAI-compatible server. <a href="/v1/models">models</a>, <a href="/metrics">metrics</a>, <a href="/health">health</a>.</p>
-)";
+void show_report(WebServer& server, LiveReport& report) {
+  server.on_get("/", [&](const Request&, Response& response) {
+    const std::shared_ptr<const std::string> page = report.page();
+    response.set_header("Cache-Control", "no-store");
+    response.set_header("X-Content-Type-Options", "nosniff");
+    response.set_content(*page, "text/html; charset=utf-8");
+  });
+}
 
 }  // namespace
 
-void add_endpoints(WebServer& server, const ServedModel& model, Scheduler& scheduler, const ServeDefaults& defaults) {
+void add_endpoints(WebServer& server, const ServedModel& model, Scheduler& scheduler, const ServeDefaults& defaults,
+                   LiveReport& report) {
   list_models(server, model, defaults);
   for (const bool chat : {false, true}) {
     server.on_post(chat ? "/v1/chat/completions" : "/v1/completions",
@@ -208,8 +212,7 @@ void add_endpoints(WebServer& server, const ServedModel& model, Scheduler& sched
   server.on_get("/metrics", [&](const Request&, Response& response) {
     response.set_content(metrics_text(scheduler.figures(), server), "text/plain; version=0.0.4; charset=utf-8");
   });
-  server.on_get("/",
-                [](const Request&, Response& response) { response.set_content(kPage, "text/html; charset=utf-8"); });
+  show_report(server, report);
 }
 
 }  // namespace mformer::cli

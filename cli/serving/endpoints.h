@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "cli/serving/live_report.h"
 #include "cli/serving/web_server.h"
 #include "core/serving/scheduler.h"
 #include "core/serving/served_model.h"
@@ -17,8 +18,9 @@ struct ServeDefaults {
   std::optional<std::uint64_t> seed;    ///< Nothing: another one each time.
 };
 
-/// Gives a server its addresses: /v1/models, /v1/completions, /v1/chat/completions, /health, /metrics and /. All must
-/// outlive it.
-void add_endpoints(WebServer& server, const ServedModel& model, Scheduler& scheduler, const ServeDefaults& defaults);
+/// Gives a server its addresses: /v1/models, /v1/completions, /v1/chat/completions, /health, /metrics and /, the
+/// report. All must outlive it.
+void add_endpoints(WebServer& server, const ServedModel& model, Scheduler& scheduler, const ServeDefaults& defaults,
+                   LiveReport& report);
 
 }  // namespace mformer::cli

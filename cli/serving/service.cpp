@@ -55,8 +55,10 @@ WebOptions web_options(const ServeOptions& options) {
 
 class ModelService : public Service {
  public:
-  ModelService(LoadedVersion version, const ServeOptions& options, at::Device device)
+  ModelService(LoadedVersion version, const ServeOptions& options, at::Device device,
+               const std::filesystem::path& workspace)
       : options_(options),
+        report_(workspace, version.record.hash),
         server_(web_options(options)),
         model_(version, version.record.model),
         scheduler_(views_of_version(version, options, device), model_.tokenizer().vocab_size(),
@@ -64,7 +66,7 @@ class ModelService : public Service {
                     static_cast<std::size_t>(options.max_waiting)}) {
     defaults_.context = options.context > 0 ? options.context : model_.context();
     defaults_.seed = options.seed;
-    add_endpoints(server_, model_, scheduler_, defaults_);
+    add_endpoints(server_, model_, scheduler_, defaults_, report_);
     port_ = server_.open();
   }
 
@@ -104,6 +106,7 @@ class ModelService : public Service {
   }
 
   ServeOptions options_;
+  LiveReport report_;
   WebServer server_;
   ServedModel model_;
   Scheduler scheduler_;
@@ -128,10 +131,11 @@ void ServeOptions::validate() const {
                 "--dtype must be float32, bfloat16, int8 or int4", "without it the model computes as it is stored");
 }
 
-std::unique_ptr<Service> make_service(LoadedVersion version, const ServeOptions& options, at::Device device) {
+std::unique_ptr<Service> make_service(LoadedVersion version, const ServeOptions& options, at::Device device,
+                                      const std::filesystem::path& workspace) {
   refuse_unless(device.is_cpu() || (options.dtype != "int8" && options.dtype != "int4"),
                 "--dtype int8 and int4 are for the CPU", "on a GPU --dtype bfloat16 is the smallest");
-  return std::make_unique<ModelService>(std::move(version), options, device);
+  return std::make_unique<ModelService>(std::move(version), options, device, workspace);
 }
 
 }  // namespace mformer::cli

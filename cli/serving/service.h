@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ class Service {
   virtual void run() = 0;
 };
 
-/// Listens already, so that whoever reads the address can ask. Throws UsageError for options that don't go together,
-/// Error where the address is taken.
-std::unique_ptr<Service> make_service(LoadedVersion version, const ServeOptions& options, at::Device device);
+/// `workspace`: whose report it shows. Listens already, so that whoever reads the address can ask. Throws UsageError
+/// for options that don't go together, Error where the address is taken.
+std::unique_ptr<Service> make_service(LoadedVersion version, const ServeOptions& options, at::Device device,
+                                      const std::filesystem::path& workspace);
 
 }  // namespace mformer::cli

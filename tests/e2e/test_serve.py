@@ -178,7 +178,7 @@ class ServeTest(mformer.EndToEndTest):
         self.assertEqual(after[name] - before[name], 5)
         self.assertEqual(after["mformer_texts_running"], 0)
         self.assertEqual(after["mformer_cache_reserved_bytes"], 0)
-        self.assertIn(b"mformer serve", self.server.get("/").body)
+        self.assertIn(b"<!-- mformer report -->", self.server.get("/").body)
 
 
 if __name__ == "__main__":
