@@ -9,6 +9,8 @@
 #   --lint          also the packages of the `lint` target: clang-format and clang-tidy
 #   --benchmarks    also Google Benchmark, for the target mformer_kernel_bench
 #   --pictures      also librsvg's rsvg-convert, with which `mformer plot` writes PNG
+#   --browser       also Chromium, and axe's rules for pages that anybody can use, out of the PyPI wheel pinned in
+#                   cmake/axe.txt: tests try the report with both
 #   MFORMER_CACHE   where LibTorch and minja go (default: ~/.cache/mformer)
 #   CMAKE_PREFIX_PATH naming a LibTorch or a minja of your own (include/minja/minja.hpp) skips its step.
 set -euo pipefail
@@ -17,6 +19,8 @@ cd "$(dirname "$0")/.."
 cache=${MFORMER_CACHE:-$HOME/.cache/mformer}
 libtorch=$cache/libtorch-2.11.0
 minja=$cache/minja-of-llama-cpp-python-0.3.16
+axe=$cache/axe-core-4.12.1
+wants_axe=no
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
           libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
           libpcre2-dev libonig-dev libutf8proc-dev libssl-dev libcpp-httplib-dev)
@@ -29,7 +33,8 @@ for argument in "$@"; do
     --lint) packages+=(clang-format clang-tidy) ;;
     --benchmarks) packages+=(libbenchmark-dev) ;;
     --pictures) packages+=(librsvg2-bin) ;;
-    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks, --pictures; without them, what the build needs is installed' 2 ;;
+    --browser) packages+=(chromium); wants_axe=yes ;;
+    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks, --pictures, --browser; without them, what the build needs is installed' 2 ;;
   esac
 done
 
@@ -141,6 +146,25 @@ fetch_minja() {
   say "minja: in $minja"
 }
 
+fetch_axe() {
+  if [ "$wants_axe" = no ]; then return; fi
+  if [ -e "$axe/axe.min.js" ]; then say "axe: all there ($axe)"; return; fi
+  mkdir -p "$cache" || fail "cannot create $cache" 'choose another folder: MFORMER_CACHE=/some/where'
+  local work; work=$(mktemp -d "$cache/unpack.XXXXXX")
+  # shellcheck disable=SC2064  # the folder's name is fixed now, on purpose
+  trap "rm -rf '$work'" EXIT
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+      -r cmake/axe.txt -d "$work" \
+    || fail 'the wheel that holds axe could not be downloaded or did not match its hash' 'is the network up?'
+  unzip -qj "$work"/axe_playwright_python-*.whl axe_playwright_python/axe.min.js -d "$work"
+  rm -f "$work"/*.whl
+  chmod 755 "$work"
+  rm -rf "$axe"
+  mv "$work" "$axe"
+  say "axe: in $axe"
+}
+
 install_packages
 fetch_libtorch
 fetch_minja
+fetch_axe

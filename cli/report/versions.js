@@ -29,7 +29,7 @@ function versionGraph() {
   const column = columns(), row = 30, step = 22;
   const across = Math.min(Math.max(...column, 0) + 1, 30);
   const x = (i) => 16 + Math.min(column[i], 29) * step, y = (i) => 18 + i * row;
-  const width = across * step + 560;
+  const width = across * step + 740;  // 90 letters of the widest fonts
   const svg = draw("svg", { width, height: report.versions.length * row + 10, role: "group", "aria-label": "Graph of versions, newest first" });
   report.versions.forEach((version, i) => version.parents.forEach((parent) =>
     svg.append(draw("path", { class: "edge", d: `M${x(i)} ${y(i)}C${x(i)} ${y(i) + 20} ${x(parent)} ${y(parent) - 20} ${x(parent)} ${y(parent)}` }))));

@@ -14,6 +14,27 @@ import browser  # noqa: E402
 HOSTILE = "a</script><img src=x onerror=alert(1)><!--\"' \u202e\x1b[31m"
 TRAIN = ("--steps", "2", *mformer.QUICK)
 NARROW, WIDE = 360, 1280
+# What lies over other text, sticks out of its picture or is cut off, wherever the page's parts are shown.
+MISPLACED = """(() => {
+  const found = [], shown = (e) => e.checkVisibility() && !e.closest(".unseen");
+  const texts = [...document.querySelectorAll("svg text")].filter(shown).map((e) => [e, e.getBoundingClientRect()]);
+  texts.forEach(([e, b], i) => {
+    const s = e.ownerSVGElement.getBoundingClientRect();
+    if (b.left < s.left - 1 || b.right > s.right + 1 || b.top < s.top - 1 || b.bottom > s.bottom + 1) found.push("sticks out: " + e.textContent);
+    texts.slice(0, i).forEach(([f, c]) => {
+      const across = Math.min(b.right, c.right) - Math.max(b.left, c.left), down = Math.min(b.bottom, c.bottom) - Math.max(b.top, c.top);
+      if (across > 1 && down > 4 && e.ownerSVGElement === f.ownerSVGElement) found.push(e.textContent + " over " + f.textContent);
+    });
+  });
+  for (const e of document.querySelectorAll("main p, main li, main dd, main td, main th, main h2, main h3, main caption, main label, main button, nav a")) {
+    const b = e.getBoundingClientRect();
+    if (!shown(e) || !b.width || e.closest(".wide")) continue;
+    if (b.left < -1 || b.right > innerWidth + 1) found.push("beyond the edge: " + e.textContent.slice(0, 60));
+    if (getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1) found.push("cut off: " + e.textContent.slice(0, 60));
+  }
+  return found;
+})()"""
+HAS_AXE = "axe's rules are not here: recipes/setup.sh --browser fetches them"
 HAS_BROWSER = "there is no Chromium here: the page is not tried in a browser"
 
 
@@ -130,6 +151,64 @@ class ReportTest(mformer.EndToEndTest):
             self.try_interactions(page, work)
             self.assertEqual(page.complaints(), [])
 
+    @unittest.skipUnless(browser.PROGRAM, HAS_BROWSER)
+    def test_no_text_covers_another_sticks_out_or_is_cut_off(self):
+        work, _, _ = self.reported()
+        work.run("branch", "a-model-whose-name-is-long-" + "x" * 60)
+        work.run("report", "--out", "report.html")
+        with browser.Browser(self.temporary) as page:
+            for width in (WIDE, NARROW):
+                page.open(work / "report.html", width=width)
+                page.value("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+                self.assertEqual(page.value(MISPLACED), [], width)
+                self.assertEqual(page.value("document.documentElement.scrollWidth"), width)
+
+    @unittest.skipUnless(browser.PROGRAM, HAS_BROWSER)
+    def test_dark_and_light_are_the_same_picture_in_other_colours(self):
+        work, _, _ = self.reported()
+        boxes = "JSON.stringify([...document.querySelectorAll('main *')].map((e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; }))"
+        with browser.Browser(self.temporary) as page:
+            shots, places = [], []
+            for dark in (False, True, False):
+                page.open(work / "report.html", dark=dark)
+                page.picture(self.temporary / "page.png")
+                shots.append((self.temporary / "page.png").read_bytes())
+                places.append(page.value(boxes))
+        self.assertEqual(shots[0], shots[2])  # the same page twice, in the same browser
+        self.assertNotEqual(shots[0], shots[1])
+        self.assertEqual(places[0], places[1])
+
+    @unittest.skipUnless(browser.PROGRAM, HAS_BROWSER)
+    @unittest.skipUnless(browser.AXE.exists(), HAS_AXE)
+    def test_axe_finds_nothing_that_keeps_people_out(self):
+        work, _, _ = self.reported()
+        (work / "bad.html").write_text((work / "report.html").read_text().replace('<html lang="en">', "<html>"))
+        work.run("inspect", "keep-curve", "--task", "english", "--fractions", "1,0.5", "--criteria", "norm", "--domain", "base", "--max-tokens", "100", "--csv", "k.csv")
+        work.run("report", "--out", "report.html", "--keep-curve", "k.csv", "--documents", "1")
+        with browser.Browser(self.temporary) as page:
+            for width, dark in ((WIDE, False), (WIDE, True), (NARROW, False), (NARROW, True)):
+                page.open(work / "report.html", width=width, dark=dark)
+                self.assertEqual(page.breaches(), [], (width, dark))
+            page.value("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+            page.pointer("td[data-module]", click=True)
+            self.assertEqual(page.breaches(), [])
+            page.open(work / "bad.html")
+            self.assertTrue(any("html-has-lang" in breach for breach in page.breaches()))
+
+    def try_pointer(self, page):
+        """What the mouse shows and chooses."""
+        page.pointer("#routing td[data-module]")
+        details = "document.querySelector('#routing [role=status]').textContent"
+        self.assertIn("layer 0, attention module 0", page.value(details))
+        page.pointer("#routing tr:nth-child(2) td[data-module]")
+        self.assertIn("layer 1, attention module 0", page.value(details))
+        page.pointer("#routing tr:nth-child(2) td[data-module]", click=True)
+        uid = page.value("report.modules[Number(document.querySelector('#routing tr:nth-child(2) td[data-module]').dataset.module)][0]")
+        self.assertIn(uid, page.value("document.getElementById('module').textContent"))
+        page.pointer('[data-version="2"]', click=True)
+        self.assertIn(page.value("report.versions[2].ref"), page.value("document.querySelector('#version h3').textContent"))
+        self.assertEqual(page.value("document.querySelector('[data-version=\"2\"]').getAttribute('aria-pressed')"), "true")
+
     def try_interactions(self, page, work):
         page.open(work / "report.html", width=WIDE)
         page.value("document.querySelector('td[data-module]').click()")
@@ -146,6 +225,7 @@ class ReportTest(mformer.EndToEndTest):
         page.key("ArrowDown")
         self.assertEqual(page.value("document.activeElement.dataset.version"), "1")
         self.assertIn(page.value("report.versions[1].ref"), page.value("document.getElementById('version').textContent"))
+        self.try_pointer(page)
         before = page.value("getComputedStyle(document.body).backgroundColor")
         page.value("document.getElementById('theme').click()")
         self.assertNotEqual(page.value("getComputedStyle(document.body).backgroundColor"), before)

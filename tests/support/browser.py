@@ -16,6 +16,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+# The rules for pages that anybody can use, which recipes/setup.sh --browser fetches.
+AXE = Path(os.environ.get("MFORMER_CACHE") or Path.home() / ".cache/mformer") / "axe-core-4.12.1/axe.min.js"
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TIMEOUT_S = 30
 
@@ -92,6 +94,7 @@ class Browser:
         return self
 
     def __exit__(self, *_):
+        self.web.socket.close()
         self.process.kill()
         self.process.wait()
 
@@ -122,6 +125,25 @@ class Browser:
         if "exceptionDetails" in result:
             raise AssertionError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
+
+    def breaches(self):
+        """What axe's rules find wrong with the page as it is now, a line each; nothing where that is well."""
+        self.value(AXE.read_text() + "; 0")
+        found = self.ask("Runtime.evaluate", expression="axe.run().then((r) => JSON.stringify([r.passes.length, r.violations.map((v) => v.id + ': ' + v.help + ': ' + v.nodes.map((n) => n.target.join(' ') + ' ' + n.failureSummary).join('; '))]))",
+                         awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in found:
+            raise AssertionError(found["exceptionDetails"])
+        passes, violations = json.loads(found["result"]["value"])
+        if passes < 20:
+            raise AssertionError(f"only {passes} rules of axe had anything to look at")
+        return violations
+
+    def pointer(self, selector, click=False):
+        """Moves the mouse to the middle of an element, and presses its button there."""
+        x, y = self.value(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center', inline: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()")
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased")[:3 if click else 1]:
+            held = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
 
     def key(self, name):
         code = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}[name]
