@@ -64,8 +64,8 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
   const auto dispatch = dispatch_of(bank, trace.decision);
 
   const at::Tensor input = options.bfloat16 ? flat.to(at::kBFloat16) : flat;
-  const at::Tensor rows =
-      through_first_maps({kernels::rows_from_tokens(input, dispatch), normed.again}, bank, dispatch, options);
+  const BankInput read_by_modules = at_modules({kernels::rows_from_tokens(input, dispatch), normed.again}, dispatch);
+  const at::Tensor rows = at_tokens(through_first_maps(read_by_modules, bank, dispatch, options), dispatch);
   const at::Tensor slots =
       kernels::slots_from_rows(with_module_biases(rows, bank), dispatch).view({batch, tokens, chosen, -1});
   const Heads heads = bank.routed ? shared_heads(config, block, x, slots, options) : module_heads(config, block, slots);
@@ -75,7 +75,8 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
       bank.routed
           ? BankInput{kernels::rows_from_slots(read.reshape({batch * tokens, chosen, config.att_hidden}), dispatch)}
           : taken_rows(read);
-  return with_bias(through_second_maps(taken, bank, dispatch, options, trace).view_as(x), block.att_bias);
+  return with_bias(through_second_maps(at_modules(taken, dispatch), bank, dispatch, options, trace).view_as(x),
+                   block.att_bias);
 }
 
 }  // namespace mformer::layers

@@ -5,6 +5,7 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
@@ -98,8 +99,8 @@ bool is_quantised(const at::Tensor& weight) {
   return kernels::is_blocks(weight) || weight.scalar_type() == at::kChar;
 }
 
-bool has_rows(const kernels::ModuleDispatch& dispatch, std::size_t m) {
-  return dispatch.offset.on_host()[m + 1] > dispatch.offset.on_host()[m];
+bool has_rows(const kernels::ModuleOffsets& offset, std::size_t m) {
+  return offset.on_host()[m + 1] > offset.on_host()[m];
 }
 
 /// The maps `which` of a bank, as its products take them.
@@ -108,18 +109,47 @@ struct Maps {
   c10::intrusive_ptr<kernels::FrozenPanels> frozen;
 };
 
-Maps maps_of(const ModuleBank& bank, at::Tensor Module::*which, const at::Tensor& rows,
-             const kernels::ModuleDispatch& dispatch, const ForwardOptions& options) {
+/// The modules that this process has, and which rows are whose.
+struct Here {
+  std::vector<const Module*> modules;
+  const kernels::ModuleOffsets& offset;
+};
+
+Here here(const ModuleBank& bank, const Dispatch& dispatch) {
+  Here held{{}, dispatch.exchange ? dispatch.exchange->offset() : dispatch.offset};
+  for (const Module& module : bank.modules) {
+    if (is_here(module, bank)) held.modules.push_back(&module);
+  }
+  return held;
+}
+
+Maps maps_of(const Here& held, at::Tensor Module::*which, const at::Tensor& rows, const ForwardOptions& options) {
   Maps maps;
-  maps.weights.reserve(bank.modules.size());
+  maps.weights.reserve(held.modules.size());
   bool lasting = true;  // dequantised weights are gone after the product
-  for (std::size_t m = 0; m < bank.modules.size(); ++m) {
-    const bool used = !is_quantised(bank.modules[m].*which) || has_rows(dispatch, m);
-    maps.weights.push_back(floating(bank.modules[m], which, rows.size(1), rows.scalar_type(), used));
-    lasting = lasting && maps.weights.back().is_same(bank.modules[m].*which);
+  for (std::size_t m = 0; m < held.modules.size(); ++m) {
+    const at::Tensor& weight = held.modules[m]->*which;
+    const bool used = !is_quantised(weight) || has_rows(held.offset, m);
+    maps.weights.push_back(floating(*held.modules[m], which, rows.size(1), rows.scalar_type(), used));
+    lasting = lasting && maps.weights.back().is_same(weight);
   }
   if (lasting) maps.frozen = options.frozen_panels;
   return maps;
+}
+
+/// What a process without modules makes of no rows: nothing, but with a gradient, since the others wait for that too.
+at::Tensor no_rows(const at::Tensor& rows, const at::Tensor& elsewhere) {
+  const std::int64_t columns = elsewhere.size(kernels::is_blocks(elsewhere) ? 0 : 1);
+  return at::mm(rows, at::zeros({rows.size(1), columns}, rows.options()));
+}
+
+/// The rows through the maps `which`.
+at::Tensor products(const BankInput& rows, const ModuleBank& bank, at::Tensor Module::*which, const Dispatch& dispatch,
+                    const ForwardOptions& options) {
+  const Here held = here(bank, dispatch);
+  if (held.modules.empty()) return no_rows(rows.values, bank.modules.front().*which);
+  const Maps maps = maps_of(held, which, rows.values, options);
+  return kernels::grouped_linear(rows.values, held.offset, maps.weights, maps.frozen, rows.again);
 }
 
 /// ‖row‖ of each slot: rows [tokens · k, n_embd] → [tokens, k].
@@ -130,24 +160,36 @@ at::Tensor norms_by_slot(const at::Tensor& rows, const kernels::ModuleDispatch& 
 
 }  // namespace
 
-kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision) {
-  if (bank.routed) return kernels::plan_dispatch(decision.indices, bank.size());
-  return kernels::dispatch_to_all(decision.indices.size(0), bank.size(), decision.indices.device());
-}
-
-at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
-                              const ForwardOptions& options) {
-  const Maps maps = maps_of(bank, &Module::in, rows.values, dispatch, options);
-  return kernels::grouped_linear(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
-}
-
-at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
-                               const ForwardOptions& options, BankTrace& trace) {
-  const Maps maps = maps_of(bank, &Module::out, rows.values, dispatch, options);
-  if (dispatch.to_all && !options.norms) {
-    return kernels::grouped_linear_sum(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
+Dispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision) {
+  if (!bank.routed) {
+    return {kernels::dispatch_to_all(decision.indices.size(0), bank.size(), decision.indices.device()), std::nullopt};
   }
-  const at::Tensor out = kernels::grouped_linear(rows.values, dispatch.offset, maps.weights, maps.frozen, rows.again);
+  Dispatch dispatch{kernels::plan_dispatch(decision.indices, bank.size()), std::nullopt};
+  if (bank.group != nullptr) dispatch.exchange.emplace(bank, dispatch);
+  return dispatch;
+}
+
+BankInput at_modules(const BankInput& rows, const Dispatch& dispatch) {
+  return dispatch.exchange ? BankInput{dispatch.exchange->to_modules(rows.values)} : rows;
+}
+
+at::Tensor at_tokens(const at::Tensor& rows, const Dispatch& dispatch) {
+  return dispatch.exchange ? dispatch.exchange->from_modules(rows) : rows;
+}
+
+at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const Dispatch& dispatch,
+                              const ForwardOptions& options) {
+  return products(rows, bank, &Module::in, dispatch, options);
+}
+
+at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const Dispatch& dispatch,
+                               const ForwardOptions& options, BankTrace& trace) {
+  if (dispatch.to_all && !options.norms) {
+    const Here held = here(bank, dispatch);
+    const Maps maps = maps_of(held, &Module::out, rows.values, options);
+    return kernels::grouped_linear_sum(rows.values, held.offset, maps.weights, maps.frozen, rows.again);
+  }
+  const at::Tensor out = at_tokens(products(rows, bank, &Module::out, dispatch, options), dispatch);
   if (options.norms) trace.output_norms = norms_by_slot(out, dispatch);
   return kernels::combine(out, trace.decision.gates, dispatch);
 }
@@ -214,7 +256,7 @@ at::Tensor feed_forward(const ModelConfig& config, const Block& block, const Ban
     trace.decision = route(config, bank, x, options);
     const auto dispatch = dispatch_of(bank, trace.decision);
     const at::Tensor rows = kernels::rows_from_tokens(in_dtype(x, options), dispatch);
-    const at::Tensor raised = through_first_maps({rows, input.again}, bank, dispatch, options);
+    const at::Tensor raised = through_first_maps(at_modules({rows, input.again}, dispatch), bank, dispatch, options);
     const BankInput hidden = activated(config, with_module_biases(raised, bank));
     sum = through_second_maps(hidden, bank, dispatch, options, trace);
   }

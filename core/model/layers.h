@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/model/expert_parallel.h"
 #include "core/model/forward.h"
 #include "core/model/model.h"
 #include "kernels/activation.h"
@@ -54,15 +55,25 @@ at::Tensor attention(const ModelConfig& config, const Block& block, std::size_t 
                      const Positions& positions, const ForwardOptions& options, BankTrace& trace);
 
 /// Which rows go to which of the bank's modules.
-kernels::ModuleDispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision);
+struct Dispatch : kernels::ModuleDispatch {
+  std::optional<RowExchange> exchange;  ///< Where the bank is spread over processes.
+};
+Dispatch dispatch_of(const ModuleBank& bank, const RouterDecision& decision);
 
-/// rows [tokens · k, in] (of an unrouted bank: the tokens' own rows will do) through each module's first map.
-at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+/// rows [tokens · k, width] of this process's tokens, sorted by module, as the rows that its modules take: the same
+/// unless the bank is spread over processes.
+BankInput at_modules(const BankInput& rows, const Dispatch& dispatch);
+
+/// The reverse: what the modules here put out, as the rows of this process's tokens.
+at::Tensor at_tokens(const at::Tensor& rows, const Dispatch& dispatch);
+
+/// at_modules() [rows, in] (of an unrouted bank: the tokens' own rows will do) through each module's first map.
+at::Tensor through_first_maps(const BankInput& rows, const ModuleBank& bank, const Dispatch& dispatch,
                               const ForwardOptions& options);
 
-/// rows [tokens · k, hidden] through the second maps, gated and added up, [tokens, n_embd]; traces the norms that
-/// options ask for.
-at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const kernels::ModuleDispatch& dispatch,
+/// at_modules() [rows, hidden] through the second maps, at_tokens(), gated and added up, [tokens, n_embd]; traces the
+/// norms that options ask for.
+at::Tensor through_second_maps(const BankInput& rows, const ModuleBank& bank, const Dispatch& dispatch,
                                const ForwardOptions& options, BankTrace& trace);
 
 /// rows [tokens · modules, columns] of an unrouted bank plus its modules' in_bias, where they have one.

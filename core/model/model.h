@@ -13,6 +13,8 @@
 
 namespace mformer {
 
+class ProcessGroup;
+
 /// One attention module or one feed-forward module, the unit that is added, frozen, tuned, moved and removed.
 struct Module {
   at::Tensor in;   ///< [n_embd, columns]: the query map, with the module's own key and value where attention is not
@@ -30,6 +32,7 @@ struct Module {
   bool frozen = false;  ///< No trainer may change `in`, `out` or `row`.
   std::string domain;   ///< The Domain that alone sees it; empty = the base's, which every hypothesis may see.
   std::vector<std::string> hidden_from = {};  ///< Of a base module: domains that have a copy in its place.
+  int rank = 0;  ///< In a bank that is spread: the process that has its matrices, ascending within a bank.
 };
 
 /// Number of a module's weights, scales aside; of blocks those of whole groups.
@@ -54,6 +57,9 @@ struct ModuleBank {
   Router router;
   std::vector<Module> modules;
   bool routed = true;
+  /// The processes over which the modules' matrices are spread (core/model/expert_parallel.h), which must outlive the
+  /// model; null: all are here.
+  ProcessGroup* group = nullptr;
 
   std::int64_t size() const { return static_cast<std::int64_t>(modules.size()); }
   /// Modules that a token takes.

@@ -8,7 +8,9 @@
 #include "core/checkpoint/eight_bits.h"
 #include "core/checkpoint/tensor_io.h"
 #include "core/formats/parameter_names.h"
+#include "core/model/expert_parallel.h"
 #include "core/model/outline.h"
+#include "core/parallel/process_group.h"
 #include "core/workspace/object_parts.h"
 #include "core/workspace/version_tokenizer.h"
 #include "modules_registry/error.h"
@@ -32,8 +34,11 @@ bool is_of_module(const ParameterShape& shape) {
 
 }  // namespace
 
-VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading)
-    : registry_(registry), outline_{version, registry.manifest(version.hash), {}, std::nullopt, version.model} {
+VersionParameters::VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading,
+                                     ProcessGroup* spread_over)
+    : registry_(registry),
+      spread_over_(spread_over),
+      outline_{version, registry.manifest(version.hash), {}, std::nullopt, version.model} {
   if (reading == Reading::all) check_ahead();
   begin_tokenizer();
   const std::string source = "the config of " + to_string(version);
@@ -52,6 +57,7 @@ VersionParameters::VersionParameters(const Registry& registry, const VersionReco
   take_domains(outline_.model, source);
   read_private_parts();
   require_views(outline_.model, "the objects of " + to_string(version));
+  if (spread_over_ != nullptr) spread_modules(outline_.model, *spread_over_);
   if (reading == Reading::some) take_tokenizer();
 }
 
@@ -169,11 +175,19 @@ void VersionParameters::check_ahead() {
   for (const LayerManifest& layer : outline_.manifest.layers) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       if (!layer.router(kind).empty()) objects.push_back(layer.router(kind));
-      for (const ManifestModule& module : layer.modules(kind)) objects.push_back(module.object_hash);
+      for (std::size_t i = 0; i < layer.modules(kind).size(); ++i) {
+        if (is_read(layer, kind, i)) objects.push_back(layer.modules(kind)[i].object_hash);
+      }
     }
   }
   registry_.objects().verify_ahead(objects);
   checks_ahead_ = true;
+}
+
+bool VersionParameters::is_read(const LayerManifest& layer, Kind kind, std::size_t module) const {
+  if (spread_over_ == nullptr || layer.router(kind).empty()) return true;
+  const auto modules = static_cast<std::int64_t>(layer.modules(kind).size());
+  return rank_of_module(static_cast<std::int64_t>(module), modules, spread_over_->size()) == spread_over_->rank();
 }
 
 at::Tensor VersionParameters::operator()(const std::string& name) {
@@ -193,12 +207,12 @@ void VersionParameters::refuse(const std::string& what) const {
   throw Error("the objects of " + to_string(outline_.record) + " do not fit its config: '" + what + "'", kSeeFsck);
 }
 
-LoadedVersion load_version(const Registry& registry, const VersionRecord& version) {
-  VersionParameters parameters(registry, version, VersionParameters::Reading::all);
+LoadedVersion load_version(const Registry& registry, const VersionRecord& version, ProcessGroup* spread_over) {
+  VersionParameters parameters(registry, version, VersionParameters::Reading::all, spread_over);
   LoadedVersion loaded = parameters.outline();
   Model& model = loaded.model;
   for_each_parameter(model, [&](const ParameterRef& ref) {
-    if (ref.part != ParameterRef::Part::domain) *ref.tensor = parameters(ref.name);
+    if (ref.part != ParameterRef::Part::domain && !is_elsewhere(model, ref)) *ref.tensor = parameters(ref.name);
   });
   if (model.config.tie_word_embeddings) model.lm_head = model.wte;
   parameters.take_tokenizer();

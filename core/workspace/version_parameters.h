@@ -25,8 +25,10 @@ class VersionParameters {
   };
 
   /// Throws Error when manifest and config do not fit, or a private part of a domain is damaged. `registry` must
-  /// outlive this.
-  VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading = Reading::some);
+  /// outlive this. With `spread_over` the outline is spread over these processes (core/model/expert_parallel.h), and
+  /// modules that others have are not read.
+  VersionParameters(const Registry& registry, const VersionRecord& version, Reading reading = Reading::some,
+                    ProcessGroup* spread_over = nullptr);
 
   /// The version without the weights of its model: tensors on at::kMeta, but for the private parts of its domains. All
   /// are said to have the dtype of the embedding, or of the last norm where that is quantised. With Reading::all it has
@@ -54,6 +56,7 @@ class VersionParameters {
   at::ScalarType dtype_of_numbers();
   at::Tensor private_value(const std::string& object, const std::string& parameter);
   void check_ahead();
+  bool is_read(const LayerManifest& layer, Kind kind, std::size_t module) const;
   void find_trunk();
   void find_bank(std::int64_t layer, Kind kind);
   void read_private_parts();
@@ -63,6 +66,7 @@ class VersionParameters {
   at::Tensor take(const std::string& object, const std::string& tensor);
 
   const Registry& registry_;
+  ProcessGroup* spread_over_;
   LoadedVersion outline_;
   std::map<std::string, Place> places_;
   std::map<std::string, ParameterShape> shapes_;

@@ -28,8 +28,9 @@ struct LoadedVersion {
   std::string target;
 };
 
-/// Reads a version's objects. Throws Error when one is missing or does not fit the config: mformer fsck says more.
-LoadedVersion load_version(const Registry& registry, const VersionRecord& version);
+/// Reads a version's objects, with `spread_over` only what this process has of a model that is spread over these
+/// (core/model/expert_parallel.h). Throws Error when one is missing or does not fit the config: mformer fsck says more.
+LoadedVersion load_version(const Registry& registry, const VersionRecord& version, ProcessGroup* spread_over = nullptr);
 
 /// The tokenizer, or Error with a hint if the version has none.
 const Tokenizer& require_tokenizer(const LoadedVersion& version);
