@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -112,6 +113,7 @@ inline void as_processes(int size, const std::function<void(ProcessGroup&)>& wor
   std::vector<std::exception_ptr> errors(size);
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([&, rank] {
+      at::set_num_threads(1);  // of this thread's own work: as many ranks as cores and more run side by side
       ProcessGroup group(std::make_unique<ThreadTransport>(boxes, rank, size), options);
       try {
         work(group);

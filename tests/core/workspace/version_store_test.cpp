@@ -5,11 +5,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <set>
 
 #include "core/history/commit.h"
+#include "core/model/expert_parallel.h"
 #include "core/workspace/run_folder.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/process_threads.h"
 #include "tests/support/tiny_workspace.h"
 
 namespace mformer {
@@ -43,6 +46,46 @@ TEST(VersionStore, BringsBackEveryBitForEveryGateAndType) {
       EXPECT_TRUE(same_bits(stored(workspace, model).model, model)) << gate;
     }
   }
+}
+
+TEST(VersionStore, OfASpreadVersionAProcessReadsWhatItHasOfIt) {
+  TinyWorkspace workspace;
+  Model model = tiny_model();
+  const VersionRecord version = stored(workspace, model).record;
+  const Manifest manifest = workspace.registry().manifest(version.hash);
+  std::mutex one_at_a_time;
+  testing::as_processes(2, [&](ProcessGroup& group) {
+    const std::lock_guard lock(one_at_a_time);
+    // What the other process has can't be read here.
+    std::vector<std::filesystem::path> gone;
+    for (const LayerManifest& layer : manifest.layers) {
+      for (const auto* modules : {&layer.att, &layer.mlp}) {
+        const auto count = static_cast<std::int64_t>(modules->size());
+        for (std::int64_t i = 0; i < count; ++i) {
+          if (rank_of_module(i, count, 2) == group.rank()) continue;
+          gone.push_back(workspace.registry().objects().path((*modules)[static_cast<std::size_t>(i)].object_hash));
+          std::filesystem::rename(gone.back(), gone.back().string() + ".away");
+        }
+      }
+    }
+    Model spread = load_version(workspace.registry(), version, &group).model;
+    for (const auto& path : gone) std::filesystem::rename(path.string() + ".away", path);
+    Model expected = clone(model);
+    spread_modules(expected, group);
+    const auto got = parameters(spread), wanted = parameters(expected);
+    ASSERT_EQ(got.size(), wanted.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(got[i].tensor->is_meta(), wanted[i].tensor->is_meta()) << got[i].name;
+      EXPECT_TRUE(got[i].tensor->is_meta() || got[i].tensor->equal(*wanted[i].tensor)) << got[i].name;
+    }
+    EXPECT_THROW(
+        {
+          std::filesystem::rename(gone[0], gone[0].string() + ".away");
+          load_version(workspace.registry(), version);
+        },
+        Error);
+    std::filesystem::rename(gone[0].string() + ".away", gone[0]);
+  });
 }
 
 TEST(VersionStore, KeepsTiesLayersThatDifferAndIdentityProjections) {
