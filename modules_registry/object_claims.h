@@ -9,7 +9,9 @@ namespace mformer {
 
 // How a garbage collection knows what is whose. An operation writes the hash of each object that it puts into its lock
 // file, running/<uid>, a line each, before it looks whether the object is there; the lock ends with the process. So
-// what nothing names and no held lock claims is nobody's, however young, and the rest somebody's, however old.
+// what nothing names and no held lock claims is nobody's, however young, and the rest somebody's, however old. The
+// first line says when the operation began, "began SECONDS NANOSECONDS" since 1970: each claim moves the time of the
+// file on. Lines of anything else, and empty ones, claim nothing.
 
 /// Held (shared) while an object is claimed and looked for, and (alone) while claims are read and files removed: so
 /// nothing is removed between the look and the claim. On the folder itself, and so without a file of its own. Where the
@@ -39,7 +41,15 @@ class ObjectClaims {
   std::vector<std::filesystem::path> files_;
 };
 
-/// The hashes that living operations claim; `locks` is the folder of the lock files.
-std::unordered_set<std::string> claimed_objects(const std::filesystem::path& locks);
+/// What operations that are at work have said in their lock files.
+struct LiveClaims {
+  std::unordered_set<std::string> objects;  ///< hashes
+  /// When the oldest of them began; the largest time where there is none.
+  std::filesystem::file_time_type oldest = std::filesystem::file_time_type::max();
+};
+
+/// `locks` is the folder of the lock files. Throws Error where one that is held can't be read: nothing may be taken for
+/// nobody's then.
+LiveClaims live_claims(const std::filesystem::path& locks);
 
 }  // namespace mformer

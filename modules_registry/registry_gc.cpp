@@ -19,35 +19,23 @@ namespace {
 namespace fs = std::filesystem;
 using Time = fs::file_time_type;
 
-/// Files last written before this are nobody's: not of somebody who began within the grace, nor of an operation that
-/// still runs. For what no operation claims: all but objects.
-Time nobody_since(const fs::path& locks, Time grace) {
-  Time limit = grace;
-  std::error_code error;
-  for (const auto& lock : fs::directory_iterator(locks, error)) {
-    if (!FileLock::is_held(lock.path())) continue;
-    const Time begun = fs::last_write_time(lock.path(), error);
-    if (!error) limit = std::min(limit, begun);
-  }
-  return limit;
-}
-
 /// Removes files, or only counts them. Lives while claims hold: see ClaimLock.
 class Collector {
  public:
   Collector(const fs::path& folder, std::int64_t grace_ms, bool dry_run, GcResult& result)
       : lock_(folder / "objects", ClaimLock::Mode::alone),
-        claimed_(claimed_objects(folder / "running")),
+        claims_(live_claims(folder / "running")),
         grace_(Time::clock::now() - std::chrono::milliseconds(grace_ms)),
-        limit_(nobody_since(folder / "running", grace_)),
         dry_run_(dry_run),
         result_(result) {}
 
-  bool may_go(const fs::path& file) const { return written(file) < limit_; }
+  /// Of what no operation claims, all but objects: last written neither within the grace nor since the oldest
+  /// operation that still runs began.
+  bool may_go(const fs::path& file) const { return written(file) < std::min(grace_, claims_.oldest); }
 
   /// Of an object, or an unfinished one of this hash.
   bool object_may_go(const fs::path& file, const std::string& hash) const {
-    return !claimed_.contains(hash) && written(file) < grace_;
+    return !claims_.objects.contains(hash) && written(file) < grace_;
   }
 
   void collect(const fs::path& file, std::int64_t& count) {
@@ -66,8 +54,8 @@ class Collector {
   }
 
   ClaimLock lock_;
-  std::unordered_set<std::string> claimed_;
-  Time grace_, limit_;
+  LiveClaims claims_;
+  Time grace_;
   bool dry_run_;
   GcResult& result_;
 };

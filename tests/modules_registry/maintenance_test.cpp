@@ -1,7 +1,10 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -160,6 +163,52 @@ TEST_F(GcTest, WhatNobodyHasPutIsNotSparedForTheSakeOfALivingOperation) {
   other.objects().put(as_bytes("after its end"));
   other.objects().flush();
   EXPECT_EQ(registry_.gc(false, 0).objects, 2);
+}
+
+TEST_F(GcTest, WhatWasWrittenSinceALivingOperationBeganStaysThoughItHasClaimedObjectsSince) {
+  const fs::path early = registry_.folder() / ".tmp-before", late = registry_.folder() / ".tmp-since";
+  for (const fs::path& file : {early, late}) write_file_atomically(file, as_bytes("12"));
+  Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+  const std::int64_t id = other.begin_operation({});
+  const auto now = fs::file_time_type::clock::now();
+  for (const auto& lock : fs::directory_iterator(registry_.folder() / "running")) {
+    fs::last_write_time(lock.path(), now - std::chrono::hours(4));
+  }
+  fs::last_write_time(early, now - std::chrono::hours(5));
+  fs::last_write_time(late, now - std::chrono::hours(3));
+  for (const char* text : {"a claim", "and one more"}) other.objects().put(as_bytes(text));
+  registry_.gc(false, 0);
+  EXPECT_FALSE(fs::exists(early));
+  EXPECT_TRUE(fs::exists(late));
+  other.finish_operation(id, Outcome::failed);
+  registry_.gc(false, 0);
+  EXPECT_FALSE(fs::exists(late));
+}
+
+TEST_F(GcTest, AClaimAfterOneThatWasCutOffHolds) {
+  Registry other = Registry::open(folder_.path(), OpenMode::read_write);
+  const std::int64_t id = other.begin_operation({});
+  for (const auto& lock : fs::directory_iterator(registry_.folder() / "running")) {
+    std::ofstream(lock.path()) << "began 17";
+  }
+  const std::string hash = other.objects().put(as_bytes("claimed"));
+  other.objects().flush();
+  EXPECT_EQ(registry_.gc(false, 0).objects, 0);
+  EXPECT_TRUE(registry_.objects().contains(hash));
+  other.finish_operation(id, Outcome::failed);
+}
+
+TEST_F(GcTest, RemovesNothingWhileTheClaimsOfALivingOperationCannotBeRead) {
+  const std::string hash = registry_.objects().put(as_bytes("whose?"));
+  registry_.objects().flush();
+  const fs::path lock = registry_.folder() / "running" / "0123456789ab";
+  fs::create_directory(lock);  // can be locked, but not read
+  const int held = ::open(lock.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(held, LOCK_EX | LOCK_NB), 0);
+  EXPECT_THAT(error_of([&] { registry_.gc(false, 0); }), HasSubstr("can't read"));
+  EXPECT_TRUE(registry_.objects().contains(hash));
+  ::close(held);
+  EXPECT_EQ(registry_.gc(false, 0).objects, 1);
 }
 
 TEST_F(GcTest, AnObjectIsClaimedOrGoneWhoeverIsFaster) {
