@@ -10,6 +10,7 @@
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/standard_streams.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace {
 
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
   using namespace mformer::cli;
   hold_closed_streams();
   install_signal_handlers();
+  mformer::stop_waiting_when(interrupted);
   remember_arguments(argv);
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <system_error>
 
 #include "modules_registry/error.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace mformer::cli {
 
@@ -24,14 +26,13 @@ std::string read_standard_input() {
   std::string text;
   std::array<char, 1U << 16U> block{};
   while (true) {
-    const ssize_t got = ::read(STDIN_FILENO, block.data(), block.size());
+    const ssize_t got = read_when_ready(STDIN_FILENO, std::as_writable_bytes(std::span(block)), "standard input");
     if (got == 0) return text;
-    if (got > 0) {
-      text.append(block.data(), static_cast<std::size_t>(got));
-    } else if (errno != EINTR) {
+    if (got < 0) {
       throw Error("standard input can't be read: " + std::generic_category().message(errno),
                   "give it a file or a pipe that can be read: < FILE");
     }
+    text.append(block.data(), static_cast<std::size_t>(got));
   }
 }
 

@@ -9,7 +9,8 @@ namespace mformer::cli {
 /// to as output. Call once, first thing in main.
 void hold_closed_streams();
 
-/// All of standard input. Throws Error where it is closed, a folder, or can't be read to its end.
+/// All of standard input. Throws Error where it is closed, a folder, or can't be read to its end, StoppedError if a
+/// signal comes meanwhile.
 std::string read_standard_input();
 
 }  // namespace mformer::cli

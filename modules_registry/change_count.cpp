@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "modules_registry/files.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace mformer {
 
@@ -71,7 +72,7 @@ bool raise_in_place(const std::filesystem::path& file, std::int64_t changes) {
 }  // namespace
 
 ChangeCount::Found ChangeCount::read() const {
-  const int descriptor = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = open_to_read(file_);
   if (descriptor < 0) return {errno == ENOENT ? State::missing : State::damaged, 0};
   Found found = read_from(descriptor);
   // What was read may be half of one number and half of the next: not while the file is locked.

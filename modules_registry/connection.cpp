@@ -169,6 +169,15 @@ SQLite::Database connect_to_copy(const fs::path& file) {
   return open_copy(std::move(*bytes));
 }
 
+/// SQLite would wait for whoever writes a pipe.
+void refuse_what_is_no_file(const fs::path& file) {
+  std::error_code error;
+  const fs::file_status status = fs::status(file, error);
+  if (error || !fs::exists(status) || fs::is_regular_file(status) || fs::is_directory(status)) return;
+  throw Error("the registry '" + file.string() + "' is no file, but a pipe or a device",
+              "put back registry.db from a copy of the workspace (docs/registry.md)");
+}
+
 SQLite::Database connect_normally(const fs::path& file) {
   SQLite::Database connection(uri(file), SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs);
   touch(connection);
@@ -222,6 +231,7 @@ void throw_database_error(const fs::path& file, const SQLite::Exception& excepti
 }
 
 SQLite::Database connect_to_read(const fs::path& file) {
+  refuse_what_is_no_file(file);
   try {
     return connect_normally(file);
   } catch (const SQLite::Exception& exception) {
@@ -242,6 +252,7 @@ SQLite::Database connect_to_read(const fs::path& file) {
 }
 
 SQLite::Database connect_to_write(const fs::path& file, bool create) {
+  refuse_what_is_no_file(file);
   try {
     return connect_writing(file, create);
   } catch (const SQLite::Exception& exception) {

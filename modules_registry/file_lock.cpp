@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "modules_registry/files.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace mformer {
 
@@ -74,10 +75,11 @@ void FileLock::release() {
 }
 
 bool FileLock::remove_if_free(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = open_to_read(path);
   if (descriptor < 0) return errno == ENOENT;
   // Locked while it goes: who has opened it meanwhile finds, once it has the lock, that the file has no name, and makes
-  // another. The name may by now be that of another lock, which somebody holds: only the file that was locked is removed.
+  // another. The name may by now be that of another lock, which somebody holds: only the file that was locked is
+  // removed.
   const bool removed =
       ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(descriptor, path) && ::unlink(path.c_str()) == 0;
   ::close(descriptor);
@@ -85,7 +87,7 @@ bool FileLock::remove_if_free(const std::filesystem::path& path) {
 }
 
 bool FileLock::is_held(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = open_to_read(path);
   if (descriptor < 0) return errno != ENOENT;
   const bool held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   ::close(descriptor);

@@ -17,6 +17,7 @@
 #include "modules_registry/error.h"
 #include "modules_registry/file_sink.h"
 #include "modules_registry/temporaries.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace mformer {
 
@@ -129,8 +130,13 @@ struct Unfinished {
 /// Calls take(block) for all bytes of the file.
 template <class Take>
 void for_each_block(const fs::path& path, Take take) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open_to_read(path));
   if (file.get() < 0) throw_file_error("read", path, errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_file_error("read", path, errno);
+  if (S_ISDIR(status.st_mode)) throw_file_error("read", path, EISDIR);
+  if (!S_ISREG(status.st_mode))
+    throw Error("'" + path.string() + "' is no file, but a pipe or a device", "name a file");
   std::vector<std::byte> block(1U << 16);  // small, so that what was read is still in the cache
   while (true) {
     const ssize_t size = ::read(file.get(), block.data(), block.size());

@@ -42,7 +42,7 @@ inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
 /// A new such name in the folder of `path`.
 std::filesystem::path temporary_beside(const std::filesystem::path& path);
 
-/// The whole file. Throws Error when it is missing, a folder, or unreadable.
+/// The whole file. Throws Error when it is missing, a folder, a pipe or a device, or unreadable.
 std::string read_file(const std::filesystem::path& path);
 
 /// Two lower-case hexadecimal digits for each byte.

@@ -62,7 +62,8 @@ std::optional<fs::file_time_type> time_in(const std::string& line) {
 void read_claims(const fs::path& lock, LiveClaims& claims) {
   std::error_code error;
   auto begun = fs::last_write_time(lock, error);
-  std::ifstream lines(lock);
+  std::ifstream lines;
+  if (!error && fs::is_regular_file(lock, error)) lines.open(lock);
   for (std::string line; std::getline(lines, line);) {
     if (const auto time = time_in(line)) begun = std::min(begun, *time);
     claims.objects.insert(line);

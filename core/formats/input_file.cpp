@@ -10,6 +10,7 @@
 
 #include "modules_registry/error.h"
 #include "modules_registry/files.h"
+#include "modules_registry/waiting_reader.h"
 
 namespace mformer {
 
@@ -33,7 +34,7 @@ InputFile InputFile::open(const std::filesystem::path& path) {
   const auto descriptor = std::make_shared<Descriptor>(path);
   struct stat status {};
   if (::fstat(descriptor->fd, &status) != 0) throw_file_error("read", path, errno);
-  if (!S_ISREG(status.st_mode)) throw Error("'" + path.string() + "' is not a file");
+  if (!S_ISREG(status.st_mode)) throw Error("'" + path.string() + "' is not a file", "name a file");
   descriptor->size = static_cast<std::uint64_t>(status.st_size);
   descriptor->modified = status.st_mtim;
   // Objects of a workspace may be written by nobody; they get a new time when a command stores the same bytes again.
@@ -82,18 +83,18 @@ std::string InputFile::text(std::uint64_t offset, std::size_t count) const {
 }
 
 std::string read_bounded_file(const std::filesystem::path& path, std::uint64_t most, std::string_view what) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open_to_read(path);
   if (fd < 0) throw_file_error("read", path, errno);
   const std::unique_ptr<const int, void (*)(const int*)> closed(&fd, [](const int* open) { ::close(*open); });
   std::string text;
   std::vector<char> block(1U << 16);
-  while (const ssize_t got = ::read(fd, block.data(), block.size())) {
-    if (got < 0 && errno == EINTR) continue;
+  const std::string name = "'" + path.string() + "'";
+  while (const ssize_t got = read_when_ready(fd, std::as_writable_bytes(std::span(block)), name)) {
     if (got < 0) throw_file_error("read", path, errno);
     text.append(block.data(), static_cast<std::size_t>(got));
     if (text.size() <= most) continue;
     const std::string limit = most >> 20U == 0 ? std::to_string(most) + " bytes" : std::to_string(most >> 20U) + " MiB";
-    throw Error("'" + path.string() + "' is longer than " + std::string(what) + " can be: more than " + limit,
+    throw Error(name + " is longer than " + std::string(what) + " can be: more than " + limit,
                 "is it the file that was meant?");
   }
   return text;

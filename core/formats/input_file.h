@@ -35,7 +35,8 @@ class InputFile {
   std::shared_ptr<const Descriptor> descriptor_;
 };
 
-/// Bytes of the largest file of settings that is read, a config say: in memory JSON takes sixteen times as much at worst.
+/// Bytes of the largest file of settings that is read, a config say: in memory JSON takes sixteen times as much at
+/// worst.
 inline constexpr std::uint64_t kMostJsonBytes = 16UL << 20U;
 
 /// Of the largest index of shards: one of half a million tensors.
@@ -45,7 +46,8 @@ inline constexpr std::uint64_t kMostIndexBytes = 64UL << 20U;
 inline constexpr std::uint64_t kMostTokenizerBytes = 128UL << 20U;
 
 /// All of a file that holds `what` ("a config", for messages), which has at most `most` bytes: a pipe too, of which no
-/// more than that is read. Throws Error, naming the path, where it has more or can't be read.
+/// more than that is read. Throws Error, naming the path, where it has more or can't be read, and StoppedError as
+/// read_when_ready() does.
 std::string read_bounded_file(const std::filesystem::path& path, std::uint64_t most, std::string_view what);
 
 }  // namespace mformer

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "core/formats/input_file.h"
 #include "core/formats/zip_archive.h"
@@ -62,6 +64,9 @@ void refuse_stand_in(std::string_view beginning, const std::string& source) {
 
 void refuse_stand_in_at(const std::string& path) {
   std::string beginning;
+  std::error_code error;
+  // Who writes a pipe would take a look into it for the whole reading.
+  if (!std::filesystem::is_regular_file(path, error)) return;
   try {
     const InputFile file = InputFile::open(path);
     beginning = file.text(0, std::min<std::uint64_t>(file.size(), kStandInBytes));

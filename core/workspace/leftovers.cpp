@@ -51,7 +51,8 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
 
 /// The content hash in a token file's header (docs/data.md has the format); "" where it is no whole one.
 std::string content_of_tokens(const fs::path& file) {
-  std::ifstream bytes(file, std::ios::binary);
+  std::ifstream bytes;
+  if (std::error_code error; fs::is_regular_file(file, error)) bytes.open(file, std::ios::binary);
   std::string header(104, '\0');
   if (!bytes.read(header.data(), static_cast<std::streamsize>(header.size())) || !header.starts_with("MFTOKENS"))
     return "";
@@ -109,7 +110,8 @@ class Collection {
   }
 
   RunFacts facts_of(const fs::path& folder) {
-    std::ifstream file(folder / "session.json");
+    std::ifstream file;
+    if (std::error_code error; fs::is_regular_file(folder / "session.json", error)) file.open(folder / "session.json");
     const auto whose = nlohmann::ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
     RunFacts facts;
     if (!whose.is_object()) return facts;  // and not compared: what can't be read is not unequal to anything either
