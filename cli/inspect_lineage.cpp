@@ -40,7 +40,7 @@ std::string tasks_of(const OperationRecord& operation) {
 ordered_json lineage_row_json(const GraphRow& row, const VersionRecord& current, const VersionChange& change) {
   ordered_json json = {{"version", version_json(row.version)},
                        {"current", row.version.hash == current.hash},
-                       {"parent", row.parents.empty() ? ordered_json() : version_json(row.parents.front())},
+                       {"parent", row.parents.empty() ? ordered_json() : version_json(*row.parents.front())},
                        {"merged", row.merged.empty() ? ordered_json() : ordered_json(row.merged)},
                        {"created_ms", row.version.created_ms},
                        {"operation", row.operation.id},
@@ -63,9 +63,12 @@ void report_versions(Report& report, const Registry& registry, const VersionReco
   VersionChanges changes(registry);
   for (const GraphRow& row : graph.rows) {
     const VersionChange change = changes.of(row.version);
-    rows.push_back(lineage_row_json(row, current, change));
+    if (report.json()) {
+      rows.push_back(lineage_row_json(row, current, change));
+      continue;
+    }
     table.add_row({row.version.hash == current.hash ? "*" : "", version_name(row.version),
-                   (row.parents.empty() ? "-" : version_name(row.parents.front())) +
+                   (row.parents.empty() ? "-" : version_name(*row.parents.front())) +
                        (row.merged.empty() ? "" : " + " + row.merged),
                    utc_time(row.version.created_ms), row.operation.command, tasks_of(row.operation),
                    byte_size(change.bytes), change_text(change)});
@@ -78,6 +81,7 @@ void run_inspect_lineage(const LineageOptions& options, const GlobalOptions& glo
   RegistryWorkspace workspace(global, "inspect lineage", OpenMode::read_only);
   const Registry& registry = workspace.registry();
   const VersionRecord current = workspace.version();
+  static_cast<void>(registry.manifest(current.hash));  // of which it is checked that it is the version's
   Report report("inspect lineage", global.json);
   report.data()["model"] = to_string(current);
   report.data()["hash"] = current.hash;

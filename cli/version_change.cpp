@@ -3,38 +3,14 @@
 #include "cli/describe.h"
 
 namespace mformer::cli {
-namespace {
-
-constexpr std::size_t kKeptManifests = 16;
-
-std::int64_t module_count(const Manifest& manifest) {
-  std::size_t count = 0;
-  for (const LayerManifest& layer : manifest.layers) count += layer.att.size() + layer.mlp.size();
-  return static_cast<std::int64_t>(count);
-}
-
-}  // namespace
-
-const Manifest& VersionChanges::manifest(const std::string& hash) {
-  for (const auto& [known, manifest] : kept_) {
-    if (known == hash) return manifest;
-  }
-  // A deque's elements stay where they are while others come at its front or go at its back.
-  kept_.emplace_front(hash, registry_.manifest(hash));
-  if (kept_.size() > kKeptManifests) kept_.pop_back();
-  return kept_.front().second;
-}
-
 VersionChange VersionChanges::of(const VersionRecord& version) {
-  static const Manifest nothing{"{}", "", {}, {}};
+  const VersionPair pair = pairs_.of(version.parent, version.hash);
   VersionChange change;
   change.first = version.parent.empty();
-  const Manifest& after = manifest(version.hash);
-  const Manifest& before = change.first ? nothing : manifest(version.parent);
-  change.diff = diff_versions(registry_, before, after);
+  change.diff = diff_versions(registry_, pair.before, pair.after, pair.changed_routers);
   change.counts = count_changes(change.diff);
-  change.modules = module_count(after);
-  for (const std::string& object : new_objects(before, after)) change.bytes += registry_.object_bytes(object);
+  change.modules = pair.modules;
+  change.bytes = pair.new_bytes;
   return change;
 }
 

@@ -1,27 +1,24 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 
 #include "core/history/diff.h"
-#include "modules_registry/registry.h"
+#include "modules_registry/version_pairs.h"
 
 namespace mformer::cli {
 
 /// What an operation did to the version that it made another of.
 struct VersionChange {
   bool first = false;  ///< made of none: all is new
-  VersionDiff diff;
+  VersionDiff diff;    ///< that does not count what is the same, nor know indices of modules
   ModuleCounts counts;
   std::int64_t modules = 0;  ///< that the version has
   std::int64_t bytes = 0;    ///< of objects that the parent does not have
 };
 
-/// Finds changes of versions one after the other. Manifests that were read lately are kept, since along a history each
-/// is asked for twice.
+/// Finds changes of versions one after the other, quickly along a history.
 class VersionChanges {
  public:
   /// `registry` must outlive it.
@@ -29,10 +26,8 @@ class VersionChanges {
   VersionChange of(const VersionRecord& version);
 
  private:
-  const Manifest& manifest(const std::string& hash);
-
   const Registry& registry_;
-  std::deque<std::pair<std::string, Manifest>> kept_;
+  VersionPairs pairs_{registry_};
 };
 
 /// "6 modules added; trunk: same; 32 private parts of domain german, 590 kB"; "24 modules, all new".

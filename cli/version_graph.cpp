@@ -61,7 +61,7 @@ void draw(Report& report, const VersionGraph& graph) {
 
 std::string parents_text(const GraphRow& row) {
   std::string text;
-  for (const VersionRecord& parent : row.parents) text += (text.empty() ? "" : ", ") + version_name(parent);
+  for (const VersionRecord* parent : row.parents) text += (text.empty() ? "" : ", ") + version_name(*parent);
   if (!row.merged.empty() && row.parents.size() < 2) text += (text.empty() ? "" : ", ") + row.merged;
   return text.empty() ? "-" : text;
 }
@@ -83,7 +83,7 @@ std::string graph_table(const VersionGraph& graph, const Style& style) {
 
 ordered_json graph_row_json(const GraphRow& row) {
   ordered_json parents = ordered_json::array(), stood = ordered_json::array();
-  for (const VersionRecord& parent : row.parents) parents.push_back(version_json(parent));
+  for (const VersionRecord* parent : row.parents) parents.push_back(version_json(*parent));
   for (const StoodHere& one : row.stood) {
     stood.push_back({{"model", one.model}, {"operation", one.operation}, {"command", one.command}});
   }

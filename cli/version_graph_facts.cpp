@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <queue>
 #include <string_view>
 #include <unordered_map>
@@ -15,71 +16,51 @@ namespace {
 constexpr int kFew = 300;  // rows: from about there on one long query is quicker than three short ones for each
 constexpr std::size_t kNowhere = terminal::GraphLine::no_node;
 
-/// What there is to say of versions: where all are shown all is read at once, else what is asked for when it is.
-class Records {
- public:
-  Records(const Registry& registry, bool all) : registry_(registry) {
-    if (!all) return;
-    versions_ = registry.all_versions();
-    for (const VersionRecord& version : versions_) by_hash_.emplace(version.hash, &version);
-    operations_ = registry.operations();
-    for (const OperationRecord& operation : operations_) by_id_.emplace(operation.id, &operation);
-  }
-  Records(const Records&) = delete;
-  Records& operator=(const Records&) = delete;
+}  // namespace
 
-  VersionRecord version(const std::string& hash) const {
-    const auto found = by_hash_.find(hash);
-    return found != by_hash_.end() ? *found->second : registry_.version(hash);
-  }
-  OperationRecord operation(std::int64_t id) const {
-    const auto found = by_id_.find(id);
-    return found != by_id_.end() ? *found->second : registry_.operation(id);
-  }
-  std::vector<VersionLink> links() const {
-    if (versions_.empty()) return registry_.version_links();
-    std::vector<VersionLink> links;
-    for (const VersionRecord& version : versions_) {
-      const auto made = by_id_.find(version.operation_id);
-      const bool merge = made != by_id_.end() && made->second->command == "merge";
-      links.push_back({version.hash, version.parent, version.model, version.operation_id, version.removed, merge});
+/// All versions, and of operations all at once, or those that are asked for.
+class GraphRecords {
+ public:
+  GraphRecords(const Registry& registry, bool all) : registry_(registry), versions_(registry.all_versions()) {
+    if (!all) return;
+    for (OperationRecord& operation : registry.operations()) {
+      const std::int64_t id = operation.id;
+      operations_.emplace(id, std::move(operation));
     }
-    return links;
   }
-  std::vector<ModelMove> moves() const {
-    if (versions_.empty()) return registry_.model_moves();
-    std::vector<ModelMove> moves;
-    for (auto done = operations_.rbegin(); done != operations_.rend(); ++done) {
-      if (done->version_before.empty() || done->version_before == done->version_after) continue;
-      const auto after = by_hash_.find(done->version_after);
-      if (after == by_hash_.end() || after->second->operation_id == done->id) continue;
-      moves.push_back({done->id, done->command, done->model, done->version_before, done->version_after});
-    }
-    return moves;
+  GraphRecords(const GraphRecords&) = delete;
+  GraphRecords& operator=(const GraphRecords&) = delete;
+
+  const std::vector<VersionRecord>& versions() const { return versions_; }
+  const OperationRecord& operation(std::int64_t id) {
+    const auto found = operations_.find(id);
+    return found != operations_.end() ? found->second : operations_.emplace(id, registry_.operation(id)).first->second;
   }
 
  private:
   const Registry& registry_;
   std::vector<VersionRecord> versions_;
-  std::unordered_map<std::string_view, const VersionRecord*> by_hash_;
-  std::vector<OperationRecord> operations_;
-  std::unordered_map<std::int64_t, const OperationRecord*> by_id_;
+  std::unordered_map<std::int64_t, OperationRecord> operations_;
 };
+
+namespace {
 
 /// Versions and their parents by their place in one list.
 class Versions {
  public:
-  explicit Versions(const Records& records) : all_(records.links()), parents_(all_.size()) {
+  Versions(const Registry& registry, GraphRecords& records) : all_(records.versions()), parents_(all_.size()) {
+    const std::vector<std::int64_t> merges = registry.operations_of("merge");
+    places_.reserve(all_.size());
     for (std::size_t i = 0; i < all_.size(); ++i) places_.emplace(all_[i].hash, i);
     for (std::size_t i = 0; i < all_.size(); ++i) {
       add_parent(i, all_[i].parent);
-      if (!all_[i].merge) continue;
+      if (!std::binary_search(merges.begin(), merges.end(), all_[i].operation_id)) continue;
       if (const auto source = merge_source(records.operation(all_[i].operation_id))) add_parent(i, source->hash);
     }
   }
 
   std::size_t size() const { return all_.size(); }
-  const VersionLink& at(std::size_t place) const { return all_[place]; }
+  const VersionRecord& at(std::size_t place) const { return all_[place]; }
   const std::vector<std::size_t>& parents(std::size_t place) const { return parents_[place]; }
 
   /// Of those that were made for this model.
@@ -116,7 +97,7 @@ class Versions {
     if (parent != kNowhere && std::find(known.begin(), known.end(), parent) == known.end()) known.push_back(parent);
   }
 
-  std::vector<VersionLink> all_;
+  const std::vector<VersionRecord>& all_;
   std::vector<std::vector<std::size_t>> parents_;
   std::unordered_map<std::string_view, std::size_t> places_;  // of the hashes in all_
 };
@@ -147,7 +128,7 @@ std::vector<std::size_t> children_first(const Versions& versions, const std::vec
 /// Names, and what undo and move took them away from.
 class Names {
  public:
-  Names(const Registry& registry, const Records& records, const Versions& versions) : versions_(versions) {
+  Names(const Registry& registry, const Versions& versions) : versions_(versions) {
     std::vector<std::size_t> named;
     for (const ModelRecord& model : registry.models()) {
       const std::size_t place = versions.place_of(model.current_version);
@@ -164,7 +145,7 @@ class Names {
     }
     named.push_back(versions.place_of(registry.looked_at()));
     reached_ = versions.history_of(named);
-    for (const ModelMove& move : records.moves()) note_move(move);
+    for (const ModelMove& move : registry.model_moves()) note_move(move);
   }
 
   void tell(std::size_t place, GraphRow& row) const {
@@ -204,15 +185,16 @@ class Names {
 }  // namespace
 
 VersionGraph version_graph(const Registry& registry, const GraphOf& of, int limit) {
-  const Records records(registry, limit == 0 || limit > kFew);
-  const Versions versions(records);
-  const Names names(registry, records, versions);
+  const auto records = std::make_shared<GraphRecords>(registry, limit == 0 || limit > kFew);
+  const Versions versions(registry, *records);
+  const Names names(registry, versions);
   std::vector<std::size_t> begin = of.model.empty() ? std::vector<std::size_t>() : versions.of_model(of.model);
   if (!of.version.empty()) begin.push_back(versions.place_of(of.version));
   const std::vector<bool> chosen =
       of.version.empty() ? std::vector<bool>(versions.size(), true) : versions.history_of(begin);
   std::vector<std::size_t> order = children_first(versions, chosen);
   VersionGraph graph;
+  graph.records = records;
   graph.current_model = registry.current_model();
   graph.looked_at = registry.looked_at();
   if (limit > 0 && order.size() > static_cast<std::size_t>(limit)) {
@@ -223,14 +205,15 @@ VersionGraph version_graph(const Registry& registry, const GraphOf& of, int limi
   std::vector<std::size_t> number(versions.size());
   for (std::size_t i = 0; i < number.size(); ++i) number[i] = order.size() + i;
   for (std::size_t i = 0; i < order.size(); ++i) number[order[i]] = i;
+  graph.rows.reserve(order.size());
   for (const std::size_t place : order) {
-    const VersionLink& link = versions.at(place);
-    GraphRow& row = graph.rows.emplace_back(
-        GraphRow{records.version(link.hash), records.operation(link.operation_id), {}, "", {}, {}, {}, {}});
+    const VersionRecord& version = versions.at(place);
+    GraphRow& row =
+        graph.rows.emplace_back(GraphRow{version, records->operation(version.operation_id), {}, "", {}, {}, {}, {}});
     names.tell(place, row);
     if (const auto source = merge_source(row.operation)) row.merged = source->name;
     for (const std::size_t parent : versions.parents(place)) {
-      row.parents.push_back(records.version(versions.at(parent).hash));
+      row.parents.push_back(&versions.at(parent));
       row.node.parents.push_back(number[parent]);
     }
     const bool current = std::find(row.models.begin(), row.models.end(), graph.current_model) != row.models.end();

@@ -99,15 +99,6 @@ struct VersionRecord {
   bool removed = false;  ///< its model was removed: only its hash and tags name it
 };
 
-/// A version's place in the history, and nothing else of it.
-struct VersionLink {
-  std::string hash, parent;  ///< `parent` "" for none
-  std::string model;         ///< as VersionRecord::model
-  std::int64_t operation_id = 0;
-  bool removed = false;  ///< as VersionRecord::removed
-  bool merge = false;    ///< its operation is a merge, whose arguments name a second parent
-};
-
 /// An operation that pointed a model to a version which was there.
 struct ModelMove {
   std::int64_t operation_id = 0;

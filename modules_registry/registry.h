@@ -144,6 +144,9 @@ class Registry {
   /// Newest first; `limit` 0 means all.
   std::vector<OperationRecord> operations(int limit = 0) const;
 
+  /// Ids of all runs of a command, rising.
+  std::vector<std::int64_t> operations_of(const std::string& command) const;
+
   // ---- Versions and models ----------------------------------------------------------------------------------------
 
   /// Makes a version, moves its model to it and ends the operation as done, in one transaction. Modules in
@@ -177,8 +180,6 @@ class Registry {
   /// Every version, those of removed models too, in the order in which they were made.
   std::vector<VersionRecord> all_versions() const;
 
-  /// The same versions in the same order, as links: for whoever shows few of many.
-  std::vector<VersionLink> version_links() const;
   /// Oldest first.
   std::vector<ModelMove> model_moves() const;
 
@@ -351,6 +352,7 @@ class Registry {
   RepairResult repair(const RepairOptions& options);
 
  private:
+  friend class VersionPairs;
   Registry(std::filesystem::path folder, std::unique_ptr<Database> db);
 
   Manifest read_manifest(const std::string& version) const;

@@ -21,8 +21,9 @@ VersionRecord read_version(Query& row) {
   version.content_hash = row.text(1);
   version.parent = row.text(2);
   version.operation_id = row.integer(3);
-  version.model = name_before_removal(row.text(4));
-  version.removed = is_removed(row.text(4));
+  version.model = row.text(4);
+  version.removed = is_removed(version.model);
+  if (version.removed) version.model = name_before_removal(version.model);
   version.number = static_cast<int>(row.integer(5));
   version.created_ms = row.integer(6);
   return version;
@@ -154,25 +155,12 @@ std::vector<VersionRecord> Registry::all_versions() const {
   return found;
 }
 
-std::vector<VersionLink> Registry::version_links() const {
-  Query rows(*db_,
-             "SELECT hash, parent_hash, versions.model, operation_id, command = 'merge' FROM versions "
-             "LEFT JOIN operations ON operations.id = operation_id ORDER BY operation_id, versions.model, number");
-  std::vector<VersionLink> found;
-  while (rows.next()) {
-    const std::string model = rows.text(2);
-    found.push_back({rows.text(0), rows.text(1), name_before_removal(model), rows.integer(3), is_removed(model),
-                     rows.integer(4) != 0});
-  }
-  return found;
-}
-
 std::vector<ModelMove> Registry::model_moves() const {
   Query rows(
       *db_,
       "SELECT id, command, model, version_before, version_after FROM operations WHERE version_before IS NOT NULL "
-      "AND version_after IS NOT NULL AND version_before <> version_after AND NOT EXISTS "
-      "(SELECT 1 FROM versions WHERE hash = version_after AND operation_id = operations.id) ORDER BY id");
+      "AND version_after IS NOT NULL AND version_before <> version_after "
+      "AND id NOT IN (SELECT operation_id FROM versions) ORDER BY id");
   std::vector<ModelMove> found;
   while (rows.next()) {
     found.push_back({rows.integer(0), rows.text(1), rows.text(2), rows.text(3), rows.text(4)});

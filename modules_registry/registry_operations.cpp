@@ -130,6 +130,14 @@ std::vector<OperationRecord> Registry::operations(int limit) const {
   return found;
 }
 
+std::vector<std::int64_t> Registry::operations_of(const std::string& command) const {
+  Query rows(*db_, "SELECT id FROM operations WHERE command = ? ORDER BY id");
+  rows.bind(command);
+  std::vector<std::int64_t> ids;
+  while (rows.next()) ids.push_back(rows.integer(0));
+  return ids;
+}
+
 OperationRecord Registry::running_operation(std::int64_t id) const {
   OperationRecord found = operation(id);
   if (found.outcome == Outcome::running) return found;

@@ -120,7 +120,7 @@ void add_shifts(ordered_json& data, const Registry& registry, const VersionGraph
                       {"task", task},
                       {"divergence", shift.divergence},
                       {"leak", shift.leak},
-                      {"losses", losses_of_both(registry, row.parents.front().hash, row.version.hash, task)}});
+                      {"losses", losses_of_both(registry, row.parents.front()->hash, row.version.hash, task)}});
     } catch (const Error&) {
       continue;  // a version that has no layer in common with its parent can't be compared with it
     }

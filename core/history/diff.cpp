@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "core/formats/parameter_names.h"
@@ -23,6 +24,7 @@ json parse_config(const std::string& text) {
 }
 
 std::vector<ConfigChange> config_changes(const Manifest& before, const Manifest& after) {
+  if (before.config_json == after.config_json) return {};
   const json old_config = parse_config(before.config_json), new_config = parse_config(after.config_json);
   const auto field = [](const json& config, const std::string& name) {
     return config.contains(name) ? config[name].dump() : std::string();
@@ -125,21 +127,26 @@ std::string router_name(std::size_t layer, Kind kind) {
   return names::bank(static_cast<std::int64_t>(layer), kind);
 }
 
-std::map<std::string, std::string> router_objects(const Manifest& manifest) {
-  std::map<std::string, std::string> objects;
-  for (std::size_t layer = 0; layer < manifest.layers.size(); ++layer) {
+/// Names of those that differ or that one version lacks, in the order of the names.
+std::vector<std::string> changed_routers(const Manifest& before, const Manifest& after) {
+  const std::size_t fewest = std::min(before.layers.size(), after.layers.size());
+  const std::size_t most = std::max(before.layers.size(), after.layers.size());
+  std::vector<std::string> changed;
+  for (std::size_t l = 0; l < most; ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
-      objects[router_name(layer, kind)] = manifest.layers[layer].router(kind);
+      const bool same = l < fewest && before.layers[l].router(kind) == after.layers[l].router(kind);
+      if (!same) changed.push_back(router_name(l, kind));
     }
   }
-  return objects;
+  std::sort(changed.begin(), changed.end());
+  return changed;
 }
 
 struct Place {
   int layer;
   Kind kind;
   std::int64_t index;
-  ManifestModule module;
+  const ManifestModule& module;
 };
 
 bool is_same_bank(const Manifest& one, const Manifest& other, std::size_t layer, Kind kind) {
@@ -168,9 +175,9 @@ void compare_modules(const Manifest& before, const Manifest& after, VersionDiff&
       diff.same_modules += static_cast<std::int64_t>(after.layers[layer].modules(kind).size());
     }
   }
-  std::map<std::string, Place> later;
+  std::unordered_map<std::string_view, Place> later;
   for (const Place& place : places_of(after, before)) later.emplace(place.module.uid, place);
-  std::set<std::string> known;
+  std::unordered_set<std::string_view> known;
   for (const Place& old : places_of(before, after)) {
     known.insert(old.module.uid);
     ModuleChange change{old.module.uid, old.layer, old.kind, old.index};
@@ -236,7 +243,7 @@ VersionDiff compare(const Manifest& before, const Manifest& after, const ObjectS
   diff.config = config_changes(before, after);
   diff.tokenizer = before.tokenizer_object != after.tokenizer_object;
   compare_parts(before, after, store, diff);
-  diff.routers = changed_names(router_objects(before), router_objects(after));
+  diff.routers = changed_routers(before, after);
   diff.old_routers = diff.routers;
   compare_modules(before, after, diff);
   return diff;
@@ -258,11 +265,13 @@ VersionDiff diff_versions(const Manifest& before, const Manifest& after) {
   return compare(before, after, nullptr);
 }
 
-VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after) {
+VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after,
+                          const std::set<std::pair<int, Kind>>& changed_routers) {
   VersionDiff diff = compare(before, after, &registry.objects());
   for (std::size_t l = 0; l < std::min(before.layers.size(), after.layers.size()); ++l) {
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       if (before.layers[l].router(kind) == after.layers[l].router(kind)) continue;
+      if (changed_routers.contains({static_cast<int>(l), kind})) continue;
       if (agree(registry.objects(), before.layers[l], after.layers[l], kind)) {
         std::erase(diff.old_routers, router_name(l, kind));
       }

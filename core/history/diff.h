@@ -1,6 +1,8 @@
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "modules_registry/registry.h"
@@ -67,7 +69,9 @@ std::vector<std::string> new_objects(const Manifest& before, const Manifest& aft
 VersionDiff diff_versions(const Manifest& before, const Manifest& after);
 
 /// The same with objects at hand: bytes of private parts, and a router whose object only has rows for other modules
-/// more or less is none of `old_routers`. One that can't be read counts as changed.
-VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after);
+/// more or less is none of `old_routers`. One that can't be read counts as changed, and so do those of these layers and
+/// kinds, which are not read.
+VersionDiff diff_versions(const Registry& registry, const Manifest& before, const Manifest& after,
+                          const std::set<std::pair<int, Kind>>& changed_routers = {});
 
 }  // namespace mformer
