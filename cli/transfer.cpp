@@ -104,11 +104,18 @@ void report_transfer(const char* command, const TransferFlags& flags, const std:
                                        {"versions", versions},
                                        {"objects", done.objects},
                                        {"bytes", done.bytes},
+                                       {"measurements", done.measurements},
+                                       {"different_measurements", done.decision.different},
                                        {"tags", tags_json(done.tags)}});
     report.text() << terminal::printable(done.model) << ": " << outcome_text(done, flags.dry_run);
     if (done.decision.arrival != Arrival::same && done.decision.arrival != Arrival::behind) {
       report.text() << "; " << terminal::format_counted(versions, "new version") << ", "
                     << terminal::format_counted(done.objects, "object") << " (" << size_text(done.bytes) << ')';
+    }
+    if (done.measurements > 0) report.text() << "; " << terminal::format_counted(done.measurements, "measurement");
+    if (done.decision.different > 0) {
+      report.text() << "; " << terminal::format_counted(done.decision.different, "score")
+                    << " with another value there, which stays";
     }
     report.text() << '\n';
     for (const TagArrival& tag : done.tags) report.text() << tag_text(tag, flags.dry_run) << '\n';

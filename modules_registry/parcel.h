@@ -48,4 +48,10 @@ struct Parcel {
   std::map<std::string, std::int64_t> sizes;  ///< bytes of each object, as the other end says
 };
 
+/// What became of a parcel.
+struct Adopted {
+  VersionRecord current;          ///< where the model stands now; nothing where only measurements came
+  std::int64_t measurements = 0;  ///< scores and looks at the routing that were missing here
+};
+
 }  // namespace mformer

@@ -218,6 +218,13 @@ struct Measured {
   std::int64_t operation_id = 0;  ///< the operation that did; 0 if none
 };
 
+/// A look at what a task sends each module of a version.
+struct RoutingLook {
+  std::string version;  ///< hash
+  std::string task;
+  Measured on;
+};
+
 /// One measured number.
 struct Score {
   std::string version;  ///< version hash

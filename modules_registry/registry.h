@@ -261,10 +261,13 @@ class Registry {
   /// Takes over what is not known yet of a parcel whose objects are all in the store, points `model` (made if `seen`,
   /// what the caller saw it point to, is "") to its current version, and ends the operation as done: all in one
   /// transaction. Versions keep their hashes, modules and operations their uids; of tasks with the same data come the
-  /// measurements that are missing here. Returns the version. Throws Error, and changes nothing, if a version is not
-  /// what its hash says, anything that it names is missing, or another command has moved the model.
-  VersionRecord adopt(std::int64_t operation_id, const Parcel& parcel, const std::string& model,
-                      const std::string& seen, const std::string& message);
+  /// measurements that are missing here. Throws Error, and changes nothing, if a version is not what its hash says,
+  /// anything that it names is missing, or another command has moved the model.
+  Adopted adopt(std::int64_t operation_id, const Parcel& parcel, const std::string& model, const std::string& seen,
+                const std::string& message);
+  /// Takes over only the measurements of a parcel, of versions that are here, and ends the operation as done: in one
+  /// transaction.
+  Adopted adopt_measurements(std::int64_t operation_id, const Parcel& parcel, const std::string& message);
 
   // ---- Modules ----------------------------------------------------------------------------------------------------
 
@@ -317,6 +320,8 @@ class Registry {
   std::vector<RoutingStat> routing_stats(const std::string& version, const std::string& task, const Measured& on) const;
   /// On what there are statistics of a version and task, in the order in which they were recorded.
   std::vector<Measured> routings(const std::string& version, const std::string& task) const;
+  /// The same of all versions and tasks.
+  std::vector<RoutingLook> routings() const;
 
   /// Replaces the score of the same (version, task, split, metric, part, token limit). The value must be finite.
   void put_score(const Score& score);
@@ -377,7 +382,7 @@ class Registry {
   void require_idle(std::int64_t own, Thing thing, const std::string& name) const;
   void put_path(const std::string& task, const std::string& kept);
   void write_version(const Manifest& manifest, const VersionRecord& made);
-  void adopt_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations);
+  void take_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations, Adopted& adopted);
   void insert_task(const TaskRecord& task, const std::string& known, bool replace);
   void set_aside(const NameChange& change);
   void free_removed(bool dry_run, std::int64_t grace_ms, GcResult& result);

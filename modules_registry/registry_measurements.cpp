@@ -96,6 +96,18 @@ std::vector<Measured> Registry::routings(const std::string& version_hash, const 
   return found;
 }
 
+std::vector<RoutingLook> Registry::routings() const {
+  Query rows(*db_,
+             "SELECT versions.hash, name, split, token_limit, coalesce(routings.operation_id, 0) FROM routings "
+             "JOIN versions ON versions.id = version_id JOIN tasks ON tasks.id = task_id "
+             "WHERE instr(name, ' (removed ') = 0 ORDER BY routings.id");
+  std::vector<RoutingLook> found;
+  while (rows.next()) {
+    found.push_back({rows.text(0), rows.text(1), {rows.text(2), rows.integer(3), rows.integer(4)}});
+  }
+  return found;
+}
+
 std::vector<RoutingStat> Registry::stats_of_routing(std::int64_t routing) const {
   Query rows(*db_,
              "SELECT layer, kind, module_uid, slots, gate_mass, weighted_output_norm, tokens FROM routings "

@@ -18,7 +18,8 @@ using IdsByUid = std::map<std::string, std::int64_t>;
 std::int64_t id_of_operation(const IdsByUid& ids, const std::string& uid) {
   const auto found = ids.find(uid);
   if (found != ids.end()) return found->second;
-  throw Error("what came names operation " + uid + ", which did not come with it", "");
+  throw Error("what came names operation " + uid + ", which did not come with it",
+              "it is damaged, or was changed where it comes from: take it from another copy");
 }
 
 /// What made the parcel's versions and modules, and measured what is taken over of it.
@@ -132,12 +133,13 @@ bool Registry::has_version(const std::string& hash) const {
   return row.next();
 }
 
-VersionRecord Registry::adopt(std::int64_t operation_id, const Parcel& parcel, const std::string& model_name,
-                              const std::string& seen, const std::string& message) {
+Adopted Registry::adopt(std::int64_t operation_id, const Parcel& parcel, const std::string& model_name,
+                        const std::string& seen, const std::string& message) {
   for (const ParcelVersion& arrived : parcel.versions) {
     const VersionRecord& version = arrived.version;
     if (version_hash(arrived.manifest, version.parent, arrived.operation_uid) == version.hash) continue;
-    throw Error("version " + version.hash + " is not what its hash says: nothing was taken over", "");
+    throw Error("version " + version.hash + " is not what its hash says: nothing was taken over",
+                "it is damaged, or was changed where it comes from: take it from another copy");
   }
   objects_.flush();  // before the transaction, so that others need not wait for the disk
   WriteTransaction transaction(*db_);
@@ -168,15 +170,31 @@ VersionRecord Registry::adopt(std::int64_t operation_id, const Parcel& parcel, c
   const VersionRecord current = version(parcel.current);  // throws if unknown
   Query(*db_, "UPDATE models SET current_version = ? WHERE name = ?").bind(current.hash, model_name).run();
   Query(*db_, "INSERT OR IGNORE INTO settings VALUES ('current_model', ?)").bind(model_name).run();
-  adopt_measurements(parcel, operations);
+  Adopted adopted{current};
+  take_measurements(parcel, operations, adopted);
   end_operation(operation_id, Outcome::done, message, current.hash);
   transaction.commit();
   running_.erase(operation_id);
-  return current;
+  return adopted;
+}
+
+Adopted Registry::adopt_measurements(std::int64_t operation_id, const Parcel& parcel, const std::string& message) {
+  WriteTransaction transaction(*db_);
+  running_operation(operation_id);
+  const Parcel measured{"", "", parcel.operations, {}, {}, parcel.scores, parcel.stats, {}};
+  const IdsByUid operations = adopt_operations(*db_, measured, needed_operations(measured, tasks_by_content(*this)));
+  link_operations(*db_, measured);
+  Adopted adopted;
+  take_measurements(measured, operations, adopted);
+  end_operation(operation_id, Outcome::done, message, "");
+  transaction.commit();
+  running_.erase(operation_id);
+  return adopted;
 }
 
 /// Of tasks whose data is the same here; what was measured here stays. Inside the caller's transaction.
-void Registry::adopt_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations) {
+void Registry::take_measurements(const Parcel& parcel, const std::map<std::string, std::int64_t>& operations,
+                                 Adopted& adopted) {
   const std::map<std::string, std::string> names = tasks_by_content(*this);
   const auto id_of = [&](const std::string& uid) { return uid.empty() ? 0 : id_of_operation(operations, uid); };
   for (const ParcelScore& arrived : parcel.scores) {
@@ -190,7 +208,9 @@ void Registry::adopt_measurements(const Parcel& parcel, const std::map<std::stri
       is_known = is_known || (own.split == score.split && own.metric == score.metric && own.part == score.part &&
                               own.token_limit == score.token_limit);
     }
-    if (!is_known) put_score(score);
+    if (is_known) continue;
+    put_score(score);
+    ++adopted.measurements;
   }
   for (const ParcelStats& stats : parcel.stats) {
     const auto task = names.find(stats.task_content);
@@ -199,6 +219,7 @@ void Registry::adopt_measurements(const Parcel& parcel, const std::map<std::stri
     Measured on = stats.on;
     on.operation_id = id_of(stats.operation_uid);
     put_routing_stats(stats.version, task->second, stats.rows, on);
+    ++adopted.measurements;
   }
 }
 

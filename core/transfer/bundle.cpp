@@ -1,10 +1,11 @@
 #include "core/transfer/bundle.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <set>
 
+#include "core/transfer/bundle_scan.h"
+#include "core/transfer/measurements.h"
 #include "core/transfer/parcel_json.h"
 #include "core/transfer/wire.h"
 #include "modules_registry/error.h"
@@ -15,9 +16,7 @@ namespace mformer {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
-constexpr std::string_view kMagic = "mformer bundle 1\n";
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 std::vector<std::string> all_or(Source& source, const std::vector<std::string>& models) {
@@ -25,7 +24,7 @@ std::vector<std::string> all_or(Source& source, const std::vector<std::string>& 
 }
 
 struct Contents {
-  json models = json::array();
+  std::vector<BundledModel> models;
   std::set<std::string> objects;
   BundleSize size;
 };
@@ -34,16 +33,17 @@ Contents contents_of(Source& source, const std::vector<std::string>& models) {
   Contents contents;
   std::set<std::string> versions;
   for (const std::string& name : all_or(source, models)) {
-    const Offer offer = source.offer(name);
+    Offer offer = source.offer(name);
+    offer.measured.clear();          // what there is the parcels say
     std::vector<std::string> fresh;  // each version once, with the first model that has it
     for (const std::string& version : offer.versions) {
       if (versions.insert(version).second) fresh.push_back(version);
     }
-    const Parcel parcel = source.parcel(offer, fresh);
+    Parcel parcel = source.parcel(offer, fresh, {});
     for (const auto& [hash, bytes] : parcel.sizes) {
       if (contents.objects.insert(hash).second) contents.size.bytes += bytes;
     }
-    contents.models.push_back({{"offer", to_json(offer)}, {"parcel", to_json(parcel)}});
+    contents.models.push_back({std::move(offer), std::move(parcel)});
     ++contents.size.models;
   }
   contents.size.versions = static_cast<std::int64_t>(versions.size());
@@ -51,94 +51,17 @@ Contents contents_of(Source& source, const std::vector<std::string>& models) {
   return contents;
 }
 
-[[noreturn]] void fail_bundle(const fs::path& file, const std::string& what) {
-  throw Error("'" + file.string() + "' is no whole bundle: " + what,
-              "make it again with mformer bundle, or copy it again; nothing was taken over");
+/// The same pieces each time.
+void write_index(const std::vector<BundledModel>& models, const TextSink& sink) {
+  sink("{\"models\":[");
+  for (const char* before = ""; const BundledModel& known : models) {
+    sink(before + std::string("{\"offer\":") + text_of_row(to_json(known.offer)) + ",\"parcel\":");
+    write_parcel(known.parcel, sink);
+    sink("}");
+    before = ",";
+  }
+  sink("]}");
 }
-
-/// The same, if it is a file: to open a pipe would wait for whoever writes it.
-const fs::path& regular(const fs::path& file) {
-  std::error_code error;
-  if (fs::is_regular_file(file, error)) return file;
-  throw Error("can't read '" + file.string() + "'", "name a bundle, or the folder of a workspace");
-}
-
-/// Reads a bundle from its beginning to its end, and sums all up.
-class Scan {
- public:
-  Scan(const fs::path& file, const Watcher& watcher)
-      : file_(file), watcher_(watcher), in_(regular(file), std::ios::binary) {
-    std::error_code error;
-    total_ = static_cast<std::int64_t>(fs::file_size(file, error));
-    if (error || !in_) {
-      throw Error("can't read '" + file.string() + "'", "name a bundle, or the folder of a workspace");
-    }
-  }
-
-  std::int64_t at() const { return at_; }
-  [[noreturn]] void fail(const std::string& what) const { fail_bundle(file_, what); }
-
-  std::string line() {
-    std::string text;
-    while (text.size() < 128) {
-      char next = 0;
-      if (!in_.get(next)) fail("it is cut off");
-      ++at_;
-      text += next;
-      if (next == '\n') break;
-    }
-    if (text.empty() || text.back() != '\n') fail("it has a line that is too long");
-    return text;
-  }
-  void add(std::string_view text) { sum_.update(as_bytes(text)); }
-
-  /// What some() gives from now on: so many bytes.
-  void begin(std::int64_t size) {
-    if (size > total_ - at_) fail("it is cut off");
-    left_ = size;
-  }
-  /// As many of those as fit, or 0 at their end.
-  std::size_t some(std::span<std::byte> piece) {
-    const auto count = static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(piece.size())));
-    if (count == 0) return 0;
-    if (!in_.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(count))) fail("it is cut off");
-    sum_.update(piece.first(count));
-    at_ += static_cast<std::int64_t>(count);
-    left_ -= static_cast<std::int64_t>(count);
-    if (watcher_.stops()) throw StoppedError("reading the bundle was stopped", "");
-    watcher_.tell("check the bundle", at_, total_);
-    return count;
-  }
-  void pass_over() {
-    std::vector<std::byte> piece(kPiece);
-    while (some(piece) > 0) continue;
-  }
-  void bytes(std::int64_t size, const std::function<void(Bytes)>& take) {
-    std::vector<std::byte> piece(kPiece);
-    begin(size);
-    while (const std::size_t count = some(piece)) take(Bytes(piece).first(count));
-  }
-
-  void end(const std::string& line) {
-    if (line != "end " + sum_.finish_hex() + '\n') fail("its checksum is another, so bytes of it changed");
-    if (at_ != total_) fail("something follows its end");
-  }
-
-  std::int64_t number(std::string_view digits) const {
-    std::int64_t value = -1;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() || value < 0)
-      fail("a size in it is none");
-    return value;
-  }
-
- private:
-  const fs::path& file_;
-  const Watcher& watcher_;
-  std::ifstream in_;
-  std::int64_t at_ = 0, total_ = 0, left_ = 0;
-  Sha256 sum_;
-};
 
 }  // namespace
 
@@ -162,9 +85,17 @@ std::int64_t write_bundle(Source& source, const std::vector<std::string>& models
       size += static_cast<std::int64_t>(bytes.size());
     };
     const auto write_text = [&](const std::string& text) { write(as_bytes(text)); };
-    const std::string index = json{{"models", contents.models}}.dump(-1, ' ', false, json::error_handler_t::replace);
-    write_text(std::string(kMagic) + "text " + std::to_string(index.size()) + '\n');
-    write_text(index);
+    std::size_t length = 0;
+    write_index(contents.models, [&length](std::string_view piece) { length += piece.size(); });
+    write_text(std::string(kBundleBegins) + "text " + std::to_string(length) + '\n');
+    std::string waiting;
+    write_index(contents.models, [&](std::string_view piece) {
+      waiting += piece;
+      if (waiting.size() < kPiece) return;
+      write_text(waiting);
+      waiting.clear();
+    });
+    write_text(waiting);
     source.objects({contents.objects.begin(), contents.objects.end()}, [&](const std::string& hash, std::int64_t bytes,
                                                                            const ObjectStore::Reader& read) {
       write_text("object " + hash + ' ' + std::to_string(bytes) + '\n');
@@ -172,7 +103,7 @@ std::int64_t write_bundle(Source& source, const std::vector<std::string>& models
       Sha256 own;
       for (std::int64_t left = bytes; left > 0;) {
         if (watcher.should_stop && watcher.should_stop()) {
-          throw StoppedError("writing the bundle was stopped; there is none", "");
+          throw StoppedError("writing the bundle was stopped; there is none", "the same again begins anew");
         }
         const auto wanted = std::min<std::int64_t>(left, static_cast<std::int64_t>(kPiece));
         const std::size_t count = read(std::span(piece).first(static_cast<std::size_t>(wanted)));
@@ -192,9 +123,9 @@ std::int64_t write_bundle(Source& source, const std::vector<std::string>& models
 }
 
 BundleSource::BundleSource(fs::path file, const Watcher& watcher) : file_(std::move(file)) {
-  Scan scan(file_, watcher);
-  if (std::string line = scan.line(); line != kMagic) scan.fail("it does not begin as one");
-  scan.add(kMagic);
+  BundleScan scan(file_, watcher);
+  if (std::string line = scan.line(); line != kBundleBegins) scan.fail("it does not begin as one");
+  scan.add(kBundleBegins);
   std::string line = scan.line();
   if (!line.starts_with("text ")) scan.fail("it has no index");
   scan.add(line);
@@ -238,11 +169,25 @@ const BundledModel& BundleSource::model(const std::string& name) const {
 }
 
 Offer BundleSource::offer(const std::string& name) {
-  return model(name).offer;
+  Offer offer = model(name).offer;
+  const std::set<std::string> versions(offer.versions.begin(), offer.versions.end());
+  MeasurementMarks marks;
+  for (const BundledModel& known : models_) {
+    for (const auto& [score, by] : known.parcel.scores) {
+      if (versions.contains(score.version)) marks.add(score.version, score.task, mark_of(score));
+    }
+    for (const ParcelStats& stats : known.parcel.stats) {
+      if (versions.contains(stats.version)) marks.add(stats.version, stats.task_content, mark_of(stats.on));
+    }
+  }
+  offer.measured = marks.list();
+  return offer;
 }
 
 /// A version comes with the first model that has it, so that what is wanted is looked for in all.
-Parcel BundleSource::parcel(const Offer& offer, const std::vector<std::string>& want) {
+Parcel BundleSource::parcel(const Offer& offer, const std::vector<std::string>& want,
+                            const std::vector<Measurements>& measured) {
+  const MeasurementMarks some(measured);
   const std::set<std::string> wanted(want.begin(), want.end());
   Parcel parcel{offer.model, offer.current, {}, {}, {}, {}, {}, {}};
   std::map<std::string, const ParcelVersion*> versions;
@@ -252,10 +197,15 @@ Parcel BundleSource::parcel(const Offer& offer, const std::vector<std::string>& 
     parcel.operations.insert(parcel.operations.end(), from.operations.begin(), from.operations.end());
     parcel.modules.insert(parcel.modules.end(), from.modules.begin(), from.modules.end());
     for (const ParcelScore& arrived : from.scores) {
-      if (wanted.contains(arrived.score.version)) parcel.scores.push_back(arrived);
+      const Score& score = arrived.score;
+      if (wanted.contains(score.version) || some.has(score.version, score.task, mark_of(score))) {
+        parcel.scores.push_back(arrived);
+      }
     }
     for (const ParcelStats& stats : from.stats) {
-      if (wanted.contains(stats.version)) parcel.stats.push_back(stats);
+      if (wanted.contains(stats.version) || some.has(stats.version, stats.task_content, mark_of(stats.on))) {
+        parcel.stats.push_back(stats);
+      }
     }
   }
   for (const std::string& hash : want) {

@@ -25,7 +25,8 @@ class BundleSource : public Source {
   BundleSource(std::filesystem::path file, const Watcher& watcher);
   std::vector<std::string> models() override;
   Offer offer(const std::string& model) override;
-  Parcel parcel(const Offer& offer, const std::vector<std::string>& want) override;
+  Parcel parcel(const Offer& offer, const std::vector<std::string>& want,
+                const std::vector<Measurements>& measured) override;
   void objects(const std::vector<std::string>& hashes, const TakeObject& take) override;
 
  private:

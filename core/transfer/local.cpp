@@ -1,12 +1,8 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/transfer/measurements.h"
 #include "core/transfer/transfer.h"
 #include "modules_registry/error.h"
 
@@ -25,29 +21,6 @@ std::vector<std::string> made_from(const Registry& registry, const VersionRecord
   if (registry.has_version(merged)) from.push_back(merged);  // it may have lain in another workspace
   return from;
 }
-
-class OpenFile {
- public:
-  explicit OpenFile(const std::filesystem::path& path)
-      : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (descriptor_ < 0) throw_file_error("read", path, errno);
-  }
-  ~OpenFile() { ::close(descriptor_); }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  std::size_t read(std::span<std::byte> bytes) {
-    while (true) {
-      const ssize_t count = ::read(descriptor_, bytes.data(), bytes.size());
-      if (count >= 0) return static_cast<std::size_t>(count);
-      if (errno != EINTR) throw_file_error("read", path_, errno);
-    }
-  }
-
- private:
-  std::filesystem::path path_;
-  int descriptor_;
-};
 
 bool has_model(const Registry& registry, const std::string& name) {
   const auto models = registry.models();
@@ -110,80 +83,13 @@ std::set<std::string> objects_of(const Parcel& parcel) {
   return hashes;
 }
 
-// ---- Source ---------------------------------------------------------------------------------------------------------
-
-std::vector<std::string> LocalSource::models() {
-  std::vector<std::string> names;
-  for (const ModelRecord& model : registry_.models()) names.push_back(model.name);
-  return names;
-}
-
-Offer LocalSource::offer(const std::string& model) {
-  const std::string current = registry_.model(model).current_version;
-  Offer offer{model, current, ancestry(registry_, current), {}};
-  for (const TagRecord& tag : registry_.tags()) {
-    if (contains(offer.versions, tag.version)) offer.tags.emplace(tag.name, tag.version);
-  }
-  return offer;
-}
-
-Parcel LocalSource::parcel(const Offer& offer, const std::vector<std::string>& want) {
-  Parcel parcel{offer.model, offer.current, {}, {}, {}, {}, {}, {}};
-  std::map<std::int64_t, std::string> uids;  // of operations that go along
-  const std::string identity = registry_.identity();
-  const auto uid_of = [&](std::int64_t id) {
-    if (const auto known = uids.find(id); known != uids.end()) return known->second;
-    OperationRecord operation = registry_.operation(id);
-    if (operation.origin.empty()) operation.origin = identity;
-    parcel.operations.push_back(operation);
-    return uids[id] = operation.uid;
-  };
-  // One that still runs could not be told the end of.
-  const auto measured_by = [&](std::int64_t id) {
-    return id == 0 || registry_.operation(id).outcome == Outcome::running ? "" : uid_of(id);
-  };
-  std::map<std::string, std::string> contents;
-  for (const TaskRecord& task : registry_.tasks()) contents.emplace(task.name, task.content_hash);
-  std::set<std::string> modules;
-  for (const std::string& hash : want) {
-    const VersionRecord version = registry_.version(hash);
-    parcel.versions.push_back({version, uid_of(version.operation_id), registry_.manifest(hash)});
-    for (const ModuleRecord& module : registry_.modules(hash)) {
-      if (modules.insert(module.uid).second) parcel.modules.push_back({module, uid_of(module.born_operation)});
-    }
-    for (Score score : registry_.scores(hash)) {
-      const auto content = contents.find(score.task);
-      if (content == contents.end()) continue;
-      score.task = content->second;
-      parcel.scores.push_back({score, measured_by(score.operation_id)});
-    }
-    for (const auto& [task, content] : contents) {
-      for (const Measured& on : registry_.routings(hash, task)) {
-        parcel.stats.push_back(
-            {hash, content, registry_.routing_stats(hash, task, on), on, measured_by(on.operation_id)});
-      }
-    }
-  }
-  for (const std::string& hash : objects_of(parcel)) parcel.sizes[hash] = registry_.objects().size(hash);
-  return parcel;
-}
-
-void LocalSource::objects(const std::vector<std::string>& hashes, const TakeObject& take) {
-  for (const std::string& hash : hashes) {
-    const std::int64_t size = registry_.objects().size(hash);
-    OpenFile file(registry_.objects().path(hash));
-    take(hash, size, [&](std::span<std::byte> bytes) { return file.read(bytes); });
-  }
-}
-
-// ---- Target ---------------------------------------------------------------------------------------------------------
-
 Decision LocalTarget::decide(const Offer& offer, bool may_keep_beside) {
   Decision decision{Arrival::made, offer.model, "", {}, {}};
   if (registry_ == nullptr) {
     decision.want = offer.versions;
   } else {
     decide_model(offer, may_keep_beside, decision);
+    decide_measurements(*registry_, offer.measured, decision);
   }
   for (const auto& [name, version] : offer.tags) {
     if (registry_ != nullptr && has_tag(*registry_, name) && registry_->tag(name).version == version) continue;
@@ -244,12 +150,12 @@ std::vector<std::string> LocalTarget::missing(const Parcel& parcel) {
   return hashes;
 }
 
-VersionRecord LocalTarget::receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) {
+Adopted LocalTarget::receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) {
   constexpr std::int64_t at_once = std::int64_t{1} << 28;  // bytes whose names wait for each other
   if (session_ == nullptr) throw Error("this workspace was opened for reading only");
   Registry& registry = session_->registry;
   ObjectStore& store = registry.objects();
-  VersionRecord current;
+  Adopted adopted;
   run_operation(*session_, decision.into, {}, [&](std::int64_t operation) {
     std::vector<std::string> missing;
     for (const std::string& hash : objects_of(parcel)) {
@@ -270,11 +176,22 @@ VersionRecord LocalTarget::receive(const Decision& decision, const Parcel& parce
       }
       throw;
     }
-    current = registry.adopt(operation, parcel, decision.into, decision.seen,
+    adopted = registry.adopt(operation, parcel, decision.into, decision.seen,
                              std::string(to_string(decision.arrival)) + ", " + std::to_string(parcel.versions.size()) +
                                  " versions of " + parcel.model);
   });
-  return current;
+  return adopted;
+}
+
+std::int64_t LocalTarget::receive_measurements(const Parcel& parcel) {
+  if (session_ == nullptr) throw Error("this workspace was opened for reading only");
+  Adopted adopted;
+  run_operation(*session_, "", {}, [&](std::int64_t operation) {
+    adopted = session_->registry.adopt_measurements(
+        operation, parcel,
+        std::to_string(parcel.scores.size() + parcel.stats.size()) + " measurements of " + parcel.model);
+  });
+  return adopted.measurements;
 }
 
 }  // namespace mformer

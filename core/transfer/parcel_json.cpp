@@ -4,6 +4,8 @@
 #include <set>
 
 #include "core/transfer/json_fields.h"
+#include "core/transfer/json_rows.h"
+#include "modules_registry/error.h"
 
 namespace mformer {
 namespace {
@@ -194,84 +196,50 @@ ParcelStats stats_of(const json& object) {
 }
 
 template <class T>
-json rows_of(const std::vector<T>& records) {
-  json rows = json::array();
-  for (const T& record : records) rows.push_back(to_json(record));
-  return rows;
+void write_rows(const char* field, const std::vector<T>& records, const TextSink& sink) {
+  sink(std::string(",\"") + field + "\":[");
+  for (const char* before = ""; const T& record : records) {
+    sink(before + text_of_row(to_json(record)));
+    before = ",";
+  }
+  sink("]");
 }
 
 }  // namespace
 
-std::vector<std::string> hashes_of(const json& rows) {
-  if (!rows.is_array()) fail_form("a list of hashes is none");
-  std::vector<std::string> hashes;
-  for (const json& row : rows) hashes.push_back(hash_of(row));
-  return hashes;
+std::string text_of_row(const json& row) {
+  return row.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-json to_json(const Offer& offer) {
-  return {{"model", offer.model}, {"current", offer.current}, {"versions", offer.versions}, {"tags", offer.tags}};
+void write_parcel(const Parcel& parcel, const TextSink& sink) {
+  sink("{\"model\":" + text_of_row(parcel.model) + ",\"current\":" + text_of_row(parcel.current));
+  write_rows("operations", parcel.operations, sink);
+  write_rows("modules", parcel.modules, sink);
+  write_rows("versions", parcel.versions, sink);
+  write_rows("scores", parcel.scores, sink);
+  write_rows("statistics", parcel.stats, sink);
+  sink(",\"sizes\":" + text_of_row(parcel.sizes) + '}');
 }
 
-Offer offer_of(const json& object) {
-  return offer_of(object, hashes_of(member(object, "versions")));
-}
-
-Offer offer_of(const json& object, std::vector<std::string> offered) {
-  Offer offer{name_of(member(object, "model"), "model"), hash_of(member(object, "current")), std::move(offered), {}};
-  if (!object.contains("tags")) return offer;  // of an older program
-  if (!object["tags"].is_object()) fail_form("'tags' is none");
-  const std::set<std::string> versions(offer.versions.begin(), offer.versions.end());
-  for (const auto& [name, hash] : object["tags"].items()) {
-    if (!versions.contains(hash_of(hash))) fail_form("a tag is of no version of the model");
-    offer.tags.emplace(name_of(name, "tag"), hash);
-  }
-  return offer;
-}
-
-json to_json(const Decision& decision) {
-  json tags = json::array();
-  for (const TagArrival& tag : decision.tags) tags.push_back({tag.name, tag.version, tag.there});
-  return {{"arrival", to_string(decision.arrival)},
-          {"into", decision.into},
-          {"seen", decision.seen},
-          {"want", decision.want},
-          {"tags", std::move(tags)}};
-}
-
-Decision decision_of(const json& object) {
-  Decision decision{arrival_from_string(text(object, "arrival")),
-                    name_of(member(object, "into"), "model"),
-                    hash_of(member(object, "seen"), true),
-                    hashes_of(member(object, "want")),
-                    {}};
-  if (!object.contains("tags")) return decision;  // of an older program
-  for (const json& row : list(object, "tags")) {
-    decision.tags.push_back({name_of(item(row, 0), "tag"), hash_of(item(row, 1)), text_of(item(row, 2))});
-  }
-  return decision;
-}
-
-json to_json(const Parcel& parcel) {
-  return {{"model", parcel.model},
-          {"current", parcel.current},
-          {"operations", rows_of(parcel.operations)},
-          {"modules", rows_of(parcel.modules)},
-          {"versions", rows_of(parcel.versions)},
-          {"scores", rows_of(parcel.scores)},
-          {"sizes", parcel.sizes},
-          {"statistics", rows_of(parcel.stats)}};
-}
-
-Parcel parcel_of(const json& object) {
+Parcel read_parcel(const std::function<std::size_t(std::span<char>)>& more) {
   Parcel parcel;
-  for (const char* field : {"model", "current"}) add_to_parcel(parcel, field, "", member(object, field));
-  for (const char* field : {"operations", "modules", "versions", "scores", "statistics"}) {
-    for (const json& row : list(object, field)) add_to_parcel(parcel, field, "", row);
-  }
-  const json& sizes = member(object, "sizes");
-  if (!sizes.is_object()) fail_form("'sizes' is none");
-  for (const auto& [hash, size] : sizes.items()) add_to_parcel(parcel, "sizes", hash, size);
+  std::set<std::string> seen;
+  RowReading reading{{"", "/sizes"},
+                     {},
+                     [&](const std::string& path, const std::string& name, const json& row) {
+                       add_to_parcel(parcel, path.empty() ? name : path.substr(1), name, row);
+                       if (path.empty()) seen.insert(name);
+                     },
+                     [&](const std::string& path) { seen.insert(path.empty() ? "" : path.substr(1)); },
+                     "what came of a model",
+                     "is mformer at the other end of the same version?"};
+  for (const char* list : kParcelLists) reading.arrays.insert(std::string("/") + list);
+  read_rows(more, reading);
+  const auto require = [&](const char* part) {
+    if (!seen.contains(part)) throw Error(reading.what + " has no '" + part + "'", reading.hint);
+  };
+  for (const char* part : {"", "model", "current", "sizes"}) require(part);
+  for (const char* list : kParcelLists) require(list);
   return parcel;
 }
 

@@ -14,7 +14,8 @@ class RemoteSource : public Source {
   explicit RemoteSource(Wire& wire) : wire_(wire) {}
   std::vector<std::string> models() override;
   Offer offer(const std::string& model) override;
-  Parcel parcel(const Offer& offer, const std::vector<std::string>& want) override;
+  Parcel parcel(const Offer& offer, const std::vector<std::string>& want,
+                const std::vector<Measurements>& measured) override;
   void objects(const std::vector<std::string>& hashes, const TakeObject& take) override;
 
  private:
@@ -26,7 +27,8 @@ class RemoteTarget : public Target {
   explicit RemoteTarget(Wire& wire) : wire_(wire) {}
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
-  VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  Adopted receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  std::int64_t receive_measurements(const Parcel& parcel) override;
   std::string tag(const std::string& name, const std::string& version) override;
 
  private:
@@ -46,7 +48,8 @@ class ServedTarget : public Target {
   explicit ServedTarget(const Served& served) : served_(served) {}
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
-  VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  Adopted receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  std::int64_t receive_measurements(const Parcel& parcel) override;
   std::string tag(const std::string& name, const std::string& version) override;
 
  private:

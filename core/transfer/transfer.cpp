@@ -73,7 +73,8 @@ Arrival arrival_from_string(std::string_view text) {
   for (const auto& [value, name] : kArrivals) {
     if (name == text) return value;
   }
-  throw Error("the other end answered with something that is no decision");
+  throw Error("the other end answered with something that is no decision",
+              "is mformer at the other end of the same version?");
 }
 
 /// Each tag once, though several models have its version.
@@ -87,12 +88,29 @@ void bring_tags(Target& target, const Offer& offer, const TransferOptions& optio
   }
 }
 
+/// Those that are missing of versions which are there. A dry run counts each once, though several models have its
+/// version.
+void bring_measurements(Source& source, Target& target, const Offer& offer, const TransferOptions& options,
+                        std::set<std::string>& told, Transferred& done) {
+  const std::vector<Measurements>& missing = done.decision.measured;
+  if (missing.empty()) return;
+  if (!options.dry_run) {
+    done.measurements += target.receive_measurements(source.parcel(offer, {}, missing));
+    return;
+  }
+  for (const Measurements& some : missing) {
+    for (const std::string& mark : some.marks) {
+      done.measurements += told.insert(some.version + some.task + mark).second ? 1 : 0;
+    }
+  }
+}
+
 std::vector<Transferred> transfer(Source& source, Target& target, const TransferOptions& options,
                                   const Watcher& watcher) {
   const std::vector<std::string> models = chosen(source, options.models);
   require_none_refused(source, target, models, options.may_keep_beside);
   std::vector<Transferred> all;
-  std::set<std::string> tags;
+  std::set<std::string> tags, measured;
   for (const std::string& model : models) {
     const Offer offer = source.offer(model);
     Transferred& done = all.emplace_back();
@@ -100,11 +118,13 @@ std::vector<Transferred> transfer(Source& source, Target& target, const Transfer
     done.decision = target.decide(offer, options.may_keep_beside);  // anew: the ones before may have brought much of it
     done.current = offer.current;
     if (done.decision.arrival == Arrival::same || done.decision.arrival == Arrival::behind) {
+      bring_measurements(source, target, offer, options, measured, done);
       bring_tags(target, offer, options, tags, done);
       continue;
     }
-    const Parcel parcel = source.parcel(offer, done.decision.want);
+    const Parcel parcel = source.parcel(offer, done.decision.want, done.decision.measured);
     if (options.dry_run) {
+      bring_measurements(source, target, offer, options, measured, done);
       for (const std::string& hash : target.missing(parcel)) {
         ++done.objects;
         if (const auto size = parcel.sizes.find(hash); size != parcel.sizes.end()) done.bytes += size->second;
@@ -112,12 +132,13 @@ std::vector<Transferred> transfer(Source& source, Target& target, const Transfer
       bring_tags(target, offer, options, tags, done);
       continue;
     }
-    const VersionRecord there =
+    const Adopted there =
         target.receive(done.decision, parcel, [&](const std::vector<std::string>& missing, const TakeObject& take) {
           Meter meter(watcher, static_cast<std::int64_t>(missing.size()), done);
           source.objects(missing, meter.around(take));
         });
-    done.version = to_string(there);
+    done.version = to_string(there.current);
+    done.measurements = there.measurements;
     bring_tags(target, offer, options, tags, done);
   }
   return all;

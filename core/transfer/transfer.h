@@ -15,6 +15,14 @@ namespace mformer {
 // How models go from one workspace to another, wherever the two lie: a Source offers, a Target decides what it lacks,
 // and gets that. docs/transfer.md has the format of bundles and what goes over a wire.
 
+/// What was measured of a version on one task's data. A mark stands for a score or a look at the routing: 24 digits for
+/// what was measured on what, and 8 for a score's value.
+struct Measurements {
+  std::string version;  ///< hash
+  std::string task;     ///< content hash of its data
+  std::vector<std::string> marks;
+};
+
 /// What there is of a model.
 struct Offer {
   std::string model;
@@ -22,6 +30,7 @@ struct Offer {
   std::vector<std::string>
       versions;  ///< hashes of that one, of all that it comes from and was merged from; parents first
   std::map<std::string, std::string> tags;  ///< of these versions: names and hashes
+  std::vector<Measurements> measured{};     ///< of these versions
 };
 
 /// What a model's coming does.
@@ -50,6 +59,9 @@ struct Decision {
   std::string seen;               ///< what that points to now; "" where it is made
   std::vector<std::string> want;  ///< of the offered versions those that are not there; parents first
   std::vector<TagArrival> tags;   ///< by name
+  /// On tasks that are there, by the content of their data: measurements that are missing.
+  std::vector<Measurements> measured{};
+  std::int64_t different = 0;  ///< scores that have another value there, which stays
 };
 
 /// Takes one object: its hash, its size, and its bytes piece by piece.
@@ -61,8 +73,9 @@ class Source {
   virtual std::vector<std::string> models() = 0;
   /// Throws UsageError for an unknown model.
   virtual Offer offer(const std::string& model) = 0;
-  /// The rows of these versions of an offer.
-  virtual Parcel parcel(const Offer& offer, const std::vector<std::string>& want) = 0;
+  /// The rows of these versions of an offer, and these measurements of others.
+  virtual Parcel parcel(const Offer& offer, const std::vector<std::string>& want,
+                        const std::vector<Measurements>& measured) = 0;
   /// Gives these objects, each once, in any order.
   virtual void objects(const std::vector<std::string>& hashes, const TakeObject& take) = 0;
 };
@@ -79,7 +92,9 @@ class Target {
   virtual std::vector<std::string> missing(const Parcel& parcel) = 0;
   /// Calls `deliver`, then takes the parcel over: as decided, or, if that no longer holds, throws Error. What was
   /// delivered stays for the next try if anything fails.
-  virtual VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) = 0;
+  virtual Adopted receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) = 0;
+  /// Takes over measurements of versions that are there, as an operation of its own, and returns how many were missing.
+  virtual std::int64_t receive_measurements(const Parcel& parcel) = 0;
   /// Makes a tag of a version that is there, as an operation of its own. Where another command was faster with the name
   /// nothing changes, and what has it is returned, as TagArrival::there; else "".
   virtual std::string tag(const std::string& name, const std::string& version) = 0;
@@ -96,7 +111,8 @@ class LocalSource : public Source {
   explicit LocalSource(const Registry& registry) : registry_(registry) {}
   std::vector<std::string> models() override;
   Offer offer(const std::string& model) override;
-  Parcel parcel(const Offer& offer, const std::vector<std::string>& want) override;
+  Parcel parcel(const Offer& offer, const std::vector<std::string>& want,
+                const std::vector<Measurements>& measured) override;
   void objects(const std::vector<std::string>& hashes, const TakeObject& take) override;
 
  private:
@@ -111,7 +127,8 @@ class LocalTarget : public Target {
   explicit LocalTarget(const Registry* registry) : registry_(registry) {}
   Decision decide(const Offer& offer, bool may_keep_beside) override;
   std::vector<std::string> missing(const Parcel& parcel) override;
-  VersionRecord receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  Adopted receive(const Decision& decision, const Parcel& parcel, const Deliver& deliver) override;
+  std::int64_t receive_measurements(const Parcel& parcel) override;
   std::string tag(const std::string& name, const std::string& version) override;
 
  private:
@@ -129,6 +146,7 @@ struct Transferred {
   std::string version;                  ///< where it stands there, as name@N; "" in a dry run
   std::string current;                  ///< and its hash
   std::int64_t objects = 0, bytes = 0;  ///< that were sent
+  std::int64_t measurements = 0;        ///< that were missing there
   std::vector<TagArrival> tags;         ///< that were made, or were left as they are there
 };
 

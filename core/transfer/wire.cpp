@@ -14,9 +14,11 @@
 namespace mformer {
 namespace {
 
-constexpr std::int64_t kLongestFrame = std::int64_t{1} << 30;
+constexpr std::size_t kLongestText = std::size_t{16} << 20;  // JSON takes some ten times as much at worst
+constexpr std::size_t kPieceOfParcel = std::size_t{1} << 16;
 constexpr std::size_t kLongestHeader = 128;
 constexpr int kDeepest = 16;
+constexpr std::ptrdiff_t kMostLists = 1'000'000;
 constexpr int kLookEvery = 200;  // milliseconds between two looks whether to stop
 
 [[noreturn]] void fail_frame() {
@@ -34,17 +36,37 @@ std::int64_t size_in(std::string_view digits) {
 }  // namespace
 
 nlohmann::json json_of_stranger(const std::string& text) {
-  if (json_deeper_than(text, kDeepest)) throw Error("what came is nested too deep to be meant");
-  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) throw Error("what came is no JSON");
-  return json;
+  if (json_deeper_than(text, kDeepest)) throw Error("what came is nested too deep to be meant", kSameVersion);
+  // An empty one takes some thirty times its two characters in memory.
+  const auto lists = std::count_if(text.begin(), text.end(), [](char c) { return c == '[' || c == '{'; });
+  if (lists > kMostLists) throw Error("what came has more lists than can be meant", kSameVersion);
+  auto parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (parsed.is_discarded()) throw Error("what came is no JSON", kSameVersion);
+  return parsed;
 }
 
 void Wire::send(const nlohmann::json& message) {
-  const std::string text = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = text_of_row(message);
+  if (text.size() > kLongestText) {
+    throw Error("there is more to tell the other end than it takes at once: versions, objects or measurements",
+                "bring fewer models at once, or a bundle: mformer bundle writes a file without such a limit");
+  }
   const std::string header = "text " + std::to_string(text.size()) + '\n';
   write_all(as_bytes(header));
   write_all(as_bytes(text));
+}
+
+void Wire::send_parcel(const Parcel& parcel) {
+  std::size_t size = 0;
+  write_parcel(parcel, [&size](std::string_view piece) { size += piece.size(); });
+  std::string waiting = "parcel " + std::to_string(size) + '\n';
+  write_parcel(parcel, [&](std::string_view piece) {
+    waiting += piece;
+    if (waiting.size() < kPieceOfParcel) return;
+    write_all(as_bytes(waiting));
+    waiting.clear();
+  });
+  write_all(as_bytes(waiting));
 }
 
 void Wire::send_error(const Error& error) {
@@ -77,7 +99,7 @@ std::optional<nlohmann::json> Wire::receive_or_end() {
   if (first.empty()) return std::nullopt;
   if (!first.starts_with("text ")) fail_frame();
   const std::int64_t size = size_in(std::string_view(first).substr(5));
-  if (size > kLongestFrame) fail_frame();
+  if (size > static_cast<std::int64_t>(kLongestText)) fail_frame();
   std::string text;
   for (std::int64_t left = size; left > 0;) {  // piece by piece: the size is only what the other end says
     const auto count = std::min<std::int64_t>(left, 1 << 20);
@@ -96,20 +118,40 @@ std::optional<nlohmann::json> Wire::receive_or_end() {
   throw Error(what, told("hint"));
 }
 
+/// What comes is an error, most likely: put back and read as one.
+void Wire::fail_instead_of(const std::string& wanted, const std::string& header) {
+  if (header.empty()) {
+    throw Error("the other end ended before it sent " + wanted,
+                "what it said is above; run the same again: what has come is not sent again");
+  }
+  if (header.starts_with("text ")) {
+    const std::string line = header + '\n';
+    const auto* bytes = reinterpret_cast<const std::byte*>(line.data());
+    buffer_.insert(buffer_.begin() + static_cast<std::ptrdiff_t>(at_), bytes, bytes + line.size());
+    receive();
+  }
+  fail_frame();
+}
+
+Parcel Wire::receive_parcel() {
+  const std::string line = header();
+  if (!line.starts_with("parcel ")) fail_instead_of("a model", line);
+  std::int64_t left = size_in(std::string_view(line).substr(7));
+  Parcel parcel = read_parcel([&](std::span<char> piece) {
+    const auto wanted = std::min<std::size_t>(piece.size(), static_cast<std::size_t>(left));
+    const std::size_t count = read_some(std::as_writable_bytes(piece.first(wanted)));
+    left -= static_cast<std::int64_t>(count);
+    return count;
+  });
+  if (left != 0) fail_frame();
+  return parcel;
+}
+
 void Wire::receive_objects(const std::vector<std::string>& hashes, const TakeObject& take) {
   for (const std::string& hash : hashes) {
     const std::string line = header();
-    if (line.starts_with("text ")) {  // an error, most likely: put back and read as one
-      buffer_.insert(buffer_.begin() + static_cast<std::ptrdiff_t>(at_),
-                     reinterpret_cast<const std::byte*>(line.data()),
-                     reinterpret_cast<const std::byte*>(line.data() + line.size()));
-      buffer_.insert(buffer_.begin() + static_cast<std::ptrdiff_t>(at_ + line.size()), std::byte{'\n'});
-      receive();
-      fail_frame();
-    }
-    if (line.empty()) throw Error("the other end ended early", "run the same again: what has come is not sent again");
     const std::string begins = "object " + hash + ' ';
-    if (!line.starts_with(begins)) fail_frame();
+    if (!line.starts_with(begins)) fail_instead_of("all objects", line);
     std::int64_t left = size_in(std::string_view(line).substr(begins.size()));
     take(hash, left, [&](std::span<std::byte> bytes) {
       const auto wanted = std::min<std::size_t>(bytes.size(), static_cast<std::size_t>(left));

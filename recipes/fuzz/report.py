@@ -10,7 +10,7 @@ from pathlib import Path
 
 # The files that read a kind, of which the lines are counted.
 FILES = {
-    "bundle": "transfer/bundle transfer/parcel_json transfer/json_fields",
+    "bundle": "transfer/bundle transfer/bundle_index transfer/bundle_scan transfer/json_rows transfer/parcel_json transfer/offer_json transfer/json_fields",
     "chat_document": "text/chat_template text/jinja_process text/jinja_spaces",
     "chat_files": "formats/chat_format formats/generation_config text/sentencepiece_settings",
     "config": "formats/model_config formats/model_config_validate families/hub_fields families/llama families/llama_config families/mixtral "
@@ -23,7 +23,7 @@ FILES = {
     "gzip": "text/gzip_reader",
     "hub_cache": "cli/hub_cache",
     "json_line": "text/lenient_json text/records text/chat_messages",
-    "parcel": "transfer/parcel_json transfer/json_fields",
+    "parcel": "transfer/parcel_json transfer/json_rows transfer/json_fields",
     "pickle": "formats/torch_file formats/zip_archive formats/state_dict_program formats/pickle_reader",
     "pickle_program": "formats/state_dict_program formats/pickle_reader formats/pickle_values",
     "questions": "text/questions text/lenient_json",

@@ -41,10 +41,12 @@ fuzz_one() {
 # What the inputs reach, line by line: a build without sanitizers runs them all once.
 measure_one() {
   local reader=$1 build=build/fuzz-coverage
-  MFORMER_FUZZ_READER=$reader LLVM_PROFILE_FILE=$build/$reader.profraw $build/bin/mformer_fuzz 0 1 none \
+  rm -f "$build/$reader".*.profraw
+  # One for each process: a chat template runs in one of its own.
+  MFORMER_FUZZ_READER=$reader LLVM_PROFILE_FILE=$build/$reader.%p.profraw $build/bin/mformer_fuzz 0 1 none \
       "$fuzz/corpus/$reader" "$seeds/$reader" "tests/fuzz/kept/$reader" >/dev/null || true
-  [ -f "$build/$reader.profraw" ] || return 0
-  llvm-profdata merge -sparse "$build/$reader.profraw" -o "$build/$reader.profdata"
+  compgen -G "$build/$reader.*.profraw" >/dev/null || return 0
+  llvm-profdata merge -sparse "$build/$reader".*.profraw -o "$build/$reader.profdata"
   llvm-cov export -summary-only -instr-profile="$build/$reader.profdata" "$build/bin/mformer_fuzz" >"$fuzz/logs/$reader.json"
 }
 
