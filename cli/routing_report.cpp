@@ -103,22 +103,24 @@ void report_births(Report& report, ordered_json& row, const RoutingOfTask& one) 
     }
   }
   const bool compared = is_comparison(one.banks);
-  std::vector<Column> columns = {{"born by", Align::left}, {"modules"}, {"of attention"}, {"of feed-forward"}};
-  if (compared) columns.insert(columns.end(), {{"change"}, {"change"}});
+  std::vector<Column> columns = {{"born by", Align::left}, {"modules"}};
+  for (const char* kind : {"of attention", "of feed-forward"}) {
+    columns.push_back({kind});
+    if (compared) columns.push_back({"change"});
+  }
   Table table(columns);
   auto& rows = row["births"] = ordered_json::array();
   for (auto& [birth, sums] : births) {
     ordered_json told = {{"born", birth}, {"modules", sums.modules}};
-    std::vector<std::string> cells = {birth, format_count(sums.modules)}, changes;
+    std::vector<std::string> cells = {birth, format_count(sums.modules)};
     for (const Kind kind : {Kind::att, Kind::mlp}) {
       const double all = std::max(layers[kind], 1.0);
       const double share = sums.share[kind] / all, change = share - sums.before[kind] / all;
       told[std::string(to_string(kind))] = share;
       if (compared) told[std::string(to_string(kind)) + "_change"] = change;
       cells.push_back(layers[kind] > 0 ? format_percent(share) : "-");
-      changes.push_back(layers[kind] > 0 ? format_percent_change(change) : "-");
+      if (compared) cells.push_back(layers[kind] > 0 ? format_percent_change(change) : "-");
     }
-    if (compared) cells.insert(cells.end(), changes.begin(), changes.end());
     rows.push_back(std::move(told));
     table.add_row(cells);
   }
