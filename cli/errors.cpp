@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/made.h"
 #include "cli/parse_errors.h"
+#include "cli/processes.h"
 #include "cli/same_workspace.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/text.h"
@@ -172,6 +173,8 @@ int run_guarded(CLI::App& app, int argc, const char* const* argv, std::ostream& 
     if (prepare) prepare();
     return run(app, argc, argv, out, to);
   } catch (const terminal::OutputClosed&) {
+    return exit_done;
+  } catch (const NothingToDo&) {
     return exit_done;
   } catch (const ReportCutOff& done) {
     return fail(to, exit_done, "cut_off", done, "note");

@@ -8,6 +8,7 @@
 #include "cli/hypothesis_report.h"
 #include "cli/keep_curve_csv.h"
 #include "cli/output_file.h"
+#include "cli/processes.h"
 #include "cli/terminal/format.h"
 #include "cli/terminal/report.h"
 #include "cli/terminal/table.h"
@@ -107,7 +108,7 @@ void run_keep_curve(const KeepCurveFlags& flags, const GlobalOptions& global) {
   Workspace workspace(global, "inspect keep-curve", mode_for_measuring(global));
   const LoadedVersion version = workspace.load();
   const KeepCurve curve = workspace.run([&] { return keep_curve(workspace.computing_session(), version, command); });
-  if (!flags.csv.empty()) write_csv(flags.csv, flags, curve);
+  if (!flags.csv.empty() && !launch().is_follower()) write_csv(flags.csv, flags, curve);
   Report report("inspect keep-curve", global.json);
   ordered_json& data = report.data();
   data["model"] = to_string(version.record);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
 
 #include "cli/commands.h"
 #include "cli/config_file.h"
@@ -9,6 +10,7 @@
 #include "cli/hand_over.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/processes.h"
 #include "cli/standard_streams.h"
 #include "modules_registry/waiting_reader.h"
 
@@ -19,6 +21,7 @@ namespace {
 /// takes back anyway.
 [[noreturn]] void leave(int code) {
   std::cout.flush();
+  mformer::cli::run_at_end(code);
 #ifdef __SANITIZE_ADDRESS__
   std::exit(code);  // at whose end leaks are looked for
 #else
@@ -34,6 +37,7 @@ int main(int argc, char** argv) {
   install_signal_handlers();
   mformer::stop_waiting_when(interrupted);
   remember_arguments(argv);
+  silence_follower();
   GlobalOptions global;
   CLI::App app("The life of a modular language model: train, extend, freeze, finetune, prune, inspect", "mformer");
   use_our_help(app);
@@ -41,5 +45,11 @@ int main(int argc, char** argv) {
   app.footer("A command's own help: mformer help COMMAND");
   add_global_options(app, global);
   setup_commands(app, global);
-  leave(run_guarded(app, argc, argv, std::cout, std::cerr, [&] { apply_config_files(app, argc, argv); }));
+  leave_to_the_first(app);
+  const auto prepare = [&] { apply_config_files(app, argc, argv); };
+  if (!launch().is_follower()) leave(run_guarded(app, argc, argv, std::cout, std::cerr, prepare));
+  std::ostringstream failure;
+  const int code = run_guarded(app, argc, argv, std::cout, failure, prepare);
+  if (code != 0) tell_failure_of_follower(failure.str());
+  leave(code);
 }

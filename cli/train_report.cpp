@@ -54,6 +54,11 @@ void training_text(std::ostream& text, const TrainReport& result) {
   text << "\nspeed     " << terminal::format_rate(training.tokens_per_second, "tokens") << ", "
        << terminal::format_duration(training.seconds);
   if (training.first_step > 0) text << ", continued after step " << training.first_step;
+  if (training.processes > 1) {
+    text << "\nprocesses " << training.processes << ", each sent "
+         << format_bytes(static_cast<std::uint64_t>(training.sent_bytes_per_step)) << " a step: gradients of "
+         << format_count(result.trainable.total()) << " weights";
+  }
   text << "\nbytes     " << format_bytes(static_cast<std::uint64_t>(result.added_bytes)) << " stored, "
        << format_bytes(static_cast<std::uint64_t>(result.optimizer_bytes)) << " of optimizer state in memory\n";
   if (const std::optional<std::int64_t> peak = peak_of(result.memory.device)) {
@@ -118,7 +123,9 @@ nlohmann::ordered_json to_json(const TrainResult& training) {
           {"validation_loss", number_or_null(training.validation_loss)},
           {"tokens", training.tokens},
           {"seconds", training.seconds},
-          {"tokens_per_second", training.tokens_per_second}};
+          {"tokens_per_second", training.tokens_per_second},
+          {"processes", training.processes},
+          {"sent_bytes_per_step", training.sent_bytes_per_step}};
 }
 
 void report_training(terminal::Report& report, const TrainReport& result, std::int64_t weight_bytes) {

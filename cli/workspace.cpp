@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/interrupt.h"
+#include "cli/process_run.h"
 #include "core/device/device.h"
 #include "core/training/recycled_memory.h"
 #include "core/training/retain_memory.h"
@@ -13,8 +14,8 @@
 namespace mformer::cli {
 Workspace::Workspace(const GlobalOptions& global, const std::string& command, OpenMode mode,
                      const nlohmann::ordered_json& arguments)
-    : TextWorkspace(global, command, mode, arguments), global_(global) {
-  apply_device_options(global);
+    : TextWorkspace(joined(global), command, mode, arguments), global_(joined(global)) {
+  apply_device_options(global_);
   session_ = std::make_unique<Session>(Session{TextWorkspace::session()});
   session_->typed.threads = session_->threads = at::get_num_threads();
 }
@@ -29,6 +30,7 @@ Session& Workspace::streaming_session() {
 Session& Workspace::computing_session() {
   retain_freed_memory();
   session_->device = open_device(global_.device);
+  session_->group = processes();
   if (session_->device.is_cpu()) return *session_;
   auto arguments = nlohmann::ordered_json::parse(session_->arguments_json);
   arguments["device"] = c10::DeviceTypeName(session_->device.type(), /*lower_case=*/true);
@@ -39,6 +41,13 @@ Session& Workspace::computing_session() {
 LoadedVersion Workspace::load() const {
   LoadedVersion loaded = load_version(registry(), version());
   loaded.target = target();
+  if (ProcessGroup* group = processes()) {
+    const std::string hint = "every process reads the workspace itself: give all of them the same one, or copies";
+    require_same(*group, "the version", loaded.record.hash, hint);
+    auto asked = nlohmann::ordered_json::parse(session_->arguments_json);
+    asked.erase("data");  // a place of its own on every machine, perhaps; its content is compared
+    require_same(*group, "what was asked for", arguments_text(asked) + std::to_string(session_->seed), hint);
+  }
   return loaded;
 }
 

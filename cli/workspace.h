@@ -37,7 +37,8 @@ class Workspace : public TextWorkspace {
     try {
       return TextWorkspace::run(work);
     } catch (const TrainingInterrupted& stop) {
-      throw_interrupted("step " + std::to_string(stop.step()) + " is saved", stop.hint());
+      const std::string lost = stop.lost().empty() ? "" : stop.lost() + "; ";
+      throw_interrupted(lost + "step " + std::to_string(stop.step()) + " is saved", stop.hint());
     } catch (const EvaluationInterrupted& stop) {
       throw_interrupted("no version was made", stop.hint());
     }

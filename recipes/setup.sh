@@ -7,6 +7,7 @@
 # Safe to run at any time: when everything is there it does nothing and says so.
 #
 #   --lint          also the packages of the `lint` target: clang-format and clang-tidy
+#   --mpi           also Open MPI, for runs of several processes (docs/parallel.md)
 #   --benchmarks    also Google Benchmark, for the target mformer_kernel_bench
 #   --pictures      also librsvg's rsvg-convert, with which `mformer plot` writes PNG
 #   --browser       also Chromium, and axe's rules for pages that anybody can use, out of the PyPI wheel pinned in
@@ -34,7 +35,8 @@ for argument in "$@"; do
     --benchmarks) packages+=(libbenchmark-dev) ;;
     --pictures) packages+=(librsvg2-bin) ;;
     --browser) packages+=(chromium); wants_axe=yes ;;
-    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks, --pictures, --browser; without them, what the build needs is installed' 2 ;;
+    --mpi) packages+=(libopenmpi-dev openmpi-bin) ;;
+    *) fail "unknown argument: $argument" 'known: --lint, --benchmarks, --mpi, --pictures, --browser; without them, what the build needs is installed' 2 ;;
   esac
 done
 

@@ -67,6 +67,13 @@ class KeyValueCache {
   std::int64_t length_ = 0;
 };
 
+/// Rows of a batch that several processes share. What is drawn at random is drawn for all of them, and this process
+/// takes its own: so what a token gets does not depend on the number of processes.
+struct RowShare {
+  std::int64_t first = 0, rows = 0, all = 0;  ///< This process has `rows` from `first` on, of `all`; all 0: has all.
+  bool is_whole() const { return rows == all; }
+};
+
 struct ForwardOptions {
   /// [batch, cached + tokens], bool, true = real token. Padded positions are no keys; they are still routed and counted
   /// in the balance losses, as in the reference.
@@ -77,6 +84,7 @@ struct ForwardOptions {
   /// that the same seed draws the same on every device.
   bool training = false;
   std::optional<at::Generator> generator;
+  RowShare share;  ///< Of training.
   /// Confine the tokens of each document to a pool of modules (core/model/pools.h), drawing from `generator`. Training
   /// only.
   std::optional<DocumentPools> pools;

@@ -1,7 +1,7 @@
 #include "core/model/layers.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
@@ -71,10 +71,31 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   return kernels::linear(input, numbers, bias.defined() ? bias.to(numbers.scalar_type()) : bias);
 }
 
+at::Tensor among_all(const at::Tensor& x, double filling, const ForwardOptions& options) {
+  const RowShare& share = options.share;
+  if (share.is_whole()) return x;
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  const std::int64_t of_row = shape[0] / share.rows;
+  shape[0] = of_row * share.all;
+  const at::Tensor all = at::empty(shape, x.options()).fill_(filling);
+  all.narrow(0, of_row * share.first, x.size(0)).copy_(x);
+  return all;
+}
+
+at::Tensor own_of_all(const at::Tensor& all, const ForwardOptions& options) {
+  const RowShare& share = options.share;
+  if (share.is_whole()) return all;
+  const std::int64_t of_row = all.size(0) / share.all;
+  return all.narrow(0, of_row * share.first, of_row * share.rows);
+}
+
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options) {
   if (!options.training || probability <= 0.0) return x;
-  const at::Tensor keep =
-      at::empty_like(x, x.options().device(at::kCPU)).bernoulli_(1.0 - probability, options.generator);
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  if (!options.share.is_whole()) shape[0] = shape[0] / options.share.rows * options.share.all;
+  const at::Tensor all =
+      at::empty(shape, x.options().device(at::kCPU)).bernoulli_(1.0 - probability, options.generator);
+  const at::Tensor keep = own_of_all(all, options);
   return x * keep.div_(1.0 - probability).to(x.device());
 }
 

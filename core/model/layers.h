@@ -22,6 +22,11 @@ at::Tensor norm(NormKind kind, const at::Tensor& x, const Affine& norm, double e
 /// x [..., in] · weightᵀ + bias. With options.bfloat16 the product is taken, and returned, in bfloat16.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const ForwardOptions& options);
 
+/// x [n, ...], n a multiple of the batch's rows, as it would lie among those of all processes: [all n, ...], filled
+/// with `filling` beside it; and back. By options.share.
+at::Tensor among_all(const at::Tensor& x, double filling, const ForwardOptions& options);
+at::Tensor own_of_all(const at::Tensor& all, const ForwardOptions& options);
+
 /// Inverted dropout, only in training; draws from options.generator.
 at::Tensor dropout(const at::Tensor& x, double probability, const ForwardOptions& options);
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/model/shared_losses.h"
 #include "kernels/linear_cross_entropy.h"
 
 namespace mformer {
@@ -110,7 +111,9 @@ at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>
   return sum_over_routers(routing, [&](const RouterDecision& decision) { return balance_loss(config, decision); });
 }
 
-at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration) {
+at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration,
+                              const WholeBatch& whole) {
+  if (whole.group != nullptr) return shared_concentration_loss(routing, sharpness, concentration, whole);
   return sum_over_routers(routing, [&](const RouterDecision& decision) {
     return sharpness * conditional_entropy(decision) + concentration * marginal_entropy(decision);
   });

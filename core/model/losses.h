@@ -6,13 +6,22 @@
 #include <vector>
 
 #include "core/model/forward.h"
+#include "core/parallel/process_group.h"
 
 namespace mformer {
+
+/// The processes that share a batch: what is a mean over tokens is one over the tokens of all of them. What depends on
+/// it has the same value everywhere; the gradient of every process is that of its own tokens, and theirs add up to the
+/// whole batch's.
+struct WholeBatch {
+  ProcessGroup* group = nullptr;  ///< Null: there is one process.
+  std::int64_t tokens = 0;        ///< Of all processes; not read without a group.
+};
 
 /// Mutual-information balance loss of one router: H(p | x) − H(p̄), p̄ the mean of p over the tokens, 1e-8 inside the
 /// log of the marginal entropy. Minimising it maximises the mutual information of tokens and modules
 /// (arXiv 2306.04640, section 3.3). The entropy of a mean is no mean of entropies, so the decision must hold all tokens
-/// of a step: the trainer runs a step's batch through forward() whole and never adds up parts. Returns a scalar.
+/// of a step, or `whole` say who has the others. Returns a scalar.
 at::Tensor mutual_information_loss(const RouterDecision& decision);
 
 /// Switch-style balance loss (arXiv 2101.03961 with the reference's normalisation):
@@ -32,9 +41,13 @@ at::Tensor balance_loss(const ModelConfig& config, const RouterDecision& decisio
 at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing,
                         const at::Tensor& counted = {});
 
+/// The same of a batch that several processes share, where all tokens count; 0 without any router. One exchange.
+at::Tensor balance_loss(const ModelConfig& config, const std::vector<BlockTrace>& routing, const WholeBatch& whole);
+
 /// Load concentration for finetuning, mformer's own: the marginal term turned round,
 /// Σ over routers of  sharpness · H(p | x) + concentration · H(p̄), so that a task settles on few modules.
-at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration);
+at::Tensor concentration_loss(const std::vector<BlockTrace>& routing, double sharpness, double concentration,
+                              const WholeBatch& whole = {});
 
 /// How many targets count: those that are not −100.
 std::int64_t counted(const at::Tensor& targets);

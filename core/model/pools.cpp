@@ -1,7 +1,6 @@
 #include "core/model/pools.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -55,13 +54,30 @@ DocumentPools draw_documents(const at::Tensor& inputs, const PoolOptions& option
   return documents;
 }
 
+DocumentPools documents_of_rows(const DocumentPools& all, std::int64_t first, std::int64_t rows, std::int64_t tokens) {
+  DocumentPools own;
+  own.pools = all.pools;
+  std::int64_t at = 0;  // no document goes beyond the end of a row
+  for (std::size_t d = 0; d < all.lengths.size(); at += all.lengths[d++]) {
+    if (at < first * tokens) {
+      ++own.before;
+    } else if (at < (first + rows) * tokens) {
+      own.lengths.push_back(all.lengths[d]), own.confined.push_back(all.confined[d]);
+    } else {
+      ++own.after;
+    }
+  }
+  return own;
+}
+
 at::Tensor pool_mask(const at::Tensor& probs, std::int64_t k, const DocumentPools& documents,
                      const std::optional<at::Generator>& generator) {
   const std::int64_t modules = probs.size(1);
   const std::int64_t size = std::max(k, (modules + documents.pools - 1) / documents.pools);
   const at::Tensor mean = mean_by_document(probs.detach(), documents.lengths);
-  const at::Tensor noise =
-      at::empty_like(mean, mean.options().device(at::kCPU)).normal_(0.0, kNoise, generator).to(mean.device());
+  const std::int64_t own = mean.size(0), all = documents.before + own + documents.after;
+  const at::Tensor drawn = at::empty({all, modules}, mean.options().device(at::kCPU)).normal_(0.0, kNoise, generator);
+  const at::Tensor noise = drawn.narrow(0, documents.before, own).to(mean.device());
   const at::Tensor best = std::get<1>((mean.clamp_min(1e-20).log() + noise).topk(size, 1));
   at::Tensor allowed = at::zeros(mean.sizes(), mean.options().dtype(at::kBool)).scatter_(1, best, true);
   const auto there = [&](const std::vector<std::int64_t>& x) { return at::tensor(x, at::kLong).to(mean.device()); };

@@ -20,6 +20,7 @@ struct DocumentPools {
   std::int64_t pools = 2;              ///< A pool holds 1/pools of the bank's modules, rounded up, and at least k.
   std::vector<std::int64_t> lengths;   ///< Tokens of each document, in the order of a batch flattened batch-major.
   std::vector<std::int64_t> confined;  ///< Of each document: 1 = it chooses inside a pool, 0 = among all modules.
+  std::int64_t before = 0, after = 0;  ///< Documents of the batch that other processes have, before and after these.
 };
 
 /// How a training run uses pools.
@@ -35,6 +36,9 @@ std::vector<std::int64_t> document_lengths(const at::Tensor& inputs, std::int64_
 
 /// The documents of a batch, and which of them are confined.
 DocumentPools draw_documents(const at::Tensor& inputs, const PoolOptions& options, at::Generator generator);
+
+/// Of the documents of a whole batch those of `rows` rows of `tokens` tokens from row `first` on.
+DocumentPools documents_of_rows(const DocumentPools& all, std::int64_t first, std::int64_t rows, std::int64_t tokens);
 
 /// [tokens, modules], bool: the modules that each token may choose. probs [tokens, modules] is the router's softmax. A
 /// document's pool are its modules of the largest mean probability, each taken times exp(0.2 · N(0, 1)): a module that

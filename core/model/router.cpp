@@ -57,7 +57,8 @@ void choose(const ModelConfig& config, std::int64_t k, const at::Tensor& logits,
   decision.probs = at::softmax(logits, 1);
   const at::Tensor best = std::get<1>(decision.probs.topk(k - drawn, 1));
   const at::Tensor others = (decision.probs.detach() + 1e-6).scatter(1, best, 0.0).cpu();
-  const at::Tensor random = at::multinomial(others, drawn, false, options.generator).to(best.device());
+  const at::Tensor all = at::multinomial(layers::among_all(others, 1.0, options), drawn, false, options.generator);
+  const at::Tensor random = layers::own_of_all(all, options).to(best.device());
   decision.indices = at::cat({best, random}, 1);
   decision.gates = decision.probs.gather(1, decision.indices);
   if (config.form.top_k_first || config.form.renormalise) decision.gates = decision.gates / decision.gates.sum(1, true);

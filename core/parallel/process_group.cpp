@@ -13,6 +13,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+}
+
 double passed_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -62,6 +66,9 @@ struct ProcessGroup::Job {
   std::vector<Transfer> sends, receives;  ///< Of the step under way.
   std::vector<at::Tensor> held;           ///< Memory that the transfers use.
 
+  ProcessGroupOptions waits;
+  std::atomic<std::int64_t> seen{0};  ///< When the thread last came to it; 0 = not yet.
+
   std::size_t next = 0;
   std::unique_ptr<Exchange> exchange;
   Clock::time_point moved;
@@ -70,6 +77,15 @@ struct ProcessGroup::Job {
   std::condition_variable ended;
   bool done = false;
   std::string what, hint;  ///< Of a failure.
+
+  /// Whether the thread does not come back from the transport: Open MPI, say, waits for ever to tell its launcher of a
+  /// connection that broke. What is waited for then is past helping.
+  bool is_stuck() const {
+    if (seen == 0) return false;
+    const double away = static_cast<double>(now_ms() - seen) / 1000;
+    const bool stops = waits.should_stop && waits.should_stop();
+    return away > (stops ? waits.grace : waits.timeout);
+  }
 
   void end(const std::string& failure = "", const std::string& advice = "") {
     {
@@ -83,7 +99,12 @@ struct ProcessGroup::Job {
 void ProcessGroup::Work::wait() const {
   if (job_ == nullptr) return;
   std::unique_lock lock(job_->mutex);
-  job_->ended.wait(lock, [&] { return job_->done; });
+  while (!job_->ended.wait_for(lock, std::chrono::milliseconds(50), [&] { return job_->done; })) {
+    if (!job_->is_stuck()) continue;
+    throw ProcessError(
+        "the connection to another process broke: it has ended, or hangs",
+        "look at what it said; the same command, with any number of processes, goes on from what is saved");
+  }
   if (!job_->what.empty()) throw ProcessError(job_->what, job_->hint);
 }
 
@@ -107,6 +128,7 @@ ProcessGroup::Work ProcessGroup::begin(Lane lane, std::vector<std::function<void
   auto job = std::make_shared<Job>();
   job->lane = static_cast<int>(lane);
   job->steps = std::move(steps);
+  job->waits = options_;
   {
     const std::lock_guard lock(mutex_);
     if (!broken_.empty()) throw ProcessError(broken_, broken_hint_);
@@ -133,6 +155,7 @@ void ProcessGroup::run() {
     }
     lock.unlock();
     for (const auto& job : heads) {
+      job->seen = now_ms();
       try {
         if (advance(*job)) moved = Clock::now();
       } catch (const Error& failure) {

@@ -57,6 +57,15 @@ Batch batch_of(const PackedWindows& windows, const std::vector<std::int64_t>& in
   return batch;
 }
 
+Batch part_of_batch(const Batch& batch, std::int64_t first, std::int64_t count) {
+  Batch part = batch;
+  part.inputs = batch.inputs.narrow(0, first, count), part.targets = batch.targets.narrow(0, first, count);
+  if (batch.replay.defined()) part.replay = batch.replay.narrow(0, first, count);
+  part.lengths.assign(batch.lengths.begin() + first, batch.lengths.begin() + first + count);
+  part.starts.assign(batch.starts.begin() + first, batch.starts.begin() + first + count);
+  return part;
+}
+
 std::vector<std::int64_t> memory_of(const PackedWindows& windows, double share) {
   std::vector<std::int64_t> numbers(memory_size(windows, share));
   for (std::size_t i = 0; i < numbers.size(); ++i) {

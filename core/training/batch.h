@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/model/losses.h"
 #include "core/text/packing.h"
 
 namespace mformer {
@@ -25,7 +26,11 @@ struct Batch {
   std::int64_t number = 0;   ///< The number that its source was asked for: step · accumulate + its place in the step.
   std::int64_t counted = 1;  ///< Targets that count in all batches of the step, at least 1: what a sum is divided by.
   double share = 1;          ///< Of the step: 1 / accumulate. What a mean over this batch's tokens counts for.
+  WholeBatch whole = {};     ///< The processes that share the batch, of which these are the rows of one.
 };
+
+/// The windows `first` … `first` + `count` − 1 of a batch.
+Batch part_of_batch(const Batch& batch, std::int64_t first, std::int64_t count);
 
 /// Batch number `number` (from 0): a pure function of it, so that a resumed run sees what it would have seen. One step
 /// takes TrainOptions::accumulate of them in a row.

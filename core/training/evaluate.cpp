@@ -1,6 +1,7 @@
 #include "core/training/evaluate.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,10 +14,7 @@
 namespace mformer {
 namespace {
 
-Evaluation finished(Evaluation result, double sum) {
-  result.loss = sum / static_cast<double>(result.tokens);  // NaN without any
-  return result;
-}
+constexpr const char* kInterrupted = "interrupted while the loss was measured";
 
 /// Windows spread evenly over the data. Where all of these are prompts throughout, of each the next one that is not:
 /// an even sample of long prompts may miss every answer.
@@ -36,34 +34,36 @@ std::vector<std::int64_t> measured_windows(const PackedWindows& windows, std::in
 
 Evaluation evaluate_mixture(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
   const PosteriorEvaluator evaluator(views_of(model), options.posterior, options.bfloat16, options.mode);
-  double sum = 0;
-  Evaluation result;
-  PosteriorSummary summary;
-  summary.shares.resize(model.domains.size() + 1);
-  if (options.mode == PosteriorMode::strict) summary.earlier.resize(model.domains.size());
+  const std::size_t hypotheses = model.domains.size() + 1;
+  const std::size_t stages = options.mode == PosteriorMode::strict ? model.domains.size() : 0;
   EvaluateOptions batches = options;
   if (options.mode == PosteriorMode::fast) batches.batch_size *= 8;  // its probes are short
-  for_each_batch(windows, batches, [&](const Batch& batch) {
+  const auto columns = static_cast<std::int64_t>(4 + hypotheses + 2 * stages);
+  const auto sums = sum_over_batches(windows, batches, columns, [&](const Batch& batch, double* row) {
     const PosteriorLosses posterior = evaluator.losses(batch);
     const at::Tensor counts = batch.targets.ne(PackedWindows::kIgnore);
-    sum += (posterior.losses * counts).sum().item<double>();
-    result.tokens += counts.sum().item<std::int64_t>();
-    summary.documents += posterior.documents, summary.observed += posterior.observed;
+    *row++ = (posterior.losses * counts).sum().item<double>();
+    *row++ = counts.sum().item<double>();
+    *row++ = static_cast<double>(posterior.documents), *row++ = static_cast<double>(posterior.observed);
     const at::Tensor weights = posterior.weights.flatten(0, 1).sum(0);
-    for (std::size_t h = 0; h < summary.shares.size(); ++h) {
-      summary.shares[h] += weights[static_cast<std::int64_t>(h)].item<double>();
-    }
-    for (std::size_t k = 0; k < summary.earlier.size(); ++k) {
-      summary.earlier[k].loss += posterior.earlier[k].loss, summary.earlier[k].bound += posterior.earlier[k].bound;
+    for (std::size_t h = 0; h < hypotheses; ++h) *row++ = weights[static_cast<std::int64_t>(h)].item<double>();
+    for (std::size_t k = 0; k < stages; ++k) {
+      *row++ = posterior.earlier[k].loss, *row++ = posterior.earlier[k].bound;
     }
   });
-  for (double& share : summary.shares) share /= static_cast<double>(std::max<std::int64_t>(1, summary.observed));
-  for (EarlierLoss& one : summary.earlier) {
-    const auto tokens = static_cast<double>(std::max<std::int64_t>(1, result.tokens));
-    one.loss /= tokens, one.bound /= tokens;
+  Evaluation result;
+  result.tokens = std::llround(sums[1]);
+  result.loss = sums[0] / static_cast<double>(result.tokens);  // NaN without any
+  PosteriorSummary summary;
+  summary.documents = std::llround(sums[2]), summary.observed = std::llround(sums[3]);
+  const double* at = sums.data() + 4;
+  for (std::size_t h = 0; h < hypotheses; ++h) {
+    summary.shares.push_back(*at++ / static_cast<double>(std::max<std::int64_t>(1, summary.observed)));
   }
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(1, result.tokens));
+  for (std::size_t k = 0; k < stages; ++k, at += 2) summary.earlier.push_back({at[0] / tokens, at[1] / tokens});
   result.posterior = summary;
-  return finished(result, sum);
+  return result;
 }
 
 }  // namespace
@@ -76,18 +76,50 @@ void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options
                     const std::function<void(const Batch&)>& visit) {
   const std::vector<std::int64_t> measured = measured_windows(windows, options.max_tokens);
   const auto used = static_cast<std::int64_t>(measured.size());
-  const auto batch_at = [&](std::int64_t number) {
+  const std::int64_t own = options.group == nullptr ? 0 : options.group->rank();
+  const std::int64_t every = options.group == nullptr ? 1 : options.group->size();
+  const std::int64_t batches = (used + options.batch_size - 1) / options.batch_size;
+  const auto batch_at = [&](std::int64_t turn) {
+    const std::int64_t number = own + turn * every;
     const std::int64_t first = number * options.batch_size, end = std::min(used, first + options.batch_size);
-    return batch_of(windows, {measured.begin() + first, measured.begin() + end});
+    Batch batch = batch_of(windows, {measured.begin() + first, measured.begin() + end});
+    batch.number = number;
+    return batch;
   };
   if (options.progress) options.progress(0, used);  // one batch of a large model can take a while
-  BatchPrefetcher batches(batch_at, 0, (used + options.batch_size - 1) / options.batch_size);
-  for (std::int64_t first = 0; first < used; first += options.batch_size) {
-    if (options.should_stop && options.should_stop())
-      throw EvaluationInterrupted("interrupted while the loss was measured");
-    visit(batches.next());
-    if (options.progress) options.progress(std::min(used, first + options.batch_size), used);
+  BatchPrefetcher ahead(batch_at, 0, (batches - own + every - 1) / every);
+  for (std::int64_t number = own; number < batches; number += every) {
+    if (options.should_stop && options.should_stop()) throw EvaluationInterrupted(kInterrupted);
+    visit(ahead.next());
+    if (options.progress) options.progress(std::min(used, (number + every) * options.batch_size), used);
   }
+}
+
+void stop_together(ProcessGroup* group, bool interrupted) {
+  if (group != nullptr) {
+    const at::Tensor all = at::zeros({1}, at::kLong).fill_(interrupted ? 1 : 0);
+    group->all_reduce_sum(all);
+    interrupted = all.item<std::int64_t>() > 0;
+  }
+  if (interrupted) throw EvaluationInterrupted(kInterrupted);
+}
+
+std::vector<double> sum_over_batches(const PackedWindows& windows, const EvaluateOptions& options, std::int64_t columns,
+                                     const std::function<void(const Batch&, double*)>& visit) {
+  const auto used = static_cast<std::int64_t>(measured_windows(windows, options.max_tokens).size());
+  const at::Tensor rows = at::zeros({(used + options.batch_size - 1) / options.batch_size, columns}, at::kDouble);
+  auto* row = rows.mutable_data_ptr<double>();
+  bool interrupted = false;
+  try {
+    for_each_batch(windows, options, [&](const Batch& batch) { visit(batch, row + batch.number * columns); });
+  } catch (const EvaluationInterrupted&) {
+    interrupted = true;
+  }
+  stop_together(options.group, interrupted);
+  if (options.group != nullptr) options.group->all_reduce_sum(rows);  // a row is one process' and 0 elsewhere
+  std::vector<double> sums(columns);
+  for (std::int64_t i = 0; i < rows.numel(); ++i) sums[i % columns] += row[i];
+  return sums;
 }
 
 void for_each_forward(const Model& model, const PackedWindows& windows, const EvaluateOptions& options,
@@ -98,15 +130,15 @@ void for_each_forward(const Model& model, const PackedWindows& windows, const Ev
 
 Evaluation evaluate(const Model& model, const PackedWindows& windows, const EvaluateOptions& options) {
   if (!model.domains.empty()) return evaluate_mixture(model, windows, options);
+  const at::NoGradGuard no_grad;
   ForwardOptions how;
   how.bfloat16 = options.bfloat16;
-  double sum = 0;
-  Evaluation result;
-  for_each_forward(model, windows, options, how, [&](const Batch& batch, const ForwardOutput& output) {
-    sum += token_losses(model, output.hidden, batch.targets, options.bfloat16).sum(at::kDouble).item<double>();
-    result.tokens += batch.targets.ne(PackedWindows::kIgnore).sum().item<std::int64_t>();
+  const auto sums = sum_over_batches(windows, options, 2, [&](const Batch& batch, double* row) {
+    const at::Tensor hidden = forward(model, batch.inputs, how).hidden;
+    row[0] = token_losses(model, hidden, batch.targets, options.bfloat16).sum(at::kDouble).item<double>();
+    row[1] = batch.targets.ne(PackedWindows::kIgnore).sum().item<double>();
   });
-  return finished(result, sum);
+  return {sums[0] / sums[1], std::llround(sums[1])};  // NaN without any
 }
 
 }  // namespace mformer

@@ -7,6 +7,7 @@
 
 #include "core/model/forward.h"
 #include "core/model/posterior.h"
+#include "core/parallel/process_group.h"
 #include "core/text/packing.h"
 #include "core/training/batch.h"
 #include "core/training/mix_posterior.h"
@@ -20,6 +21,7 @@ struct EvaluateOptions {
   bool bfloat16 = false;
   PosteriorOptions posterior;                  ///< Of models with domains.
   PosteriorMode mode = PosteriorMode::strict;  ///< Of models with domains.
+  ProcessGroup* group = nullptr;               ///< Processes that split the batches; null = this one has all.
   std::function<bool()> should_stop;           ///< Asked between batches; true throws EvaluationInterrupted.
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
@@ -46,7 +48,9 @@ struct Evaluation {
 };
 
 /// Loss of the model on these windows; no gradients. The sum runs in double, in a fixed order. With domains it is the
-/// loss of the posterior mixture (core/model/posterior.h).
+/// loss of the posterior mixture (core/model/posterior.h). With a group every process gets the same, and the bits of
+/// one process alone: whoever runs a batch, the sums of batches are added up in their order. Where one is asked to
+/// stop, all throw EvaluationInterrupted.
 Evaluation evaluate(const Model& model, const PackedWindows& windows, const EvaluateOptions& options = {});
 
 /// Runs the model, which must be plain, over the windows and hands each batch's forward pass on; what evaluate() and
@@ -55,8 +59,17 @@ void for_each_forward(const Model& model, const PackedWindows& windows, const Ev
                       const ForwardOptions& how, const std::function<void(const Batch&, const ForwardOutput&)>& visit);
 
 /// The batches that evaluation visits, in order: windows spread evenly over the data, at most `max_tokens` of input (at
-/// least one window). Where these hold no target, of each the next window that does.
+/// least one window). Where these hold no target, of each the next window that does. Batch::number counts them. With a
+/// group those of this process, every size-th.
 void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
                     const std::function<void(const Batch&)>& visit);
+
+/// The same, and adds up what `visit` says of each batch: [columns], float64, 0 before it. With a group the sums are
+/// over the batches of all processes.
+std::vector<double> sum_over_batches(const PackedWindows& windows, const EvaluateOptions& options, std::int64_t columns,
+                                     const std::function<void(const Batch&, double*)>& visit);
+
+/// Throws EvaluationInterrupted on every process where `interrupted` is true on any.
+void stop_together(ProcessGroup* group, bool interrupted);
 
 }  // namespace mformer

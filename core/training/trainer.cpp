@@ -1,8 +1,8 @@
 #include "core/training/trainer.h"
 
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 
 #include <chrono>
 #include <cmath>
@@ -12,9 +12,11 @@
 #include "core/training/batch_prefetcher.h"
 #include "core/training/best_weights.h"
 #include "core/training/evaluate.h"
+#include "core/training/gradient_sums.h"
 #include "core/training/metrics.h"
 #include "core/training/schedule.h"
 #include "core/training/snapshot.h"
+#include "core/training/step_loss.h"
 
 namespace mformer {
 namespace {
@@ -25,51 +27,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Dropout and sampling of a batch depend on (seed, number) alone: a resumed run needs no generator state.
-at::Generator generator_of_batch(std::uint64_t seed, std::int64_t number) {
-  std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(number + 1);
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
-  return at::detail::createCPUGenerator(x ^ (x >> 31U));
-}
-
-/// Of one batch; over the batches of a step the three add up to the step's.
-struct StepLoss {
-  double cross_entropy = 0, balance = 0, total = 0;
-
-  void operator+=(const StepLoss& other) {
-    cross_entropy += other.cross_entropy, balance += other.balance, total += other.total;
-  }
-};
-
-using FrozenPanels = c10::intrusive_ptr<kernels::FrozenPanels>;
-
-StepLoss forward_backward(const TrainTask& task, const TrainOptions& options, const Batch& batch,
-                          const FrozenPanels& frozen) {
-  ForwardOptions how;
-  how.frozen_panels = frozen;
-  how.training = true;
-  how.bfloat16 = options.bfloat16;
-  how.generator = generator_of_batch(options.seed, batch.number);
-  if (task.pools.pools > 0) how.pools = draw_documents(batch.inputs, task.pools, *how.generator);
-  const ForwardOutput output = forward(*task.model, batch.inputs, how);
-  const at::Tensor prediction =
-      cross_entropy(*task.model, output.hidden, batch.targets, options.bfloat16, batch.counted);
-  const double weight = task.balance ? task.model->config.aux_loss_weight : 0.0;
-  at::Tensor total = prediction, balance = at::zeros({}, prediction.options());
-  if (weight > 0.0) {
-    balance = batch.share * balance_loss(task.model->config, output.routing);
-    total = total + weight * balance;
-  }
-  if (task.extra_loss) {
-    const at::Tensor extra = task.extra_loss(output, batch);
-    if (extra.defined()) total = total + extra;
-  }
-  total.backward();
-  // One wait for the device, when all its work of the step is under way.
-  const auto number = [](const at::Tensor& x) { return x.detach().to(at::kDouble); };
-  const at::Tensor losses = at::stack({number(prediction), number(balance), number(total)}).cpu();
-  return {losses[0].item<double>(), losses[1].item<double>(), losses[2].item<double>()};
+/// `x` of the first process, on whatever device.
+void take_from_first(ProcessGroup& group, const at::Tensor& x) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor here = x.detach().cpu().contiguous();
+  group.broadcast(here);
+  if (!group.is_first()) x.detach().copy_(here);
 }
 
 class Run {
@@ -78,40 +41,46 @@ class Run {
       : task_(task),
         options_(options),
         hooks_(hooks),
+        folder_(task.group == nullptr || task.group->is_first() ? task.run_folder : std::filesystem::path()),
         optimizer_(task.parameters, options.adamw),
+        sums_(task.group, task.parameters),
         best_(task.parameters, options),
         schedule_{options.learning_rate, std::llround(options.warmup * static_cast<double>(options.steps)),
                   options.steps, options.final_fraction} {
-    if (!task.run_folder.empty()) {
-      std::filesystem::create_directories(task.run_folder);
-      first_ = load_snapshot(task.run_folder, optimizer_, best_.state()).value_or(0);
+    if (!folder_.empty()) {
+      std::filesystem::create_directories(folder_);
+      first_ = load_snapshot(folder_, optimizer_, best_.state()).value_or(0);
     }
+    if (task.group != nullptr) begin_as_the_first(*task.group);
     if (task.resumed) task.resumed(first_);
   }
 
   TrainResult all_steps() {
-    MetricsLog metrics(task_.run_folder, first_);
+    MetricsLog metrics(folder_, first_);
     for (const KeptLoss& kept : metrics.kept_losses()) losses_.push_back(kept);
     make_up_validation(metrics);
     BatchPrefetcher batches(task_.batches, first_ * options_.accumulate, options_.steps * options_.accumulate);
     const Clock::time_point start = Clock::now();
     std::int64_t step = first_;
     for (; step < options_.steps && !best_.is_stale(); ++step) {
-      StepReport report = one_step(step, batches);
+      StepReport report = one_step_or_lose(step, batches);
       const bool cut = is_validated_after(step + 1) && !validate(report);
       metrics.write(report);
       note(report);
       const bool last = step + 1 == options_.steps || best_.is_stale();
       if (hooks_.on_step) hooks_.on_step(report);
+      if (cut && lost_) lose(step + 1, *lost_);
       if (cut) interrupt(step + 1);
       if (!last && due(step, options_.snapshot_every)) snapshot();
-      if (!last && hooks_.should_stop && hooks_.should_stop()) interrupt(step + 1);
+      if (!last && is_to_stop()) interrupt(step + 1);
     }
     result_.first_step = first_;
     result_.seconds = seconds_since(start);
     result_.tokens_per_second = static_cast<double>(result_.tokens) / std::max(result_.seconds, 1e-9);
     result_.asked_steps = options_.steps, result_.steps = step;
     result_.loss = late_loss(step);
+    if (task_.group != nullptr) result_.processes = task_.group->size();
+    if (step > first_) result_.sent_bytes_per_step /= step - first_;
     keep_best();
     return result_;
   }
@@ -125,13 +94,55 @@ class Run {
   void make_up_validation(MetricsLog& metrics) {
     if (!is_validated_after(first_)) return;
     StepReport report;
-    report.validation_loss = metrics.last_validation();
+    report.validation_loss = of_first(metrics.last_validation());
     if (!report.validation_loss) {
-      if (!validate(report)) interrupt(first_);
+      if (!validate(report) && lost_) lose(first_, *lost_);
+      if (!report.validation_loss) interrupt(first_);
       metrics.add_validation(first_, *report.validation_loss);
     }
     note_validation(first_, *report.validation_loss);
   }
+
+  /// The state that the first process found or made is everybody's.
+  void begin_as_the_first(ProcessGroup& group) {
+    const at::Tensor taken = at::full({1}, first_, at::kLong);
+    group.broadcast(taken);
+    first_ = taken.item<std::int64_t>();
+    for (const TrainedParameter& parameter : optimizer_.parameters()) take_from_first(group, parameter.tensor);
+    if (first_ == 0) return;
+    for (const auto& [name, tensor] : optimizer_.state()) take_from_first(group, tensor);
+    for (const auto& [name, tensor] : best_.state()) take_from_first(group, tensor);
+    optimizer_.set_steps(first_);
+  }
+
+  std::optional<double> of_first(const std::optional<double>& value) const {
+    if (task_.group == nullptr) return value;
+    const at::Tensor all = at::tensor({value ? 1.0 : 0.0, value.value_or(0.0)}, at::kDouble);
+    task_.group->broadcast(all);
+    return all[0].item<double>() != 0 ? std::optional<double>(all[1].item<double>()) : std::nullopt;
+  }
+
+  /// What a process that does not answer leaves: the state before the step that it was needed for.
+  StepReport one_step_or_lose(std::int64_t step, BatchPrefetcher& batches) {
+    try {
+      return one_step(step, batches);
+    } catch (const ProcessError& error) {
+      lose(step, error);
+    }
+  }
+
+  /// Every process adds what it has; all get the sums.
+  void add_up(StepLoss& loss) {
+    if (task_.group == nullptr) return;
+    const bool stops = hooks_.should_stop && hooks_.should_stop();
+    const at::Tensor all = at::tensor({loss.cross_entropy, loss.total, stops ? 1.0 : 0.0}, at::kDouble);
+    task_.group->all_reduce_sum(all);
+    loss.cross_entropy = all[0].item<double>(), loss.total = all[1].item<double>();
+    all_stop_ = all[2].item<double>() > 0;
+  }
+
+  /// Of several processes all say the same.
+  bool is_to_stop() const { return task_.group != nullptr ? all_stop_ : hooks_.should_stop && hooks_.should_stop(); }
 
   static bool due(std::int64_t step, std::int64_t every) { return every > 0 && (step + 1) % every == 0; }
 
@@ -142,10 +153,15 @@ class Run {
     optimizer_.clear_gradients();
     StepLoss loss;
     std::int64_t targets = 0, tokens = 0;
+    const std::int64_t sent = task_.group == nullptr ? 0 : task_.group->bytes_sent();
     for (const Batch& part : parts) {
+      if (&part == &parts.back()) sums_.begin();
       loss += forward_backward(task_, options_, part, frozen_);
       targets += counted(part.targets), tokens += part.inputs.numel();
     }
+    sums_.finish();
+    add_up(loss);
+    if (task_.group != nullptr) result_.sent_bytes_per_step += task_.group->bytes_sent() - sent;
     const double norm = optimizer_.gradient_norm();
     if (!std::isfinite(loss.total) || !std::isfinite(norm)) diverged(step, loss.total);
     const double scale = options_.clip > 0.0 && norm > options_.clip ? options_.clip / norm : 1.0;
@@ -175,11 +191,14 @@ class Run {
   }
 
   /// False when it was stopped. That is a stop of the training: the step before it is done and is kept.
-  bool validate(StepReport& report) const {
+  bool validate(StepReport& report) {
     try {
       report.validation_loss = hooks_.validate();
       return true;
     } catch (const EvaluationInterrupted&) {
+      return false;
+    } catch (const ProcessError& error) {
+      lost_ = error;
       return false;
     }
   }
@@ -214,7 +233,7 @@ class Run {
   }
 
   void snapshot() const {
-    if (!task_.run_folder.empty()) save_snapshot(task_.run_folder, optimizer_, best_.state());
+    if (!folder_.empty()) save_snapshot(folder_, optimizer_, best_.state());
   }
 
   [[noreturn]] void interrupt(std::int64_t step) const {
@@ -223,6 +242,19 @@ class Run {
                               "interrupted after step " + std::to_string(step) + " of " +
                                   std::to_string(options_.steps) + "; everything up to there is saved",
                               "the same command again continues; --restart begins anew");
+  }
+
+  /// Another process does not answer; `step` steps are taken.
+  [[noreturn]] void lose(std::int64_t step, const ProcessError& error) const {
+    snapshot();
+    const std::string what = std::string(error.what()) + "; step " + std::to_string(step) + " of " +
+                             std::to_string(options_.steps) + " is saved";
+    if (hooks_.should_stop && hooks_.should_stop()) {
+      TrainingInterrupted stop(step, what, error.hint());
+      stop.set_lost(error.what());
+      throw stop;
+    }
+    throw ProcessError(what, error.hint());
   }
 
   [[noreturn]] void diverged(std::int64_t step, double loss) const {
@@ -236,10 +268,14 @@ class Run {
   const TrainOptions& options_;
   const TrainHooks& hooks_;
   FrozenPanels frozen_ = c10::make_intrusive<kernels::FrozenPanels>();
+  std::filesystem::path folder_;  ///< Where this process keeps anything.
   AdamW optimizer_;
+  GradientSums sums_;
   BestWeights best_;
   Schedule schedule_;
   std::int64_t first_ = 0;
+  bool all_stop_ = false;             ///< Some process was asked to.
+  std::optional<ProcessError> lost_;  ///< In a validation.
   TrainResult result_;
   std::vector<KeptLoss> losses_;  ///< of every step, those of earlier processes first
 };
@@ -253,6 +289,11 @@ TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks
   }
   if (!hooks.validate && options.chooses()) {
     throw Error("--keep-best and --patience go by validation losses, and there are none");
+  }
+  if (task.group != nullptr && options.batch_size < task.group->size()) {
+    throw UsageError("a batch of " + std::to_string(options.batch_size) + " windows can't be split over " +
+                         std::to_string(task.group->size()) + " processes",
+                     "--batch " + std::to_string(task.group->size()) + ", or start fewer processes");
   }
   return Run(task, options, hooks).all_steps();
 }

@@ -9,6 +9,7 @@
 
 #include "core/model/forward.h"
 #include "core/model/model.h"
+#include "core/parallel/process_group.h"
 #include "core/training/adamw.h"
 #include "core/training/batch.h"
 #include "core/training/trainable.h"
@@ -86,8 +87,11 @@ struct TrainTask {
   std::function<void(std::int64_t steps)> resumed;
   /// Called before step `step`, from 0, is taken; may change the model in place. May be empty.
   std::function<void(std::int64_t step)> before_step;
-  bool balance = true;               ///< Whether the balance loss is part of the total, over each batch as a whole.
-  PoolOptions pools;                 ///< Of pretraining; off by default.
+  bool balance = true;  ///< Whether the balance loss is part of the total, over each batch as a whole.
+  PoolOptions pools;    ///< Of pretraining; off by default.
+  /// The processes that train together, each on its part of every batch; null = this one alone. All are given the same
+  /// task but for the run folder, which only the first one uses.
+  ProcessGroup* group = nullptr;
   std::filesystem::path run_folder;  ///< Holds metrics.jsonl and snapshot.safetensors; empty = keep neither.
 };
 
@@ -102,7 +106,9 @@ struct TrainResult {
   std::optional<std::int64_t> best_step;  ///< With keep_best, the step whose weights were kept.
   double seconds = 0;                     ///< Of this process.
   double tokens_per_second = 0;
-  std::int64_t tokens = 0;  ///< Seen by this process.
+  std::int64_t tokens = 0;  ///< Seen since it was started, by all processes.
+  int processes = 1;
+  std::int64_t sent_bytes_per_step = 0;  ///< By this process to others, validations aside; 0 without a step.
 };
 
 /// Stopped on request; everything needed to go on is in the run folder.
@@ -111,14 +117,25 @@ class TrainingInterrupted : public StoppedError {
   TrainingInterrupted(std::int64_t step, const std::string& what, const std::string& hint)
       : StoppedError(what, hint), step_(step) {}
   std::int64_t step() const { return step_; }
+  /// What went wrong beside it: another process does not answer. Empty where nothing did.
+  const std::string& lost() const { return lost_; }
+  void set_lost(std::string what) { lost_ = std::move(what); }
 
  private:
   std::int64_t step_;
+  std::string lost_;
 };
 
 /// Trains, going on from the run folder's snapshot if there is one: with the same losses as a run that was never cut.
 /// When loss or gradients stop being finite the step is not taken, a snapshot of the last good state is kept, and
 /// Error is thrown. Throws Error where validations are to decide and there is no hook for them.
+///
+/// Several processes split the windows of every batch, add up their gradients, and take the same step: the losses of
+/// one process but for the order of sums, whatever is drawn at random included, and with as many processes the same
+/// bits. Where any is asked to stop, all stop after the same step. Where one does not answer any more, the first keeps
+/// a snapshot of the last step that was taken, and ProcessError is thrown, or TrainingInterrupted where it was itself
+/// asked to stop. A snapshot says nothing of processes. Throws UsageError where a batch has fewer windows than there
+/// are processes.
 TrainResult train(TrainTask& task, const TrainOptions& options, const TrainHooks& hooks);
 
 }  // namespace mformer

@@ -158,6 +158,7 @@ class Extension {
     training.batches = task_batches(windows, tasks, task_.record.name, replay, options, command_.memory);
     if (single_mask) training.batches = single_mask->with_rehearsal(std::move(training.batches));
     training.balance = false;
+    training.group = session_.group;
     training.run_folder = folder;
     report_.training =
         train(training, options,
@@ -231,6 +232,9 @@ ExtendReport extend(Session& session, const LoadedVersion& base, const ExtendCom
   command.validate();
   require_trainable(base);
   check_base(command, base);
+  if (session.group != nullptr && command.single_mask) {
+    throw UsageError("--single-mask is not trained by several processes", "leave it out, or start one process");
+  }
   announce_stages(session, base, command);
   return Extension(session, base, command).report();
 }

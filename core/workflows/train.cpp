@@ -71,6 +71,7 @@ TrainReport pretrain(Session& session, const LoadedVersion& base, const Pretrain
     const std::vector<TaskData> tasks = readable_tasks(session, tokenizer);
     const RunIdentity identity{base.record.hash, content_of(task), command.replay > 0 ? content_of(tasks) : ""};
     const RunFolder folder(session, identity, command.restart);
+    training.group = session.group;
     training.run_folder = folder.path();
     report.run_folder = folder.path().string();
     training.batches = task_batches(windows, tasks, task.record.name, command.replay, command.options);

@@ -19,7 +19,8 @@ using ExtraLoss = std::function<at::Tensor(const ForwardOutput&, const Batch&)>;
 ExtraLoss concentration(const TuneLoss& loss, std::int64_t steps) {
   return [loss, steps](const ForwardOutput& output, const Batch& batch) {
     const double share = loss.concentration_at(batch.step, steps);
-    return batch.share * concentration_loss(output.routing, share * loss.sharpen, share * loss.concentrate);
+    return batch.share *
+           concentration_loss(output.routing, share * loss.sharpen, share * loss.concentrate, batch.whole);
   };
 }
 
@@ -99,6 +100,7 @@ TrainResult tune(Session& session, const LoadedVersion& base, const TrainCommand
                                  options.bfloat16));
   }
   training.extra_loss = sum_of(std::move(terms));
+  training.group = session.group;
   training.run_folder = folder;
   const TrainResult result =
       train(training, options,

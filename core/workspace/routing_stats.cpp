@@ -2,13 +2,17 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "core/model/domains.h"
 #include "core/model/placement.h"
@@ -82,7 +86,42 @@ class RoutingSums {
 
   std::int64_t tokens() const { return tokens_; }
 
+  /// All sums as one row of numbers, [n], float64, on the CPU: the same places for the same model.
+  at::Tensor flat() const {
+    std::vector<at::Tensor> parts = {at::tensor({static_cast<double>(tokens_)}, at::kDouble)};
+    for_each_bank([&](const BankKey& key, std::int64_t modules) {
+      const auto found = sums_.find(key);
+      if (found == sums_.end()) {
+        parts.push_back(at::zeros({3 * modules}, at::kDouble));
+      } else {
+        for (const at::Tensor& one : {found->second.slots, found->second.gates, found->second.norms})
+          parts.push_back(one.cpu());
+      }
+    });
+    return at::cat(parts);
+  }
+
+  /// Takes such a row for its sums.
+  void set(const at::Tensor& flat) {
+    tokens_ = std::llround(flat[0].item<double>());
+    std::int64_t at = 1;
+    for_each_bank([&](const BankKey& key, std::int64_t modules) {
+      const auto next = [&] { return flat.narrow(0, std::exchange(at, at + modules), modules); };
+      BankSums& sums = sums_[key];
+      sums.slots = next(), sums.gates = next(), sums.norms = next();
+    });
+  }
+
  private:
+  void for_each_bank(const std::function<void(const BankKey&, std::int64_t)>& visit) const {
+    for (std::size_t l = 0; l < model_.blocks.size(); ++l) {
+      for (const Kind kind : {Kind::att, Kind::mlp}) {
+        const std::int64_t modules = model_.blocks[l].bank(kind).size();
+        if (modules > 0) visit({static_cast<int>(l), kind}, modules);
+      }
+    }
+  }
+
   const Model& model_;
   std::map<BankKey, BankSums> sums_;
   std::int64_t tokens_ = 0;
@@ -101,6 +140,28 @@ std::vector<RoutingStat> in_order(const Model& model, std::map<std::string, Rout
     }
   }
   return stats;
+}
+
+/// The batches of this process; stopped on all processes where one is asked to.
+void for_each_own_batch(const PackedWindows& windows, const EvaluateOptions& options,
+                        const std::function<void(const Batch&)>& visit) {
+  bool interrupted = false;
+  try {
+    for_each_batch(windows, options, visit);
+  } catch (const EvaluationInterrupted&) {
+    interrupted = true;
+  }
+  stop_together(options.group, interrupted);
+}
+
+/// Over processes.
+void add_up(std::vector<RoutingSums>& sums, ProcessGroup* group) {
+  if (group == nullptr) return;
+  for (RoutingSums& one : sums) {
+    const at::Tensor all = one.flat();
+    group->all_reduce_sum(all);
+    one.set(all);
+  }
 }
 
 /// The rows of a batch.
@@ -186,7 +247,9 @@ class Tracer {
 
 std::vector<RoutingStat> collect_routing(const Session& session, const Model& model, const TaskData& task, Split split,
                                          std::int64_t max_tokens, const RoutingTrace& trace) {
-  const EvaluateOptions options = evaluate_options(session, "routing of " + task.record.name, max_tokens);
+  EvaluateOptions options = evaluate_options(session, "routing of " + task.record.name, max_tokens);
+  if (!trace) options.group = session.group;  // a trace is of all windows, in their order
+  require_same_data(session, task);
   ForwardOptions how;
   how.norms = true;
   const at::NoGradGuard no_grad;
@@ -196,7 +259,7 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
   const PackedWindows windows(task.tokens.require(split), model.config.default_context(), LastWindow::pad);
   const Tracer tracer(model, trace);
   std::int64_t read = 0;  // windows
-  for_each_batch(windows, options, [&](const Batch& batch) {
+  for_each_own_batch(windows, options, [&](const Batch& batch) {
     std::vector<std::vector<std::int64_t>> rows(views.size());
     const auto chosen =
         views.size() == 1 ? std::vector<std::size_t>(batch.inputs.size(0), 0) : evaluator.likeliest(batch);
@@ -212,6 +275,7 @@ std::vector<RoutingStat> collect_routing(const Session& session, const Model& mo
     }
     read += batch.inputs.size(0);
   });
+  add_up(sums, options.group);
   std::map<std::string, RoutingStat> by_uid;
   std::int64_t tokens = 0;
   for (const RoutingSums& sum : sums) sum.add_to(by_uid), tokens += sum.tokens();

@@ -13,6 +13,12 @@ std::string stage_of(const std::string& task, Split split) {
   return (split == Split::validation ? "validate " : "evaluate ") + task;
 }
 
+void require_same_data(const Session& session, const TaskData& task) {
+  if (session.group == nullptr) return;
+  require_same(*session.group, "the data of task '" + task.record.name + "'", task.record.content_hash,
+               "every process reads the data itself: give all of them the same text, or one folder that all see");
+}
+
 EvaluateOptions evaluate_options(const Session& session, const std::string& stage, std::int64_t max_tokens) {
   EvaluateOptions options;
   options.max_tokens = max_tokens;
@@ -37,6 +43,8 @@ std::optional<Evaluation> evaluate_task(const Session& session, const Model& mod
   EvaluateOptions options =
       evaluate_options(session, stage.empty() ? stage_of(task.record.name, split) : stage, max_tokens);
   options.mode = mode;
+  options.group = session.group;
+  require_same_data(session, task);
   const PackedWindows windows(tokens, context > 0 ? context : model.config.default_context(), LastWindow::pad);
   if (!windows.next_with_target(0)) return std::nullopt;
   return evaluate(on_device(model, session.device), windows, options);

@@ -16,7 +16,12 @@ namespace mformer {
 struct Session : RegistrySession {
   /// Where models are run and trained (core/device/device.h). What is loaded and stored stays on the CPU.
   at::Device device = at::kCPU;
+  /// The processes that train and measure together; null = this one alone.
+  ProcessGroup* group = nullptr;
 };
+
+/// Throws ProcessError on every process where one has other data under the task's name.
+void require_same_data(const Session& session, const TaskData& task);
 
 /// Under which name a loss is measured: "evaluate qa"; "validate qa" of validation text, as it is a part of training.
 std::string stage_of(const std::string& task, Split split);

@@ -114,3 +114,13 @@ class MpiTransport : public Transport {
 extern "C" [[gnu::visibility("default")]] mformer::Transport* mformer_open_transport() {
   return new mformer::MpiTransport();
 }
+
+/// Open MPI 4 ends the process, from inside of any call, where a connection to another one breaks; the state of a
+/// training would be lost with it. It calls this function of its own for that, which is not to return. The plug-in is
+/// loaded before it, so this one is found first, and what it throws comes out of the call: no other is made after that.
+/// (Its C code can be unwound, as all code of this platform.) Other MPIs have no such function.
+extern "C" [[noreturn, gnu::visibility("default")]] void ompi_rte_abort(int /*code*/, char* /*format*/, ...) {
+  throw mformer::Error(
+      "the connection to another process broke: it has ended",
+      "look at what it said; the same command, with any number of processes, goes on from what is saved");
+}
