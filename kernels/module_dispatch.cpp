@@ -132,10 +132,23 @@ ModuleDispatch dispatch_to_all(int64_t tokens, int64_t modules, const at::Device
   TORCH_CHECK(modules >= 1, "modules must be at least 1, got ", modules);
   std::vector<int64_t> offset;
   for (int64_t m = 0; m <= modules; ++m) offset.push_back(m * tokens);
-  // Slots are numbered by token, rows by module.
-  const at::Tensor numbers = at::arange(tokens * modules, at::TensorOptions(at::kLong).device(device));
-  return {modules, std::move(offset), numbers.view({tokens, modules}).t().reshape({-1}),
-          numbers.view({modules, tokens}).t().reshape({-1}), /*to_all=*/true};
+  const auto options = at::TensorOptions(at::kLong).device(device);
+  if (!device.is_cpu()) {  // slots are numbered by token, rows by module
+    const at::Tensor numbers = at::arange(tokens * modules, options);
+    return {modules, std::move(offset), numbers.view({tokens, modules}).t().reshape({-1}),
+            numbers.view({modules, tokens}).t().reshape({-1}), /*to_all=*/true};
+  }
+  // A decoded token would notice operations.
+  ModuleDispatch dispatch{modules, std::move(offset), at::empty({tokens * modules}, options),
+                          at::empty({tokens * modules}, options), /*to_all=*/true};
+  auto* slot_of_row = dispatch.slot_of_row.mutable_data_ptr<int64_t>();
+  auto* row_of_slot = dispatch.row_of_slot.mutable_data_ptr<int64_t>();
+  for (int64_t row = 0; row < tokens * modules; ++row) {
+    const int64_t slot = row % tokens * modules + row / tokens;
+    slot_of_row[row] = slot;
+    row_of_slot[slot] = row;
+  }
+  return dispatch;
 }
 
 at::Tensor rows_from_tokens(const at::Tensor& x, const ModuleDispatch& dispatch) {

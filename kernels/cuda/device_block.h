@@ -10,6 +10,7 @@ class DeviceWarp {
   template <class Step>
   __device__ __forceinline__ void lanes(const Step& step) const {
     step(static_cast<int>(threadIdx.x));
+    __syncwarp();  // operations of the warp want all lanes at once
   }
 
   template <class T>

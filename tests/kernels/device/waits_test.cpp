@@ -73,6 +73,9 @@ TEST(WaitsForADevice, AreNoneWhereEveryTokenGoesToEveryModule) {
   const ModuleDispatch all = dispatch_to_all(kTokens, kModules, make_believe_device());
   grouped_linear_sum(grouped_linear(bank.x, all.offset, bank.in), all.offset, bank.out).sum().backward();
   EXPECT_EQ(make_believe_waits() - before, 0);
+  const ModuleDispatch on_cpu = dispatch_to_all(kTokens, kModules, at::kCPU);
+  EXPECT_TRUE(all.slot_of_row.cpu().equal(on_cpu.slot_of_row));
+  EXPECT_TRUE(all.row_of_slot.cpu().equal(on_cpu.row_of_slot));
 }
 
 TEST(OffsetsOnADevice, AreCopiedToTheHostOnceForAllCopies) {
