@@ -70,8 +70,7 @@ PlotPicture plot_versions(const Registry& registry, const std::string& ref, int 
 }
 
 PlotPicture plot_posterior(const Registry& registry, const VersionRecord& version, bool dark) {
-  VersionGraph only;
-  only.rows.emplace_back().version = version;
+  const VersionGraph only = version_graph(registry, {version.hash, ""}, 1);  // the newest of its history: itself
   ordered_json data = ordered_json::object();
   add_posterior(data, registry, only);
   std::vector<std::string> hypotheses;
