@@ -99,10 +99,14 @@ void require_numbers(const EvalReport& result) {
   }
 }
 
-void run_eval(const EvalCommand& options, const GlobalOptions& global) {
-  const OpenMode mode = mode_for_measuring(global);
+void run_eval(const EvalCommand& options, bool spread, const GlobalOptions& global) {
+  // Spread, products have other numbers of rows, and losses are rounded otherwise: those are not kept.
+  const OpenMode mode = spread ? OpenMode::read_only : mode_for_measuring(global);
   Workspace workspace(global, "eval", mode);
-  const LoadedVersion version = workspace.load();
+  const LoadedVersion version = spread ? workspace.load_spread() : workspace.load();
+  if (spread && !version.model.domains.empty() && options.domain.empty()) {
+    throw UsageError("--expert-parallel measures one hypothesis of a model with domains", "name it: --domain base");
+  }
   const EvalReport result = workspace.run(
       [&] { return evaluate_tasks(workspace.computing_session(), version, options, mode == OpenMode::read_write); });
   Report report("eval", global.json);
@@ -136,6 +140,7 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
   auto matrix = std::make_shared<MatrixFlags>();
   auto questions = std::make_shared<QuestionFlags>();
   auto fast = std::make_shared<bool>(false);
+  auto spread = std::make_shared<bool>(false);
   CLI::App* command =
       add_command(parent, {"eval", groups::inspect, "Measure the loss on held-out text", "mformer eval --task qa"});
   command->add_option("--task", options->tasks, "Tasks to measure; default: all that are known")->type_name("NAME");
@@ -157,24 +162,31 @@ void setup_eval(CLI::App& parent, const GlobalOptions& global) {
       ->check(positive_integer());
   command->add_option("--context", options->context, "Tokens a sequence; default: the model's block size")
       ->check(positive_integer());
+  command->add_flag(
+      "--expert-parallel", *spread,
+      "Spread each layer's modules over the processes (docs/parallel.md): each holds a part of the model");
   add_matrix_flags(*command, *matrix);
   add_question_flags(*command, *questions);
   computes(
       *command,
-      [options, matrix, questions, fast] {
+      [options, matrix, questions, fast, spread] {
         options->mode = *fast ? PosteriorMode::fast : PosteriorMode::strict;
         understand_matrix_flags(*options, *matrix);
         understand_question_flags(*options, *questions);
         if (questions->wanted() && matrix->wanted) {
           throw UsageError("--tasks and --matrix measure different things", "leave one of them out");
         }
+        if (*spread && (questions->wanted() || matrix->wanted || !options->as_of.empty())) {
+          throw UsageError("--expert-parallel measures the loss of one version",
+                           "leave out --tasks, --matrix and --as-of");
+        }
         if (!options->data.empty() && !options->tasks.empty()) {
           throw UsageError("--task and --data exclude each other here", "name the tasks, or a folder");
         }
       },
-      [options, matrix, questions, &global] {
+      [options, matrix, questions, spread, &global] {
         if (questions->wanted()) return run_eval_questions(*options, *questions, global);
-        matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, global);
+        matrix->wanted ? run_eval_matrix(*options, *matrix, global) : run_eval(*options, *spread, global);
       });
 }
 

@@ -39,7 +39,23 @@ Session& Workspace::computing_session() {
 }
 
 LoadedVersion Workspace::load() const {
-  LoadedVersion loaded = load_version(registry(), version());
+  return load_over(nullptr);
+}
+
+LoadedVersion Workspace::load_spread() const {
+  ProcessGroup* group = processes();
+  if (group == nullptr) {
+    throw UsageError("--expert-parallel spreads a model over several processes, and this is one",
+                     "mpirun -np 4 mformer eval --expert-parallel");
+  }
+  if (!open_device(global_.device).is_cpu()) {
+    throw UsageError("--expert-parallel is for the CPU", "leave --device out");
+  }
+  return load_over(group);
+}
+
+LoadedVersion Workspace::load_over(ProcessGroup* spread_over) const {
+  LoadedVersion loaded = load_version(registry(), version(), spread_over);
   loaded.target = target();
   if (ProcessGroup* group = processes()) {
     const std::string hint = "every process reads the workspace itself: give all of them the same one, or copies";

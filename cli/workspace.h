@@ -30,6 +30,9 @@ class Workspace : public TextWorkspace {
   /// becomes one of the arguments, as results differ in rounding. Commands that run none leave --device alone.
   Session& computing_session();
   LoadedVersion load() const;
+  /// The same, spread over the processes of the run (core/model/expert_parallel.h). Throws UsageError where this one is
+  /// alone, the version has domains, or --device is not the CPU.
+  LoadedVersion load_spread() const;
 
   /// As TextWorkspace::run. Where core stopped because of Ctrl-C, throws Interrupted.
   template <typename Work>
@@ -45,6 +48,7 @@ class Workspace : public TextWorkspace {
   }
 
  private:
+  LoadedVersion load_over(ProcessGroup* spread_over) const;
   [[noreturn]] static void throw_interrupted(const std::string& what, const std::string& hint);
 
   const GlobalOptions& global_;

@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/parallel/process_group.h"
@@ -113,6 +114,11 @@ int rank_of_module(std::int64_t module, std::int64_t modules, int ranks) {
 
 bool is_here(const Module& module, const ModuleBank& bank) {
   return bank.group == nullptr || module.rank == bank.group->rank();
+}
+
+bool is_spread(const Model& model) {
+  const auto has_group = [](const Block& block) { return block.att.group != nullptr || block.mlp.group != nullptr; };
+  return std::any_of(model.blocks.begin(), model.blocks.end(), has_group);
 }
 
 bool is_elsewhere(const Model& model, const ParameterRef& parameter) {

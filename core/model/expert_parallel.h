@@ -27,6 +27,9 @@ int rank_of_module(std::int64_t module, std::int64_t modules, int ranks);
 /// tokens, also none. Throws Error for a bank with biases or norms of its own in modules.
 void spread_modules(Model& model, ProcessGroup& group);
 
+/// Whether the model is spread over several processes.
+bool is_spread(const Model& model);
+
 /// Whether this process has the module's matrices.
 bool is_here(const Module& module, const ModuleBank& bank);
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/model/domains.h"
+#include "core/model/expert_parallel.h"
 #include "core/model/losses.h"
 #include "core/training/batch_prefetcher.h"
 #include "core/training/evaluate_posterior.h"
@@ -79,19 +80,22 @@ void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options
   const std::int64_t own = options.group == nullptr ? 0 : options.group->rank();
   const std::int64_t every = options.group == nullptr ? 1 : options.group->size();
   const std::int64_t batches = (used + options.batch_size - 1) / options.batch_size;
+  const std::int64_t turns = (batches - (options.in_step ? 0 : own) + every - 1) / every;
   const auto batch_at = [&](std::int64_t turn) {
-    const std::int64_t number = own + turn * every;
-    const std::int64_t first = number * options.batch_size, end = std::min(used, first + options.batch_size);
+    const std::int64_t number = std::min(batches, own + turn * every);
+    const std::int64_t first = std::min(number, batches - 1) * options.batch_size;
+    const std::int64_t end = std::min(used, first + options.batch_size);
     Batch batch = batch_of(windows, {measured.begin() + first, measured.begin() + end});
     batch.number = number;
     return batch;
   };
   if (options.progress) options.progress(0, used);  // one batch of a large model can take a while
-  BatchPrefetcher ahead(batch_at, 0, (batches - own + every - 1) / every);
-  for (std::int64_t number = own; number < batches; number += every) {
-    if (options.should_stop && options.should_stop()) throw EvaluationInterrupted(kInterrupted);
+  BatchPrefetcher ahead(batch_at, 0, turns);
+  for (std::int64_t turn = 0; turn < turns; ++turn) {
+    const bool stops = options.should_stop && options.should_stop();
+    stop_together(options.in_step ? options.group : nullptr, stops);
     visit(ahead.next());
-    if (options.progress) options.progress(std::min(used, (number + every) * options.batch_size), used);
+    if (options.progress) options.progress(std::min(used, (own + (turn + 1) * every) * options.batch_size), used);
   }
 }
 
@@ -107,7 +111,9 @@ void stop_together(ProcessGroup* group, bool interrupted) {
 std::vector<double> sum_over_batches(const PackedWindows& windows, const EvaluateOptions& options, std::int64_t columns,
                                      const std::function<void(const Batch&, double*)>& visit) {
   const auto used = static_cast<std::int64_t>(measured_windows(windows, options.max_tokens).size());
-  const at::Tensor rows = at::zeros({(used + options.batch_size - 1) / options.batch_size, columns}, at::kDouble);
+  // The last row is that of the batch which processes in step visit for nothing.
+  const std::int64_t batches = (used + options.batch_size - 1) / options.batch_size;
+  const at::Tensor rows = at::zeros({batches + 1, columns}, at::kDouble);
   auto* row = rows.mutable_data_ptr<double>();
   bool interrupted = false;
   try {
@@ -118,7 +124,7 @@ std::vector<double> sum_over_batches(const PackedWindows& windows, const Evaluat
   stop_together(options.group, interrupted);
   if (options.group != nullptr) options.group->all_reduce_sum(rows);  // a row is one process' and 0 elsewhere
   std::vector<double> sums(columns);
-  for (std::int64_t i = 0; i < rows.numel(); ++i) sums[i % columns] += row[i];
+  for (std::int64_t i = 0; i < batches * columns; ++i) sums[i % columns] += row[i];
   return sums;
 }
 
@@ -133,7 +139,9 @@ Evaluation evaluate(const Model& model, const PackedWindows& windows, const Eval
   const at::NoGradGuard no_grad;
   ForwardOptions how;
   how.bfloat16 = options.bfloat16;
-  const auto sums = sum_over_batches(windows, options, 2, [&](const Batch& batch, double* row) {
+  EvaluateOptions together = options;
+  together.in_step = is_spread(model);
+  const auto sums = sum_over_batches(windows, together, 2, [&](const Batch& batch, double* row) {
     const at::Tensor hidden = forward(model, batch.inputs, how).hidden;
     row[0] = token_losses(model, hidden, batch.targets, options.bfloat16).sum(at::kDouble).item<double>();
     row[1] = batch.targets.ne(PackedWindows::kIgnore).sum().item<double>();

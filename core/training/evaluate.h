@@ -22,7 +22,10 @@ struct EvaluateOptions {
   PosteriorOptions posterior;                  ///< Of models with domains.
   PosteriorMode mode = PosteriorMode::strict;  ///< Of models with domains.
   ProcessGroup* group = nullptr;               ///< Processes that split the batches; null = this one has all.
-  std::function<bool()> should_stop;           ///< Asked between batches; true throws EvaluationInterrupted.
+  /// With a group, all processes visit equally many batches, and stop after the same one: what a spread model
+  /// (core/model/expert_parallel.h) wants, whose forward passes are everybody's work. evaluate() sets it.
+  bool in_step = false;
+  std::function<bool()> should_stop;  ///< Asked between batches; true throws EvaluationInterrupted.
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< In windows.
 };
 
@@ -60,7 +63,8 @@ void for_each_forward(const Model& model, const PackedWindows& windows, const Ev
 
 /// The batches that evaluation visits, in order: windows spread evenly over the data, at most `max_tokens` of input (at
 /// least one window). Where these hold no target, of each the next window that does. Batch::number counts them. With a
-/// group those of this process, every size-th.
+/// group those of this process, every size-th. In step a process that has one batch fewer than others visits the last
+/// batch of all again, under the number that none has.
 void for_each_batch(const PackedWindows& windows, const EvaluateOptions& options,
                     const std::function<void(const Batch&)>& visit);
 
