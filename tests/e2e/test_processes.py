@@ -40,7 +40,7 @@ class ProcessesTest(mformer.EndToEndTest):
             work = self.fresh(name)
             result = processes.run(work, count, *TRAIN, "--json")
             made = result.json  # one object: the others are silent
-            self.assertEqual(result.err, "")
+            self.assertEqual(result.err.count("validation loss"), 1)  # the others don't say what they do either
             self.assertEqual((made["model"], made["training"]["processes"]), ("base@3", count))
             self.assertGreater(made["training"]["sent_bytes_per_step"], 0)
             self.assert_near(alone.metrics(), work.metrics())
