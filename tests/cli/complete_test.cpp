@@ -77,7 +77,7 @@ TEST_F(CompleteTest, OffersOptionsOfTheCommandAndOfAllOnceEach) {
   EXPECT_THAT(texts({"extend", "--steps", "3", "--st"}), Not(Contains("--steps")));
   EXPECT_THAT(texts({"drop", "--born", "extend:qa", "--bo"}), ElementsAre("--born"));
   EXPECT_THAT(texts({"models", "--h"}), ElementsAre("--help"));
-  EXPECT_THAT(texts({"eval", "--ex"}), ElementsAre("--exact"));
+  EXPECT_THAT(texts({"eval", "--exa"}), ElementsAre("--exact"));
   EXPECT_THAT(texts({"eval", "--", "--ex"}), IsEmpty());
   EXPECT_THAT(texts({"gc", ""}), Contains("--dry-run")) << "a command without arguments: its options";
 }
