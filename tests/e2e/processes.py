@@ -10,7 +10,7 @@ from pathlib import Path
 import mformer
 
 # On a busy machine a snapshot may take longer than the second that mpirun gives by itself.
-SAME_MACHINE = ("--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "20")
+SAME_MACHINE = ("--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "8")
 
 
 @functools.cache
