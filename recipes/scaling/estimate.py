@@ -196,20 +196,26 @@ def size(bytes_):
     return "0" if bytes_ == 0 else f"{bytes_ / 1e3:.3g} kB"
 
 
+def count(weights):
+    return f"{weights / 1e9:.3g} G" if weights >= 1e9 else f"{weights / 1e6:.3g} M"
+
+
 def row(model, work, machine, gpus, spread):
     one = cost(model, work, gpus, machine, spread)
     fits = "" if one.memory <= machine.usable() else " **no**"
-    return (f"| {gpus}{', spread' if spread else ''} | {size(one.memory)}{fits} | {one.at_once:,} | {one.compute:.2f} | {one.weights:.2f} | "
-            f"{size(one.gradient_bytes)}, {one.gradients:.2f} | {size(one.row_bytes)}, {one.rows:.2f} | {one.hours:.2f} |")
+    return (f"| {gpus}{', spread' if spread else ''} | {size(one.memory)}{fits} | {one.at_once:,} | "
+            f"{one.compute:.2f} | {one.weights:.2f} | {size(one.gradient_bytes)}, {one.gradients:.2f} | "
+            f"{size(one.row_bytes)}, {one.rows:.2f} | {one.hours:.2f} |")
 
 
 def tables(machine=Machine()):
     lines = []
     for model in MODELS:
         for work in (EXTEND, TRAIN):
-            lines += [f"**{model.name}, {work.name}**: {size(work.trained(model)).replace(' GB', ' G').replace(' MB', ' M')} of "
-                      f"{model.weights() / 1e9:.2f} G weights trained, {work.flop(model) / 1e9:.1f} GFLOP a token", "",
-                      "| GPUs | memory of one | tokens a pass | products, s a step | weights, s | gradients sent, s | rows sent, s | hours, 1 G tokens |",
+            lines += [f"**{model.name}, {work.name}**: {count(work.trained(model))} of "
+                      f"{count(model.weights())} weights trained, {work.flop(model) / 1e9:.1f} GFLOP a token", "",
+                      "| GPUs | memory of one | tokens a pass | products, s a step | weights, s | gradients sent, s "
+                      "| rows sent, s | hours, 1 G tokens |",
                       "|---|---|---|---|---|---|---|---|"]
             lines += [row(model, work, machine, gpus, spread)
                       for gpus, spread in ((1, False), (8, False), (8, True), (64, False), (64, True))]
